@@ -1,0 +1,92 @@
+# Copyright: the authors of rootless.backup
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Check a role's settings on the control node, by rules that the build derived from their schema."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+
+from ansible.module_utils.parsing.convert_bool import BOOLEANS
+from ansible.plugins.action import ActionBase
+
+
+class ActionModule(ActionBase):
+    """Names every setting that is wrong, what was given and what is allowed; touches no host."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        args = self._task.args
+        with open(args["rules"], encoding="utf-8") as file:
+            rules = json.load(file)
+
+        problems = misspelt(args["given"], rules["settings"])
+        for name, rule in rules["settings"].items():
+            problems += check(name, args["values"][name], rule)
+        if not problems:
+            # What has to hold between settings can only be asked of settings that are each right.
+            problems = [each["message"] for each in args.get("together", []) if each["that"] not in (True, "True")]
+
+        result.update(changed=False)
+        if problems:
+            result.update(failed=True, problems=problems, msg="The settings are not usable:\n- " + "\n- ".join(problems))
+        return result
+
+
+def misspelt(given, settings):
+    """Messages for the names in `given` that no setting has."""
+    problems = []
+    for name in sorted(set(given) - set(settings)):
+        close = difflib.get_close_matches(name, settings, n=1)
+        hint = "did you mean %s?" % close[0] if close else "allowed are %s." % ", ".join(settings)
+        problems.append("%s: there is no such setting; %s" % (name, hint))
+    return problems
+
+
+def check(name, value, rule):
+    """Messages for what is wrong with `value`, and with what it holds."""
+    kind = rule["type"]
+    if kind == "array":
+        if not isinstance(value, (list, tuple)) or len(value) < rule.get("minItems", 0):
+            return [message(name, value, rule)]
+        return [p for i, item in enumerate(value) for p in check("%s[%d]" % (name, i), item, rule["items"])]
+    if kind == "object":
+        if not isinstance(value, Mapping):
+            return [message(name, value, rule)]
+        properties = rule["properties"]
+        problems = ["%s.%s: it is missing; allowed is %s" % (name, key, properties[key]["allowed"])
+                    for key in rule.get("required", []) if key not in value]
+        for key in value:
+            if key in properties:
+                problems += check("%s.%s" % (name, key), value[key], properties[key])
+            else:
+                close = difflib.get_close_matches(str(key), properties, n=1)
+                problems.append("%s.%s: there is no such key; %s" % (
+                    name, key, "did you mean %s?" % close[0] if close else "allowed are %s" % ", ".join(properties)))
+        return problems
+    return [] if fits(value, rule) else [message(name, value, rule)]
+
+
+def fits(value, rule):
+    kind = rule["type"]
+    # Templated numbers and booleans are strings on ansible-core < 2.19.
+    text = value if isinstance(value, str) else str(value)
+    if kind == "boolean":
+        return isinstance(value, bool) or (isinstance(value, str) and value.lower() in BOOLEANS)
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return False
+    if kind == "integer":
+        return bool(re.fullmatch("-?[0-9]{1,18}", text)) and rule["minimum"] <= int(text) <= rule["maximum"]
+    return "pattern" not in rule or bool(re.fullmatch(rule["pattern"], text))
+
+
+def message(name, value, rule):
+    given = "(hidden)" if rule.get("secret") else json.dumps(value, default=str)
+    return "%s: given is %s; allowed is %s" % (name, given, rule["allowed"])

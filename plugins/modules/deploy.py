@@ -1,0 +1,115 @@
+#!/usr/bin/python
+# Copyright: the authors of rootless.backup
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: deploy
+short_description: Lay a tree of files and systemd units down in one transaction
+version_added: 0.1.0
+description:
+  - Renders a tree of templates on the control node, where each file's place in the tree is its place on the host, and
+    makes the host equal to it in a single module call.
+  - The units are verified by C(systemd-analyze verify) before anything is touched. Then the files are swapped in by
+    rename, users and directories are made by C(systemd-sysusers) and C(systemd-tmpfiles), systemd is reloaded once and
+    the units are enabled. If a step fails, everything is put back.
+  - A file that an earlier deployment of the same I(name) laid down and that is not in the tree any more is removed.
+author:
+  - rootless.backup contributors (@rootless-backup)
+options:
+  name:
+    description: Whose tree it is. What was laid down is remembered by this name, in C(/var/lib/rootless.backup).
+    type: str
+    required: true
+  state:
+    description: V(absent) takes away all that was laid down by this name.
+    type: str
+    choices: [present, absent]
+    default: present
+  templates:
+    description:
+      - A directory of templates on the control node; each ends in C(.j2).
+      - A template that renders to nothing but white space stands for no file.
+    type: path
+  files:
+    description: A directory of files on the control node that are laid down as they are.
+    type: path
+  sensitive:
+    description:
+      - Paths on the host that hold secrets. They get mode C(0600), and no diff shows what is in them.
+      - Such a file is never removed because it left the tree; only I(remove) takes it away.
+    type: list
+    elements: str
+    default: []
+  enable:
+    description: Units to enable and start; with O(state=absent) all units laid down are stopped and disabled.
+    type: list
+    elements: str
+    default: []
+  start:
+    description: Services of C(Type=oneshot) to run at the end. If one fails, the task fails, but the files stay.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      unit:
+        description: The service.
+        type: str
+        required: true
+      creates:
+        description: It is not run if all these paths exist.
+        type: list
+        elements: str
+        required: true
+  users:
+    description: Users that the tree's C(sysusers.d) makes; removed with O(state=absent).
+    type: list
+    elements: str
+    default: []
+  remove:
+    description:
+      - Used with O(state=absent) only. Further paths to remove, directories with all they hold.
+      - One that ends in a slash is a directory that is removed only if it is empty.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    description: Shows what would change, and verifies the units, without changing anything.
+    support: full
+  diff_mode:
+    description: Shows the changes of files, except of sensitive ones.
+    support: full
+notes:
+  - Files that begin with C(#!) get mode C(0755), all others C(0644). All belong to root.
+  - Needs systemd 252 or later on the host.
+"""
+
+EXAMPLES = r"""
+- name: Lay the units down
+  rootless.backup.deploy:
+    name: example
+    templates: "{{ role_path }}/templates"
+    files: "{{ role_path }}/files"
+    enable: [example.timer]
+
+- name: Take them away again
+  rootless.backup.deploy:
+    name: example
+    state: absent
+"""
+
+RETURN = r"""
+paths:
+  description: The files that were, or in check mode would be, written or removed.
+  returned: always
+  type: list
+  elements: str
+  sample: [/etc/systemd/system/backup.service]
+started:
+  description: The services that were, or in check mode would be, run.
+  returned: always
+  type: list
+  elements: str
+  sample: [borg-init.service]
+"""

@@ -1,0 +1,70 @@
+#!/usr/bin/python
+# Copyright: the authors of rootless.backup
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: settings
+short_description: Check the settings of a role of this collection
+version_added: 0.1.0
+description:
+  - Used by the roles of this collection as their first task.
+  - Compares the settings with rules that were derived from their schema; an error names each setting that is wrong,
+    what was given and what is allowed. Names with the prefix of the role that no setting has are errors too.
+  - Runs on the control node and does not connect to the host.
+author:
+  - rootless.backup contributors (@rootless-backup)
+options:
+  rules:
+    description: The file with the rules, on the control node.
+    type: path
+    required: true
+  given:
+    description: All variable names with the prefix of the role.
+    type: list
+    elements: str
+    required: true
+  values:
+    description: The values of all settings of the role.
+    type: dict
+    required: true
+  together:
+    description: What has to hold between several settings.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      that:
+        description: Whether it holds.
+        type: bool
+        required: true
+      message:
+        description: What to say if it does not.
+        type: str
+        required: true
+attributes:
+  check_mode:
+    description: Runs the same in check mode.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Check the settings before anything on the host is touched
+  rootless.backup.settings:
+    rules: "{{ role_path }}/meta/settings.rules.json"
+    given: "{{ q('ansible.builtin.varnames', '^borg_') }}"
+    values:
+      borg_schedule: "{{ borg_schedule }}"
+"""
+
+RETURN = r"""
+problems:
+  description: A message for each setting that is wrong.
+  returned: on failure
+  type: list
+  elements: str
+  sample: ['borg_schedule: given is "dayly"; allowed is a calendar event as in systemd.time(7), such as `daily` or `Mon..Fri 02:30`']
+"""

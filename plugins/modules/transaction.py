@@ -1,0 +1,423 @@
+#!/usr/bin/python
+# Copyright: the authors of rootless.backup
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: transaction
+short_description: The host's side of rootless.backup.deploy
+version_added: 0.1.0
+description:
+  - Makes a host equal to a plan, or leaves it as it was. Not meant to be called by itself; use
+    M(rootless.backup.deploy).
+author:
+  - rootless.backup contributors (@rootless-backup)
+options:
+  plan:
+    description: The plan, as JSON.
+    type: str
+    required: true
+attributes:
+  check_mode:
+    description: Shows what would change without changing anything.
+    support: full
+  diff_mode:
+    description: Shows the changes of files, except of sensitive ones.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Lay the units down
+  rootless.backup.deploy:
+    name: example
+    templates: "{{ role_path }}/templates"
+"""
+
+RETURN = r"""
+paths:
+  description: The files that were, or in check mode would be, written or removed.
+  returned: always
+  type: list
+  elements: str
+  sample: [/etc/systemd/system/backup.service]
+started:
+  description: The services that were, or in check mode would be, run.
+  returned: always
+  type: list
+  elements: str
+  sample: [borg-init.service]
+"""
+
+import json
+import os
+import pwd
+import shlex
+import shutil
+import stat
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+
+UNITS = "/etc/systemd/system/"
+# What was laid down by which name, so that it can be taken away again without its tree.
+MEMORY = "/var/lib/rootless.backup"
+
+
+class Failure(Exception):
+    """A step that failed; its text is for the administrator."""
+
+
+class Host:
+    """The host's files, and every change made to them so that it can be undone."""
+
+    def __init__(self, module):
+        self.module = module
+        self.undo = []
+
+    def run(self, *command, **options):
+        """Run a command. Failure: it exits with anything but 0."""
+        code, out, err = self.module.run_command(list(command), **options)
+        if code != 0:
+            raise Failure("%s failed (exit code %d):\n%s" % (" ".join(command), code, (err or out).strip()))
+        return out
+
+    def write(self, path, content, mode):
+        """Swap the file in by rename, with its final mode; the directories above it are made."""
+        self._remember(path)
+        self._make_directory(os.path.dirname(path), 0o755 if mode & 0o044 else 0o700)
+        descriptor, temporary = tempfile.mkstemp(dir=self.module.tmpdir)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(content)
+        self.module.atomic_move(temporary, path)
+        self.module.set_fs_attributes_if_different(
+            {"path": path, "mode": mode, "owner": "root", "group": "root", "attributes": None,
+             "secontext": self.module.selinux_default_context(path)}, False)
+
+    def remove(self, path):
+        self._remember(path)
+        os.unlink(path)
+
+    def roll_back(self):
+        """Undo everything, newest first."""
+        while self.undo:
+            self.undo.pop()()
+
+    def _remember(self, path):
+        if not os.path.lexists(path):
+            self.undo.append(lambda: os.path.lexists(path) and os.unlink(path))
+            return
+        before = os.lstat(path)
+        with open(path, "rb") as file:
+            content = file.read()
+
+        def put_back():
+            descriptor, temporary = tempfile.mkstemp(dir=self.module.tmpdir)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+            self.module.atomic_move(temporary, path)
+            os.chown(path, before.st_uid, before.st_gid)
+            os.chmod(path, stat.S_IMODE(before.st_mode))
+
+        self.undo.append(put_back)
+
+    def _make_directory(self, path, mode):
+        if os.path.isdir(path):
+            return
+        self._make_directory(os.path.dirname(path), 0o755)
+        os.mkdir(path)
+        os.chmod(path, mode)
+        self.undo.append(lambda: os.rmdir(path))
+
+
+class Transaction:
+    """One plan and one host."""
+
+    def __init__(self, module, plan):
+        self.module = module
+        self.plan = plan
+        self.host = Host(module)
+        self.files = {each["path"]: each for each in plan["files"]}
+        self.memory_path = os.path.join(MEMORY, plan["name"] + ".json")
+        self.memory = {"paths": [], "sensitive": [], "enable": [], "users": []}
+        if os.path.exists(self.memory_path):
+            with open(self.memory_path, encoding="utf-8") as file:
+                self.memory.update(json.load(file))
+        self.diff = []
+        self.changed_paths = []
+        self.changed = False
+        self.started = []
+
+    # -- present ------------------------------------------------------------------------------------------------------
+
+    def present(self):
+        different = [path for path in self.files if self._differs(path)]
+        kept = set(self.files) | set(self.memory["sensitive"])
+        obsolete = [path for path in self.memory["paths"] if path not in kept and os.path.lexists(path)]
+        self.changed_paths = different + obsolete
+        if any(path.startswith(UNITS) for path in different):
+            self._verify()
+        for path in different:
+            self._show(path, self.files[path]["content"])
+        for path in obsolete:
+            self._show(path, None)
+        self.changed = bool(self.changed_paths)
+        if self.module.check_mode:
+            self._predict()
+            return
+        try:
+            self._commit(different, obsolete)
+        except (Failure, OSError) as error:
+            self._take_back()
+            raise Failure("%s\nEverything was put back as it was." % error)
+        self._start()
+
+    def _differs(self, path):
+        if os.path.islink(path):
+            raise Failure("%s is a symbolic link to %s (a masked unit?): remove it, then run this again"
+                          % (path, os.readlink(path)))
+        wanted = self.files[path]
+        try:
+            found = os.lstat(path)
+            with open(path, "rb") as file:
+                content = file.read()
+        except FileNotFoundError:
+            return True
+        return (content, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) != (
+            wanted["content"].encode(), wanted["mode"], 0, 0)
+
+    def _show(self, path, after):
+        """A file's entry of the diff; what a sensitive file holds stays out of it."""
+        before = ""
+        if os.path.exists(path):
+            with open(path, encoding="utf-8", errors="replace") as file:
+                before = file.read()
+        if path in self.memory["sensitive"] or self.files.get(path, {}).get("sensitive"):
+            before, after = ("(sensitive)\n" if before else ""), "(sensitive, %s)\n" % ("removed" if after is None else "new")
+        self.diff.append({"before_header": path, "after_header": path, "before": before, "after": after or ""})
+
+    def _verify(self):
+        """Ask systemd what it thinks of the units before they go live."""
+        stage = tempfile.mkdtemp(dir=self.module.tmpdir)
+        programs = [path for path, each in self.files.items() if each["mode"] & 0o111]
+        names = set()
+        for path, each in self.files.items():
+            if not path.startswith(UNITS):
+                continue
+            content = each["content"]
+            for program in programs:
+                # It comes with the same plan, so it need not be there yet.
+                content = content.replace(program, "/bin/true")
+            staged = os.path.join(stage, path[len(UNITS):])
+            os.makedirs(os.path.dirname(staged), exist_ok=True)
+            with open(staged, "w", encoding="utf-8") as file:
+                file.write(content)
+            name = path[len(UNITS):].split("/")[0]
+            names.add(name[:-len(".d")] if name.endswith(".d") else name)
+        known = [os.path.join(place, name) for name in sorted(names) for place in (stage, UNITS.rstrip("/"))
+                 if os.path.exists(os.path.join(place, name))]
+        first = {}
+        for path in known:
+            first.setdefault(os.path.basename(path), path)
+        if not first:
+            return
+        code, out, err = self.module.run_command(
+            ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no"] + list(first.values()),
+            environ_update={"SYSTEMD_UNIT_PATH": stage + ":", "SYSTEMD_LOG_LEVEL": "warning"})
+        if code != 0:
+            raise Failure("systemd does not accept the units; nothing was changed:\n%s"
+                          % (err or out).replace(stage, UNITS.rstrip("/")).strip())
+
+    def _commit(self, different, obsolete):
+        for path in different:
+            self.host.write(path, self.files[path]["content"], self.files[path]["mode"])
+        for path in obsolete:
+            self.host.remove(path)
+        self._make_users()
+        self._make_directories()
+        self.reloaded = any(path.startswith(UNITS) for path in self.changed_paths)
+        if self.reloaded:
+            self.host.run("systemctl", "daemon-reload")
+        self._enable(different)
+        self._remember()
+
+    def _make_users(self):
+        made = [user for user in self.plan["users"] if not exists(user)]
+        if not made:
+            return
+        self.changed = True
+        self.host.run("systemd-sysusers", *self._below("/etc/sysusers.d/"))
+        for user in made:
+            self.memory["users"].append(user)
+            self.host.undo.append(lambda user=user: self.host.run("userdel", user))
+
+    def _make_directories(self):
+        confs = self._below("/etc/tmpfiles.d/")
+        if not confs:
+            return
+        before = {path: look(path) for path in self._directories()}
+        # Registered first, so that a half done run is undone too.
+        for path in reversed(sorted(before)):
+            if before[path] is None:
+                self.host.undo.insert(0, lambda path=path: os.path.isdir(path) and not os.listdir(path) and os.rmdir(path))
+        self.host.run("systemd-tmpfiles", "--create", *confs)
+        self.changed |= any(look(path) != state for path, state in before.items())
+
+    def _directories(self):
+        """The directories that the tree's tmpfiles.d makes."""
+        lines = [line for conf in self._below("/etc/tmpfiles.d/") for line in self.files[conf]["content"].splitlines()]
+        return [shlex.split(line)[1].replace("%%", "%") for line in lines if line.startswith("d ")]
+
+    def _enable(self, different):
+        for unit in self.plan["enable"]:
+            enabled, active = self._state(unit)
+            if not enabled:
+                self.host.undo.append(lambda unit=unit: self.module.run_command(["systemctl", "disable", "--now", unit]))
+                self.host.run("systemctl", "enable", "--now", unit)
+                self.changed = True
+            elif not active or UNITS + unit in different:
+                self.host.run("systemctl", "restart", unit)
+                self.changed = True
+
+    def _state(self, unit):
+        out = self.host.run("systemctl", "show", "-p", "UnitFileState,ActiveState", unit)
+        state = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+        return state.get("UnitFileState") == "enabled", state.get("ActiveState") in ("active", "activating")
+
+    def _remember(self):
+        memory = {
+            "paths": sorted(self.files),
+            # Once laid down, a secret is remembered until it is removed by name.
+            "sensitive": sorted(set(self.memory["sensitive"]) | {p for p, each in self.files.items() if each["sensitive"]}),
+            "enable": self.plan["enable"],
+            "users": self.memory["users"],
+        }
+        content = json.dumps(memory, indent=2) + "\n"
+        if not os.path.exists(self.memory_path) or open(self.memory_path, encoding="utf-8").read() != content:
+            self.host.write(self.memory_path, content, 0o644)
+
+    def _take_back(self):
+        self.host.roll_back()
+        self.module.run_command(["systemctl", "daemon-reload"])
+
+    def _start(self):
+        for each in self.plan["start"]:
+            if all(os.path.exists(path) for path in each["creates"]):
+                continue
+            self.changed = True
+            self.started.append(each["unit"])
+            if self.module.check_mode:
+                continue
+            code, out, err = self.module.run_command(["systemctl", "start", each["unit"]])
+            if code != 0:
+                raise Failure("%s failed. It said:\n%s" % (each["unit"], self._last_words(each["unit"]) or err.strip()))
+
+    def _last_words(self, unit):
+        """The journal of the unit's last run."""
+        out = self.host.run("systemctl", "show", "-p", "InvocationID", "--value", unit).strip()
+        return self.module.run_command(["journalctl", "-o", "cat", "-n", "40", "_SYSTEMD_INVOCATION_ID=" + out])[1].strip()
+
+    def _predict(self):
+        """What else check mode can tell: users, directories, units and runs that are still to come."""
+        missing = [user for user in self.plan["users"] if not exists(user)]
+        missing += [path for path in self._directories() if look(path) is None]
+        missing += [unit for unit in self.plan["enable"] if self._state(unit) != (True, True)]
+        self.changed |= bool(missing)
+        self._start()
+
+    def _below(self, directory):
+        return [path for path in self.files if path.startswith(directory)]
+
+    # -- absent -------------------------------------------------------------------------------------------------------
+
+    def absent(self):
+        secrets = set(self.memory["sensitive"]) - set(self.plan["remove"])
+        gone = [path for path in self.memory["paths"] if path not in secrets and os.path.lexists(path)]
+        further = [path for path in self.plan["remove"] if removable(path)]
+        users = [user for user in self.memory["users"] if exists(user)]
+        for path in gone:
+            self._show(path, None)
+        self.changed_paths = gone + further
+        self.changed = bool(gone or further or users or os.path.exists(self.memory_path))
+        if self.module.check_mode or not self.changed:
+            return
+        units = sorted({path[len(UNITS):] for path in gone if path.startswith(UNITS) and "/" not in path[len(UNITS):]})
+        timers = [unit for unit in units if unit.endswith(".timer")]
+        if timers:
+            self.host.run("systemctl", "disable", "--now", *timers)
+        if units:
+            self.host.run("systemctl", "stop", *units)
+        for path in gone:
+            os.unlink(path)
+            prune_empty(os.path.dirname(path))
+        for timer in timers:
+            stamp = "/var/lib/systemd/timers/stamp-" + timer
+            if os.path.exists(stamp):
+                os.unlink(stamp)
+        self.host.run("systemctl", "daemon-reload")
+        self.module.run_command(["systemctl", "reset-failed"] + units)
+        for path in self.plan["remove"]:
+            # Asked again: a directory may have become empty by now.
+            if not removable(path):
+                continue
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
+        for user in users:
+            self.host.run("userdel", user)
+        if os.path.exists(self.memory_path):
+            os.unlink(self.memory_path)
+        prune_empty(MEMORY)
+
+
+def exists(user):
+    try:
+        pwd.getpwnam(user)
+        return True
+    except KeyError:
+        return False
+
+
+def look(path):
+    """Mode and owners of a path, or None if it is not there."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_mode, found.st_uid, found.st_gid
+
+
+def removable(path):
+    """A path that ends in a slash is a directory that goes only if it is empty."""
+    if path.endswith("/"):
+        return os.path.isdir(path) and not os.listdir(path)
+    return os.path.lexists(path)
+
+
+def prune_empty(directory):
+    """Remove a directory that only this collection has a use for, if nothing is left in it."""
+    ours = (MEMORY, "/etc/backup", "/usr/local/lib/backup", UNITS + "backup.service.d")
+    while directory.startswith(ours) and os.path.isdir(directory) and not os.listdir(directory):
+        os.rmdir(directory)
+        directory = os.path.dirname(directory)
+
+
+def main():
+    module = AnsibleModule(argument_spec={"plan": {"type": "str", "required": True, "no_log": True}},
+                           supports_check_mode=True)
+    # A secret must not be readable for the instant between its creation and its final mode.
+    os.umask(0o077)
+    plan = json.loads(module.params["plan"])
+    transaction = Transaction(module, plan)
+    try:
+        getattr(transaction, plan["state"])()
+    except Failure as failure:
+        module.fail_json(msg=str(failure), diff=transaction.diff, paths=transaction.changed_paths, started=transaction.started)
+    module.exit_json(changed=transaction.changed, diff=transaction.diff, paths=transaction.changed_paths,
+                     started=transaction.started)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+import { borg } from '../schema/borg.ts';
+import { postgres } from '../schema/postgres.ts';
+import type { GeneratedFile } from './generated.ts';
+import { readme } from './readme.ts';
+import { settingsFiles } from './settings.ts';
+import { borgTemplates, postgresTemplates } from './templates.ts';
+
+/** Every generated file of the repository; pure, so that the same input gives the same bytes. */
+export function files(readmeText: string): GeneratedFile[] {
+  return [
+    ...[borg, postgres].flatMap(settingsFiles),
+    ...borgTemplates(),
+    ...postgresTemplates(),
+    { path: 'README.md', content: readme(readmeText, [borg, postgres]) },
+  ];
+}

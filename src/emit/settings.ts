@@ -1,0 +1,176 @@
+import { yamlDocument } from '../render/yaml.ts';
+import { table } from '../render/markdown.ts';
+import type { RoleSchema, Schema } from '../schema/schema.ts';
+import { markComment, mark, type GeneratedFile } from './generated.ts';
+
+/** Everything about a role's settings that is derived from their schema. */
+export function settingsFiles(schema: RoleSchema): GeneratedFile[] {
+  const source = `schema/${schema.role}.ts`;
+  const role = `roles/${schema.role}`;
+  return [
+    { path: `${role}/defaults/main.yml`, content: defaults(schema, source) },
+    { path: `${role}/meta/argument_specs.yml`, content: `${markComment(source)}${yamlDocument(argumentSpecs(schema))}` },
+    { path: `${role}/meta/settings.schema.json`, content: `${JSON.stringify(jsonSchema(schema, source), null, 2)}\n` },
+    { path: `${role}/meta/settings.rules.json`, content: `${JSON.stringify({ '#': `${mark}${source}. Do not edit.`, ...rules(schema) }, null, 2)}\n` },
+    { path: `${role}/tasks/settings.yml`, content: `${markComment(source)}${yamlDocument([settingsTask(schema)])}` },
+  ];
+}
+
+function defaults(schema: RoleSchema, source: string): string {
+  const entries = Object.entries(schema.settings).map(([name, setting]) => {
+    const description = setting.description.map((text) => `# ${text}\n`).join('');
+    return `\n${description}${yamlDocument({ [name]: setting.default }).slice('---\n'.length)}`;
+  });
+  return `${markComment(source)}---${entries.join('')}`.replace('---\n#', '---\n#');
+}
+
+const argumentTypes = { string: 'str', integer: 'int', boolean: 'bool', array: 'list', object: 'dict' } as const;
+
+/** The role's argument specification. @see https://docs.ansible.com/ansible/latest/playbook_guide/playbooks_reuse_roles.html#role-argument-validation */
+export function argumentSpecs(schema: RoleSchema): object {
+  return {
+    argument_specs: {
+      main: {
+        short_description: schema.summary,
+        description: schema.description.map(ansibleMarkup),
+        options: Object.fromEntries(Object.entries(schema.settings).map(([name, setting]) => [name, argument(setting)])),
+      },
+    },
+  };
+}
+
+function argument(setting: Schema): object {
+  return {
+    description: [...setting.description, ...(setting.allowed === undefined ? [] : [`Allowed is ${setting.allowed}.`])].map(ansibleMarkup),
+    type: argumentTypes[setting.type],
+    ...(setting.default === undefined ? {} : { default: setting.default }),
+    ...(setting.enum === undefined ? {} : { choices: setting.enum }),
+    ...(setting.writeOnly === true ? { no_log: true } : {}),
+    ...(setting.items === undefined ? {} : { elements: argumentTypes[setting.items.type] }),
+    ...(setting.items?.properties === undefined ? {} : { options: options(setting.items) }),
+  };
+}
+
+const options = ({ properties = {}, required = [] }: Schema): object =>
+  Object.fromEntries(
+    Object.entries(properties).map(([name, schema]) => [name, { ...argument(schema), ...(required.includes(name) ? { required: true } : {}) }]),
+  );
+
+/** Backticks as Ansible's own markup. @see https://docs.ansible.com/ansible/latest/dev_guide/ansible_markup.html */
+const ansibleMarkup = (text: string): string => text.replaceAll(/`([^`]*)`/g, 'C($1)');
+
+/** The JSON Schema, for editors: what a vars file may hold. */
+export function jsonSchema(schema: RoleSchema, source: string): object {
+  return {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    $comment: `${mark}${source}. Do not edit.`,
+    title: `Settings of role rootless.backup.${schema.role}`,
+    type: 'object',
+    properties: Object.fromEntries(Object.entries(schema.settings).map(([name, setting]) => [name, property(setting)])),
+  };
+}
+
+function property({ allowed, description, pattern, items, properties, ...rest }: Schema): object {
+  return {
+    ...rest,
+    description: [...description, ...(allowed === undefined ? [] : [`Allowed is ${allowed}.`])].join('\n'),
+    ...(pattern === undefined ? {} : { pattern: `^(?:${pattern})$` }),
+    ...(items === undefined ? {} : { items: property(items) }),
+    ...(properties === undefined
+      ? {}
+      : {
+          properties: Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name, property(schema)])),
+          additionalProperties: false,
+        }),
+  };
+}
+
+/** One thing that a value has to be, decided here so that the control node only has to match it. */
+export interface Rule {
+  /** JSON types; Ansible hands numbers and booleans over as strings too, depending on its version. */
+  readonly type: Schema['type'];
+  /** Python's `re.fullmatch` of the value as text. */
+  readonly pattern?: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  /** The end of the sentence "allowed is …". */
+  readonly allowed: string;
+  readonly secret?: true;
+  readonly items?: Rule;
+  readonly minItems?: number;
+  readonly properties?: Readonly<Record<string, Rule>>;
+  readonly required?: readonly string[];
+}
+
+/** The rules of all settings of a role, as `rootless.backup.settings` reads them. */
+export function rules(schema: RoleSchema): { prefix: string; settings: Record<string, Rule> } {
+  return {
+    prefix: schema.prefix,
+    settings: Object.fromEntries(Object.entries(schema.settings).map(([name, setting]) => [name, rule(setting)])),
+  };
+}
+
+function rule(setting: Schema): Rule {
+  const pattern = setting.pattern ?? (setting.enum === undefined ? undefined : setting.enum.join('|'));
+  return {
+    type: setting.type,
+    allowed: allowed(setting),
+    ...(pattern === undefined ? {} : { pattern }),
+    ...(setting.minimum === undefined ? {} : { minimum: setting.minimum }),
+    ...(setting.maximum === undefined ? {} : { maximum: setting.maximum }),
+    ...(setting.writeOnly === true ? { secret: true as const } : {}),
+    ...(setting.items === undefined ? {} : { items: rule(setting.items) }),
+    ...(setting.minItems === undefined ? {} : { minItems: setting.minItems }),
+    ...(setting.properties === undefined
+      ? {}
+      : { properties: Object.fromEntries(Object.entries(setting.properties).map(([name, schema]) => [name, rule(schema)])) }),
+    ...(setting.required === undefined ? {} : { required: setting.required }),
+  };
+}
+
+/** What is allowed, in words. */
+export function allowed(setting: Schema): string {
+  if (setting.allowed !== undefined) return setting.allowed;
+  if (setting.enum !== undefined) return `one of ${setting.enum.join(', ')}`;
+  switch (setting.type) {
+    case 'boolean':
+      return 'true or false';
+    case 'integer':
+      return `a whole number from ${setting.minimum} to ${setting.maximum}`;
+    case 'array':
+      return `a list${setting.minItems === undefined ? '' : ` of at least ${setting.minItems}`}${setting.items?.allowed === undefined ? '' : `, each ${setting.items.allowed}`}`;
+    case 'object':
+      return `a mapping with the keys ${Object.keys(setting.properties ?? {}).join(', ')}`;
+    case 'string':
+      return 'a string';
+  }
+}
+
+function settingsTask(schema: RoleSchema): object {
+  return {
+    name: 'Check the settings before anything on the host is touched',
+    'rootless.backup.settings': {
+      rules: '{{ role_path }}/meta/settings.rules.json',
+      given: `{{ q('ansible.builtin.varnames', '^${schema.prefix}') }}`,
+      values: Object.fromEntries(Object.keys(schema.settings).map((name) => [name, `{{ ${name} }}`])),
+      together: `{{ _${schema.prefix}together }}`,
+    },
+  };
+}
+
+/** The settings as a Markdown table, for the README. */
+export function settingsTable(schema: RoleSchema): string {
+  return table(
+    ['Setting', 'Default', 'Meaning'],
+    Object.entries(schema.settings).map(([name, setting]) => [
+      `\`${name}\``,
+      `\`${JSON.stringify(setting.default)}\``,
+      [
+        ...setting.description,
+        ...(setting.items?.properties === undefined ? [] : [`Keys: ${Object.entries(setting.items.properties).map(([key, of]) => `\`${key}\` (${allowed(of)}${of.default === undefined ? '' : `; default \`${of.default}\``})`).join(', ')}.`]),
+        ...(setting.enum === undefined && setting.allowed === undefined && setting.items?.allowed === undefined ? [] : [`Allowed: ${allowed(setting)}.`]),
+        ...(setting.examples ?? []).map((example) => `Example: \`${JSON.stringify(example)}\`.`),
+      ].join(' '),
+    ]),
+  );
+}

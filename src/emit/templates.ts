@@ -1,0 +1,104 @@
+import { comment, renderUnit } from '../render/unit.ts';
+import { jinja, word } from '../render/value.ts';
+import { borgTemplateSettings, borgUnits } from '../units/borg.ts';
+import { postgresTemplateSettings, postgresUnits } from '../units/postgres.ts';
+import { hookDirectory } from '../units/hook.ts';
+import type { Unit } from '../units/unit.ts';
+import { managedBy, mark, type GeneratedFile } from './generated.ts';
+
+/** The templates tree of role `borg`: a picture of the host. */
+export function borgTemplates(): GeneratedFile[] {
+  return [
+    ...unitTemplates('borg', 'units/borg.ts', borgUnits(borgTemplateSettings)),
+    template('borg', '/etc/sysusers.d/borg.conf', [
+      // A path as the id: a user that comes back owns again what it left. See sysusers.d(5), "ID".
+      'u borg /var/lib/borg "Borg Backup" /var/lib/borg /usr/sbin/nologin',
+    ]),
+    template('borg', '/etc/tmpfiles.d/borg.conf', [
+      '# Hooks have directories of their own in here. The group is for hooks that other software brings; the sticky bit',
+      '# keeps them from touching what is not theirs.',
+      'd /backup 1771 root borg',
+      'd /etc/backup 0755 root root',
+      'd /etc/backup/exclude.d 0755 root root',
+      'd /etc/credstore 0700 root root',
+      'd /var/lib/borg 0700 borg borg',
+      'd /var/cache/borg 0700 borg borg',
+      '{% for path in _borg_local_repositories %}',
+      `d ${word(jinja('path'))} 0700 borg borg`,
+      '{% endfor %}',
+    ]),
+    template('borg', '/etc/backup/known_hosts', ['{% for line in borg_known_hosts %}', '{{ line }}', '{% endfor %}'], 'borg_known_hosts'),
+    {
+      path: 'roles/borg/templates/etc/backup/borg.json.j2',
+      content: `{# ${mark}emit/templates.ts. Do not edit. #}\n${borgJson}`,
+    },
+    {
+      path: 'roles/borg/templates/etc/credstore/borg.passphrase.j2',
+      content: `{# ${mark}emit/templates.ts. Do not edit. #}\n{% if borg_passphrase %}\n{{ borg_passphrase }}\n{% endif %}\n`,
+    },
+  ];
+}
+
+/** The templates tree of role `postgres`. */
+export function postgresTemplates(): GeneratedFile[] {
+  return [
+    ...unitTemplates('postgres', 'units/postgres.ts', postgresUnits(postgresTemplateSettings)),
+    template('postgres', '/etc/tmpfiles.d/backup-postgresql.conf', [
+      `d ${hookDirectory('postgresql')} 0700 {{ postgres_user }} -`,
+    ]),
+    template('postgres', '/etc/backup/exclude.d/postgresql', [
+      '# Live data directories: inconsistent in an archive. The dumps are in /backup/postgresql.',
+      '{% for path in postgres_data_directories %}',
+      '{{ path }}',
+      '{% endfor %}',
+    ]),
+    {
+      path: 'roles/postgres/templates/etc/backup/postgresql.json.j2',
+      content: `{# ${mark}emit/templates.ts. Do not edit. #}\n${postgresJson}`,
+    },
+  ];
+}
+
+/** Settings reach the programs as JSON: no quoting of a shell or of a unit is in the way. */
+const borgJson = json('borg', [
+  ['prefix', 'borg_archive_prefix | string | to_json'],
+  ['repositories', 'borg_repositories | to_json'],
+  ['encryption', 'borg_encryption | to_json'],
+  ['paths', 'borg_paths | to_json'],
+  ['exclude', 'borg_exclude | to_json'],
+  ['one_file_system', 'borg_one_file_system | bool | to_json'],
+  ['compression', 'borg_compression | string | to_json'],
+  ['keep_daily', 'borg_keep_daily | int'],
+  ['keep_weekly', 'borg_keep_weekly | int'],
+  ['keep_monthly', 'borg_keep_monthly | int'],
+  ['lock_wait', 'borg_lock_wait | int'],
+  ['check_duration', 'borg_check_duration | int'],
+]);
+
+const postgresJson = json('postgres', [
+  ['clusters', 'postgres_clusters | to_json'],
+  ['exclude', 'postgres_exclude | to_json'],
+  ['data_directories', 'postgres_data_directories | to_json'],
+  ['lock_wait', 'postgres_lock_wait | int'],
+]);
+
+function json(role: string, entries: readonly (readonly [key: string, expression: string])[]): string {
+  const lines = [`"#": ${JSON.stringify(managedBy(role))}`, ...entries.map(([key, expression]) => `${JSON.stringify(key)}: {{ ${expression} }}`)];
+  return `{\n${lines.map((text) => `  ${text}`).join(',\n')}\n}\n`;
+}
+
+function unitTemplates(role: string, source: string, units: readonly Unit[]): GeneratedFile[] {
+  return units.map((unit) => ({
+    path: `roles/${role}/templates${unit.path}.j2`,
+    content: `{# ${mark}${source}. Do not edit. #}\n${renderUnit(unit, managedBy(role))}`,
+  }));
+}
+
+/** `when`: a Jinja expression; where it does not hold the host has no such file. */
+function template(role: string, path: string, lines: readonly string[], when?: string): GeneratedFile {
+  const text = `${comment(managedBy(role))}${lines.join('\n')}\n`;
+  return {
+    path: `roles/${role}/templates${path}.j2`,
+    content: `{# ${mark}emit/templates.ts. Do not edit. #}\n${when === undefined ? text : `{% if ${when} %}\n${text}{% endif %}\n`}`,
+  };
+}

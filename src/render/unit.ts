@@ -1,0 +1,18 @@
+import type { Directive, Section, Unit } from '../units/unit.ts';
+
+/** The text of a unit file or drop-in, or of its template if it holds expressions. @see systemd.syntax(7) */
+export function renderUnit(unit: Unit, header: string): string {
+  return `${comment(header)}\n${unit.sections.map(renderSection).join('\n')}`;
+}
+
+function renderSection(section: Section): string {
+  return `[${section.name}]\n${section.directives.map(renderDirective).join('')}`;
+}
+
+function renderDirective({ name, value, why, when }: Directive): string {
+  const text = `${why === undefined ? '' : `${comment(why)}`}${name}=${value}\n`;
+  return when === undefined ? text : `{% if ${when.source} %}\n${text}{% endif %}\n`;
+}
+
+/** A comment of a unit or configuration file, a line for each line of `text`. */
+export const comment = (text: string): string => text.split('\n').map((line) => `# ${line}\n`).join('');

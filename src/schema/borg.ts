@@ -1,0 +1,181 @@
+import { absolutePath, calendarEvent, compression, printable, sshRepository, timeSpan } from './patterns.ts';
+import type { RoleSchema, Schema } from './schema.ts';
+
+const keep = (period: string, count: number): Schema => ({
+  type: 'integer',
+  description: [`How many ${period} archives of each series to keep. 0 keeps none for this period.`],
+  default: count,
+  minimum: 0,
+  maximum: 100_000,
+});
+
+const timer = (description: readonly string[], fallback: string): Schema => ({
+  type: 'string',
+  description,
+  default: fallback,
+  pattern: calendarEvent,
+  allowed: 'a calendar event as in systemd.time(7), such as `daily` or `Mon..Fri 02:30`',
+});
+
+const span = (description: readonly string[], fallback: string): Schema => ({
+  type: 'string',
+  description,
+  default: fallback,
+  pattern: timeSpan,
+  allowed: 'a finite time span as in systemd.time(7), such as `90min` or `12h`',
+});
+
+/** The settings of role `borg`: the frame of the backup, and Borg in it. */
+export const borg: RoleSchema = {
+  role: 'borg',
+  prefix: 'borg_',
+  summary: 'Back a machine up with Borg, without root',
+  description: [
+    'Sets up `backup.service`, which runs Borg as the user `borg` with the one capability `CAP_DAC_READ_SEARCH` in a tight systemd sandbox, and `backup.timer`, which starts it.',
+    'Other software injects itself with a snippet in `/etc/systemd/system/backup.service.d/` and leaves what it wants saved under `/backup`.',
+  ],
+  settings: {
+    borg_state: {
+      type: 'string',
+      description: [
+        '`present` sets the backup up; `absent` takes every unit, program, setting and the user away again.',
+        'Repositories, and the passphrase and keys that open them, stay unless `borg_delete_repositories` is true.',
+      ],
+      default: 'present',
+      enum: ['present', 'absent'],
+    },
+    borg_repositories: {
+      type: 'array',
+      description: [
+        'Where the archives go: local paths, or `ssh://user@host[:port]/path`. Each run saves into each of them, in this order.',
+        'The default is one repository on the machine itself. A disk is not a backup: it dies, burns and is stolen together with what it should save. Add a second place.',
+        'A remote repository needs `borg_known_hosts`.',
+      ],
+      default: ['/var/lib/borg/repository'],
+      minItems: 1,
+      items: {
+        type: 'string',
+        description: ['A location.'],
+        pattern: `(?:${absolutePath}|${sshRepository})`,
+        allowed: 'an absolute path, or ssh://user@host[:port]/path',
+      },
+      examples: [['/mnt/disk/borg', 'ssh://borg@backup.example.org/./web1']],
+    },
+    borg_known_hosts: {
+      type: 'array',
+      description: [
+        'The host keys of the servers of remote repositories, as lines of known_hosts. No key is ever trusted on first use.',
+        '`ssh-keyscan -t ed25519 HOST` prints such a line; compare its fingerprint with the server’s own before you trust it.',
+      ],
+      default: [],
+      items: {
+        type: 'string',
+        description: ['A line of known_hosts. See sshd(8).'],
+        pattern: String.raw`(?:@cert-authority )?[^\s#]+ (?:ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ [A-Za-z0-9+/=]+(?: ${printable}*)?`,
+        allowed: 'a line of known_hosts: names, key type, key',
+      },
+      examples: [['backup.example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI…']],
+    },
+    borg_passphrase: {
+      type: 'string',
+      description: [
+        'The passphrase of the repositories; put it in a vault. Borg gets it as a systemd credential only.',
+        'Empty: the host generates one at the first run, and the role saves it in `borg_secrets_dir`.',
+        'It is set when a repository is created. Changing it later does not change the repository: see `borg key change-passphrase`.',
+      ],
+      default: '',
+      pattern: `${printable}*`,
+      allowed: 'one line without control characters',
+      writeOnly: true,
+    },
+    borg_secrets_dir: {
+      type: 'string',
+      description: [
+        'Where on the control node the passphrase (if generated) and the exported keys of this host are saved, each file with mode 0600.',
+        'Keep it safe and apart from the hosts: without it the backup of a lost host cannot be read.',
+      ],
+      default: "{{ inventory_dir | default(playbook_dir, true) }}/backup-secrets/{{ inventory_hostname }}",
+      pattern: `${printable}+`,
+      allowed: 'a path on the control node',
+    },
+    borg_encryption: {
+      type: 'string',
+      description: ['How a repository is encrypted when it is created. See borg-init(1).'],
+      default: 'repokey-blake2',
+      enum: ['repokey-blake2', 'repokey', 'keyfile-blake2', 'keyfile', 'authenticated-blake2', 'authenticated', 'none'],
+    },
+    borg_paths: {
+      type: 'array',
+      description: [
+        'What is saved: absolute paths, each with everything beneath it. `/backup`, where hooks leave their dumps, is always saved too, in an archive of its own.',
+        'A path that is missing, unreadable, or hidden by the sandbox fails the run.',
+      ],
+      default: ['/etc', '/home', '/opt', '/root', '/srv', '/usr/local', '/var'],
+      minItems: 1,
+      items: { type: 'string', description: ['A path.'], pattern: absolutePath, allowed: 'an absolute path without . or ..' },
+    },
+    borg_exclude: {
+      type: 'array',
+      description: [
+        'What is left out: absolute paths or shell patterns (`*` stays within a directory, `**` crosses directories), each with everything beneath it.',
+        'Software adds its own in `/etc/backup/exclude.d/`. Local repositories and Borg’s own cache are always left out.',
+      ],
+      default: ['/home/*/.cache', '/root/.cache', '/var/cache', '/var/lib/apt/lists', '/var/tmp'],
+      items: { type: 'string', description: ['A path or pattern.'], pattern: `/${printable}*`, allowed: 'an absolute path or shell pattern' },
+    },
+    borg_one_file_system: {
+      type: 'boolean',
+      description: ['Do not cross into other file systems below a path of `borg_paths`.'],
+      default: false,
+    },
+    borg_archive_prefix: {
+      type: 'string',
+      description: [
+        'What the names of this host’s archives begin with: `PREFIX-files-2026-01-31T02:00:00Z` and `PREFIX-dumps-…`. Times are UTC.',
+        'Prune touches only archives of exactly this form, so hosts may share a repository.',
+      ],
+      default: '{{ inventory_hostname }}',
+      pattern: '[A-Za-z0-9](?:[A-Za-z0-9._-]{0,99})',
+      allowed: 'up to 100 letters, digits, dots, dashes and underscores, beginning with a letter or digit',
+    },
+    borg_compression: {
+      type: 'string',
+      description: ['How data is compressed. See borg-compression(1).'],
+      default: 'zstd,3',
+      pattern: compression,
+      allowed: 'none, lz4, zstd[,1-22], zlib[,0-9] or lzma[,0-9], with an optional auto, before it',
+    },
+    borg_keep_daily: keep('daily', 30),
+    borg_keep_weekly: keep('weekly', 12),
+    borg_keep_monthly: keep('monthly', 12),
+    borg_schedule: timer(['When the backup runs. A run that was missed is made up at the next boot.'], 'daily'),
+    borg_randomized_delay: span(['Each host starts this much later at the most, always by the same amount, so that they do not all start at once.'], '1h'),
+    borg_time_limit: span(['A run that takes longer fails. Its data are not lost: Borg goes on from its last checkpoint.'], '12h'),
+    borg_lock_wait: {
+      type: 'integer',
+      description: ['How many seconds Borg waits for a repository that another host is using.'],
+      default: 600,
+      minimum: 1,
+      maximum: 86_400,
+    },
+    borg_check_schedule: timer(['When the repositories are checked for damage, by `borg-check.timer`.'], 'weekly'),
+    borg_check_duration: {
+      type: 'integer',
+      description: ['How many seconds a check may take for each repository. The next one goes on where it stopped.'],
+      default: 1800,
+      minimum: 60,
+      maximum: 86_400,
+    },
+    borg_packages: {
+      type: 'array',
+      description: ['The packages to install. Empty: Borg 1.2 or 1.4 is already there. `openssh-client` is added for a remote repository.'],
+      default: ['borgbackup'],
+      items: { type: 'string', description: ['A package.'], pattern: '[A-Za-z0-9][A-Za-z0-9.+:=~_-]*', allowed: 'the name of a package' },
+    },
+    borg_delete_repositories: {
+      type: 'boolean',
+      description: ['With `borg_state: absent`: also delete the local repositories, the passphrase and the keys on the host. There is no way back.'],
+      default: false,
+    },
+  },
+};

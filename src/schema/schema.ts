@@ -1,0 +1,36 @@
+/**
+ * The part of JSON Schema (draft 2020-12) that a setting is declared with.
+ * Everything a user meets of a setting (default, type check, message, docs) is derived from this one declaration.
+ * @see https://json-schema.org/draft/2020-12/json-schema-validation
+ */
+export interface Schema {
+  readonly type: 'string' | 'integer' | 'boolean' | 'array' | 'object';
+  /** One paragraph an element; Markdown's backticks are turned into each format's own. */
+  readonly description: readonly string[];
+  /** A string default may hold a Jinja expression; Ansible evaluates it on the control node. */
+  readonly default?: unknown;
+  readonly enum?: readonly string[];
+  /** Anchored at both ends where it is used; only syntax that ECMAScript and Python's `re` share. */
+  readonly pattern?: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly items?: Schema;
+  readonly minItems?: number;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+  /** What is allowed, in words: the end of the sentence "allowed is …" in an error message. */
+  readonly allowed?: string;
+  /** A secret: never shown in a message, a diff or a log. */
+  readonly writeOnly?: boolean;
+  readonly examples?: readonly unknown[];
+}
+
+/** The settings of one role, and the texts about it. */
+export interface RoleSchema {
+  readonly role: string;
+  /** What every setting's name begins with; another name with this prefix is taken for a misspelling. */
+  readonly prefix: string;
+  readonly summary: string;
+  readonly description: readonly string[];
+  readonly settings: Readonly<Record<string, Schema>>;
+}

@@ -1,0 +1,128 @@
+import { Verbatim, jinja, jinjaList, type Value } from '../render/value.ts';
+import { backupFrame, engineSnippet, engineTask, markSnippet, type Engine } from './backup.ts';
+import { sandbox } from './sandbox.ts';
+import { timer } from './timer.ts';
+import { set, unitDirectory, type Unit } from './unit.ts';
+
+/** Where the programs of the collection are on the host. */
+export const programs = '/usr/local/lib/backup';
+
+/** The values of role `borg`'s settings that its units hold. */
+export interface BorgSettings {
+  readonly schedule: Value;
+  readonly randomizedDelay: Value;
+  readonly timeLimit: Value;
+  readonly checkSchedule: Value;
+  readonly checkTimeLimit: Value;
+}
+
+/** The settings as the role's templates take them. */
+export const borgTemplateSettings: BorgSettings = {
+  schedule: jinja('borg_schedule'),
+  randomizedDelay: jinja('borg_randomized_delay'),
+  timeLimit: jinja('borg_time_limit'),
+  checkSchedule: jinja('borg_check_schedule'),
+  // Each repository has its time; a margin for opening it.
+  checkTimeLimit: jinja('(borg_check_duration | int + borg_lock_wait | int + 300) * (borg_repositories | length)'),
+};
+
+const remote = jinja('_borg_remote');
+
+const engine: Engine = {
+  user: 'borg',
+  network: remote,
+  program: `${programs}/backup-borg`,
+  environment: {
+    // Without a network uuid.getnode(3) is random: a lock of a killed run would look like another host's, for ever.
+    BORG_HOST_ID: new Verbatim('%m'),
+    BORG_BASE_DIR: '/var/lib/borg',
+    BORG_CACHE_DIR: '/var/cache/borg',
+    BORG_EXIT_CODES: 'modern',
+    LANG: 'C.UTF-8',
+  },
+  credentials: [
+    { name: 'borg.passphrase', file: '/etc/credstore/borg.passphrase' },
+    { name: 'borg.ssh-key', file: '/etc/credstore/borg.ssh-key', when: remote },
+    {
+      name: 'host.mounts',
+      file: '/proc/1/mountinfo',
+      why: 'What the host really has mounted, so that the program can tell what a sandbox hides from it.',
+    },
+  ],
+  state: 'borg',
+  repositories: jinjaList('_borg_local_repositories'),
+};
+
+/** All units of role `borg`. */
+export function borgUnits(settings: BorgSettings): Unit[] {
+  return [
+    backupFrame(engine, settings.timeLimit),
+    engineSnippet(engine),
+    markSnippet(),
+    timer({
+      name: 'backup',
+      description: 'Backup of this machine',
+      calendar: settings.schedule,
+      randomizedDelay: settings.randomizedDelay,
+    }),
+    dependsOnSecrets(
+      engineTask(engine, {
+        name: 'borg-init',
+        description: 'Initialise the Borg repositories that do not exist yet',
+        command: 'init',
+        timeLimit: '10min',
+      }),
+    ),
+    secretsService(),
+    engineTask(engine, {
+      name: 'borg-check',
+      description: 'Check the Borg repositories for damage',
+      command: 'check',
+      timeLimit: settings.checkTimeLimit,
+    }),
+    timer({
+      name: 'borg-check',
+      description: 'Check the Borg repositories for damage',
+      calendar: settings.checkSchedule,
+      randomizedDelay: settings.randomizedDelay,
+    }),
+  ];
+}
+
+/** What `borg-init` cannot do itself: it may not write where the credentials are. */
+function secretsService(): Unit {
+  return {
+    path: `${unitDirectory}/borg-secrets.service`,
+    sections: [
+      { name: 'Unit', directives: [set('Description', 'Make the passphrase and SSH key of the backup where there are none')] },
+      {
+        name: 'Service',
+        directives: [
+          set('Type', 'oneshot'),
+          set('ExecStart', `${programs}/borg-secrets`),
+          set('TimeoutStartSec', '1min'),
+          ...sandbox({ capabilities: [], home: 'hidden', users: 'hidden', network: false }),
+          set('ReadWritePaths', '/etc/credstore'),
+        ],
+      },
+    ],
+  };
+}
+
+function dependsOnSecrets(unit: Unit): Unit {
+  return {
+    ...unit,
+    sections: unit.sections.map((section) =>
+      section.name !== 'Unit'
+        ? section
+        : {
+            ...section,
+            directives: [
+              ...section.directives,
+              set('Requires', 'borg-secrets.service', 'Credentials are read before the first command, so they have to be there by then.'),
+              set('After', 'borg-secrets.service'),
+            ],
+          },
+    ),
+  };
+}

@@ -1,0 +1,84 @@
+import { jinja, type Expression } from '../render/value.ts';
+import { only, set, type Directive } from './unit.ts';
+
+/** What a service needs beyond nothing at all. */
+export interface Sandbox {
+  /** Capabilities that the process holds; none is the default of every hook. */
+  readonly capabilities: readonly string[];
+  /** `read-only` for a service that saves the homes, else they are not there. */
+  readonly home: 'read-only' | 'hidden';
+  /** Whether users other than its own exist for the service. */
+  readonly users: 'visible' | 'hidden';
+  /** `true` where the service needs the network, `false` where not, or an expression that tells. */
+  readonly network: boolean | Expression;
+}
+
+/**
+ * The sandbox: everything that systemd 252 can take away and that nothing here needs.
+ * What is not set, and why: `RemoveIPC=` (destroys the shared memory of a daemon that runs as the same user,
+ * see the hook), `ProtectHome=true` for Borg (the archive would lack the homes and the run would still succeed).
+ * @see systemd.exec(5) "Sandboxing"
+ */
+export function sandbox({ capabilities, home, users, network }: Sandbox): Directive[] {
+  return [
+    set('NoNewPrivileges', 'true', 'Privileges: no set-user-id program gives more than what is named here.'),
+    set('CapabilityBoundingSet', capabilities.join(' ')),
+    ...(capabilities.length > 0 ? [set('AmbientCapabilities', capabilities.join(' '))] : []),
+    set('RestrictSUIDSGID', 'true'),
+    set('KeyringMode', 'private'),
+    set('LockPersonality', 'true'),
+    set('UMask', '0077', 'What is written is for nobody else to read.'),
+
+    set('ProtectSystem', 'strict', 'Files: the whole tree is read-only but for what is named.'),
+    home === 'read-only'
+      ? set('ProtectHome', 'read-only', 'Not "true": the homes are to be saved.')
+      : set('ProtectHome', 'true'),
+    set('PrivateTmp', 'true'),
+    set('PrivateDevices', 'true'),
+    set('DevicePolicy', 'closed'),
+    set('NoExecPaths', '/', 'Nothing can be run from a place that something else can write to.'),
+    set('ExecPaths', '/usr /lib -/lib64 /bin /sbin'),
+
+    set('ProtectProc', 'invisible', 'Kernel and processes: out of sight, out of reach.'),
+    set('ProcSubset', 'pid'),
+    set('PrivateIPC', 'true'),
+    ...(users === 'hidden' ? [set('PrivateUsers', 'true')] : []),
+    set('ProtectClock', 'true'),
+    set('ProtectControlGroups', 'true'),
+    set('ProtectHostname', 'true'),
+    set('ProtectKernelLogs', 'true'),
+    set('ProtectKernelModules', 'true'),
+    set('ProtectKernelTunables', 'true'),
+    set('RestrictNamespaces', 'true'),
+    set('RestrictRealtime', 'true'),
+    set('MemoryDenyWriteExecute', 'true'),
+    set('SystemCallArchitectures', 'native'),
+    set('SystemCallFilter', '@system-service'),
+    set('SystemCallFilter', '~@privileged @resources'),
+    set('SystemCallErrorNumber', 'EPERM'),
+    set('LimitCORE', '0', 'A core dump would hold the passphrase and the data of others.'),
+
+    ...networkOf(network),
+  ];
+}
+
+function networkOf(network: boolean | Expression): Directive[] {
+  const none = [
+    set('PrivateNetwork', 'true', 'Network: none. AF_UNIX is for the journal and for starting hooks.'),
+    set('RestrictAddressFamilies', 'AF_UNIX'),
+    set('IPAddressDeny', 'any'),
+    set('SocketBindDeny', 'any'),
+  ];
+  const outgoing = [
+    set('RestrictAddressFamilies', 'AF_UNIX AF_INET AF_INET6', 'Network: outgoing connections only.'),
+    set('SocketBindDeny', 'any'),
+  ];
+  if (network === false) return none;
+  if (network === true) return outgoing;
+  return [...only(network, outgoing), ...only(jinja(`not (${network.source})`), none)];
+}
+
+/** A backup is never in a hurry: whatever else the machine does goes first. */
+export function background(): Directive[] {
+  return [set('Nice', '10'), set('CPUSchedulingPolicy', 'batch'), set('IOSchedulingClass', 'idle')];
+}

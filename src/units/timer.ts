@@ -1,0 +1,29 @@
+import { line, type Value } from '../render/value.ts';
+import { set, unitDirectory, type Unit } from './unit.ts';
+
+export interface Timer {
+  readonly name: string;
+  readonly description: string;
+  readonly calendar: Value;
+  readonly randomizedDelay: Value;
+}
+
+/** A timer that makes up for a missed run and spreads the hosts. @see systemd.timer(5) */
+export function timer({ name, description, calendar, randomizedDelay }: Timer): Unit {
+  return {
+    path: `${unitDirectory}/${name}.timer`,
+    sections: [
+      { name: 'Unit', directives: [set('Description', line(description))] },
+      {
+        name: 'Timer',
+        directives: [
+          set('OnCalendar', line(calendar)),
+          set('Persistent', 'true', 'A run that was missed while the machine was off is made up.'),
+          set('RandomizedDelaySec', line(randomizedDelay)),
+          set('FixedRandomDelay', 'true'),
+        ],
+      },
+      { name: 'Install', directives: [set('WantedBy', 'timers.target')] },
+    ],
+  };
+}
