@@ -51,14 +51,16 @@ function place(value: Value, replacements: readonly Replacement[], [open, close]
     const plain = /^[A-Za-z0-9_./:@=+,-]+$/.test(text);
     return plain ? `${open.slice(1)}${quoted}` : `${open}${quoted}${close}`;
   }
+  // A filter binds tighter than any operator.
+  const source = /^[\w.]+$/.test(value.source) ? value.source : `(${value.source})`;
   if (!value.list) {
     const filters = replacements.map(([from, to]) => ` | replace(${jinjaString(from)}, ${jinjaString(to)})`).join('');
-    return `${open}{{ ${value.source} | string${filters} }}${close}`;
+    return `${open}{{ ${source} | string${filters} }}${close}`;
   }
   const filters = replacements.map(([from, to]) => ` | map('replace', ${jinjaString(from)}, ${jinjaString(to)})`).join('');
-  const joined = `${jinjaString(open)} ~ ${value.source}${filters} | join(${jinjaString(`${close} ${open}`)}) ~ ${jinjaString(close)}`;
+  const joined = `${jinjaString(open)} ~ ${source}${filters} | join(${jinjaString(`${close} ${open}`)}) ~ ${jinjaString(close)}`;
   // An expression, not a block: Ansible's trim_blocks would swallow the line break behind it.
-  return `{{ (${joined}) if ${value.source} else '' }}`;
+  return `{{ (${joined}) if ${source} else '' }}`;
 }
 
 /** A string literal of Jinja, whose escapes are Python's. */

@@ -1,0 +1,49 @@
+import { afterAll, beforeAll, describe } from 'vitest';
+import type { Host } from '../lab/host.ts';
+import { Lab } from '../lab/lab.ts';
+import { releases, type Release } from '../lab/root.ts';
+
+/** What a test of one release works with; `host` is booted and reached by Ansible. */
+export interface Fixture {
+  lab: Lab;
+  host: Host;
+  readonly release: Release;
+}
+
+/**
+ * The same tests on every release, each with a lab and a host of its own.
+ * `prepare` runs once, when the host is up and the collection installed.
+ */
+export function onEachRelease(title: string, prepare: (fixture: Fixture) => Promise<void>, tests: (fixture: Fixture) => void): void {
+  describe.each(releases.map((release) => ({ release })))(`${title}, on Debian $release`, ({ release }) => {
+    const fixture = { release } as Fixture;
+    beforeAll(async () => {
+      fixture.lab = await Lab.open();
+      await fixture.lab.installCollection();
+      fixture.host = await fixture.lab.boot({ name: 'web', debian: release });
+      await prepare(fixture);
+    });
+    afterAll(() => fixture.lab.close());
+    tests(fixture);
+  });
+}
+
+/** Starts the backup and waits for its end. @returns its journal and whether it succeeded. */
+export async function backUp(host: Host): Promise<{ ok: boolean; log: string }> {
+  const { code } = await host.run('systemctl start backup.service', { mayFail: true });
+  const invocation = (await host.run('systemctl show --property=InvocationID --value backup.service')).stdout.trim();
+  const { stdout } = await host.run(`journalctl --output=cat --no-pager _SYSTEMD_INVOCATION_ID=${invocation}`);
+  return { ok: code === 0, log: stdout };
+}
+
+/** The names of the archives in the first repository, oldest first. */
+export async function archives(host: Host): Promise<string[]> {
+  return (await host.run("backup-borg list --format '{archive}{NL}'")).stdout.split('\n').filter(Boolean);
+}
+
+/** The name of the newest archive of a series. */
+export async function newest(host: Host, series: 'files' | 'dumps'): Promise<string> {
+  const name = (await archives(host)).filter((archive) => archive.includes(`-${series}-`)).at(-1);
+  if (name === undefined) throw new Error(`there is no archive of ${series}`);
+  return name;
+}

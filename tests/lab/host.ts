@@ -1,0 +1,160 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { appendFile, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { run, type Result, type RunOptions } from './process.ts';
+import { debianRoot, type Release } from './root.ts';
+
+export interface HostOptions {
+  readonly name: string;
+  readonly debian: Release;
+}
+
+export interface CommandOptions extends RunOptions {
+  readonly user?: string;
+}
+
+/** A Debian machine with a booted systemd, in a network namespace and on a disk of its own. */
+export class Host {
+  readonly name: string;
+  readonly debian: Release;
+  /** Its public SSH host key, a line as in a `.pub` file. */
+  hostKey = '';
+  private readonly directory: string;
+  private nspawn = 0;
+  private init = 0;
+
+  /** @internal Use `Lab.boot`. */
+  constructor(
+    { name, debian }: HostOptions,
+    readonly address: string,
+    private readonly namespace: string,
+    lab: string,
+  ) {
+    this.name = name;
+    this.debian = debian;
+    this.directory = join(lab, name);
+  }
+
+  private get root(): string {
+    return join(this.directory, 'root');
+  }
+
+  /** @internal The disk: an overlay in memory above the cached root, with this host's identity. */
+  async install(authorizedKey: string): Promise<void> {
+    const lower = await debianRoot(this.debian);
+    await mkdir(this.directory, { recursive: true });
+    await run('mount', ['-t', 'tmpfs', '-o', 'mode=0755', 'tmpfs', this.directory]);
+    for (const name of ['upper', 'work', 'root']) mkdirSync(join(this.directory, name));
+    const layers = `lowerdir=${lower},upperdir=${join(this.directory, 'upper')},workdir=${join(this.directory, 'work')}`;
+    await run('mount', ['-t', 'overlay', 'overlay', '-o', layers, this.root]);
+    await writeFile(join(this.root, 'etc/hostname'), `${this.name}\n`);
+    await writeFile(join(this.root, 'etc/hosts'), `127.0.0.1 localhost\n${this.address} ${this.name}\n`);
+    await mkdir(join(this.root, 'root/.ssh'), { recursive: true, mode: 0o700 });
+    await writeFile(join(this.root, 'root/.ssh/authorized_keys'), authorizedKey, { mode: 0o600 });
+    const key = join(this.root, 'etc/ssh/ssh_host_ed25519_key');
+    await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', this.name, '-f', key]);
+    this.hostKey = readFileSync(`${key}.pub`, 'utf8').trim();
+  }
+
+  /** @internal Lets this host know another one by its name. */
+  async introduce(other: Host): Promise<void> {
+    await appendFile(join(this.root, 'etc/hosts'), `${other.address} ${other.name}\n`);
+  }
+
+  /**
+   * Boots, or boots again after `powerOff`, and waits until systemd is up.
+   * @throws with the failed units, if it does not come up clean.
+   */
+  async boot(): Promise<void> {
+    const console = openSync(join(this.directory, 'console'), 'a');
+    const child = spawn(
+      'systemd-nspawn',
+      [
+        // All capabilities, as a real machine has them: else a sandbox has nothing to take away.
+        '--boot', '--register=no', '--keep-unit', '--capability=all', '--quiet', `--directory=${this.root}`,
+        `--machine=${this.name}`, `--network-namespace-path=/run/netns/${this.namespace}`,
+      ],
+      { stdio: ['ignore', console, console], detached: true },
+    );
+    child.unref();
+    this.nspawn = child.pid ?? 0;
+    const deadline = Date.now() + 60_000;
+    for (;;) {
+      const children = await run('pgrep', ['--parent', String(this.nspawn)], { mayFail: true });
+      this.init = Number(children.stdout.trim().split('\n')[0] ?? 0);
+      if (this.init > 0) {
+        const state = await this.run('systemctl is-system-running --wait', { mayFail: true });
+        if (state.stdout.trim() === 'running') return;
+        if (state.stdout.trim() === 'degraded') throw new Error(`${this.name} is degraded:\n${(await this.run('systemctl --failed; journalctl -b -p err')).stdout}`);
+      }
+      if (Date.now() > deadline) throw new Error(`${this.name} did not boot:\n${readFileSync(join(this.directory, 'console'), 'utf8')}`);
+      await new Promise((wait) => setTimeout(wait, 100));
+    }
+  }
+
+  /**
+   * Runs a command as root, or as `user`, with nothing of this machine's environment.
+   * A string is for bash; a list is run as it is.
+   */
+  run(command: string | readonly string[], { user, ...options }: CommandOptions = {}): Promise<Result> {
+    const call = typeof command === 'string' ? ['bash', '-c', command] : command;
+    const environment = ['env', '-i', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', 'LANG=C.UTF-8', 'TERM=dumb'];
+    const as = user === undefined ? [] : ['runuser', `--user=${user}`, '--'];
+    return run('nsenter', ['--target', String(this.init), '--all', '--wd=/', '--', ...environment, ...as, ...call], options);
+  }
+
+  /** Writes a file, with the directories above it. */
+  async write(path: string, content: string | Buffer, mode = '0644'): Promise<void> {
+    await this.run(['bash', '-c', 'mkdir -p "$(dirname "$1")" && cat > "$1" && chmod "$2" "$1"', 'write', path, mode], { input: content });
+  }
+
+  /** @returns what is in a file. @throws if it is not there. */
+  async read(path: string): Promise<string> {
+    return (await this.run(['cat', path])).stdout;
+  }
+
+  async exists(path: string): Promise<boolean> {
+    return (await this.run(['test', '-e', path], { mayFail: true })).code === 0;
+  }
+
+  /** What a unit wrote to the journal, this boot. */
+  async journal(unit: string): Promise<string> {
+    return (await this.run(['journalctl', '--boot', '--output=cat', '--no-pager', `--unit=${unit}`])).stdout;
+  }
+
+  /** A power loss: everything ends at once; the disk stays. `boot` starts it again. */
+  async powerOff(): Promise<void> {
+    for (const pid of [this.nspawn, this.init]) kill(pid);
+    // Its init takes all other processes with it.
+    while (this.init > 0 && alive(this.init)) await new Promise((wait) => setTimeout(wait, 20));
+    this.init = 0;
+    this.nspawn = 0;
+  }
+
+  /** @internal Ends it and takes its disk away. */
+  async remove(): Promise<void> {
+    await this.powerOff();
+    await run('umount', ['--lazy', this.root], { mayFail: true });
+    await run('umount', ['--lazy', this.directory], { mayFail: true });
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  /** @internal The same at the exit of this process, when nothing can be waited for. */
+  get pids(): readonly number[] {
+    return [this.nspawn, this.init].filter((pid) => pid > 0);
+  }
+}
+
+function kill(pid: number): void {
+  if (pid > 0 && alive(pid)) process.kill(pid, 'SIGKILL');
+}
+
+function alive(pid: number): boolean {
+  try {
+    // A zombie is still there for kill(2), but it holds nothing any more.
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,181 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildCollection } from './collection.ts';
+import { Host, type HostOptions } from './host.ts';
+import { run, type Result, type RunOptions } from './process.ts';
+
+/** How one host fared in a playbook. */
+export interface Recap {
+  readonly ok: number;
+  readonly changed: number;
+  readonly unreachable: number;
+  readonly failed: number;
+}
+
+export interface PlaybookResult extends Result {
+  readonly recap: Readonly<Record<string, Recap>>;
+  /** Commands that Ansible had run over SSH; with pipelining one for each module that runs on a host. */
+  readonly sshExecutions: number;
+}
+
+export interface PlaybookOptions extends RunOptions {
+  readonly args?: readonly string[];
+}
+
+const base = '/run/rootless.backup-lab';
+let count = 0;
+
+/** A network of hosts with a control node, all in namespaces: nothing of it ever leaves the machine. */
+export class Lab {
+  readonly hosts: Host[] = [];
+  private closed = false;
+
+  private constructor(
+    private readonly id: string,
+    /** Files of the control node: inventory, playbooks, secrets. */
+    readonly directory: string,
+  ) {}
+
+  /** A network without hosts; close it whatever happens. */
+  static async open(): Promise<Lab> {
+    sweep();
+    const id = `rb${process.pid}-${count++}`;
+    const lab = new Lab(id, join(base, id));
+    mkdirSync(lab.directory, { recursive: true, mode: 0o700 });
+    open.add(lab);
+    await run('ip', ['netns', 'add', id]);
+    const ip = (...args: string[]): Promise<Result> => run('ip', ['-n', id, ...args]);
+    await ip('link', 'set', 'lo', 'up');
+    await ip('link', 'add', 'lab', 'type', 'bridge');
+    await ip('addr', 'add', '10.77.0.1/24', 'dev', 'lab');
+    await ip('link', 'set', 'lab', 'up');
+    await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(lab.directory, 'key')]);
+    lab.configure();
+    return lab;
+  }
+
+  /** Boots a host of this network. */
+  async boot(options: HostOptions): Promise<Host> {
+    const number = this.hosts.length + 10;
+    const namespace = `${this.id}-${number}`;
+    const host = new Host(options, `10.77.0.${number}`, namespace, this.directory);
+    for (const other of this.hosts) await other.introduce(host);
+    this.hosts.push(host);
+    await run('ip', ['netns', 'add', namespace]);
+    await run('ip', ['-n', namespace, 'link', 'set', 'lo', 'up']);
+    // Its address is there before the boot, and its MAC is fixed: a stale ARP entry would cost half a minute.
+    await run('ip', ['-n', this.id, 'link', 'add', `host${number}`, 'type', 'veth', 'peer', 'name', 'host0', 'netns', namespace]);
+    await run('ip', ['-n', this.id, 'link', 'set', `host${number}`, 'master', 'lab', 'up']);
+    await run('ip', ['-n', namespace, 'link', 'set', 'host0', 'address', `02:00:00:00:00:${number.toString(16).padStart(2, '0')}`]);
+    await run('ip', ['-n', namespace, 'addr', 'add', `${host.address}/24`, 'dev', 'host0']);
+    await run('ip', ['-n', namespace, 'link', 'set', 'host0', 'up']);
+    await host.install(readFileSync(join(this.directory, 'key.pub'), 'utf8'));
+    for (const other of this.hosts) if (other !== host) await host.introduce(other);
+    await host.boot();
+    this.configure();
+    return host;
+  }
+
+  /** Installs this working tree's collection as a user would: from its tarball, by ansible-galaxy. */
+  async installCollection(): Promise<void> {
+    await this.ansible('ansible-galaxy', ['collection', 'install', '--force', await buildCollection(), '-p', join(this.directory, 'collections')]);
+  }
+
+  /** Runs a program of Ansible on the control node. */
+  ansible(program: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
+    const env = {
+      PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+      HOME: this.directory,
+      LC_ALL: 'C.UTF-8',
+      ANSIBLE_CONFIG: join(this.directory, 'ansible.cfg'),
+      ...options.env,
+    };
+    return run('ip', ['netns', 'exec', this.id, program, ...args], { cwd: this.directory, ...options, env });
+  }
+
+  /** Runs a playbook, given as the list of its plays. @throws if it fails and may not. */
+  async playbook(plays: readonly object[], { args = [], ...options }: PlaybookOptions = {}): Promise<PlaybookResult> {
+    const file = join(this.directory, 'playbook.yml');
+    writeFileSync(file, JSON.stringify(plays));
+    rmSync(this.sshLog, { force: true });
+    const result = await this.ansible('ansible-playbook', [file, ...args], options);
+    return { ...result, recap: recap(result.stdout), sshExecutions: existsSync(this.sshLog) ? readFileSync(this.sshLog, 'utf8').length : 0 };
+  }
+
+  /** Applies roles of this collection to all hosts with the given settings. */
+  roles(roles: readonly string[], vars: object = {}, options: PlaybookOptions = {}): Promise<PlaybookResult> {
+    const tasks = roles.map((role) => ({ name: role, 'ansible.builtin.include_role': { name: `rootless.backup.${role}` } }));
+    return this.playbook([{ hosts: 'all', vars, tasks }], options);
+  }
+
+  /** Takes everything down. */
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    await Promise.all(this.hosts.map((host) => host.remove()));
+    takeDown(this.id);
+    open.delete(this);
+  }
+
+  /** @internal */
+  closeNow(): void {
+    for (const pid of this.hosts.flatMap((host) => host.pids)) spawnSync('kill', ['-9', String(pid)]);
+    takeDown(this.id);
+  }
+
+  private get sshLog(): string {
+    return join(this.directory, 'ssh.log');
+  }
+
+  private configure(): void {
+    const path = (name: string): string => join(this.directory, name);
+    // A call without a command (ControlPersist's own) runs nothing on the host. One byte for each call that does.
+    writeFileSync(path('ssh'), `#!/bin/bash\n[[ $* == *' -O '* ]] || printf . >> ${this.sshLog}\nexec /usr/bin/ssh "$@"\n`, { mode: 0o755 });
+    writeFileSync(
+      path('ansible.cfg'),
+      `[defaults]\ninventory = ${path('inventory')}\ncollections_path = ${path('collections')}\nretry_files_enabled = false
+nocows = true\nlocal_tmp = ${path('tmp')}\n[ssh_connection]\npipelining = true\ncontrol_path_dir = ${path('cp')}\nssh_executable = ${path('ssh')}\n`,
+    );
+    writeFileSync(
+      path('inventory'),
+      `${this.hosts.map((host) => `${host.name} ansible_host=${host.address}`).join('\n')}
+[all:vars]\nansible_user=root\nansible_python_interpreter=/usr/bin/python3\nansible_ssh_private_key_file=${path('key')}
+ansible_ssh_common_args=-o UserKnownHostsFile=${path('known_hosts')}\n`,
+    );
+    writeFileSync(path('known_hosts'), this.hosts.map((host) => `${host.address} ${host.hostKey}\n`).join(''));
+  }
+}
+
+function recap(stdout: string): Record<string, Recap> {
+  const rows = stdout.slice(stdout.lastIndexOf('PLAY RECAP')).matchAll(/^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)/gm);
+  return Object.fromEntries(
+    [...rows].map(([, host = '', ...numbers]) => {
+      const [ok = 0, changed = 0, unreachable = 0, failed = 0] = numbers.map(Number);
+      return [host, { ok, changed, unreachable, failed }];
+    }),
+  );
+}
+
+const open = new Set<Lab>();
+process.on('exit', () => open.forEach((lab) => lab.closeNow()));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));
+
+/** Takes down what a process left that could not do it itself. */
+function sweep(): void {
+  if (!existsSync(base)) return;
+  for (const id of readdirSync(base)) {
+    const pid = /^rb(\d+)-/.exec(id)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) takeDown(id);
+  }
+}
+
+function takeDown(id: string): void {
+  const directory = join(base, id);
+  const mounted = readFileSync('/proc/self/mounts', 'utf8').split('\n').map((line) => line.split(' ')[1] ?? '').filter((path) => path.startsWith(`${directory}/`));
+  spawnSync('pkill', ['-9', '-f', `--directory=${directory}/`]);
+  for (const path of mounted.reverse()) spawnSync('umount', ['--lazy', path]);
+  const namespaces = spawnSync('ip', ['netns', 'list'], { encoding: 'utf8' }).stdout.split('\n').map((line) => line.split(' ')[0] ?? '');
+  for (const name of namespaces) if (name === id || name.startsWith(`${id}-`)) spawnSync('ip', ['netns', 'delete', name]);
+  rmSync(directory, { recursive: true, force: true });
+}

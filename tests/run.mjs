@@ -1,0 +1,89 @@
+/**
+ * Runs build, tests and demo; plain JavaScript, because it is what installs everything else.
+ * What it needs of the machine: Node 18 or later with npm, and for all that boots hosts root on Debian 12 or 13.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+process.chdir(dirname(dirname(fileURLToPath(import.meta.url))));
+const [command = '', ...args] = process.argv.slice(2);
+
+/** Runs a program and ends this one if it fails. */
+function run(program, programArgs, env = {}) {
+  const { status, error } = spawnSync(program, programArgs, { stdio: 'inherit', env: { ...process.env, ...env } });
+  if (error !== undefined) console.error(`${program}: ${error.message}`);
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+const step = (text) => console.log(`\n== ${text}`);
+
+function installModules() {
+  const installed = 'node_modules/.package-lock.json';
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync('package-lock.json').mtimeMs) return;
+  step('Installing the development packages (npm ci)');
+  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+}
+
+const machinePackages = [
+  'ansible-core', 'ca-certificates', 'debootstrap', 'git', 'iproute2', 'openssh-client', 'shellcheck', 'systemd-container', 'util-linux',
+];
+
+function installMachine() {
+  const release = readFileSync('/etc/os-release', 'utf8');
+  if (process.getuid?.() !== 0 || !/^ID=debian$/m.test(release)) {
+    console.error('Booting test hosts needs root on Debian 12 or 13. `npm run test:unit` needs neither.');
+    process.exit(1);
+  }
+  const missing = machinePackages.filter(
+    (name) => !/^ii/.test(spawnSync('dpkg-query', ['--show', '--showformat=${db:Status-Abbrev}', name], { encoding: 'utf8' }).stdout),
+  );
+  if (missing.length === 0) return;
+  step(`Installing what the test hosts need (apt-get install ${missing.join(' ')})`);
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  run('apt-get', ['update', '--quiet=2'], env);
+  run('apt-get', ['install', '--quiet=2', '--yes', '--no-install-recommends', ...missing], env);
+}
+
+/** Bundles a TypeScript program and runs it. */
+function program(entry, programArgs) {
+  const output = `build/${entry.replace(/^.*\//, '').replace(/\.ts$/, '.mjs')}`;
+  run('node_modules/.bin/esbuild', [
+    entry, '--bundle', '--platform=node', '--format=esm', '--target=node18', '--log-level=warning', `--outfile=${output}`,
+  ]);
+  run(process.execPath, [output, ...programArgs]);
+}
+
+const vitest = (config, vitestArgs = []) => run('node_modules/.bin/vitest', ['run', '--config', config, ...vitestArgs]);
+
+const commands = {
+  build: () => program('src/main.ts', args),
+  unit: () => vitest('tests/unit.config.ts', args),
+  host() {
+    installMachine();
+    vitest('tests/host.config.ts', args);
+  },
+  demo() {
+    installMachine();
+    program('tests/demo.ts', args);
+  },
+  test() {
+    installMachine();
+    step('Generated files');
+    program('src/main.ts', ['--check']);
+    step('Types');
+    run('node_modules/.bin/tsc', ['--noEmit']);
+    step('Unit tests');
+    vitest('tests/unit.config.ts');
+    step('Host tests (the first run makes the Debian roots: some minutes)');
+    vitest('tests/host.config.ts');
+  },
+};
+
+if (!(command in commands)) {
+  console.error(`usage: node tests/run.mjs ${Object.keys(commands).join(' | ')}`);
+  process.exit(2);
+}
+installModules();
+commands[command]();
