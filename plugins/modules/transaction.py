@@ -314,9 +314,12 @@ class Transaction:
                 raise Failure("%s failed. It said:\n%s" % (each["unit"], self._last_words(each["unit"]) or err.strip()))
 
     def _last_words(self, unit):
-        """The journal of the unit's last run."""
-        out = self.host.run("systemctl", "show", "-p", "InvocationID", "--value", unit).strip()
-        return self.module.run_command(["journalctl", "-o", "cat", "-n", "40", "_SYSTEMD_INVOCATION_ID=" + out])[1].strip()
+        """The journal of the last run of the unit and of what it requires."""
+        required = self.host.run("systemctl", "show", "-p", "Requires", "--value", unit).split()
+        names = [unit] + [name for name in required if name.endswith(".service")]
+        runs = self.host.run("systemctl", "show", "-p", "InvocationID", "--value", *names).split()
+        matches = [match for run in runs for match in ("_SYSTEMD_INVOCATION_ID=" + run, "+", "INVOCATION_ID=" + run, "+")]
+        return self.module.run_command(["journalctl", "-o", "cat", "-n", "40"] + matches[:-1])[1].strip() if runs else ""
 
     def _predict(self):
         """What else check mode can tell: users, directories, units and runs that are still to come."""

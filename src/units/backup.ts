@@ -99,6 +99,7 @@ function frame(engine: Engine, timeLimit: Value): Directive[] {
       home: 'read-only',
       // PrivateUsers= would turn every owner into nobody.
       users: 'visible',
+      writable: [`/var/lib/${engine.state}`, `/var/cache/${engine.state}`, word(engine.repositories, '-')],
       network: engine.network,
     }),
   ];

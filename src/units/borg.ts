@@ -101,7 +101,7 @@ function secretsService(): Unit {
           set('Type', 'oneshot'),
           set('ExecStart', `${programs}/borg-secrets`),
           set('TimeoutStartSec', '1min'),
-          ...sandbox({ capabilities: [], home: 'hidden', users: 'hidden', network: false }),
+          ...sandbox({ capabilities: [], home: 'hidden', users: 'hidden', writable: ['/etc/credstore'], network: false }),
           set('ReadWritePaths', '/etc/credstore'),
         ],
       },

@@ -52,7 +52,7 @@ export function hookService(hook: Hook): Unit {
           set('TimeoutStartSec', line(hook.timeLimit), 'A hung hook would block every later backup.'),
           ...background(),
           // Never RemoveIPC= here: when the unit stops it would destroy the shared memory of a daemon with the same user.
-          ...sandbox({ capabilities: [], home: 'hidden', users: 'hidden', network: false }),
+          ...sandbox({ capabilities: [], home: 'hidden', users: 'hidden', writable: [directory], network: false }),
           set('TemporaryFileSystem', '/backup:ro', 'Of /backup it sees only its own directory.'),
           set('BindPaths', directory),
         ],

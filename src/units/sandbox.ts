@@ -9,6 +9,8 @@ export interface Sandbox {
   readonly home: 'read-only' | 'hidden';
   /** Whether users other than its own exist for the service. */
   readonly users: 'visible' | 'hidden';
+  /** What it may write to beside its private temporary directories, each word rendered. */
+  readonly writable: readonly string[];
   /** `true` where the service needs the network, `false` where not, or an expression that tells. */
   readonly network: boolean | Expression;
 }
@@ -19,7 +21,7 @@ export interface Sandbox {
  * see the hook), `ProtectHome=true` for Borg (the archive would lack the homes and the run would still succeed).
  * @see systemd.exec(5) "Sandboxing"
  */
-export function sandbox({ capabilities, home, users, network }: Sandbox): Directive[] {
+export function sandbox({ capabilities, home, users, writable, network }: Sandbox): Directive[] {
   return [
     set('NoNewPrivileges', 'true', 'Privileges: no set-user-id program gives more than what is named here.'),
     set('CapabilityBoundingSet', capabilities.join(' ')),
@@ -36,8 +38,14 @@ export function sandbox({ capabilities, home, users, network }: Sandbox): Direct
     set('PrivateTmp', 'true'),
     set('PrivateDevices', 'true'),
     set('DevicePolicy', 'closed'),
-    set('NoExecPaths', '/', 'Nothing can be run from a place that something else can write to.'),
-    set('ExecPaths', '/usr /lib -/lib64 /bin /sbin'),
+    set(
+      'NoExecPaths',
+      ['/tmp', '/var/tmp', '-/dev/shm', ...writable].join(' '),
+      [
+        'Nothing can be run from a place that can be written to. Named one by one: "/" is not inherited by mounts below it,',
+        'and with ExecPaths=/usr it would make /usr a writable mount again.',
+      ].join('\n'),
+    ),
 
     set('ProtectProc', 'invisible', 'Kernel and processes: out of sight, out of reach.'),
     set('ProcSubset', 'pid'),

@@ -32,7 +32,7 @@ export function onEachRelease(title: string, prepare: (fixture: Fixture) => Prom
 export async function backUp(host: Host): Promise<{ ok: boolean; log: string }> {
   const { code } = await host.run('systemctl start backup.service', { mayFail: true });
   const invocation = (await host.run('systemctl show --property=InvocationID --value backup.service')).stdout.trim();
-  const { stdout } = await host.run(`journalctl --output=cat --no-pager _SYSTEMD_INVOCATION_ID=${invocation}`);
+  const { stdout } = await host.run(`journalctl --output=cat --no-pager _SYSTEMD_INVOCATION_ID=${invocation} + INVOCATION_ID=${invocation}`);
   return { ok: code === 0, log: stdout };
 }
 

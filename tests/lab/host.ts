@@ -68,9 +68,12 @@ export class Host {
    */
   async boot(): Promise<void> {
     const console = openSync(join(this.directory, 'console'), 'a');
+    // A cgroup of its own: hosts that share one remove each other's units.
+    const enter = 'for d in /sys/fs/cgroup /sys/fs/cgroup/*; do [ -e "$d/cgroup.procs" ] && mkdir -p "$d/$0" && echo $$ > "$d/$0/cgroup.procs"; done 2> /dev/null; exec "$@"';
     const child = spawn(
-      'systemd-nspawn',
+      'bash',
       [
+        '-c', enter, this.namespace, 'systemd-nspawn',
         // All capabilities, as a real machine has them: else a sandbox has nothing to take away.
         '--boot', '--register=no', '--keep-unit', '--capability=all', '--quiet', `--directory=${this.root}`,
         `--machine=${this.name}`, `--network-namespace-path=/run/netns/${this.namespace}`,
@@ -99,9 +102,9 @@ export class Host {
    */
   run(command: string | readonly string[], { user, ...options }: CommandOptions = {}): Promise<Result> {
     const call = typeof command === 'string' ? ['bash', '-c', command] : command;
-    const environment = ['env', '-i', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', 'LANG=C.UTF-8', 'TERM=dumb'];
+    const environment = ['env', '-i', '--chdir=/', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', 'LANG=C.UTF-8', 'TERM=dumb'];
     const as = user === undefined ? [] : ['runuser', `--user=${user}`, '--'];
-    return run('nsenter', ['--target', String(this.init), '--all', '--wd=/', '--', ...environment, ...as, ...call], options);
+    return run('nsenter', ['--target', String(this.init), '--all', '--', ...environment, ...as, ...call], options);
   }
 
   /** Writes a file, with the directories above it. */
@@ -130,6 +133,7 @@ export class Host {
     while (this.init > 0 && alive(this.init)) await new Promise((wait) => setTimeout(wait, 20));
     this.init = 0;
     this.nspawn = 0;
+    await removeCgroups(this.namespace);
   }
 
   /** @internal Ends it and takes its disk away. */
@@ -144,6 +148,11 @@ export class Host {
   get pids(): readonly number[] {
     return [this.nspawn, this.init].filter((pid) => pid > 0);
   }
+}
+
+/** Removes the cgroups of a host that is gone. */
+async function removeCgroups(name: string): Promise<void> {
+  await run('bash', ['-c', 'find /sys/fs/cgroup/"$0" /sys/fs/cgroup/*/"$0" -depth -type d -exec rmdir {} + 2> /dev/null; true', name]);
 }
 
 function kill(pid: number): void {

@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto';
+import { expect, it } from 'vitest';
+import type { Host } from '../lab/host.ts';
+import { backUp, newest, onEachRelease } from './fixture.ts';
+
+/** Names that PostgreSQL allows and that have broken something somewhere. */
+const names = [
+  'plain', 'my postgres app', 'template1000', "quote'd", 'double"quote', 'sla/sh', '-dash', 'host=elsewhere', 'postgresql://nowhere/x',
+  'percent%20', 'back\\slash', 'dollar$HOME', '$(touch /tmp/pwned)', 'new\nline', 'tab\tbed', 'UPPER', 'ümlaut', '..', '.hidden', 'a'.repeat(63), 'é'.repeat(31),
+];
+
+const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+
+/** Runs SQL in a database, whatever its name. */
+async function sql(host: Host, database: string, script: string): Promise<string> {
+  const call = ['env', `PGDATABASE=${database}`, 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', '-'];
+  return (await host.run(call, { user: 'postgres', input: script })).stdout;
+}
+
+/** What a database holds, to compare. */
+const contents = (host: Host, database: string): Promise<string> =>
+  sql(host, database, "SELECT count(*), sum(n), md5(string_agg(t, ',' ORDER BY n)) FROM data; SELECT rolname FROM pg_class JOIN pg_roles r ON r.oid = relowner WHERE relname = 'data';");
+
+onEachRelease(
+  'PostgreSQL',
+  async ({ lab, host }) => {
+    await sql(host, 'postgres', `CREATE ROLE "odd 'owner" LOGIN PASSWORD 'secret-of-owner'; CREATE DATABASE closed; ALTER DATABASE closed ALLOW_CONNECTIONS false;`);
+    for (const [index, name] of names.entries()) {
+      await sql(host, 'postgres', `CREATE DATABASE ${identifier(name)}`);
+      await sql(host, name, `CREATE TABLE data AS SELECT n, ${literal(name)} || n AS t FROM generate_series(1, ${100 + index}) n; ALTER TABLE data OWNER TO "odd 'owner";`);
+    }
+    await sql(host, 'postgres', `CREATE DATABASE "latin" ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0`);
+    await host.run(`printf 'CREATE DATABASE "latin-\\xe9"' | PGCLIENTENCODING=LATIN1 psql -Xq latin`, { user: 'postgres' });
+    await lab.roles(['borg', 'postgres']);
+  },
+  (fixture) => {
+    const target = '/backup/postgresql';
+    const directory = async (): Promise<string> => `${target}/${(await fixture.host.run(`ls ${target}`)).stdout.trim()}`;
+    const manifest = async (): Promise<Record<string, { database: string | null; size: number; sha256: string }>> =>
+      (JSON.parse(await fixture.host.read(`${await directory()}/manifest.json`)) as { files: Record<string, { database: string | null; size: number; sha256: string }> }).files;
+
+    it('is dumped with every connectable database, whatever its name, and the server takes new connections after it', async () => {
+      const { host } = fixture;
+      const { ok, log } = await backUp(host);
+      expect(ok, log).toBe(true);
+      const dumped = Object.values(await manifest()).map(({ database }) => database);
+      expect(dumped).toEqual(expect.arrayContaining([null, 'postgres', 'template1', 'latin', ...names]));
+      expect(dumped).not.toContain('closed');
+      expect(dumped.length).toBe(names.length + 5);
+      expect(await sql(host, 'plain', 'SELECT 1')).toBe('1\n');
+      expect(await host.exists('/tmp/pwned')).toBe(false);
+      const hook = await host.journal('backup-postgresql.service');
+      expect(hook).toContain('"closed" does not allow connections and is not dumped');
+      expect(hook).not.toContain('holds live data');
+    });
+
+    it('comes back equal from the archive on another server, with roles', async () => {
+      const { lab, host } = fixture;
+      const other = await lab.boot({ name: 'other', debian: fixture.release });
+      const archive = await newest(host, 'dumps');
+      const from = (await directory()).slice(1);
+      const extract = async (name: string): Promise<Buffer> =>
+        (await host.run(['backup-borg', 'extract', '--stdout', `::${archive}`, `${from}/${name}`])).stdoutBytes;
+      await other.run('psql -Xq -f - postgres', { user: 'postgres', input: await extract('globals.sql') });
+      const files = await manifest();
+      for (const name of names) {
+        const file = Object.entries(files).find(([, entry]) => entry.database === name);
+        if (file === undefined) throw new Error(`the manifest lacks ${name}`);
+        const dump = await extract(file[0]);
+        expect(dump.length).toBe(file[1].size);
+        expect(createHash('sha256').update(dump).digest('hex')).toBe(file[1].sha256);
+        await sql(other, 'postgres', `CREATE DATABASE ${identifier(name)}`);
+        // pg_restore takes a connection string, in which quotes and backslashes are escaped.
+        const connection = `dbname='${name.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+        await other.run(['pg_restore', '--exit-on-error', '--dbname', connection], { user: 'postgres', input: dump });
+        expect(await contents(other, name)).toBe(await contents(host, name));
+      }
+    });
+
+    it('has its dumps for its own eyes only, and its live data directory is not in the archive', async () => {
+      const { host } = fixture;
+      expect((await host.run(`stat -c '%a %U' ${target}`)).stdout.trim()).toBe('700 postgres');
+      expect((await host.run(`find ${target} -perm /077`)).stdout).toBe('');
+      const list = (await host.run(`backup-borg list --format '{path}{NL}' ::${await newest(host, 'files')} var/lib/postgresql`)).stdout;
+      expect(list).toMatch(/^var\/lib\/postgresql$/m);
+      expect(list).not.toMatch(/main/);
+    });
+
+    it('keeps the last good dump when a new one fails, and the backup fails and says why', async () => {
+      const { host } = fixture;
+      const before = await manifest();
+      await sql(host, 'plain', 'UPDATE data SET n = n; ALTER TABLE data RENAME TO hidden; CREATE VIEW data AS SELECT n, t FROM hidden;');
+      // A table whose file is gone cannot be dumped.
+      const path = (await sql(host, 'plain', "CREATE TABLE broken AS SELECT 1; CHECKPOINT; SELECT current_setting('data_directory') || '/' || pg_relation_filepath('broken')")).trim();
+      await host.run(`systemctl stop postgresql; mv ${path} ${path}.away; systemctl start postgresql`);
+      const { ok, log } = await backUp(host);
+      expect(ok, log).toBe(false);
+      expect(await host.journal('backup-postgresql.service')).toMatch(/database "plain" was not dumped; the last good dump.*could not open file/s);
+      const after = await manifest();
+      expect(after['plain.dump']).toEqual(before['plain.dump']);
+      const sum = (await host.run(`sha256sum < ${await directory()}/plain.dump`)).stdout.split(' ')[0];
+      expect(sum).toBe(before['plain.dump']?.sha256);
+      expect((await host.run(`find ${target} -name '*.partial'`)).stdout).toBe('');
+      await host.run(`systemctl stop postgresql; mv ${path}.away ${path}; systemctl start postgresql`);
+      expect((await backUp(host)).ok).toBe(true);
+    });
+
+    it('loses the dump of a dropped database after the next good run', async () => {
+      const { host } = fixture;
+      await sql(host, 'postgres', 'DROP DATABASE "UPPER"');
+      expect((await backUp(host)).ok).toBe(true);
+      expect(Object.keys(await manifest())).not.toContain('UPPER.dump');
+      expect(await host.exists(`${await directory()}/UPPER.dump`)).toBe(false);
+    });
+
+    it('that is down fails the backup', async () => {
+      const { host } = fixture;
+      await host.run('systemctl stop postgresql');
+      const { ok } = await backUp(host);
+      await host.run('systemctl start postgresql');
+      expect(ok).toBe(false);
+      expect(await host.journal('backup-postgresql.service')).toMatch(/cluster \S+ was not dumped/);
+    });
+
+    it('is dumped as the settings say: databases left out, several clusters by name and port', async () => {
+      const { lab, host } = fixture;
+      const version = (await host.run('ls /etc/postgresql')).stdout.trim();
+      await host.run(`pg_createcluster ${version} second --port 5433 --start`);
+      await lab.roles(['postgres'], { postgres_clusters: [{ name: 'one' }, { name: 'two', port: 5433 }], postgres_exclude: ['plain', 'sla/sh'] }, { args: ['--limit', 'web'] });
+      expect((await backUp(host)).ok).toBe(true);
+      expect((await host.run(`ls ${target}`)).stdout.split('\n').filter(Boolean)).toEqual(['one', 'two']);
+      const dumps = (await host.run(`ls ${target}/one ${target}/two`)).stdout;
+      expect(dumps).not.toMatch(/^plain\.dump|^sla/m);
+      expect(dumps).toMatch(/^template1000\.dump/m);
+    });
+
+    it('lets a hook that hangs end by its time limit, and stopping the backup stops the hook', async () => {
+      const { lab, host } = fixture;
+      await lab.roles(['postgres'], { postgres_time_limit: '3s' }, { args: ['--limit', 'web'] });
+      await host.run("systemd-run --quiet --unit=locker --uid=postgres psql -X -c 'BEGIN; LOCK TABLE hidden IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)' plain; sleep 1");
+      const begun = Date.now();
+      expect((await backUp(host)).ok).toBe(false);
+      expect(Date.now() - begun).toBeLessThan(30_000);
+      await lab.roles(['postgres'], {}, { args: ['--limit', 'web'] });
+      await host.run('systemctl start --no-block backup.service; until systemctl is-active --quiet backup-postgresql || [ "$(systemctl is-active backup-postgresql)" = activating ]; do sleep 0.1; done; sleep 1; systemctl stop backup.service');
+      expect((await host.run('systemctl is-active backup-postgresql; pgrep pg_dump', { mayFail: true })).stdout.trim()).toMatch(/^(inactive|failed)$/);
+      await host.run('systemctl stop locker; systemctl reset-failed');
+      expect((await backUp(host)).ok).toBe(true);
+    });
+  },
+);
