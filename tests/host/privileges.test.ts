@@ -33,7 +33,7 @@ tried = {
     "read the shadow passwords": lambda: open("/etc/shadow").read(),
     "write /backup": write("/backup/probe"),
     "write /etc": write("/etc/probe"),
-    "write /usr": write("/usr/local/bin/probe"),
+    "write /usr": write("/usr/local/bin/probed"),
     "write /home": write("/home/alice/probe"),
     "write /var/lib": write("/var/lib/probe"),
     "see a foreign process": lambda: os.path.exists("/proc/1") ,
@@ -97,13 +97,14 @@ onEachRelease(
       const { status: _, ...tried } = JSON.parse(stdout) as Record<string, boolean>;
       // A test host has no kernel log, may make no devices of its own, and has a noexec /dev/shm.
       const denied = Object.keys(tried).filter((name) => !tried[name] && !['read the kernel log', 'make a device', 'execute from /dev/shm'].includes(name));
+      await host.run('rm -f /var/lib/borg/{probe,device,program} /var/lib/borg/repository/{probe,program} /var/cache/borg/probe');
       expect(denied).toEqual([]);
     });
 
     it('are held by Borg itself', async () => {
       const { host } = fixture;
       const watch = 'until p=$(pgrep --full --oldest "^/usr/bin/python3 /usr/bin/borg .* create "); do sleep 0.02; done; cat /proc/$p/status';
-      const [watched] = await Promise.all([host.run(watch), backUp(host)]);
+      const [watched] = await Promise.all([host.run(watch, { timeoutSeconds: 30 }), backUp(host)]);
       const uid = (await host.run('id --user borg')).stdout.trim();
       expect(watched.stdout).toContain(`Uid:\t${uid}\t${uid}\t${uid}\t${uid}`);
       expect(watched.stdout).toContain(`CapEff:\t${capDacReadSearch}`);

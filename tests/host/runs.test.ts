@@ -1,0 +1,121 @@
+import { expect, it } from 'vitest';
+import { archives, backUp, onEachRelease } from './fixture.ts';
+
+onEachRelease(
+  'runs that meet',
+  async ({ lab, host }) => {
+    // Enough new data for a run to be caught in its middle.
+    await host.run('mkdir -p /srv/data && head -c 400M /dev/urandom > /srv/data/random');
+    await lab.roles(['borg'], { borg_paths: ['/srv', '/etc'], borg_compression: 'zlib,9' });
+  },
+  (fixture) => {
+    const killInTheMiddle = async (): Promise<void> => {
+      const { host } = fixture;
+      await host.run('head -c 400M /dev/urandom > /srv/data/random; systemctl start --no-block backup.service; until pgrep --full "/usr/bin/borg .* create "; do sleep 0.05; done; sleep 2', { timeoutSeconds: 60 });
+    };
+
+    it('a second start during a run joins it', async () => {
+      const { host } = fixture;
+      const before = (await archives(host)).length;
+      const [first, second] = await Promise.all([backUp(host), backUp(host)]);
+      expect([first.ok, second.ok], first.log).toEqual([true, true]);
+      expect((await archives(host)).length).toBe(before + 2);
+    });
+
+    it('two backups right after each other both succeed, with names of their own', async () => {
+      const { host } = fixture;
+      const before = (await archives(host)).length;
+      await host.run('systemctl start backup.service && systemctl start backup.service');
+      const names = await archives(host);
+      expect(names.length).toBe(before + 4);
+      expect(new Set(names).size).toBe(names.length);
+    });
+
+    it('a run that was killed fails, and the next one succeeds without a hand', async () => {
+      const { host } = fixture;
+      await host.run('rm -f /backup.last');
+      await killInTheMiddle();
+      await host.run('pkill -9 --full "/usr/bin/borg .* create "; while [ "$(systemctl is-active backup.service)" = activating ]; do sleep 0.1; done');
+      expect((await host.run('systemctl is-failed backup.service')).stdout.trim()).toBe('failed');
+      expect(await host.exists('/backup.last')).toBe(false);
+      const { ok, log } = await backUp(host);
+      expect(ok, log).toBe(true);
+      expect(await host.exists('/backup.last')).toBe(true);
+    });
+
+    it('a run that was killed with everything of it leaves no lock that stops the next one', async () => {
+      const { host } = fixture;
+      await killInTheMiddle();
+      await host.run('systemctl kill --signal=KILL --kill-whom=all backup.service; while [ "$(systemctl is-active backup.service)" = activating ]; do sleep 0.1; done');
+      expect((await host.run('ls -d /var/lib/borg/repository/lock.exclusive')).stdout).toContain('lock');
+      const { ok, log } = await backUp(host);
+      expect(ok, log).toBe(true);
+      expect(log).toMatch(/stale/i);
+    });
+
+    it('a power loss in the middle of a run is made up for after the boot', async () => {
+      const { host } = fixture;
+      await killInTheMiddle();
+      await host.powerOff();
+      await host.boot();
+      const { ok, log } = await backUp(host);
+      expect(ok, log).toBe(true);
+    });
+
+    it("another host's lock is left alone, and the run fails when its time is up", async () => {
+      const { lab, host } = fixture;
+      await lab.roles(['borg'], { borg_paths: ['/etc'], borg_lock_wait: 2 });
+      await host.run('install -d -o borg -m 700 /var/lib/borg/repository/lock.exclusive; install -o borg /dev/null /var/lib/borg/repository/lock.exclusive/elsewhere@123.4567-0');
+      const { ok, log } = await backUp(host);
+      expect(ok).toBe(false);
+      expect(log).toMatch(/lock/i);
+      expect(await host.exists('/var/lib/borg/repository/lock.exclusive/elsewhere@123.4567-0')).toBe(true);
+      await host.run('rm -r /var/lib/borg/repository/lock.exclusive');
+    });
+
+    it('prune touches only archives of exactly this host', async () => {
+      const { lab, host } = fixture;
+      await lab.roles(['borg'], { borg_paths: ['/etc'], borg_keep_daily: 1, borg_keep_weekly: 0, borg_keep_monthly: 0 });
+      const foreign = ['web-staging-files-2020-01-01T00:00:00Z', 'web-files-by-hand', 'web-files-2020-01-01T00:00:00Zx', 'webfiles-2020-01-01T00:00:00Z'];
+      for (const name of foreign) await host.run(`backup-borg create ::${name} /etc/hostname`);
+      await host.run('backup-borg create --timestamp 2020-01-01T00:00:00 ::web-files-2020-01-01T00:00:00Z /etc/hostname');
+      const { ok, log } = await backUp(host);
+      expect(ok, log).toBe(true);
+      const names = await archives(host);
+      expect(names).toEqual(expect.arrayContaining(foreign));
+      expect(names.filter((name) => /^web-files-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(name)).length).toBe(1);
+    });
+
+    it('a repository that vanished fails the run and is not made anew, by the run or by the role', async () => {
+      const { lab, host } = fixture;
+      await host.run('mv /var/lib/borg/repository /var/lib/borg/away');
+      const { ok, log } = await backUp(host);
+      expect(ok).toBe(false);
+      expect(log).toMatch(/repository.*(does not exist|not a valid repository)/i);
+      await host.run('rm -rf /var/lib/borg/repository');
+      const { stdout, recap } = await lab.roles(['borg'], { borg_paths: ['/etc'], borg_repositories: ['/var/lib/borg/repository', '/var/lib/borg/second'] }, { mayFail: true });
+      expect(recap['web']?.failed).toBe(1);
+      expect(stdout).toContain('Is its disk mounted?');
+      expect(await host.exists('/var/lib/borg/repository/config')).toBe(false);
+      await host.run('rm -rf /var/lib/borg/repository; mv /var/lib/borg/away /var/lib/borg/repository');
+    });
+
+    it('another repository in its place fails the run', async () => {
+      const { lab, host } = fixture;
+      await lab.roles(['borg'], { borg_paths: ['/etc'], borg_repositories: ['/var/lib/borg/repository', '/var/lib/borg/second'] });
+      await host.run('cd /var/lib/borg; mv repository away; cp -a second repository');
+      const { ok, log } = await backUp(host);
+      await host.run('cd /var/lib/borg; rm -rf repository; mv away repository');
+      expect(ok).toBe(false);
+      expect(log).toContain('another repository');
+    });
+
+    it('a check runs beside no backup, and finds damage', async () => {
+      const { lab, host } = fixture;
+      await lab.roles(['borg'], { borg_paths: ['/etc'] });
+      await host.run('systemctl start borg-check.service');
+      await host.run('f=$(find /var/lib/borg/repository/data -type f -size +1k | sort | head -1); printf XXXX | dd of="$f" bs=1 seek=500 conv=notrunc status=none');
+      expect((await host.run('systemctl start borg-check.service', { mayFail: true })).code).not.toBe(0);
+    });
+  },
+);
