@@ -1,0 +1,185 @@
+import { expect, it } from 'vitest';
+import { backUp, onEachRelease } from './fixture.ts';
+
+/** Every file of a host that a role could touch, with mode, owner and checksum. */
+const snapshot = `
+find /etc /usr/local /backup /var/lib /backup.last -xdev \\( -path /var/lib/systemd -o -path /var/lib/postgresql -o -path /var/lib/private \\) -prune -o -printf '%p %m %u %g %y\\n' 2> /dev/null | sort
+find /etc /usr/local -xdev -type f ! -name '*.pub' ! -path '/etc/ssl/*' -print0 | sort -z | xargs -0 sha256sum
+systemctl list-unit-files --no-legend | grep -E 'backup|borg'
+getent passwd borg`;
+
+onEachRelease('the roles', async () => undefined, (fixture) => {
+  const both = ['borg', 'postgres'];
+  const state = async (): Promise<string> => (await fixture.host.run(snapshot, { mayFail: true })).stdout;
+
+  it('change nothing in check mode on a fresh host, and show what they would', async () => {
+    const before = await state();
+    const { stdout, recap } = await fixture.lab.roles(both, {}, { args: ['--check', '--diff'] });
+    expect(recap['web']).toMatchObject({ failed: 0, changed: 2 });
+    expect(stdout).toContain('+++ after: /etc/systemd/system/backup.service');
+    expect(await state()).toBe(before);
+  });
+
+  it('refuse settings that are wrong before anything on the host is touched, naming each', async () => {
+    const before = await state();
+    const { stdout, recap } = await fixture.lab.roles(['borg'], {
+      borg_shedule: 'daily',
+      borg_schedule: 'dayly',
+      borg_compression: 'zstd,99',
+      borg_keep_daily: -1,
+      borg_exclude: ['var/cache', '/ok'],
+      borg_passphrase: 'two\nlines',
+    }, { mayFail: true });
+    expect(recap['web']?.failed).toBe(1);
+    for (const message of [
+      'borg_shedule: there is no such setting; did you mean borg_schedule?',
+      String.raw`borg_schedule: given is \"dayly\"; allowed is a calendar event`,
+      String.raw`borg_compression: given is \"zstd,99\"`,
+      'borg_keep_daily: given is -1; allowed is a whole number from 0 to 100000',
+      String.raw`borg_exclude[0]: given is \"var/cache\"; allowed is an absolute path`,
+      'borg_passphrase: given is (hidden)',
+    ]) expect(stdout).toContain(message);
+    expect(stdout).not.toContain('two');
+    expect(await state()).toBe(before);
+  });
+
+  it('refuse settings that do not go together', async () => {
+    const { stdout } = await fixture.lab.roles(['borg'], { borg_repositories: ['ssh://backup/./r'], borg_keep_daily: 0, borg_keep_weekly: 0, borg_keep_monthly: 0 }, { mayFail: true });
+    expect(stdout).toContain('borg_known_hosts: borg_repositories names a server');
+    expect(stdout).toContain('all are 0');
+  });
+
+  it('take quotes, percent signs, dollars and braces in settings as they are', async () => {
+    const odd = `/srv/it's "100%" $HOME {x} \\n`;
+    const { host } = fixture;
+    await host.run(['mkdir', '-p', odd]);
+    await host.run(['touch', `${odd}/file`]);
+    await fixture.lab.roles(['borg'], { borg_paths: [odd], borg_repositories: [`/var/lib/borg/a "b" 50% $c`] });
+    const { ok, log } = await backUp(host);
+    expect(ok, log).toBe(true);
+    expect((await host.run("backup-borg list --format '{path}{NL}' ::$(backup-borg list --format '{archive}{NL}' | grep files)")).stdout).toContain(`${odd.slice(1)}/file`);
+    await fixture.lab.roles(['borg'], { borg_state: 'absent', borg_delete_repositories: true });
+  });
+
+  it('set the host up, with a header in every file that names the collection and the role', async () => {
+    const { recap } = await fixture.lab.roles(both);
+    expect(recap['web']?.failed).toBe(0);
+    const { host } = fixture;
+    const remembered = await host.run('cat /var/lib/rootless.backup/*.json');
+    const paths = [...remembered.stdout.matchAll(/"(\/[^"]+)"/g)].map(([, path]) => path ?? '').filter((path) => !path.includes('credstore'));
+    expect(paths.length).toBeGreaterThan(15);
+    for (const path of paths) expect([path, await host.read(path)]).toEqual([path, expect.stringMatching(/Managed by Ansible \(collection rootless\.backup, role (borg|postgres)\)/)]);
+    expect((await backUp(host)).ok).toBe(true);
+  });
+
+  it('change nothing the second time, in at most 4 SSH executions for role borg beyond connection and facts', async () => {
+    const before = await state();
+    const { recap } = await fixture.lab.roles(both);
+    expect(recap['web']).toMatchObject({ changed: 0, failed: 0 });
+    expect(await state()).toBe(before);
+    const facts = await fixture.lab.playbook([{ hosts: 'all' }]);
+    const role = await fixture.lab.roles(['borg']);
+    expect(facts.sshExecutions).toBeGreaterThan(0);
+    expect(role.sshExecutions - facts.sshExecutions).toBeLessThanOrEqual(4);
+    expect(role.recap['web']?.changed).toBe(0);
+  });
+
+  it('change nothing in check mode on a configured host, and show a change of one setting', async () => {
+    const before = await state();
+    const same = await fixture.lab.roles(both, {}, { args: ['--check', '--diff'] });
+    expect(same.recap['web']).toMatchObject({ changed: 0, failed: 0 });
+    const { stdout, recap } = await fixture.lab.roles(both, { borg_schedule: 'Mon..Fri 02:30' }, { args: ['--check', '--diff'] });
+    expect(recap['web']?.changed).toBe(1);
+    expect(stdout).toContain('-OnCalendar=daily');
+    expect(stdout).toContain('+OnCalendar=Mon..Fri 02:30');
+    expect(await state()).toBe(before);
+  });
+
+  it('put back what drifted: a file, a mode, a directory, a timer that was turned off', async () => {
+    const { host } = fixture;
+    const before = await state();
+    await host.run('echo "# by hand" >> /etc/systemd/system/backup.service; chmod 666 /etc/backup/borg.json; rmdir /etc/backup/exclude.d || rm -r /etc/backup/exclude.d; chmod 777 /backup; systemctl disable --now backup.timer');
+    const { recap } = await fixture.lab.roles(both);
+    expect(recap['web']?.changed).toBeGreaterThan(0);
+    expect(await state()).toBe(before);
+    expect((await host.run('systemctl is-active backup.timer')).stdout.trim()).toBe('active');
+  });
+
+  it('make the timer persistent, randomised and enabled, and the backup wait for the network', async () => {
+    const { host } = fixture;
+    const { stdout } = await host.run('systemctl show --property=Persistent,RandomizedDelayUSec,FixedRandomDelay,UnitFileState backup.timer; systemctl show --property=After,Wants backup.service');
+    expect(stdout).toMatch(/Persistent=yes/);
+    expect(stdout).toMatch(/RandomizedDelayUSec=1h/);
+    expect(stdout).toMatch(/UnitFileState=enabled/);
+    expect(stdout).toMatch(/Wants=.*network-online.target/);
+    expect(stdout).toMatch(/After=.*network-online.target/);
+  });
+
+  it('leave the host as it was if a unit does not verify', async () => {
+    const before = await state();
+    const { stdout, recap } = await fixture.lab.playbook([{
+      hosts: 'all',
+      tasks: [
+        { copy: { dest: `${fixture.lab.directory}/broken/etc/systemd/system/backup.service.j2`, content: '[Service]\nType=oneshot\nExecStart=/nowhere\nProtectSytem=strict\n' }, delegate_to: 'localhost' },
+        { 'rootless.backup.deploy': { name: 'broken', templates: `${fixture.lab.directory}/broken` } },
+      ],
+    }], { mayFail: true });
+    expect(recap['web']?.failed).toBe(1);
+    expect(stdout).toContain('systemd does not accept the units; nothing was changed');
+    expect(await state()).toBe(before);
+  });
+
+  it('put everything back if a later step fails', async () => {
+    const before = await state();
+    const broken = `${fixture.lab.directory}/late`;
+    const { stdout } = await fixture.lab.playbook([{
+      hosts: 'all',
+      tasks: [
+        { copy: { dest: `${broken}/etc/tmpfiles.d/late.conf.j2`, content: 'd /var/lib/late 0755 root root\nnonsense\n' }, delegate_to: 'localhost' },
+        { copy: { dest: `${broken}/etc/systemd/system/late.service.j2`, content: '[Service]\nType=oneshot\nExecStart=/bin/true\n' }, delegate_to: 'localhost' },
+        { copy: { dest: `${broken}/etc/systemd/system/backup.service.j2`, content: '[Service]\nType=oneshot\nExecStart=/bin/true\n' }, delegate_to: 'localhost' },
+        { 'rootless.backup.deploy': { name: 'late', templates: broken } },
+      ],
+    }], { mayFail: true });
+    expect(stdout).toContain('Everything was put back as it was');
+    expect(await state()).toBe(before);
+  });
+
+  it('leave a masked unit alone and say so', async () => {
+    const { host } = fixture;
+    await host.run('mv /etc/systemd/system/backup.timer /root/; ln -s /dev/null /etc/systemd/system/backup.timer');
+    const { stdout } = await fixture.lab.roles(['borg'], {}, { mayFail: true });
+    expect(stdout).toContain('/etc/systemd/system/backup.timer is a symbolic link to /dev/null (a masked unit?)');
+    await host.run('mv /root/backup.timer /etc/systemd/system/; systemctl daemon-reload');
+  });
+
+  it('that are taken away leave nothing of theirs but the repository and what opens it', async () => {
+    const { host } = fixture;
+    await fixture.lab.roles(['postgres', 'borg'], { borg_state: 'absent', postgres_state: 'absent' }, { args: ['--check'] });
+    expect(await host.exists('/etc/systemd/system/backup.service')).toBe(true);
+    await fixture.lab.roles(['postgres', 'borg'], { borg_state: 'absent', postgres_state: 'absent' });
+    const left = (await host.run('find / -xdev \\( -name "*borg*" -o -name "*backup*" -o -name "rootless*" \\) ! -path "/proc/*" ! -path "/usr/lib/*" ! -path "/usr/share/*" ! -path "/usr/bin/*" ! -path "/var/lib/dpkg/*" ! -path "/var/local/*" ! -path "/var/lib/borg/*" ! -path "/root/.ansible*" ! -path "/var/cache/*" ! -path "/var/backups" ! -path "/etc/systemd/system/timers.target.wants" ! -path "/usr/sbin/*" ! -path "/run/*" ! -path "/sys/*" ! -path "/var/lib/systemd/deb*"')).stdout.split('\n').filter(Boolean);
+    expect(left.sort()).toEqual(['/etc/credstore/borg.passphrase', '/etc/credstore/borg.ssh-key', '/etc/credstore/borg.ssh-key.pub', '/var/lib/borg']);
+    expect((await host.run('getent passwd borg', { mayFail: true })).stdout).toBe('');
+    expect(await host.exists('/backup')).toBe(false);
+    expect(await host.exists('/var/lib/borg/repository/config')).toBe(true);
+    const again = await fixture.lab.roles(['postgres', 'borg'], { borg_state: 'absent', postgres_state: 'absent' });
+    expect(again.recap['web']?.changed).toBe(0);
+  });
+
+  it('that come back go on with the repository, and the user owns it again', async () => {
+    const { host } = fixture;
+    await host.run('useradd --system takes-the-free-uid');
+    await fixture.lab.roles(both);
+    const { ok, log } = await backUp(host);
+    expect(ok, log).toBe(true);
+    expect((await host.run('backup-borg list')).stdout.split('\n').length).toBeGreaterThan(4);
+    expect((await host.run('find /var/lib/borg ! -user borg')).stdout).toBe('');
+  });
+
+  it('that are taken away with everything leave no repository and no secret', async () => {
+    const { host } = fixture;
+    await fixture.lab.roles(['postgres', 'borg'], { borg_state: 'absent', postgres_state: 'absent', borg_delete_repositories: true });
+    expect((await host.run('ls -d /var/lib/borg /etc/credstore/borg* /var/cache/borg', { mayFail: true })).stdout).toBe('');
+  });
+});

@@ -1,0 +1,70 @@
+import { expect, it } from 'vitest';
+import type { Host } from '../lab/host.ts';
+import { archives, backUp, onEachRelease } from './fixture.ts';
+
+onEachRelease(
+  'a remote repository',
+  async (fixture) => {
+    server = await fixture.lab.boot({ name: 'server', debian: fixture.release });
+    await server.run('useradd --create-home --shell /bin/bash store && install -d -o store -m 700 ~store/.ssh');
+  },
+  (fixture) => {
+    const settings = (overrides: object = {}): object => ({
+      borg_repositories: ['ssh://store@server/./web'],
+      borg_known_hosts: [`server ${server.hostKey.split(' ').slice(0, 2).join(' ')}`],
+      borg_paths: ['/etc'],
+      ...overrides,
+    });
+    const only = { args: ['--limit', 'web'] };
+
+    it('that refuses the key: the role says what to install where, and the units are there already', async () => {
+      const { stdout, recap } = await fixture.lab.roles(['borg'], settings(), { ...only, mayFail: true });
+      expect(recap['web']?.failed).toBe(1);
+      expect(stdout).toContain('the server refuses the key of this host');
+      const line = /restrict,command=\\"borg serve --restrict-to-repository (\S+)\\" ssh-ed25519 (\S+) borg@web/.exec(stdout);
+      expect(line?.[1]).toBe('web');
+      const key = (await fixture.host.read('/etc/credstore/borg.ssh-key.pub')).trim();
+      expect(key).toContain(line?.[2] ?? 'no key');
+      await server.write('/home/store/.ssh/authorized_keys', `restrict,command="borg serve --restrict-to-repository ${line?.[1]}" ${key}\n`, '0644');
+    });
+
+    it('is initialised and saved to when the key is installed', async () => {
+      const { recap } = await fixture.lab.roles(['borg'], settings(), only);
+      expect(recap['web']?.failed).toBe(0);
+      const { ok, log } = await backUp(fixture.host);
+      expect(ok, log).toBe(true);
+      expect((await archives(fixture.host)).length).toBe(2);
+      expect(await server.exists('/home/store/web/config')).toBe(true);
+      const again = await fixture.lab.roles(['borg'], settings(), only);
+      expect(again.recap['web']?.changed).toBe(0);
+    });
+
+    it('stands beside a local one, and a failure of one does not keep the other from its archives', async () => {
+      await fixture.lab.roles(['borg'], settings({ borg_repositories: ['ssh://store@server/./web', '/var/lib/borg/repository'] }), only);
+      expect((await backUp(fixture.host)).ok).toBe(true);
+      await server.run('mv /home/store/.ssh /home/store/.ssh.away');
+      const { ok, log } = await backUp(fixture.host);
+      await server.run('mv /home/store/.ssh.away /home/store/.ssh');
+      expect(ok).toBe(false);
+      expect(log).toContain('Permission denied');
+      expect((await fixture.host.run('backup-borg --repository 2 list --short')).stdout.split('\n').filter(Boolean).length).toBe(4);
+    });
+
+    it('whose server has another host key than the pinned one gets nothing', async () => {
+      await server.run('cd /etc/ssh && mv ssh_host_ed25519_key ssh_host_ed25519_key.away && ssh-keygen -q -t ed25519 -N "" -f ssh_host_ed25519_key && systemctl restart ssh');
+      const { ok, log } = await backUp(fixture.host);
+      await server.run('cd /etc/ssh && mv -f ssh_host_ed25519_key.away ssh_host_ed25519_key && systemctl restart ssh');
+      expect(ok).toBe(false);
+      expect(log).toContain('Host key verification failed');
+      expect((await backUp(fixture.host)).ok).toBe(true);
+    });
+
+    it('loses its known_hosts on the host when no repository is remote any more', async () => {
+      await fixture.lab.roles(['borg'], { borg_paths: ['/etc'] }, only);
+      expect(await fixture.host.exists('/etc/backup/known_hosts')).toBe(false);
+      expect((await fixture.host.run('systemctl show --property=PrivateNetwork --value backup.service')).stdout.trim()).toBe('yes');
+    });
+  },
+);
+
+let server: Host;
