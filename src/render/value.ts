@@ -47,7 +47,7 @@ function place(value: Value, replacements: readonly Replacement[], [open, close]
     const text = String(value);
     // A line break would begin another directive: the caller has to refuse it with the setting's name.
     if (/[\0-\x1f\x7f]/u.test(text)) throw new Error(`a unit file cannot hold the control character in ${JSON.stringify(text)}`);
-    const quoted = replacements.reduce((done, [from, to]) => done.replaceAll(from, to), text);
+    const quoted = replacements.reduce((done, [from, to]) => done.replaceAll(from, () => to), text);
     const plain = /^[A-Za-z0-9_./:@=+,-]+$/.test(text);
     return plain ? `${open.slice(1)}${quoted}` : `${open}${quoted}${close}`;
   }

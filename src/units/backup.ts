@@ -80,6 +80,7 @@ const unitSection = (description: string) =>
     name: 'Unit',
     directives: [
       set('Description', line(description)),
+      set('StartLimitIntervalSec', '0', 'Who tries again after a failure is not told to wait.'),
       set('Wants', 'network-online.target'),
       set('After', 'network-online.target'),
     ],

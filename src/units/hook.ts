@@ -37,6 +37,7 @@ export function hookService(hook: Hook): Unit {
         directives: [
           set('Description', line(hook.description)),
           ...(hook.after === undefined ? [] : [set('After', hook.after.join(' '))]),
+          set('StartLimitIntervalSec', '0'),
           set('PartOf', backupService, 'Stopping the backup stops the hook.'),
           set('StopWhenUnneeded', 'true', 'Done once for each backup, and again for the next.'),
         ],

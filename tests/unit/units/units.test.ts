@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import { borgTemplateSettings, borgUnits } from '../../../src/units/borg.ts';
+import { hookService, hookSnippet } from '../../../src/units/hook.ts';
+import { postgresTemplateSettings, postgresUnits } from '../../../src/units/postgres.ts';
+import type { Unit } from '../../../src/units/unit.ts';
+
+const directives = (unit: Unit): Map<string, string[]> => {
+  const found = new Map<string, string[]>();
+  for (const { name, value } of unit.sections.flatMap((section) => section.directives)) found.set(name, [...(found.get(name) ?? []), value]);
+  return found;
+};
+const all = [...borgUnits(borgTemplateSettings), ...postgresUnits(postgresTemplateSettings)];
+const named = (name: string): Unit => {
+  const unit = all.find(({ path }) => path.endsWith(`/${name}`));
+  if (unit === undefined) throw new Error(`there is no ${name}`);
+  return unit;
+};
+
+describe('every service', () => {
+  const services = all.filter(({ path }) => /[^/]+\.service$/.test(path));
+  it.each(services.map((unit) => [unit.path, unit] as const))('%s is sandboxed and limited in time', (_, unit) => {
+    const has = directives(unit);
+    expect(has.get('TimeoutStartSec')?.length).toBe(1);
+    expect(has.get('NoNewPrivileges')).toEqual(['true']);
+    expect(has.get('ProtectSystem')).toEqual(['strict']);
+    expect(has.get('NoExecPaths')?.[0]).not.toMatch(/^\/ | \/ /);
+    expect(has.has('ExecPaths')).toBe(false);
+  });
+});
+
+describe('a hook', () => {
+  const hook = { name: 'wiki', description: 'Wiki 100%', user: 'wiki', command: ['/usr/bin/dump', 'a b', '$HOME'], environment: { KEY: 'x y' }, timeLimit: '5min' };
+  const service = hookService(hook);
+  it('never removes the IPC objects of its user, who may be a daemon', () => expect(directives(service).has('RemoveIPC')).toBe(false));
+  it('holds no capability and sees of /backup only its own directory', () => {
+    const has = directives(service);
+    expect(has.get('CapabilityBoundingSet')).toEqual(['']);
+    expect(has.get('TemporaryFileSystem')).toEqual(['/backup:ro']);
+    expect(has.get('BindPaths')).toEqual(['/backup/wiki']);
+  });
+  it('quotes its values', () => {
+    expect(directives(service).get('ExecStart')).toEqual(['/usr/bin/dump "a b" "$$HOME"']);
+    expect(directives(service).get('Environment')).toEqual(['"KEY=x y"']);
+    expect(directives(service).get('Description')).toEqual(['Wiki 100%%']);
+  });
+  it('ends with the backup and is run anew for each', () => {
+    expect(directives(service).get('PartOf')).toEqual(['backup.service']);
+    expect(directives(service).get('StopWhenUnneeded')).toEqual(['true']);
+    expect(directives(service).get('RemainAfterExit')).toEqual(['true']);
+  });
+  it('is wanted and joined by its snippet', () => {
+    const has = directives(hookSnippet(hook));
+    expect(has.get('Wants')).toEqual(['backup-wiki.service']);
+    expect(has.get('ExecStartPre')).toEqual(['!/bin/systemctl start backup-wiki.service']);
+  });
+});
+
+describe('the backup', () => {
+  it('holds exactly the capability to read everything', () => {
+    expect(directives(named('backup.service')).get('AmbientCapabilities')).toEqual(['CAP_DAC_READ_SEARCH']);
+    expect(directives(named('backup.service')).get('CapabilityBoundingSet')).toEqual(['CAP_DAC_READ_SEARCH']);
+  });
+  it('sees the homes and the users', () => {
+    expect(directives(named('backup.service')).get('ProtectHome')).toEqual(['read-only']);
+    expect(directives(named('backup.service')).has('PrivateUsers')).toBe(false);
+  });
+  it('says nothing of what runs in its frame', () => expect(directives(named('backup.service')).has('ExecStart')).toBe(false));
+  it('is marked as done by the snippet that sorts last', () => {
+    const snippets = all.map(({ path }) => path).filter((path) => path.includes('backup.service.d/')).sort();
+    expect(snippets.at(-1)).toMatch(/zz-last\.conf$/);
+  });
+});
+
+it('the same input gives the same units, and is not changed', () => {
+  const settings = Object.freeze({ ...borgTemplateSettings });
+  expect(borgUnits(settings)).toEqual(borgUnits(settings));
+});
