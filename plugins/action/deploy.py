@@ -9,10 +9,14 @@ import json
 import os
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.ansible_release import __version__ as core_version
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
-OPTIONS = {"name", "state", "templates", "files", "sensitive", "enable", "start", "users", "remove"}
+# Before 2.19 a template that looks like JSON comes back as what it holds, unless that is turned off; since then the
+# option is deprecated.
+AS_TEXT = {"convert_data": False} if tuple(map(int, core_version.split(".")[:2])) < (2, 19) else {}
+OPTIONS = {"name", "state", "templates", "files", "sensitive", "enable", "start", "users", "remove", "disown"}
 
 
 class ActionModule(ActionBase):
@@ -42,6 +46,7 @@ class ActionModule(ActionBase):
             "start": args.get("start", []),
             "users": args.get("users", []),
             "remove": args.get("remove", []),
+            "disown": args.get("disown", []),
         }
         # A string, because the host's journal would show what a dict holds.
         result.update(self._execute_module(
@@ -55,7 +60,7 @@ class ActionModule(ActionBase):
         files = []
         for root, path in walk(args.get("templates")):
             if path.endswith(".j2"):
-                content = lookup.run([os.path.join(root, path)], variables=task_vars, convert_data=False)[0]
+                content = lookup.run([os.path.join(root, path)], variables=task_vars, **AS_TEXT)[0] or ""
                 # An empty rendering says that this host has no such file.
                 if content.strip():
                     files.append(entry(path[:-len(".j2")], content, sensitive))

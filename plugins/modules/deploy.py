@@ -73,6 +73,11 @@ options:
     type: list
     elements: str
     default: []
+  disown:
+    description: Used with O(state=absent) only. Directories that stay when the users go; all in them is given to root.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Shows what would change, and verifies the units, without changing anything.

@@ -368,6 +368,10 @@ class Transaction:
                 shutil.rmtree(path)
             else:
                 os.unlink(path)
+        if users:
+            # What stays must not belong to a number that the next new user gets.
+            for path in self.plan["disown"]:
+                disown(path)
         for user in users:
             self.host.run("userdel", user)
         if os.path.exists(self.memory_path):
@@ -390,6 +394,14 @@ def look(path):
     except FileNotFoundError:
         return None
     return found.st_mode, found.st_uid, found.st_gid
+
+
+def disown(top):
+    """Give a directory and all in it to root."""
+    if os.path.isdir(top):
+        for directory, names, files in os.walk(top):
+            for name in [".", *names, *files]:
+                os.chown(os.path.join(directory, name), 0, 0, follow_symlinks=False)
 
 
 def removable(path):

@@ -11,8 +11,7 @@ export function borgTemplates(): GeneratedFile[] {
   return [
     ...unitTemplates('borg', 'units/borg.ts', borgUnits(borgTemplateSettings)),
     template('borg', '/etc/sysusers.d/borg.conf', [
-      // A path as the id: a user that comes back owns again what it left. See sysusers.d(5), "ID".
-      'u borg /var/lib/borg "Borg Backup" /var/lib/borg /usr/sbin/nologin',
+      'u borg - "Borg Backup" /var/lib/borg /usr/sbin/nologin',
     ]),
     template('borg', '/etc/tmpfiles.d/borg.conf', [
       '# Hooks have directories of their own in here. The group is for hooks that other software brings; the sticky bit',
@@ -23,8 +22,11 @@ export function borgTemplates(): GeneratedFile[] {
       'd /etc/credstore 0700 root root',
       'd /var/lib/borg 0700 borg borg',
       'd /var/cache/borg 0700 borg borg',
+      '# What is in them belongs to borg too: a file of root in a repository, left by a command run by hand, locks it out.',
+      'Z /var/lib/borg - borg borg',
       '{% for path in _borg_local_repositories %}',
       `d ${word(jinja('path'))} 0700 borg borg`,
+      `Z ${word(jinja('path'))} - borg borg`,
       '{% endfor %}',
     ]),
     template('borg', '/etc/backup/known_hosts', ['{% for line in borg_known_hosts %}', '{{ line }}', '{% endfor %}'], 'borg_known_hosts'),

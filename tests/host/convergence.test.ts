@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { backUp, onEachRelease } from './fixture.ts';
 
@@ -11,6 +13,16 @@ getent passwd borg`;
 onEachRelease('the roles', async () => undefined, (fixture) => {
   const both = ['borg', 'postgres'];
   const state = async (): Promise<string> => (await fixture.host.run(snapshot, { mayFail: true })).stdout;
+
+  /** Deploys a tree of its own. */
+  const deploy = (name: string, templates: Readonly<Record<string, string>>) => {
+    const top = join(fixture.lab.directory, name);
+    for (const [path, content] of Object.entries(templates)) {
+      mkdirSync(dirname(join(top, path)), { recursive: true });
+      writeFileSync(join(top, path), content);
+    }
+    return fixture.lab.playbook([{ hosts: 'all', tasks: [{ 'rootless.backup.deploy': { name, templates: top } }] }], { mayFail: true });
+  };
 
   it('change nothing in check mode on a fresh host, and show what they would', async () => {
     const before = await state();
@@ -117,13 +129,9 @@ onEachRelease('the roles', async () => undefined, (fixture) => {
 
   it('leave the host as it was if a unit does not verify', async () => {
     const before = await state();
-    const { stdout, recap } = await fixture.lab.playbook([{
-      hosts: 'all',
-      tasks: [
-        { copy: { dest: `${fixture.lab.directory}/broken/etc/systemd/system/backup.service.j2`, content: '[Service]\nType=oneshot\nExecStart=/nowhere\nProtectSytem=strict\n' }, delegate_to: 'localhost' },
-        { 'rootless.backup.deploy': { name: 'broken', templates: `${fixture.lab.directory}/broken` } },
-      ],
-    }], { mayFail: true });
+    const { stdout, recap } = await deploy('broken', {
+      'etc/systemd/system/backup.service.j2': '[Service]\nType=oneshot\nExecStart=/nowhere\nProtectSytem=strict\n',
+    });
     expect(recap['web']?.failed).toBe(1);
     expect(stdout).toContain('systemd does not accept the units; nothing was changed');
     expect(await state()).toBe(before);
@@ -131,16 +139,11 @@ onEachRelease('the roles', async () => undefined, (fixture) => {
 
   it('put everything back if a later step fails', async () => {
     const before = await state();
-    const broken = `${fixture.lab.directory}/late`;
-    const { stdout } = await fixture.lab.playbook([{
-      hosts: 'all',
-      tasks: [
-        { copy: { dest: `${broken}/etc/tmpfiles.d/late.conf.j2`, content: 'd /var/lib/late 0755 root root\nnonsense\n' }, delegate_to: 'localhost' },
-        { copy: { dest: `${broken}/etc/systemd/system/late.service.j2`, content: '[Service]\nType=oneshot\nExecStart=/bin/true\n' }, delegate_to: 'localhost' },
-        { copy: { dest: `${broken}/etc/systemd/system/backup.service.j2`, content: '[Service]\nType=oneshot\nExecStart=/bin/true\n' }, delegate_to: 'localhost' },
-        { 'rootless.backup.deploy': { name: 'late', templates: broken } },
-      ],
-    }], { mayFail: true });
+    const { stdout } = await deploy('late', {
+      'etc/tmpfiles.d/late.conf.j2': 'd /var/lib/late 0755 root root\nnonsense\n',
+      'etc/systemd/system/late.service.j2': '[Service]\nType=oneshot\nExecStart=/bin/true\n',
+      'etc/systemd/system/backup.service.j2': '[Service]\nType=oneshot\nExecStart=/bin/true\n',
+    });
     expect(stdout).toContain('Everything was put back as it was');
     expect(await state()).toBe(before);
   });
@@ -158,7 +161,7 @@ onEachRelease('the roles', async () => undefined, (fixture) => {
     await fixture.lab.roles(['postgres', 'borg'], { borg_state: 'absent', postgres_state: 'absent' }, { args: ['--check'] });
     expect(await host.exists('/etc/systemd/system/backup.service')).toBe(true);
     await fixture.lab.roles(['postgres', 'borg'], { borg_state: 'absent', postgres_state: 'absent' });
-    const left = (await host.run('find / -xdev \\( -name "*borg*" -o -name "*backup*" -o -name "rootless*" \\) ! -path "/proc/*" ! -path "/usr/lib/*" ! -path "/usr/share/*" ! -path "/usr/bin/*" ! -path "/var/lib/dpkg/*" ! -path "/var/local/*" ! -path "/var/lib/borg/*" ! -path "/root/.ansible*" ! -path "/var/cache/*" ! -path "/var/backups" ! -path "/etc/systemd/system/timers.target.wants" ! -path "/usr/sbin/*" ! -path "/run/*" ! -path "/sys/*" ! -path "/var/lib/systemd/deb*"')).stdout.split('\n').filter(Boolean);
+    const left = (await host.run('find / -xdev \\( -name "*borg*" -o -name "*backup*" -o -name "rootless*" \\) ! -path "/proc/*" ! -path "/usr/lib/*" ! -path "/usr/share/*" ! -path "/usr/bin/*" ! -path "/var/lib/dpkg/*" ! -path "/var/local/*" ! -path "/var/lib/borg/*" ! -path "/root/.ansible*" ! -path "/var/cache/*" ! -path "/var/backups" ! -path "/etc/systemd/system/timers.target.wants" ! -path "/usr/sbin/*" ! -path "/run/*" ! -path "/sys/*" ! -path "/var/lib/systemd/deb*" ! -name "pg_*" ! -name "dpkg-db-backup*"')).stdout.split('\n').filter(Boolean);
     expect(left.sort()).toEqual(['/etc/credstore/borg.passphrase', '/etc/credstore/borg.ssh-key', '/etc/credstore/borg.ssh-key.pub', '/var/lib/borg']);
     expect((await host.run('getent passwd borg', { mayFail: true })).stdout).toBe('');
     expect(await host.exists('/backup')).toBe(false);

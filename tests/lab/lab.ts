@@ -82,10 +82,10 @@ export class Lab {
     await this.ansible('ansible-galaxy', ['collection', 'install', '--force', await buildCollection(), '-p', join(this.directory, 'collections')]);
   }
 
-  /** Runs a program of Ansible on the control node. */
+  /** Runs a program of Ansible on the control node: the distribution's, or that of `ANSIBLE_BIN` to try another version. */
   ansible(program: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
     const env = {
-      PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+      PATH: `${process.env['ANSIBLE_BIN'] === undefined ? '' : `${process.env['ANSIBLE_BIN']}:`}/usr/sbin:/usr/bin:/sbin:/bin`,
       HOME: this.directory,
       LC_ALL: 'C.UTF-8',
       ANSIBLE_CONFIG: join(this.directory, 'ansible.cfg'),
