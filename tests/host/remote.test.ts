@@ -46,7 +46,7 @@ onEachRelease(
       const { ok, log } = await backUp(fixture.host);
       await server.run('mv /home/store/.ssh.away /home/store/.ssh');
       expect(ok).toBe(false);
-      expect(log).toContain('Permission denied');
+      expect(log).toContain('the server refuses the key of this host');
       expect((await fixture.host.run('backup-borg --repository 2 list --short')).stdout.split('\n').filter(Boolean).length).toBe(4);
     });
 
@@ -55,7 +55,7 @@ onEachRelease(
       const { ok, log } = await backUp(fixture.host);
       await server.run('cd /etc/ssh && mv -f ssh_host_ed25519_key.away ssh_host_ed25519_key && systemctl restart ssh');
       expect(ok).toBe(false);
-      expect(log).toContain('Host key verification failed');
+      expect(log).toContain("the server's host key is not the one in borg_known_hosts");
       expect((await backUp(fixture.host)).ok).toBe(true);
     });
 

@@ -6,7 +6,8 @@ onEachRelease(
   async ({ lab, host }) => {
     // Enough new data for a run to be caught in its middle.
     await host.run('mkdir -p /srv/data && head -c 150M /dev/urandom > /srv/data/random');
-    await lab.roles(['borg'], { borg_paths: ['/srv', '/etc'], borg_compression: 'zlib,6' });
+    // Borg looks ten times while it waits for a lock: a short wait makes a short test.
+    await lab.roles(['borg'], { borg_paths: ['/srv', '/etc'], borg_compression: 'zlib,6', borg_lock_wait: 20 });
   },
   (fixture) => {
     const killInTheMiddle = async (): Promise<void> => {
