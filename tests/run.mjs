@@ -74,6 +74,8 @@ const commands = {
     program('src/main.ts', ['--check']);
     step('Types');
     run('node_modules/.bin/tsc', ['--noEmit']);
+    step('Shell scripts');
+    run('shellcheck', ['.ci/run', 'roles/borg/files/usr/local/lib/backup/borg-secrets']);
     step('Unit tests');
     vitest('tests/unit.config.ts');
     step('Host tests (the first run makes the Debian roots: some minutes)');

@@ -117,4 +117,10 @@ started:
   type: list
   elements: str
   sample: [borg-init.service]
+created:
+  description: Those paths of I(start) that exist at the end.
+  returned: always
+  type: list
+  elements: str
+  sample: [/var/lib/borg/initialised/5f7c]
 """

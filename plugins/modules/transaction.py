@@ -48,6 +48,12 @@ started:
   type: list
   elements: str
   sample: [borg-init.service]
+created:
+  description: Those paths of the plan's starts that exist at the end.
+  returned: always
+  type: list
+  elements: str
+  sample: [/var/lib/borg/initialised/5f7c]
 """
 
 import json
@@ -60,6 +66,7 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
+OLDEST_SYSTEMD = 252
 UNITS = "/etc/systemd/system/"
 # What was laid down by which name, so that it can be taken away again without its tree.
 MEMORY = "/var/lib/rootless.backup"
@@ -148,6 +155,10 @@ class Transaction:
         self.changed_paths = []
         self.changed = False
         self.started = []
+        self.created = []
+
+    def result(self):
+        return {"diff": self.diff, "paths": self.changed_paths, "started": self.started, "created": self.created}
 
     # -- present ------------------------------------------------------------------------------------------------------
 
@@ -199,6 +210,9 @@ class Transaction:
 
     def _verify(self):
         """Ask systemd what it thinks of the units before they go live."""
+        version = self.host.run("systemctl", "--version").split()[1]
+        if int(version.split(".")[0].split("~")[0]) < OLDEST_SYSTEMD:
+            raise Failure("this host has systemd %s; the units need %d or later" % (version, OLDEST_SYSTEMD))
         stage = tempfile.mkdtemp(dir=self.module.tmpdir)
         programs = [path for path, each in self.files.items() if each["mode"] & 0o111]
         names = set()
@@ -302,6 +316,12 @@ class Transaction:
         self.module.run_command(["systemctl", "daemon-reload"])
 
     def _start(self):
+        try:
+            self._start_each()
+        finally:
+            self.created = [path for each in self.plan["start"] for path in each["creates"] if os.path.exists(path)]
+
+    def _start_each(self):
         for each in self.plan["start"]:
             if all(os.path.exists(path) for path in each["creates"]):
                 continue
@@ -429,9 +449,8 @@ def main():
     try:
         getattr(transaction, plan["state"])()
     except Failure as failure:
-        module.fail_json(msg=str(failure), diff=transaction.diff, paths=transaction.changed_paths, started=transaction.started)
-    module.exit_json(changed=transaction.changed, diff=transaction.diff, paths=transaction.changed_paths,
-                     started=transaction.started)
+        module.fail_json(msg=str(failure), **transaction.result())
+    module.exit_json(changed=transaction.changed, **transaction.result())
 
 
 if __name__ == "__main__":

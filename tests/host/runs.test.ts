@@ -106,7 +106,7 @@ onEachRelease(
       const { lab, host } = fixture;
       await lab.roles(['borg'], { borg_paths: ['/etc'] });
       // One that Borg itself has never seen, so that it has nothing to compare with.
-      await host.run('backup-borg init --encryption repokey-blake2 /var/lib/borg/foreign; cd /var/lib/borg; rm -r .config/borg/security; mv repository away; mv foreign repository');
+      await host.run('backup-borg init --encryption repokey-blake2 /var/lib/borg/foreign; cd /var/lib/borg; rm -r .config/borg/security /var/cache/borg/*; mv repository away; mv foreign repository');
       const { ok, log } = await backUp(host);
       await host.run('cd /var/lib/borg; rm -rf repository; mv away repository');
       expect(ok).toBe(false);

@@ -1,0 +1,83 @@
+import { spawnSync } from 'node:child_process';
+import { describe, expect, it } from 'vitest';
+
+/** Calls a function of a Python program, with and to JSON. */
+function call(program: string, expression: string, given: unknown): unknown {
+  const script = `
+import importlib.machinery, importlib.util, json, sys
+sys.dont_write_bytecode = True
+loader = importlib.machinery.SourceFileLoader('program', ${JSON.stringify(program)})
+program = importlib.util.module_from_spec(importlib.util.spec_from_loader('program', loader))
+loader.exec_module(program)
+given = json.load(sys.stdin)
+print(json.dumps(${expression}))`;
+  const { stdout, stderr, status } = spawnSync('python3', ['-c', script], { input: JSON.stringify(given), encoding: 'utf8' });
+  if (status !== 0) throw new Error(stderr);
+  return JSON.parse(stdout);
+}
+
+describe('backup-borg', () => {
+  const borg = 'roles/borg/files/usr/local/lib/backup/backup-borg';
+  const passing = (event: object): unknown => call(borg, 'program.is_passing(given)', event);
+
+  it.each([
+    ['/a/file: file changed while we backed it up', true],
+    ['/a/file: file inode changed (race condition), skipping file', true],
+    ["/a/file: open: [Errno 2] No such file or directory: 'file'", true],
+    ["/a/file: open: [Errno 13] Permission denied: 'file'", false],
+    ["/a/file: read: [Errno 5] Input/output error: 'file'", false],
+    ["/x: file changed while we backed it up: open: [Errno 13] Permission denied: 'x: file changed while we backed it up'", false],
+    ["/x: stat: [Errno 2] No such file or directory: 'y': open: [Errno 13] Permission denied: 'z'", false],
+    ['something nobody has ever seen', false],
+  ])('lets a warning of Borg 1.2 pass only if it is of a file that changed: %s', (message, want) => {
+    expect(passing({ message })).toBe(want);
+  });
+
+  it.each([['FileChangedWarning', true], ['BackupFileNotFoundError', true], ['BackupPermissionError', false], ['BackupIOError', false]])(
+    'lets a warning of Borg 1.4 pass by its id, whatever its text says: %s', (msgid, want) => {
+      expect(passing({ msgid, message: '/x: file changed while we backed it up' })).toBe(want);
+    });
+
+  it('reads mountinfo with its escapes, the uppermost mount of a place', () => {
+    const text = '1 0 8:1 / / rw - ext4 a rw\n2 1 8:2 / /with\\040space rw - ext4 b rw\n3 1 8:3 /sub /with\\040space rw - ext4 c rw\n';
+    expect(call(borg, 'program.mounts(given)', text)).toEqual({ '/': ['8:1', '/'], '/with space': ['8:3', '/sub'] });
+  });
+
+  it.each([
+    ['/usr', ['8:1', '/usr']],
+    ['/home/alice', ['8:2', '/homes/alice']],
+    ['/', ['8:1', '/']],
+  ])('knows what one sees at %s', (path, want) => {
+    expect(call(borg, 'program.at({"/": ("8:1", "/"), "/home": ("8:2", "/homes")}, given)', path)).toEqual(want);
+  });
+
+  it('saves each root once, deeper ones first, and the dumps elsewhere', () => {
+    expect(call(borg, 'program.what_to_save(given)', ['/var', '/nowhere/a/', '/var', '/backup', '/backup/x', '/nowhere'])).toEqual(['/nowhere/a', '/nowhere', '/var']);
+  });
+});
+
+describe('backup-postgresql', () => {
+  const postgresql = 'roles/postgres/files/usr/local/lib/backup/backup-postgresql';
+
+  it.each([
+    ['plain', 'plain.dump'],
+    ['my app', 'my%20app.dump'],
+    ['..', '%2E%2E.dump'],
+    ['a/b', 'a%2Fb.dump'],
+    ['%', '%25.dump'],
+    ['é', '%C3%A9.dump'],
+    ['globals.sql', 'globals%2Esql.dump'],
+  ])('names the dump of %j %s', (name, want) => {
+    expect(call(postgresql, 'program.file_name(given.encode())', name)).toBe(want);
+  });
+
+  it.each([
+    ['/var/lib/postgresql/*/*', '/var/lib/postgresql/15/main', true],
+    ['/var/lib/postgresql/*/*', '/var/lib/postgresql/15/main/base', true],
+    ['/var/lib/postgresql/*/*', '/var/lib/postgresql/15', false],
+    ['/data', '/database', false],
+    ['/data', '/data/pg', true],
+  ])('knows that %s covers %s: %s', (pattern, path, want) => {
+    expect(call(postgresql, 'program.covers(given[0], given[1])', [pattern, path])).toBe(want);
+  });
+});
