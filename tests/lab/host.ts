@@ -104,7 +104,7 @@ export class Host {
     const call = typeof command === 'string' ? ['bash', '-c', command] : command;
     const environment = ['env', '-i', '--chdir=/', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', 'LANG=C.UTF-8', 'TERM=dumb'];
     const as = user === undefined ? [] : ['runuser', `--user=${user}`, '--'];
-    return run('nsenter', ['--target', String(this.init), '--all', '--', ...environment, ...as, ...call], options);
+    return run('nsenter', ['--target', String(this.init), '--all', '--root', '--', ...environment, ...as, ...call], options);
   }
 
   /** Writes a file, with the directories above it. */
