@@ -76,7 +76,7 @@ export class Host {
         '-c', enter, this.namespace, 'systemd-nspawn',
         // All capabilities, as a real machine has them: else a sandbox has nothing to take away.
         '--boot', '--register=no', '--keep-unit', '--capability=all', '--quiet', `--directory=${this.root}`,
-        `--machine=${this.name}`, `--network-namespace-path=/run/netns/${this.namespace}`,
+        `--machine=${this.namespace}`, `--hostname=${this.name}`, `--network-namespace-path=/run/netns/${this.namespace}`,
       ],
       { stdio: ['ignore', console, console], detached: true },
     );
@@ -91,7 +91,7 @@ export class Host {
         if (state.stdout.trim() === 'running') return;
         if (state.stdout.trim() === 'degraded') throw new Error(`${this.name} is degraded:\n${(await this.run('systemctl --failed; journalctl -b -p err')).stdout}`);
       }
-      if (Date.now() > deadline) throw new Error(`${this.name} did not boot:\n${readFileSync(join(this.directory, 'console'), 'utf8')}`);
+      if (Date.now() > deadline || !alive(this.nspawn)) throw new Error(`${this.name} did not boot:\n${readFileSync(join(this.directory, 'console'), 'utf8')}`);
       await new Promise((wait) => setTimeout(wait, 100));
     }
   }
@@ -133,6 +133,8 @@ export class Host {
     while (this.init > 0 && alive(this.init)) await new Promise((wait) => setTimeout(wait, 20));
     this.init = 0;
     this.nspawn = 0;
+    // What a killed nspawn (systemd 257) leaves, and then refuses to boot on.
+    await run('umount', ['--lazy', `/run/systemd/nspawn/unix-export/${this.namespace}`], { mayFail: true });
     await removeCgroups(this.namespace);
   }
 
