@@ -50,6 +50,17 @@ onEachRelease(
       await fixture.host.run('umount /srv/bound /srv/disk');
     });
 
+    it('saves what the host mounts while hooks are running', async () => {
+      await fixture.host.run('mkdir -p /srv/late');
+      await fixture.host.write('/run/systemd/system/late.service', '[Service]\nType=oneshot\nExecStart=/bin/mount -t tmpfs late /srv/late\nExecStart=/bin/touch /srv/late/file\n');
+      await reconfigure('ExecStartPre=/bin/true\nExecStartPre=!/bin/systemctl start late.service');
+      const { ok, log } = await backUp(fixture.host);
+      expect(ok, log).toBe(true);
+      const list = await fixture.host.run(`backup-borg list --format '{path}{NL}' ::${await newest(fixture.host, 'files')} srv`);
+      expect(list.stdout.split('\n')).toContain('srv/late/file');
+      await fixture.host.run('umount /srv/late && rmdir /srv/late');
+    });
+
     it('fails when a path is missing, saves the rest, and prunes nothing', async () => {
       await fixture.host.run('mv /srv /srv.away');
       const before = await archives(fixture.host);

@@ -39,8 +39,8 @@ describe('backup-borg', () => {
     });
 
   it('reads mountinfo with its escapes, the uppermost mount of a place', () => {
-    const text = '1 0 8:1 / / rw - ext4 a rw\n2 1 8:2 / /with\\040space rw - ext4 b rw\n3 1 8:3 /sub /with\\040space rw - ext4 c rw\n';
-    expect(call(borg, 'program.mounts(given)', text)).toEqual({ '/': ['8:1', '/'], '/with space': ['8:3', '/sub'] });
+    const text = '1 0 8:1 / / rw - ext4 a rw\n2 1 8:2 / /with\\040space rw - ext4 b rw\n3 1 8:3 /sub /with\\040space rw shared:4 master:2 - ext4 c rw\n';
+    expect(call(borg, 'program.mounts(given)', text)).toEqual({ '/': ['8:1', '/', false], '/with space': ['8:3', '/sub', true] });
   });
 
   it.each([
@@ -48,7 +48,7 @@ describe('backup-borg', () => {
     ['/home/alice', ['8:2', '/homes/alice']],
     ['/', ['8:1', '/']],
   ])('knows what one sees at %s', (path, want) => {
-    expect(call(borg, 'program.at({"/": ("8:1", "/"), "/home": ("8:2", "/homes")}, given)', path)).toEqual(want);
+    expect(call(borg, 'program.at({"/": ("8:1", "/", False), "/home": ("8:2", "/homes", True)}, given)', path)).toEqual(want);
   });
 
   it('saves each root once, deeper ones first, and the dumps elsewhere', () => {
