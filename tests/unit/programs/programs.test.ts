@@ -51,6 +51,22 @@ describe('backup-borg', () => {
     expect(call(borg, 'program.at({"/": ("8:1", "/", False), "/home": ("8:2", "/homes", True)}, given)', path)).toEqual(want);
   });
 
+  const root = '1 0 8:1 / / rw shared:1 - ext4 a rw\n';
+  it.each([
+    ['nothing', '', []],
+    ['the same place made read-only', '2 1 8:1 /home /home ro shared:9 master:1 - ext4 a rw\n', []],
+    ['a directory made inaccessible', '2 1 0:5 /systemd/inaccessible/dir /home ro shared:9 master:3 - tmpfs t rw\n', ['/home']],
+    ['an empty file system', '2 1 0:9 / /home/alice ro shared:9 - tmpfs t rw\n', ['/home/alice']],
+    ['something above a saved path', '2 1 0:9 / /srv ro shared:9 - tmpfs t rw\n', ['/srv']],
+    ['something that is excluded', '2 1 0:9 / /home/cache/x ro shared:9 - tmpfs t rw\n', []],
+    ['something elsewhere', '2 1 0:9 / /dev ro shared:9 - tmpfs t rw\n', []],
+    ['what the host mounted a moment ago', '2 1 0:9 / /home/new rw shared:9 master:8 - tmpfs t rw\n', []],
+  ])('sees what a sandbox hides: %s', (_, extra, want) => {
+    const hostTable = `${root}3 1 0:5 / /run rw shared:3 - tmpfs t rw\n`;
+    const messages = call(borg, 'program.differences(program.mounts(given[0]), program.mounts(given[1]), ["/home", "/srv/data"], ["/home/cache"])', [hostTable, hostTable + extra]) as string[];
+    expect(messages.map((message) => /hides (\S+)/.exec(message)?.[1])).toEqual(want);
+  });
+
   it('saves each root once, deeper ones first, and the dumps elsewhere', () => {
     expect(call(borg, 'program.what_to_save(given)', ['/var', '/nowhere/a/', '/var', '/backup', '/backup/x', '/nowhere'])).toEqual(['/nowhere/a', '/nowhere', '/var']);
   });
