@@ -32,7 +32,7 @@ const machinePackages = [
 
 function installMachine() {
   const release = readFileSync('/etc/os-release', 'utf8');
-  if (process.getuid?.() !== 0 || !/^ID=debian$/m.test(release)) {
+  if (process.getuid?.() !== 0 || !/^ID=debian$/m.test(release) || !/^VERSION_ID="1[23]"$/m.test(release)) {
     console.error('Booting test hosts needs root on Debian 12 or 13. `npm run test:unit` needs neither.');
     process.exit(1);
   }

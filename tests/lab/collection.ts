@@ -1,3 +1,4 @@
+import { existsSync, rmSync } from 'node:fs';
 import { mkdtemp, mkdir, cp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -10,9 +11,11 @@ export const buildCollection = (): Promise<string> => (built ??= build());
 
 async function build(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'rootless.backup-'));
+  process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
   const clone = join(directory, 'clone');
   const files = (await run('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'])).stdout.split('\0').filter(Boolean);
-  for (const file of files) {
+  // A file that was deleted and not yet committed so is still in the index.
+  for (const file of files.filter((name) => existsSync(name))) {
     await mkdir(dirname(join(clone, file)), { recursive: true });
     await cp(file, join(clone, file));
   }

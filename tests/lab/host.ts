@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
-import { mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run, type Result, type RunOptions } from './process.ts';
@@ -21,7 +21,7 @@ export class Host {
   /** Its public SSH host key, a line as in a `.pub` file. */
   hostKey = '';
   private readonly directory: string;
-  private nspawn = 0;
+  private nspawn: ChildProcess | undefined;
   private init = 0;
 
   /** @internal Use `Lab.boot`. */
@@ -80,18 +80,23 @@ export class Host {
       ],
       { stdio: ['ignore', console, console], detached: true },
     );
+    closeSync(console);
     child.unref();
-    this.nspawn = child.pid ?? 0;
+    this.nspawn = child;
+    const printed = (): string => readFileSync(join(this.directory, 'console'), 'utf8');
     const deadline = Date.now() + 60_000;
     for (;;) {
-      const children = await run('pgrep', ['--parent', String(this.nspawn)], { mayFail: true });
-      this.init = Number(children.stdout.trim().split('\n')[0] ?? 0);
+      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`${this.name} did not boot:\n${printed()}`);
+      const children = (await run('pgrep', ['--parent', String(child.pid)], { mayFail: true })).stdout.split('\n').map(Number);
+      this.init = children.find((pid) => this.isInit(pid)) ?? 0;
       if (this.init > 0) {
-        const state = await this.run('systemctl is-system-running --wait', { mayFail: true });
-        if (state.stdout.trim() === 'running') return;
-        if (state.stdout.trim() === 'degraded') throw new Error(`${this.name} is degraded:\n${(await this.run('systemctl --failed; journalctl -b -p err')).stdout}`);
+        // Not --wait: a unit that never ends starting would outlast the deadline.
+        const state = (await this.run('systemctl is-system-running', { mayFail: true })).stdout.trim();
+        if (state === 'running') return;
+        if (state === 'degraded') throw new Error(`${this.name} is degraded:\n${(await this.run('systemctl --failed; journalctl -b -p err')).stdout}`);
+        if (Date.now() > deadline) throw new Error(`${this.name} is still ${state}:\n${(await this.run('systemctl list-jobs')).stdout}`);
       }
-      if (Date.now() > deadline || !alive(this.nspawn)) throw new Error(`${this.name} did not boot:\n${readFileSync(join(this.directory, 'console'), 'utf8')}`);
+      if (Date.now() > deadline) throw new Error(`${this.name} did not boot:\n${printed()}`);
       await new Promise((wait) => setTimeout(wait, 100));
     }
   }
@@ -99,12 +104,17 @@ export class Host {
   /**
    * Runs a command as root, or as `user`, with nothing of this machine's environment.
    * A string is for bash; a list is run as it is.
+   * @throws if the host is down.
    */
-  run(command: string | readonly string[], { user, ...options }: CommandOptions = {}): Promise<Result> {
+  async run(command: string | readonly string[], { user, ...options }: CommandOptions = {}): Promise<Result> {
+    // The number of a process that has gone may be another's: root commands are for this host or nobody.
+    if (!this.isInit(this.init)) throw new Error(`${this.name} is down: it cannot run ${String(command)}`);
     const call = typeof command === 'string' ? ['bash', '-c', command] : command;
     const environment = ['env', '-i', '--chdir=/', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', 'LANG=C.UTF-8', 'TERM=dumb'];
+    // What runs in the host outlives nsenter, so the limit is also kept there, a little later than by `run`.
+    const within = ['timeout', '--signal=KILL', String((options.timeoutSeconds ?? 240) + 1)];
     const as = user === undefined ? [] : ['runuser', `--user=${user}`, '--'];
-    return run('nsenter', ['--target', String(this.init), '--all', '--root', '--', ...environment, ...as, ...call], options);
+    return run('nsenter', ['--target', String(this.init), '--all', '--root', '--', ...environment, ...within, ...as, ...call], options);
   }
 
   /** Writes a file, with the directories above it. */
@@ -126,13 +136,17 @@ export class Host {
     return (await this.run(['journalctl', '--boot', '--output=cat', '--no-pager', `--unit=${unit}`])).stdout;
   }
 
-  /** A power loss: everything ends at once; the disk stays. `boot` starts it again. */
+  /**
+   * A power loss for processes: all end at once and the disk stays, with all that was written, synced or not.
+   * `boot` starts it again.
+   */
   async powerOff(): Promise<void> {
-    for (const pid of [this.nspawn, this.init]) kill(pid);
+    this.nspawn?.kill('SIGKILL');
+    if (this.isInit(this.init)) process.kill(this.init, 'SIGKILL');
     // Its init takes all other processes with it.
     while (this.init > 0 && alive(this.init)) await new Promise((wait) => setTimeout(wait, 20));
     this.init = 0;
-    this.nspawn = 0;
+    this.nspawn = undefined;
     // What a killed nspawn (systemd 257) leaves, and then refuses to boot on.
     await run('umount', ['--lazy', `/run/systemd/nspawn/unix-export/${this.namespace}`], { mayFail: true });
     await removeCgroups(this.namespace);
@@ -146,19 +160,23 @@ export class Host {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  /** @internal The same at the exit of this process, when nothing can be waited for. */
-  get pids(): readonly number[] {
-    return [this.nspawn, this.init].filter((pid) => pid > 0);
+  /** Whether a process is PID 1 of its own PID namespace in the network namespace of this host. */
+  private isInit(pid: number): boolean {
+    try {
+      return (
+        pid > 0 &&
+        /^NSpid:\t\d+(\t\d+)*\t1$/m.test(readFileSync(`/proc/${pid}/status`, 'utf8')) &&
+        statSync(`/proc/${pid}/ns/net`).ino === statSync(`/run/netns/${this.namespace}`).ino
+      );
+    } catch {
+      return false;
+    }
   }
 }
 
 /** Removes the cgroups of a host that is gone. */
 async function removeCgroups(name: string): Promise<void> {
   await run('bash', ['-c', 'find /sys/fs/cgroup/"$0" /sys/fs/cgroup/*/"$0" -depth -type d -exec rmdir {} + 2> /dev/null; true', name]);
-}
-
-function kill(pid: number): void {
-  if (pid > 0 && alive(pid)) process.kill(pid, 'SIGKILL');
 }
 
 function alive(pid: number): boolean {

@@ -1,9 +1,9 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildCollection } from './collection.ts';
 import { Host, type HostOptions } from './host.ts';
 import { run, type Result, type RunOptions } from './process.ts';
+import { base, sweep, takeDown } from './takedown.ts';
 
 /** How one host fared in a playbook. */
 export interface Recap {
@@ -15,7 +15,10 @@ export interface Recap {
 
 export interface PlaybookResult extends Result {
   readonly recap: Readonly<Record<string, Recap>>;
-  /** Commands that Ansible had run over SSH; with pipelining one for each module that runs on a host. */
+  /**
+   * Calls of `ssh` with a command. With pipelining that is one for each module that runs on a host; an action that
+   * transfers a file (`copy`, `template`) makes more of them, and its `sftp` is not counted.
+   */
   readonly sshExecutions: number;
 }
 
@@ -23,13 +26,13 @@ export interface PlaybookOptions extends RunOptions {
   readonly args?: readonly string[];
 }
 
-const base = '/run/rootless.backup-lab';
 let count = 0;
 
 /** A network of hosts with a control node, all in namespaces: nothing of it ever leaves the machine. */
 export class Lab {
   readonly hosts: Host[] = [];
   private closed = false;
+  private next = 10;
 
   private constructor(
     private readonly id: string,
@@ -57,10 +60,9 @@ export class Lab {
 
   /** Boots a host of this network. */
   async boot(options: HostOptions): Promise<Host> {
-    const number = this.hosts.length + 10;
+    const number = this.next++;
     const namespace = `${this.id}-${number}`;
     const host = new Host(options, `10.77.0.${number}`, namespace, this.directory);
-    for (const other of this.hosts) await other.introduce(host);
     this.hosts.push(host);
     await run('ip', ['netns', 'add', namespace]);
     await run('ip', ['-n', namespace, 'link', 'set', 'lo', 'up']);
@@ -71,7 +73,11 @@ export class Lab {
     await run('ip', ['-n', namespace, 'addr', 'add', `${host.address}/24`, 'dev', 'host0']);
     await run('ip', ['-n', namespace, 'link', 'set', 'host0', 'up']);
     await host.install(readFileSync(join(this.directory, 'key.pub'), 'utf8'));
-    for (const other of this.hosts) if (other !== host) await host.introduce(other);
+    // The later of two hosts installed at the same time introduces both: only what has a key is installed.
+    for (const other of this.hosts.filter((one) => one !== host && one.hostKey !== '')) {
+      await host.introduce(other);
+      await other.introduce(host);
+    }
     await host.boot();
     this.configure();
     return host;
@@ -120,7 +126,6 @@ export class Lab {
 
   /** @internal */
   closeNow(): void {
-    for (const pid of this.hosts.flatMap((host) => host.pids)) spawnSync('kill', ['-9', String(pid)]);
     takeDown(this.id);
   }
 
@@ -131,7 +136,7 @@ export class Lab {
   private configure(): void {
     const path = (name: string): string => join(this.directory, name);
     // A call without a command (ControlPersist's own) runs nothing on the host. One byte for each call that does.
-    writeFileSync(path('ssh'), `#!/bin/bash\n[[ $* == *' -O '* ]] || printf . >> ${this.sshLog}\nexec /usr/bin/ssh "$@"\n`, { mode: 0o755 });
+    writeFileSync(path('ssh'), `#!/bin/bash\nfor word; do [[ $word == -O ]] && exec /usr/bin/ssh "$@"; done\nprintf . >> ${this.sshLog}\nexec /usr/bin/ssh "$@"\n`, { mode: 0o755 });
     writeFileSync(
       path('ansible.cfg'),
       `[defaults]\ninventory = ${path('inventory')}\ncollections_path = ${path('collections')}\nretry_files_enabled = false
@@ -160,22 +165,3 @@ function recap(stdout: string): Record<string, Recap> {
 const open = new Set<Lab>();
 process.on('exit', () => open.forEach((lab) => lab.closeNow()));
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));
-
-/** Takes down what a process left that could not do it itself. */
-function sweep(): void {
-  if (!existsSync(base)) return;
-  for (const id of readdirSync(base)) {
-    const pid = /^rb(\d+)-/.exec(id)?.[1];
-    if (pid !== undefined && !existsSync(`/proc/${pid}`)) takeDown(id);
-  }
-}
-
-function takeDown(id: string): void {
-  const directory = join(base, id);
-  const mounted = readFileSync('/proc/self/mounts', 'utf8').split('\n').map((line) => line.split(' ')[1] ?? '').filter((path) => path.startsWith(`${directory}/`));
-  spawnSync('pkill', ['-9', '-f', `--directory=${directory}/`]);
-  for (const path of mounted.reverse()) spawnSync('umount', ['--lazy', path]);
-  const namespaces = spawnSync('ip', ['netns', 'list'], { encoding: 'utf8' }).stdout.split('\n').map((line) => line.split(' ')[0] ?? '');
-  for (const name of namespaces) if (name === id || name.startsWith(`${id}-`)) spawnSync('ip', ['netns', 'delete', name]);
-  rmSync(directory, { recursive: true, force: true });
-}

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from './process.ts';
 
@@ -51,15 +51,26 @@ export async function debianRoot(release: Release): Promise<string> {
   await mkdir(cache, { recursive: true });
   console.log(`Making a root of Debian ${release} in ${root} (about two minutes, only this once)`);
   // The lock is of the whole making, and the name is given at the end: what has the name is complete.
-  const make = `[ -e "$1" ] && exit; rm -rf "$1.partial"; bash -c "$2" make "$1.partial" "$3" && mv "$1.partial" "$1"`;
-  await run('flock', [join(cache, `debian-${release}.lock`), 'bash', '-c', make, 'make', root, script, steps], {
+  // debootstrap mounts /proc in the root: in a mount namespace of its own, no killed making leaves it to the next `rm`.
+  const make = ['unshare', '--mount', 'bash', '-c', makeUnderLock, 'make', root, script, steps, join(cache, `debian-${release}-`)];
+  await run('flock', [join(cache, `debian-${release}.lock`), ...make], {
     timeoutSeconds: 1200,
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8', PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
   });
-  for (const name of await readdir(cache)) {
-    if (name.startsWith(`debian-${release}-`) && !name.startsWith(`debian-${release}-${hash}`)) await rm(join(cache, name), { recursive: true });
-  }
   return root;
 }
+
+/** Makes the root `$1`, and removes those of the same release by other recipes unless a host runs on one. */
+const makeUnderLock = `
+set -o errexit
+[ ! -e "$1" ] || exit 0
+rm -rf --one-file-system "$4"*.partial
+bash -c "$2" make "$1.partial" "$3"
+mv -T "$1.partial" "$1"
+for old in "$4"*; do
+  # The mounts of the parent, flock: this shell sees none that is newer than its namespace.
+  [ "$old" = "$1" ] || grep -qF "lowerdir=$old," "/proc/$PPID/mounts" || rm -rf --one-file-system "$old"
+done
+`;
 
 const exists = (path: string): Promise<boolean> => stat(path).then(() => true, () => false);
