@@ -1,4 +1,5 @@
 import { yamlDocument } from '../render/yaml.ts';
+import { wrap } from '../render/wrap.ts';
 import { table } from '../render/markdown.ts';
 import type { RoleSchema, Schema } from '../schema/schema.ts';
 import { markComment, mark, type GeneratedFile } from './generated.ts';
@@ -18,7 +19,7 @@ export function settingsFiles(schema: RoleSchema): GeneratedFile[] {
 
 function defaults(schema: RoleSchema, source: string): string {
   const entries = Object.entries(schema.settings).map(([name, setting]) => {
-    const description = setting.description.map((text) => `# ${text}\n`).join('');
+    const description = setting.description.flatMap((text) => wrap(text, 118)).map((line) => `# ${line}\n`).join('');
     return `\n${description}${yamlDocument({ [name]: setting.default }).slice('---\n'.length)}`;
   });
   return `${markComment(source)}---${entries.join('')}`.replace('---\n#', '---\n#');

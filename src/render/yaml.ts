@@ -1,3 +1,7 @@
+import { wrap } from './wrap.ts';
+
+const width = 118;
+
 /** JSON values as block-style YAML 1.2; strings as JSON strings where a plain one could be read as something else. */
 export function yaml(value: unknown, indent = ''): string {
   if (Array.isArray(value)) {
@@ -9,8 +13,14 @@ export function yaml(value: unknown, indent = ''): string {
     if (entries.length === 0) return ' {}\n';
     return `\n${entries.map(([key, item]) => `${indent}${scalar(key)}:${yaml(item, `${indent}  `)}`).join('')}`;
   }
-  return ` ${scalar(value)}\n`;
+  const text = scalar(value);
+  return typeof value === 'string' && indent.length + text.length > width && foldable(value)
+    ? ` >-\n${wrap(value, width - indent.length).map((line) => `${indent}${line}\n`).join('')}`
+    : ` ${text}\n`;
 }
+
+/** A folded scalar gives back single spaces only. @see https://yaml.org/spec/1.2.2/#folded-style */
+const foldable = (text: string): boolean => !/^ |  | $|[\0-\x1f]/.test(text);
 
 /** A mapping or list that is itself an element of a list begins on the line of its dash. */
 function nested(item: unknown, indent: string): string {

@@ -9,3 +9,16 @@ it.each([
   ['strings that look like something else', ['yes', 'No', '1', '~', 'a: b', '# c', '{{ x }}', '-', 'null', ' a', 'b '], '---\n- "yes"\n- "No"\n- "1"\n- "~"\n- "a: b"\n- "# c"\n- "{{ x }}"\n- "-"\n- "null"\n- " a"\n- "b "\n'],
   ['control characters', ['a\nb'], '---\n- "a\\nb"\n'],
 ])('%s', (_, value, want) => expect(yamlDocument(value)).toBe(want));
+
+it('a long text is folded, and unfolding gives it back', () => {
+  const text = Array.from({ length: 80 }, (_, index) => `word${index}`).join(' ');
+  const [, , head, ...lines] = yamlDocument({ a: [text] }).trimEnd().split('\n');
+  expect(head).toBe('  - >-');
+  for (const line of lines) expect(line.length).toBeLessThanOrEqual(118);
+  expect(lines.map((line) => line.trim()).join(' ')).toBe(text);
+});
+
+it('a long text that folding would change is quoted', () => {
+  const text = `${'x '.repeat(70)} y`;
+  expect(yamlDocument({ a: text })).toBe(`---\na: ${JSON.stringify(text)}\n`);
+});
