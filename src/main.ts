@@ -3,17 +3,19 @@
  */
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { hookBundle } from './emit/bundle.ts';
 import { mark } from './emit/generated.ts';
 import { files } from './emit/files.ts';
 
 const check = process.argv.includes('--check');
-const wanted = new Map(files(readFileSync('README.md', 'utf8')).map(({ path, content }) => [path, content]));
+const generated = [...files(readFileSync('README.md', 'utf8')), await hookBundle()];
+const wanted = new Map(generated.map(({ path, content }) => [path, content]));
 const stale = [...wanted].filter(([path, content]) => !existsSync(path) || readFileSync(path, 'utf8') !== content).map(([path]) => path);
 const orphans = ['roles', 'plugins']
   .flatMap((top) => readdirSync(top, { recursive: true, withFileTypes: true }))
   .filter((entry) => entry.isFile())
   .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
-  .filter((path) => !wanted.has(path) && readFileSync(path, 'utf8').slice(0, 400).includes(mark));
+  .filter((path) => !wanted.has(path) && readFileSync(path, 'utf8').slice(0, 600).includes(mark));
 
 if (check) {
   for (const path of stale) console.error(`${path} is not what src/ gives: run \`npm run build\` and commit the result`);

@@ -50,7 +50,7 @@ function installMachine() {
 function program(entry, programArgs) {
   const output = `build/${entry.replace(/^.*\//, '').replace(/\.ts$/, '.mjs')}`;
   run('node_modules/.bin/esbuild', [
-    entry, '--bundle', '--platform=node', '--format=esm', '--target=node18', '--log-level=warning', `--outfile=${output}`,
+    entry, '--bundle', '--platform=node', '--format=esm', '--target=node18', '--packages=external', '--log-level=warning', `--outfile=${output}`,
   ]);
   run(process.execPath, [output, ...programArgs]);
 }

@@ -41,12 +41,12 @@ class ActionModule(ActionBase):
 
 
 def misspelt(given, settings):
-    """Messages for the names in `given` that no setting has."""
+    """Messages for the names in `given` that are like a setting's, but none; others can be another role's."""
     problems = []
     for name in sorted(set(given) - set(settings)):
-        close = difflib.get_close_matches(name, settings, n=1)
-        hint = "did you mean %s?" % close[0] if close else "allowed are %s." % ", ".join(settings)
-        problems.append("%s: there is no such setting; %s" % (name, hint))
+        close = difflib.get_close_matches(name, settings, n=1, cutoff=0.8)
+        if close:
+            problems.append("%s: there is no such setting; did you mean %s?" % (name, close[0]))
     return problems
 
 

@@ -12,7 +12,7 @@ description:
     makes the host equal to it in a single module call.
   - The units are verified by C(systemd-analyze verify) before anything is touched. Then the files are swapped in by
     rename, users and directories are made by C(systemd-sysusers) and C(systemd-tmpfiles), systemd is reloaded once and
-    the units are enabled. If a step fails, everything is put back.
+    the units are enabled. If a step fails, everything is put back. Taking a tree away is no transaction.
   - A file that an earlier deployment of the same I(name) laid down and that is not in the tree any more is removed.
 author:
   - rootless.backup contributors (@rootless-backup)

@@ -10,7 +10,7 @@ version_added: 0.1.0
 description:
   - Used by the roles of this collection as their first task.
   - Compares the settings with rules that were derived from their schema; an error names each setting that is wrong,
-    what was given and what is allowed. Names with the prefix of the role that no setting has are errors too.
+    what was given and what is allowed. Names that are like a setting's, but none, are errors too.
   - Runs on the control node and does not connect to the host.
 author:
   - rootless.backup contributors (@rootless-backup)

@@ -48,6 +48,11 @@ started:
   type: list
   elements: str
   sample: [borg-init.service]
+exposure:
+  description: The exposure level of the service that the plan names.
+  returned: when it was changed, not in check mode
+  type: float
+  sample: 0.2
 created:
   description: Those paths of the plan's starts that exist at the end.
   returned: always
@@ -56,9 +61,11 @@ created:
   sample: [/var/lib/borg/initialised/5f7c]
 """
 
+import grp
 import json
 import os
 import pwd
+import re
 import shlex
 import shutil
 import stat
@@ -82,6 +89,8 @@ class Host:
     def __init__(self, module):
         self.module = module
         self.undo = []
+        # Apart, because a directory can only go when all that was put into it is gone.
+        self.directories = []
 
     def run(self, *command, **options):
         """Run a command. Failure: it exits with anything but 0."""
@@ -107,9 +116,16 @@ class Host:
         os.unlink(path)
 
     def roll_back(self):
-        """Undo everything, newest first."""
-        while self.undo:
-            self.undo.pop()()
+        """Undo everything, newest first, whatever happens. Returns what could not be undone."""
+        failed = []
+        removals = [lambda path=path: os.path.isdir(path) and not os.listdir(path) and os.rmdir(path)
+                    for path in sorted(self.directories, key=len)]
+        for step in self.undo[::-1] + removals[::-1]:
+            try:
+                step()
+            except Exception as error:  # the rest has to be undone all the same
+                failed.append(str(error))
+        return failed
 
     def _remember(self, path):
         if not os.path.lexists(path):
@@ -135,7 +151,7 @@ class Host:
         self._make_directory(os.path.dirname(path), 0o755)
         os.mkdir(path)
         os.chmod(path, mode)
-        self.undo.append(lambda: os.rmdir(path))
+        self.directories.append(path)
 
 
 class Transaction:
@@ -143,7 +159,7 @@ class Transaction:
 
     def __init__(self, module, plan):
         self.module = module
-        self.plan = plan
+        self.plan = {"enable": [], "start": [], "users": [], "remove": [], "disown": [], "needs": [], "exposure": None, **plan}
         self.host = Host(module)
         self.files = {each["path"]: each for each in plan["files"]}
         self.memory_path = os.path.join(MEMORY, plan["name"] + ".json")
@@ -158,16 +174,28 @@ class Transaction:
         self.created = []
 
     def result(self):
-        return {"diff": self.diff, "paths": self.changed_paths, "started": self.started, "created": self.created}
+        result = {"diff": self.diff, "paths": self.changed_paths, "started": self.started, "created": self.created}
+        if self.plan["exposure"] and self.changed and not self.module.check_mode:
+            out = self.module.run_command(["systemd-analyze", "security", "--no-pager", self.plan["exposure"]])[1]
+            level = re.search(r"exposure level for \S+ ([0-9.]+)", out)
+            if level:
+                result["exposure"] = float(level.group(1))
+        return result
 
     # -- present ------------------------------------------------------------------------------------------------------
 
     def present(self):
+        lacking = [message for message in map(unmet, self.plan["needs"]) if message]
+        if lacking and not self.module.check_mode:
+            raise Failure("The host lacks what the options name; nothing was changed:\n- " + "\n- ".join(lacking))
+        for message in lacking:
+            # An earlier task of the same play would make it, if this were not check mode.
+            self.module.warn(message)
         different = [path for path in self.files if self._differs(path)]
         kept = set(self.files) | set(self.memory["sensitive"])
         obsolete = [path for path in self.memory["paths"] if path not in kept and os.path.lexists(path)]
         self.changed_paths = different + obsolete
-        if any(path.startswith(UNITS) for path in different):
+        if not lacking and any(path.startswith(UNITS) for path in different):
             self._verify()
         for path in different:
             self._show(path, self.files[path]["content"])
@@ -179,9 +207,15 @@ class Transaction:
             return
         try:
             self._commit(different, obsolete)
-        except (Failure, OSError) as error:
-            self._take_back()
-            raise Failure("%s\nEverything was put back as it was." % error)
+        except BaseException as error:
+            # Ansible's own file functions end the module with SystemExit when they fail.
+            failed = self._take_back()
+            told = "" if isinstance(error, SystemExit) else "%s\n" % error
+            if failed:
+                raise Failure("%sThis could not be put back: %s" % (told, "; ".join(failed)))
+            if isinstance(error, SystemExit):
+                raise
+            raise Failure("%sEverything was put back as it was." % told)
         self._start()
 
     def _differs(self, path):
@@ -250,11 +284,23 @@ class Transaction:
             self.host.remove(path)
         self._make_users()
         self._make_directories()
-        self.reloaded = any(path.startswith(UNITS) for path in self.changed_paths)
-        if self.reloaded:
+        stale = self._stale()
+        if stale or any(path.startswith(UNITS) for path in self.changed_paths):
+            self.changed = True
             self.host.run("systemctl", "daemon-reload")
-        self._enable(different)
+        dropped = [unit for unit in self.memory["enable"] if unit not in self.plan["enable"]]
+        if dropped:
+            self.module.run_command(["systemctl", "disable", "--now"] + dropped)
+        self._enable(different + [UNITS + unit for unit in stale])
         self._remember()
+
+    def _stale(self):
+        """Units that systemd has not read since they were written, by a transaction that was cut off."""
+        units = [path[len(UNITS):] for path in self.files if path.startswith(UNITS) and "/" not in path[len(UNITS):]]
+        if not units:
+            return []
+        answers = self.host.run("systemctl", "show", "-p", "NeedDaemonReload", "--value", *units).split()
+        return [unit for unit, answer in zip(units, answers) if answer == "yes"]
 
     def _make_users(self):
         made = [user for user in self.plan["users"] if not exists(user)]
@@ -272,9 +318,7 @@ class Transaction:
             return
         before = {path: look(path) for path in self._directories()}
         # Registered first, so that a half done run is undone too.
-        for path in reversed(sorted(before)):
-            if before[path] is None:
-                self.host.undo.insert(0, lambda path=path: os.path.isdir(path) and not os.listdir(path) and os.rmdir(path))
+        self.host.directories += [path for path, state in before.items() if state is None]
         self.host.run("systemd-tmpfiles", "--create", *confs)
         self.changed |= any(look(path) != state for path, state in before.items())
 
@@ -312,8 +356,9 @@ class Transaction:
             self.host.write(self.memory_path, content, 0o644)
 
     def _take_back(self):
-        self.host.roll_back()
+        failed = self.host.roll_back()
         self.module.run_command(["systemctl", "daemon-reload"])
+        return failed
 
     def _start(self):
         try:
@@ -407,6 +452,19 @@ def exists(user):
         return False
 
 
+def unmet(need):
+    """What is missing of a need of the plan, for the administrator; None if nothing is."""
+    kind, value = need["kind"], need["value"]
+    given = "%s: given is %s, but the host has no such %s; " % (need["option"], json.dumps(value), kind)
+    if kind == "user":
+        return None if exists(value) else given + "make it first"
+    if kind == "group":
+        return None if any(entry.gr_name == value for entry in grp.getgrall()) else given + "make it first"
+    if kind == "program":
+        return None if os.path.isfile(value) and os.access(value, os.X_OK) else given + "install it first"
+    return None if os.path.lexists(value) else given + "make it first"
+
+
 def look(path):
     """Mode and owners of a path, or None if it is not there."""
     try:
@@ -448,7 +506,7 @@ def main():
     transaction = Transaction(module, plan)
     try:
         getattr(transaction, plan["state"])()
-    except Failure as failure:
+    except (Failure, OSError) as failure:
         module.fail_json(msg=str(failure), **transaction.result())
     module.exit_json(changed=transaction.changed, **transaction.result())
 

@@ -1,6 +1,7 @@
 import { borg } from '../schema/borg.ts';
 import { postgres } from '../schema/postgres.ts';
 import type { GeneratedFile } from './generated.ts';
+import { hookDocs } from './module-docs.ts';
 import { readme } from './readme.ts';
 import { settingsFiles } from './settings.ts';
 import { borgTemplates, postgresTemplates } from './templates.ts';
@@ -11,6 +12,7 @@ export function files(readmeText: string): GeneratedFile[] {
     ...[borg, postgres].flatMap(settingsFiles),
     ...borgTemplates(),
     ...postgresTemplates(),
+    hookDocs(),
     { path: 'README.md', content: readme(readmeText, [borg, postgres]) },
   ];
 }

@@ -1,6 +1,8 @@
 import { yamlDocument } from '../render/yaml.ts';
+import { mapValues, toJsonSchema } from './json-schema.ts';
 import { wrap } from '../render/wrap.ts';
 import { table } from '../render/markdown.ts';
+import { allowed } from '../schema/allowed.ts';
 import type { RoleSchema, Schema } from '../schema/schema.ts';
 import { markComment, mark, type GeneratedFile } from './generated.ts';
 
@@ -40,7 +42,8 @@ export function argumentSpecs(schema: RoleSchema): object {
   };
 }
 
-function argument(setting: Schema): object {
+/** One option, as Ansible's argument specs and module documentation have it. */
+export function argument(setting: Schema): object {
   return {
     description: [...setting.description, ...(setting.allowed === undefined ? [] : [`Allowed is ${setting.allowed}.`])].map(ansibleMarkup),
     type: argumentTypes[setting.type],
@@ -67,22 +70,7 @@ export function jsonSchema(schema: RoleSchema, source: string): object {
     $comment: `${mark}${source}. Do not edit.`,
     title: `Settings of role rootless.backup.${schema.role}`,
     type: 'object',
-    properties: Object.fromEntries(Object.entries(schema.settings).map(([name, setting]) => [name, property(setting)])),
-  };
-}
-
-function property({ allowed, description, pattern, items, properties, ...rest }: Schema): object {
-  return {
-    ...rest,
-    description: [...description, ...(allowed === undefined ? [] : [`Allowed is ${allowed}.`])].join('\n'),
-    ...(pattern === undefined ? {} : { pattern: `^(?:${pattern})$` }),
-    ...(items === undefined ? {} : { items: property(items) }),
-    ...(properties === undefined
-      ? {}
-      : {
-          properties: Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name, property(schema)])),
-          additionalProperties: false,
-        }),
+    properties: mapValues(schema.settings, toJsonSchema),
   };
 }
 
@@ -107,7 +95,7 @@ export interface Rule {
 export function rules(schema: RoleSchema): { prefix: string; settings: Record<string, Rule> } {
   return {
     prefix: schema.prefix,
-    settings: Object.fromEntries(Object.entries(schema.settings).map(([name, setting]) => [name, rule(setting)])),
+    settings: mapValues(schema.settings, rule),
   };
 }
 
@@ -124,27 +112,9 @@ function rule(setting: Schema): Rule {
     ...(setting.minItems === undefined ? {} : { minItems: setting.minItems }),
     ...(setting.properties === undefined
       ? {}
-      : { properties: Object.fromEntries(Object.entries(setting.properties).map(([name, schema]) => [name, rule(schema)])) }),
+      : { properties: mapValues(setting.properties, rule) }),
     ...(setting.required === undefined ? {} : { required: setting.required }),
   };
-}
-
-/** What is allowed, in words. */
-export function allowed(setting: Schema): string {
-  if (setting.allowed !== undefined) return setting.allowed;
-  if (setting.enum !== undefined) return `one of ${setting.enum.join(', ')}`;
-  switch (setting.type) {
-    case 'boolean':
-      return 'true or false';
-    case 'integer':
-      return `a whole number from ${setting.minimum} to ${setting.maximum}`;
-    case 'array':
-      return `a list${setting.minItems === undefined ? '' : ` of at least ${setting.minItems}`}${setting.items?.allowed === undefined ? '' : `, each ${setting.items.allowed}`}`;
-    case 'object':
-      return `a mapping with the keys ${Object.keys(setting.properties ?? {}).join(', ')}`;
-    case 'string':
-      return 'a string';
-  }
 }
 
 function settingsTask(schema: RoleSchema): object {

@@ -1,10 +1,11 @@
+import { managedBy } from '../render/header.ts';
 import { comment, renderUnit } from '../render/unit.ts';
 import { jinja, word } from '../render/value.ts';
 import { borgTemplateSettings, borgUnits } from '../units/borg.ts';
 import { postgresTemplateSettings, postgresUnits } from '../units/postgres.ts';
 import { hookDirectory } from '../units/hook.ts';
 import type { Unit } from '../units/unit.ts';
-import { managedBy, mark, type GeneratedFile } from './generated.ts';
+import { mark, type GeneratedFile } from './generated.ts';
 
 /** The templates tree of role `borg`: a picture of the host. */
 export function borgTemplates(): GeneratedFile[] {
@@ -64,10 +65,10 @@ export function postgresTemplates(): GeneratedFile[] {
 /** Settings reach the programs as JSON: no quoting of a shell or of a unit is in the way. */
 const borgJson = json('borg', [
   ['prefix', 'borg_archive_prefix | string | to_json'],
-  ['repositories', 'borg_repositories | to_json'],
+  ['repositories', "borg_repositories | map('string') | list | to_json"],
   ['encryption', 'borg_encryption | to_json'],
-  ['paths', 'borg_paths | to_json'],
-  ['exclude', 'borg_exclude | to_json'],
+  ['paths', "borg_paths | map('string') | list | to_json"],
+  ['exclude', "borg_exclude | map('string') | list | to_json"],
   ['one_file_system', 'borg_one_file_system | bool | to_json'],
   ['compression', 'borg_compression | string | to_json'],
   ['keep_daily', 'borg_keep_daily | int'],
@@ -79,26 +80,26 @@ const borgJson = json('borg', [
 
 const postgresJson = json('postgres', [
   ['clusters', 'postgres_clusters | to_json'],
-  ['exclude', 'postgres_exclude | to_json'],
-  ['data_directories', 'postgres_data_directories | to_json'],
+  ['exclude', "postgres_exclude | map('string') | list | to_json"],
+  ['data_directories', "postgres_data_directories | map('string') | list | to_json"],
   ['lock_wait', 'postgres_lock_wait | int'],
 ]);
 
 function json(role: string, entries: readonly (readonly [key: string, expression: string])[]): string {
-  const lines = [`"#": ${JSON.stringify(managedBy(role))}`, ...entries.map(([key, expression]) => `${JSON.stringify(key)}: {{ ${expression} }}`)];
+  const lines = [`"#": ${JSON.stringify(managedBy(`role ${role}`))}`, ...entries.map(([key, expression]) => `${JSON.stringify(key)}: {{ ${expression} }}`)];
   return `{\n${lines.map((text) => `  ${text}`).join(',\n')}\n}\n`;
 }
 
 function unitTemplates(role: string, source: string, units: readonly Unit[]): GeneratedFile[] {
   return units.map((unit) => ({
     path: `roles/${role}/templates${unit.path}.j2`,
-    content: `{# ${mark}${source}. Do not edit. #}\n${renderUnit(unit, managedBy(role))}`,
+    content: `{# ${mark}${source}. Do not edit. #}\n${renderUnit(unit, managedBy(`role ${role}`))}`,
   }));
 }
 
 /** `when`: a Jinja expression; where it does not hold the host has no such file. */
 function template(role: string, path: string, lines: readonly string[], when?: string): GeneratedFile {
-  const text = `${comment(managedBy(role))}${lines.join('\n')}\n`;
+  const text = `${comment(managedBy(`role ${role}`))}${lines.join('\n')}\n`;
   return {
     path: `roles/${role}/templates${path}.j2`,
     content: `{# ${mark}emit/templates.ts. Do not edit. #}\n${when === undefined ? text : `{% if ${when} %}\n${text}{% endif %}\n`}`,

@@ -1,4 +1,4 @@
-import { absolutePath, calendarEvent, compression, printable, sshRepository, timeSpan } from './patterns.ts';
+import { absolutePath, calendarEvent, compression, printable, sshRepository, timeLimit, timeSpan } from './patterns.ts';
 import type { RoleSchema, Schema } from './schema.ts';
 
 const keep = (period: string, count: number): Schema => ({
@@ -17,11 +17,11 @@ const timer = (description: readonly string[], fallback: string): Schema => ({
   allowed: 'a calendar event as in systemd.time(7), such as `daily` or `Mon..Fri 02:30`',
 });
 
-const span = (description: readonly string[], fallback: string): Schema => ({
+const span = (description: readonly string[], fallback: string, pattern: string): Schema => ({
   type: 'string',
   description,
   default: fallback,
-  pattern: timeSpan,
+  pattern,
   allowed: 'a finite time span as in systemd.time(7), such as `90min` or `12h`',
 });
 
@@ -84,19 +84,20 @@ export const borg: RoleSchema = {
         'It is set when a repository is created. Changing it later does not change the repository: see `borg key change-passphrase`.',
       ],
       default: '',
-      pattern: `${printable}*`,
-      allowed: 'one line without control characters',
+      pattern: `(?:|(?=.*\\S)${printable}*)`,
+      allowed: 'one line without control characters, and not only blanks',
       writeOnly: true,
     },
     borg_secrets_dir: {
       type: 'string',
       description: [
         'Where on the control node the passphrase (if generated) and the exported keys of this host are saved, each file with mode 0600.',
+        'By default in `backup-secrets` beside the inventory; without an inventory file, in the current directory.',
         'Keep it safe and apart from the hosts: without it the backup of a lost host cannot be read.',
       ],
-      default: "{{ inventory_dir | default(playbook_dir, true) }}/backup-secrets/{{ inventory_hostname }}",
-      pattern: `${printable}+`,
-      allowed: 'a path on the control node',
+      default: "{{ inventory_dir if (inventory_dir | default('None', true) | string) != 'None' else lookup('ansible.builtin.env', 'PWD') }}/backup-secrets/{{ inventory_hostname }}",
+      pattern: `/(?!.*ansible_collections/)${printable}+`,
+      allowed: 'an absolute path on the control node, and not in an installed collection, whose next version would replace it',
     },
     borg_encryption: {
       type: 'string',
@@ -149,8 +150,8 @@ export const borg: RoleSchema = {
     borg_keep_weekly: keep('weekly', 12),
     borg_keep_monthly: keep('monthly', 12),
     borg_schedule: timer(['When the backup runs. A run that was missed is made up at the next boot.'], 'daily'),
-    borg_randomized_delay: span(['Each host starts this much later at the most, always by the same amount, so that they do not all start at once.'], '1h'),
-    borg_time_limit: span(['A run that takes longer fails. Its data are not lost: Borg goes on from its last checkpoint.'], '12h'),
+    borg_randomized_delay: span(['Each host starts this much later at the most, always by the same amount, so that they do not all start at once.'], '1h', timeSpan),
+    borg_time_limit: span(['Borg may take this long; then the run fails. Its data are not lost: the next run goes on from the last checkpoint.'], '12h', timeLimit),
     borg_lock_wait: {
       type: 'integer',
       description: ['How many seconds Borg waits for a repository that another host is using.'],

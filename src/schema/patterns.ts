@@ -17,6 +17,9 @@ const unit = '(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|day
 /** A finite time span. @see systemd.time(7) "Parsing time spans" */
 export const timeSpan = `[0-9]+(?:\\.[0-9]+)?\\s*${unit}?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*${unit})*`;
 
+/** One that is not zero: `TimeoutStartSec=0` would be no limit at all. @see systemd.service(5) */
+export const timeLimit = `(?=.*[1-9])${timeSpan}`;
+
 const list = (item: string): string => `${item}(?:,${item})*`;
 const number = (digits: string): string => list(`(?:\\*|[0-9]{${digits}}(?:\\.\\.[0-9]{${digits}})?)(?:/[0-9]+)?`);
 const day = '(?:Mon(?:day)?|Tue(?:sday)?|Wed(?:nesday)?|Thu(?:rsday)?|Fri(?:day)?|Sat(?:urday)?|Sun(?:day)?)';

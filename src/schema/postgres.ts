@@ -1,4 +1,4 @@
-import { absolutePath, printable, timeSpan } from './patterns.ts';
+import { absolutePath, printable, timeLimit } from './patterns.ts';
 import type { RoleSchema } from './schema.ts';
 
 /** The settings of role `postgres`: a hook that dumps PostgreSQL before every backup. */
@@ -20,7 +20,7 @@ export const postgres: RoleSchema = {
     postgres_clusters: {
       type: 'array',
       description: [
-        'The clusters to dump. Empty: each one that `pg_lsclusters` shows and that starts by itself; one that is down fails the backup.',
+        'The clusters to dump. Empty: each one that `pg_lsclusters` shows as online, or that starts by itself; one of these that is down fails the backup, and so does having none.',
       ],
       default: [],
       items: {
@@ -65,14 +65,14 @@ export const postgres: RoleSchema = {
         'The data directories, as paths or shell patterns: left out of the archive of files, since a copy of a live one is large and inconsistent.',
         'Add yours if a cluster or a tablespace lies elsewhere; the hook warns of one that is not covered.',
       ],
-      default: ['/var/lib/postgresql/*/*'],
+      default: ['/var/lib/postgresql/[0-9]*/*'],
       items: { type: 'string', description: ['A path or pattern.'], pattern: `/${printable}*`, allowed: 'an absolute path or shell pattern' },
     },
     postgres_time_limit: {
       type: 'string',
       description: ['Dumping all databases may take this long; then the hook, and with it the backup, fails.'],
       default: '2h',
-      pattern: timeSpan,
+      pattern: timeLimit,
       allowed: 'a finite time span as in systemd.time(7), such as `90min` or `2h`',
     },
     postgres_lock_wait: {

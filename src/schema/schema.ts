@@ -18,6 +18,9 @@ export interface Schema {
   readonly minItems?: number;
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
+  /** Of a mapping with free keys: the pattern of a key, and what each value is. */
+  readonly propertyNames?: string;
+  readonly additionalProperties?: Schema;
   /** What is allowed, in words: the end of the sentence "allowed is …" in an error message. */
   readonly allowed?: string;
   /** A secret: never shown in a message, a diff or a log. */

@@ -69,20 +69,21 @@ export function engineTask(engine: Engine, { name, description, command, timeLim
   return {
     path: `${unitDirectory}/${name}.service`,
     sections: [
-      unitSection(description),
+      // Behind a running backup, without its own time running out meanwhile.
+      unitSection(description, backupService),
       { name: 'Service', directives: [...frame(engine, timeLimit), ...runs(engine, command)] },
     ],
   };
 }
 
-const unitSection = (description: string) =>
+const unitSection = (description: string, ...after: readonly string[]) =>
   ({
     name: 'Unit',
     directives: [
       set('Description', line(description)),
       set('StartLimitIntervalSec', '0', 'Who tries again after a failure is not told to wait.'),
       set('Wants', 'network-online.target'),
-      set('After', 'network-online.target'),
+      set('After', ['network-online.target', ...after].join(' ')),
     ],
   }) as const;
 

@@ -34,7 +34,8 @@ const engine: Engine = {
   program: `${programs}/backup-borg`,
   environment: {
     // Without a network uuid.getnode(3) is random: a lock of a killed run would look like another host's, for ever.
-    BORG_HOST_ID: new Verbatim('%m'),
+    // With the hostname, since clones of a machine may have the same id, and must not break each other's locks.
+    BORG_HOST_ID: new Verbatim('%m-%H'),
     BORG_BASE_DIR: '/var/lib/borg',
     BORG_CACHE_DIR: '/var/cache/borg',
     BORG_EXIT_CODES: 'modern',
@@ -48,6 +49,7 @@ const engine: Engine = {
       file: '/proc/1/mountinfo',
       why: 'What the host really has mounted, so that the program can tell what a sandbox hides from it.',
     },
+    { name: 'host.users', file: '/proc/1/uid_map' },
   ],
   state: 'borg',
   repositories: jinjaList('_borg_local_repositories'),

@@ -1,6 +1,6 @@
 import { argument, line, word, type Value } from '../render/value.ts';
 import { backupService } from './backup.ts';
-import { background, sandbox } from './sandbox.ts';
+import { background, sandbox, type Sandbox } from './sandbox.ts';
 import { set, unitDirectory, type Unit } from './unit.ts';
 
 /** What one piece of software wants done before every backup. */
@@ -9,13 +9,27 @@ export interface Hook {
   readonly name: string;
   readonly description: string;
   readonly user: Value;
+  /** If it is not the user's own. */
+  readonly group?: Value;
   /** Program and arguments. */
   readonly command: readonly Value[];
   readonly environment?: Readonly<Record<string, Value>>;
+  /** Credential name → file of the host. @see systemd.exec(5) "LoadCredential=" */
+  readonly credentials?: Readonly<Record<string, string>>;
+  /** Literal paths below the hidden directories that it reads. */
+  readonly read?: readonly string[];
+  /** Literal paths that it writes to beside its own directory. */
+  readonly write?: readonly string[];
+  readonly network?: Sandbox['network'];
   readonly timeLimit: Value;
   /** Units that have to be up first. */
   readonly after?: readonly string[];
+  /** Whether the backup fails with it; true if not given. */
+  readonly required?: boolean;
 }
+
+/** What a hook sees nothing of, but for what it is given to read or write. */
+const hiddenDirectories = ['/srv', '/mnt', '/media'];
 
 /** Where a hook leaves what it wants saved: its own, 0700, and all it sees of `/backup`. */
 export const hookDirectory = (name: string): string => `/backup/${name}`;
@@ -29,6 +43,8 @@ export const hookDirectory = (name: string): string => `/backup/${name}`;
  */
 export function hookService(hook: Hook): Unit {
   const directory = hookDirectory(hook.name);
+  const { read = [], write = [] } = hook;
+  const inHomes = [...read, ...write].some((path) => /^\/(?:home|root)(?:\/|$)/.test(path));
   return {
     path: `${unitDirectory}/backup-${hook.name}.service`,
     sections: [
@@ -36,7 +52,7 @@ export function hookService(hook: Hook): Unit {
         name: 'Unit',
         directives: [
           set('Description', line(hook.description)),
-          ...(hook.after === undefined ? [] : [set('After', hook.after.join(' '))]),
+          ...(hook.after === undefined || hook.after.length === 0 ? [] : [set('After', hook.after.join(' '))]),
           set('StartLimitIntervalSec', '0'),
           set('PartOf', backupService, 'Stopping the backup stops the hook.'),
           set('StopWhenUnneeded', 'true', 'Done once for each backup, and again for the next.'),
@@ -49,13 +65,26 @@ export function hookService(hook: Hook): Unit {
           set('RemainAfterExit', 'true'),
           set('ExecStart', hook.command.map(argument).join(' ')),
           ...Object.entries(hook.environment ?? {}).map(([name, value]) => set('Environment', word(value, `${name}=`))),
+          ...Object.entries(hook.credentials ?? {}).map(([name, file]) => set('LoadCredential', `${name}:${line(file)}`)),
           set('User', line(hook.user)),
+          ...(hook.group === undefined ? [] : [set('Group', line(hook.group))]),
           set('TimeoutStartSec', line(hook.timeLimit), 'A hung hook would block every later backup.'),
           ...background(),
           // Never RemoveIPC= here: when the unit stops it would destroy the shared memory of a daemon with the same user.
-          ...sandbox({ capabilities: [], home: 'hidden', users: 'hidden', writable: [directory], network: false }),
-          set('TemporaryFileSystem', '/backup:ro', 'Of /backup it sees only its own directory.'),
-          set('BindPaths', directory),
+          ...sandbox({
+            capabilities: [],
+            home: inHomes ? 'empty' : 'hidden',
+            users: 'hidden',
+            writable: [directory, ...write.map((path) => word(path))],
+            network: hook.network ?? false,
+          }),
+          set(
+            'TemporaryFileSystem',
+            ['/backup', ...hiddenDirectories].map((path) => `${path}:ro`).join(' '),
+            'Of /backup it sees only its own directory, of these others only what it is given.',
+          ),
+          set('BindPaths', [directory, ...write.map((path) => word(path))].join(' ')),
+          ...(read.length === 0 ? [] : [set('BindReadOnlyPaths', read.map((path) => word(path)).join(' '))]),
         ],
       },
     ],
@@ -63,7 +92,7 @@ export function hookService(hook: Hook): Unit {
 }
 
 /** The snippet that injects the hook into the backup. */
-export function hookSnippet({ name, description }: Pick<Hook, 'name' | 'description'>): Unit {
+export function hookSnippet({ name, description, required = true }: Pick<Hook, 'name' | 'description' | 'required'>): Unit {
   const service = `backup-${name}.service`;
   return {
     path: `${unitDirectory}/${backupService}.d/${name}.conf`,
@@ -71,7 +100,11 @@ export function hookSnippet({ name, description }: Pick<Hook, 'name' | 'descript
       { name: 'Unit', directives: [set('Wants', service, `${description}: started with all other hooks at once.`)] },
       {
         name: 'Service',
-        directives: [set('ExecStartPre', `!/bin/systemctl start ${service}`, 'Waited for; if it fails, the backup fails.')],
+        directives: [
+          required
+            ? set('ExecStartPre', `!/bin/systemctl start ${service}`, 'Waited for; if it fails, the backup fails.')
+            : set('ExecStartPre', `-!/bin/systemctl start ${service}`, 'Waited for; if it fails, the backup goes on.'),
+        ],
       },
     ],
   };

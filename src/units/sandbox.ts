@@ -5,14 +5,14 @@ import { only, set, type Directive } from './unit.ts';
 export interface Sandbox {
   /** Capabilities that the process holds; none is the default of every hook. */
   readonly capabilities: readonly string[];
-  /** `read-only` for a service that saves the homes, else they are not there. */
-  readonly home: 'read-only' | 'hidden';
+  /** `read-only` for a service that saves the homes; `empty` where some of them is bound in; else they are not there. */
+  readonly home: 'read-only' | 'empty' | 'hidden';
   /** Whether users other than its own exist for the service. */
   readonly users: 'visible' | 'hidden';
   /** What it may write to beside its private temporary directories, each word rendered. */
   readonly writable: readonly string[];
-  /** `true` where the service needs the network, `false` where not, or an expression that tells. */
-  readonly network: boolean | Expression;
+  /** `true` where the service needs the network, `false` where not, `local` for this machine only, or an expression that tells. */
+  readonly network: boolean | 'local' | Expression;
 }
 
 /**
@@ -34,7 +34,7 @@ export function sandbox({ capabilities, home, users, writable, network }: Sandbo
     set('ProtectSystem', 'strict', 'Files: the whole tree is read-only but for what is named.'),
     home === 'read-only'
       ? set('ProtectHome', 'read-only', 'Not "true": the homes are to be saved.')
-      : set('ProtectHome', 'true'),
+      : set('ProtectHome', home === 'empty' ? 'tmpfs' : 'true'),
     set('PrivateTmp', 'true'),
     set('PrivateDevices', 'true'),
     set('DevicePolicy', 'closed'),
@@ -70,7 +70,7 @@ export function sandbox({ capabilities, home, users, writable, network }: Sandbo
   ];
 }
 
-function networkOf(network: boolean | Expression): Directive[] {
+function networkOf(network: Sandbox['network']): Directive[] {
   const none = [
     set('PrivateNetwork', 'true', 'Network: none. AF_UNIX is for the journal and for starting hooks.'),
     set('RestrictAddressFamilies', 'AF_UNIX'),
@@ -81,7 +81,14 @@ function networkOf(network: boolean | Expression): Directive[] {
     set('RestrictAddressFamilies', 'AF_UNIX AF_INET AF_INET6', 'Network: outgoing connections only.'),
     set('SocketBindDeny', 'any'),
   ];
+  const local = [
+    set('RestrictAddressFamilies', 'AF_UNIX AF_INET AF_INET6', 'Network: this machine only.'),
+    set('IPAddressDeny', 'any'),
+    set('IPAddressAllow', 'localhost'),
+    set('SocketBindDeny', 'any'),
+  ];
   if (network === false) return none;
+  if (network === 'local') return local;
   if (network === true) return outgoing;
   return [...only(network, outgoing), ...only(jinja(`not (${network.source})`), none)];
 }

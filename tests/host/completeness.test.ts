@@ -71,6 +71,8 @@ onEachRelease(
       const list = await fixture.host.run(`backup-borg list --format '{path}{NL}' ::${await newest(fixture.host, 'files')} home`);
       expect(list.stdout).toContain('home/alice/diary');
       expect(await archives(fixture.host)).toEqual(expect.arrayContaining(before));
+      // It must not take the place of the day's good one when the next run prunes.
+      expect(await newest(fixture.host, 'files')).toMatch(/Z\.incomplete$/);
     });
 
     it('fails when a path is excluded too', async () => {
@@ -89,6 +91,7 @@ onEachRelease(
       await fixture.host.run('umount /srv/refused && rmdir /srv/refused');
       expect(ok).toBe(false);
       expect(log).toMatch(/refused\/file/);
+      expect(await newest(fixture.host, 'files')).toMatch(/Z\.incomplete$/);
     });
 
     it('reports a file that changes while it is read, and succeeds', async () => {
@@ -99,6 +102,7 @@ onEachRelease(
       await host.run('systemctl stop grow; rm /srv/growing');
       expect(log).toContain('/srv/growing: file changed while we backed it up');
       expect(ok, log).toBe(true);
+      expect((await archives(host)).filter((name) => name.endsWith('.incomplete')).length).toBeLessThanOrEqual(6);
       expect(await host.exists('/backup.last')).toBe(true);
     });
   },

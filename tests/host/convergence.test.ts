@@ -55,6 +55,27 @@ onEachRelease('the roles', async () => undefined, (fixture) => {
     expect(await state()).toBe(before);
   });
 
+  it('put everything back if a step fails on a fresh host, new directories too', async () => {
+    const before = await state();
+    const { stdout } = await deploy('first', {
+      'etc/backup/exclude.d/first.j2': '/x\n',
+      'etc/tmpfiles.d/first.conf.j2': 'd /etc/backup 0755 root root\nd /etc/backup/more 0755 root root\nnonsense\n',
+      'etc/systemd/system/backup.service.j2': '[Service]\nType=oneshot\nExecStart=/bin/true\n',
+    });
+    expect(stdout).toContain('Everything was put back as it was');
+    expect(await state()).toBe(before);
+  });
+
+  it('put everything back if a file cannot be replaced', async () => {
+    const { host } = fixture;
+    await host.run('echo "# old" > /etc/sysctl.d/zz-first.conf; mkdir -p /etc/zz-blocked/file');
+    const before = await state();
+    const { recap } = await deploy('blocked', { 'etc/sysctl.d/zz-first.conf.j2': '# new\n', 'etc/zz-blocked/file.j2': 'a directory is in the way\n' });
+    expect(recap['web']?.failed).toBe(1);
+    expect(await state()).toBe(before);
+    await host.run('rm -r /etc/sysctl.d/zz-first.conf /etc/zz-blocked');
+  });
+
   it('refuse settings that do not go together', async () => {
     const { stdout } = await fixture.lab.roles(['borg'], { borg_repositories: ['ssh://backup/./r'], borg_keep_daily: 0, borg_keep_weekly: 0, borg_keep_monthly: 0 }, { mayFail: true });
     expect(stdout).toContain('borg_known_hosts: borg_repositories names a server');

@@ -123,6 +123,26 @@ onEachRelease(
       expect(await host.journal('backup-postgresql.service')).toMatch(/cluster \S+ was not dumped/);
     });
 
+    it('that is online is dumped however it was started; with none to dump the backup fails and no dump goes', async () => {
+      const { host } = fixture;
+      await host.run("sed -i 's/^auto/manual/' /etc/postgresql/*/main/start.conf");
+      expect((await backUp(host)).ok).toBe(true);
+      const before = Object.keys(await manifest());
+      await host.run('pg_ctlcluster $(ls /etc/postgresql) main stop');
+      expect((await backUp(host)).ok).toBe(false);
+      expect(await host.journal('backup-postgresql.service')).toContain('There is no PostgreSQL cluster that is online');
+      expect(Object.keys(await manifest())).toEqual(before);
+      await host.run("sed -i 's/^manual/auto/' /etc/postgresql/*/main/start.conf; systemctl restart postgresql");
+    });
+
+    it('keeps the dump of a database that is there but cannot be dumped now', async () => {
+      const { host } = fixture;
+      await sql(host, 'postgres', 'ALTER DATABASE "-dash" ALLOW_CONNECTIONS false');
+      expect((await backUp(host)).ok).toBe(true);
+      expect(Object.keys(await manifest())).toContain('-dash.dump');
+      await sql(host, 'postgres', 'ALTER DATABASE "-dash" ALLOW_CONNECTIONS true');
+    });
+
     it('is dumped as the settings say: databases left out, several clusters by name and port', async () => {
       const { lab, host } = fixture;
       const version = (await host.run('ls /etc/postgresql')).stdout.trim();

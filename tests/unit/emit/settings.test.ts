@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { allowed, argumentSpecs, rules, settingsFiles, settingsTable } from '../../../src/emit/settings.ts';
+import { allowed } from '../../../src/schema/allowed.ts';
+import { argumentSpecs, rules, settingsFiles, settingsTable } from '../../../src/emit/settings.ts';
 import type { RoleSchema } from '../../../src/schema/schema.ts';
 
 const schema: RoleSchema = {

@@ -92,6 +92,8 @@ describe('backup-postgresql', () => {
     ['/var/lib/postgresql/*/*', '/var/lib/postgresql/15/main/base', true],
     ['/var/lib/postgresql/*/*', '/var/lib/postgresql/15', false],
     ['/data', '/database', false],
+    ['/data/**', '/mnt/pg', false],
+    ['/var/lib/postgresql/[0-9]*/*', '/var/lib/postgresql/.ssh/id_ed25519', false],
     ['/data', '/data/pg', true],
   ])('knows that %s covers %s: %s', (pattern, path, want) => {
     expect(call(postgresql, 'program.covers(given[0], given[1])', [pattern, path])).toBe(want);

@@ -35,7 +35,7 @@ describe('a hook', () => {
   it('holds no capability and sees of /backup only its own directory', () => {
     const has = directives(service);
     expect(has.get('CapabilityBoundingSet')).toEqual(['']);
-    expect(has.get('TemporaryFileSystem')).toEqual(['/backup:ro']);
+    expect(has.get('TemporaryFileSystem')).toEqual(['/backup:ro /srv:ro /mnt:ro /media:ro']);
     expect(has.get('BindPaths')).toEqual(['/backup/wiki']);
   });
   it('quotes its values', () => {

@@ -1,0 +1,114 @@
+import { absolutePath, printable, timeLimit } from './patterns.ts';
+import type { Schema } from './schema.ts';
+
+const unitName = '[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path)';
+/** `BindPaths=` takes a colon for its separator. @see systemd.exec(5) */
+const bindable = `(?!.*:)${absolutePath}`;
+
+const path = (description: string): Schema => ({
+  type: 'string',
+  description: [description],
+  pattern: bindable,
+  allowed: 'an absolute path without . or .. and without a colon',
+});
+
+/** The options of `rootless.backup.hook`: what one piece of software wants done before every backup. */
+export const hookOptions: Schema = {
+  type: 'object',
+  description: ['A hook of the backup.'],
+  required: ['name'],
+  properties: {
+    name: {
+      type: 'string',
+      description: ['Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its snippet in `backup.service.d`.'],
+      pattern: '(?!(?:borg|zz-last)$)[a-z0-9][a-z0-9_-]{0,49}',
+      allowed: 'up to 50 small letters, digits, dashes and underscores, but not borg or zz-last',
+      examples: ['wiki'],
+    },
+    state: {
+      type: 'string',
+      description: ['`absent` takes the hook and its dump away again.'],
+      enum: ['present', 'absent'],
+      default: 'present',
+    },
+    user: {
+      type: 'string',
+      description: ['The user that the hook runs as. It has to exist. Needed unless `state` is `absent`.'],
+      pattern: '[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?',
+      allowed: 'the name of a user of the host',
+    },
+    group: {
+      type: 'string',
+      description: ['Its group, if not the one of the user.'],
+      pattern: '[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?',
+      allowed: 'the name of a group of the host',
+    },
+    command: {
+      type: 'array',
+      description: [
+        'The program, with its absolute path, and its arguments; it leaves what is to be saved in `/backup/NAME`.',
+        'A list is taken as it is. A string is split at white space, with quotes as in a shell, but no shell runs: what needs one is a `script`.',
+      ],
+      minItems: 1,
+      items: { type: 'string', description: ['An argument.'], pattern: `${printable}*`, allowed: 'text without control characters' },
+      allowed: 'a program with its absolute path, and its arguments, as a list or one string',
+      examples: [['/usr/local/bin/wiki', 'export', '--to', '/backup/wiki/wiki.xml']],
+    },
+    script: {
+      type: 'string',
+      description: ['A script, in place of `command`, for what is more than one. It begins with `#!` and is readable by everybody on the host: it is no place for a secret.'],
+      pattern: '#!/[^]*',
+      allowed: 'a text that begins with #!/',
+    },
+    environment: {
+      type: 'object',
+      description: ['Environment variables. They are readable by everybody on the host: a secret is one of the `credentials`.'],
+      default: {},
+      propertyNames: '[A-Za-z_][A-Za-z0-9_]*',
+      additionalProperties: { type: 'string', description: ['A value.'], pattern: `${printable}*`, allowed: 'text without control characters' },
+    },
+    credentials: {
+      type: 'object',
+      description: ['Secrets: a name, and the file of the host that systemd reads it from, as root. The hook finds it in `$CREDENTIALS_DIRECTORY/NAME`.'],
+      default: {},
+      propertyNames: '[A-Za-z0-9][A-Za-z0-9._-]*',
+      additionalProperties: path('A file of the host.'),
+    },
+    read: {
+      type: 'array',
+      description: ['What the hook reads of `/home`, `/root`, `/srv`, `/mnt` and `/media`. The rest of them is out of its sight.'],
+      default: [],
+      items: path('A path that exists on the host.'),
+    },
+    write: {
+      type: 'array',
+      description: ['What it writes to beside `/backup/NAME`.'],
+      default: [],
+      items: path('A path that exists on the host.'),
+    },
+    network: {
+      type: 'string',
+      description: ['`none`: only sockets in the file system, such as those of a database. `local`: this machine. `any`: everything.'],
+      enum: ['none', 'local', 'any'],
+      default: 'none',
+    },
+    timeout: {
+      type: 'string',
+      description: ['It may take this long; then it fails.'],
+      default: '1h',
+      pattern: timeLimit,
+      allowed: 'a finite time span as in systemd.time(7), such as `90min` or `2h`',
+    },
+    required: {
+      type: 'boolean',
+      description: ['Whether the backup fails if the hook fails. If not, its failure is in the journal and the backup goes on.'],
+      default: true,
+    },
+    after: {
+      type: 'array',
+      description: ['Units that have to be up before it starts, if they are to be started at all.'],
+      default: [],
+      items: { type: 'string', description: ['A unit.'], pattern: unitName, allowed: 'the full name of a unit' },
+    },
+  },
+};
