@@ -22,7 +22,7 @@ options:
     type: str
     required: true
   state:
-    description: V(absent) takes away all that was laid down by this name.
+    description: C(absent) takes away all that was laid down by this name.
     type: str
     choices: [present, absent]
     default: present
@@ -42,7 +42,7 @@ options:
     elements: str
     default: []
   enable:
-    description: Units to enable and start; with O(state=absent) all units laid down are stopped and disabled.
+    description: Units to enable and start; with I(state=absent) all units laid down are stopped and disabled.
     type: list
     elements: str
     default: []
@@ -62,19 +62,19 @@ options:
         elements: str
         required: true
   users:
-    description: Users that the tree's C(sysusers.d) makes; removed with O(state=absent).
+    description: Users that the tree's C(sysusers.d) makes; removed with I(state=absent).
     type: list
     elements: str
     default: []
   remove:
     description:
-      - Used with O(state=absent) only. Further paths to remove, directories with all they hold.
+      - Used with I(state=absent) only. Further paths to remove, directories with all they hold.
       - One that ends in a slash is a directory that is removed only if it is empty.
     type: list
     elements: str
     default: []
   disown:
-    description: Used with O(state=absent) only. Directories that stay when the users go; all in them is given to root.
+    description: Used with I(state=absent) only. Directories that stay when the users go; all in them is given to root.
     type: list
     elements: str
     default: []

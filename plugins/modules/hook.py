@@ -12,9 +12,9 @@ description:
   - >-
     Makes a sandboxed service that runs before every backup, as its own user, and leaves what is to be saved in a
     directory of its own, C(/backup/NAME).
-  - "All hooks run at the same time. If one fails, the backup fails, unless O(required=false)."
+  - "All hooks run at the same time. If one fails, the backup fails, unless C(required=false)."
   - The units are verified before anything is touched, and the host is changed in one transaction or not at all.
-  - "The role P(rootless.backup.borg#role) sets the backup itself up; it can run before or after."
+  - "The role C(rootless.backup.borg) sets the backup itself up; it can run before or after."
 author:
   - "rootless.backup contributors (@rootless-backup)"
 requirements:
