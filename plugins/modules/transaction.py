@@ -248,6 +248,13 @@ class Transaction:
         if int(version.split(".")[0].split("~")[0]) < OLDEST_SYSTEMD:
             raise Failure("this host has systemd %s; the units need %d or later" % (version, OLDEST_SYSTEMD))
         stage = tempfile.mkdtemp(dir=self.module.tmpdir)
+        try:
+            self._verify_in(stage)
+        finally:
+            # With become, who cleans the temporary directory up afterwards may not be root.
+            shutil.rmtree(stage)
+
+    def _verify_in(self, stage):
         programs = [path for path, each in self.files.items() if each["mode"] & 0o111]
         names = set()
         for path, each in self.files.items():

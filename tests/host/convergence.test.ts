@@ -98,6 +98,7 @@ onEachRelease('the roles', async () => undefined, (fixture) => {
     const { recap } = await fixture.lab.roles(both);
     expect(recap['web']?.failed).toBe(0);
     const { host } = fixture;
+    expect((await host.run('find /root/.ansible/tmp -mindepth 1', { mayFail: true })).stdout).toBe('');
     const remembered = await host.run('cat /var/lib/rootless.backup/*.json');
     const paths = [...remembered.stdout.matchAll(/"(\/[^"]+)"/g)].map(([, path]) => path ?? '').filter((path) => !path.includes('credstore'));
     expect(paths.length).toBeGreaterThan(15);

@@ -4,7 +4,7 @@ import { backUp, newest, onEachRelease } from './fixture.ts';
 /** A tree with everything that a file can be. */
 const tree = `
 set -e
-useradd --create-home alice; useradd --create-home bob
+useradd --create-home alice; chmod 700 /home/alice; useradd --create-home bob
 mkdir -p /srv/tree && cd /srv/tree
 install -o alice -g bob -m 0600 /dev/stdin private <<< 'only alice'
 install -d -o bob -m 0700 closed && install -o bob -m 0400 /dev/stdin closed/within <<< 'only bob'
@@ -43,14 +43,14 @@ onEachRelease(
     await lab.roles(['borg'], { borg_paths: ['/srv', '/etc'] });
   },
   (fixture) => {
-    it('by hand with backup-borg, beside the original', async () => {
+    it.each(['/restored', '/root/restored', '/tmp/restored', '/home/alice/restored'])('by hand with backup-borg, into %s', async (into) => {
       const { host } = fixture;
       const { ok, log } = await backUp(host);
       expect(ok, log).toBe(true);
-      await host.run(`backup-borg --into /restored extract --sparse ::${await newest(host, 'files')} srv/tree`);
+      await host.run(`backup-borg --into ${into} extract --sparse ::${await newest(host, 'files')} srv/tree`);
       const original = (await host.run(describeTree('/srv/tree'))).stdout;
       expect(original.split('\n').length).toBeGreaterThan(60);
-      expect((await host.run(describeTree('/restored/srv/tree'))).stdout).toBe(original);
+      expect((await host.run(describeTree(`${into}/srv/tree`))).stdout).toBe(original);
       expect((await host.run('find /var/lib/borg ! -user borg')).stdout).toBe('');
     });
   },
