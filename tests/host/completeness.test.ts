@@ -39,6 +39,7 @@ onEachRelease(
       expect(log).toMatch(message);
       expect(ok).toBe(false);
       expect(await fixture.host.exists('/backup.last')).toBe(false);
+      expect(await newest(fixture.host, 'files')).toMatch(/Z\.incomplete$/);
     });
 
     it('saves a bind mount and a file system of its own without complaint', async () => {
@@ -83,8 +84,7 @@ onEachRelease(
       expect(ok).toBe(false);
     });
 
-    it('fails when a file cannot be read', async () => {
-      // As FUSE or NFS can refuse even this capability.
+    it('fails when a single file is hidden', async () => {
       await fixture.host.run('mkdir /srv/refused && mount -t tmpfs tmpfs /srv/refused && echo x > /srv/refused/file');
       await reconfigure('SystemCallFilter=~@privileged @resources\nInaccessiblePaths=-/srv/refused/file');
       const { ok, log } = await backUp(fixture.host);
