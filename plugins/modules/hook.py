@@ -25,7 +25,9 @@ options:
   name:
     description:
       - "Names the hook: C(backup-NAME.service), its directory C(/backup/NAME), its snippet in C(backup.service.d)."
-      - Allowed is up to 50 small letters, digits, dashes and underscores, but not borg or zz-last.
+      - >-
+        Allowed is up to 50 small letters, digits, dashes and underscores, but not borg, zz-last or what ends in
+        -cleanup.
     type: str
     required: true
   state:
@@ -73,6 +75,14 @@ options:
         C($CREDENTIALS_DIRECTORY/NAME).
     type: dict
     default: {}
+  secrets:
+    description:
+      - >-
+        Secrets, like C(credentials), but given here, from a vault: a name, and the secret itself. Each is laid down
+        in C(/etc/credstore/backup-NAME), for root only, and shown in no diff, log or message.
+    type: dict
+    default: {}
+    no_log: true
   read:
     description:
       - >-
@@ -104,17 +114,55 @@ options:
       - Allowed is a finite time span as in systemd.time(7), such as C(90min) or C(2h).
     type: str
     default: "1h"
+  cleanup:
+    description:
+      - >-
+        What becomes of the dump after the backup. C(keep): it stays until the next one takes its place, and can be
+        restored without Borg. C(remove): when everything was saved, all in C(/backup/NAME) is removed; after a
+        failure it stays.
+    type: str
+    default: keep
+    choices:
+      - keep
+      - remove
+  exclude:
+    description:
+      - >-
+        What the archive of files leaves out: the live data that the dump stands for, as absolute paths or shell
+        patterns, each with everything beneath it.
+    type: list
+    default: []
+    elements: str
   required:
     description:
       - Whether the backup fails if the hook fails. If not, its failure is in the journal and the backup goes on.
     type: bool
     default: true
+  order:
+    description:
+      - >-
+        The hooks, by their names, that have to be done before it starts, because it shares something with them. All
+        others run at the same time.
+    type: list
+    default: []
+    elements: str
   after:
     description:
       - Units that have to be up before it starts, if they are to be started at all.
     type: list
     default: []
     elements: str
+  sandbox:
+    description:
+      - >-
+        Directives of its sandbox to loosen: each a directive as in systemd.exec(5) or systemd.resource-control(5),
+        with the C(value) that takes the place of the usual one, and the C(reason), which becomes a comment in the
+        unit.
+      - >-
+        C(value) is a string, or a list where the directive takes one: of C(SystemCallFilter) each element is a line,
+        of others a word. An empty list is an empty directive.
+      - C(PrivateUsers) has to be false for capabilities of the host to be of use.
+    type: dict
 attributes:
   check_mode:
     description: Shows what would change, and verifies the units, without changing anything.

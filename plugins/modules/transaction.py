@@ -159,7 +159,8 @@ class Transaction:
 
     def __init__(self, module, plan):
         self.module = module
-        self.plan = {"enable": [], "start": [], "users": [], "remove": [], "disown": [], "needs": [], "exposure": None, **plan}
+        self.plan = {"enable": [], "start": [], "users": [], "remove": [], "disown": [], "needs": [], "exposure": None,
+                     "keepSecrets": True, **plan}
         self.host = Host(module)
         self.files = {each["path"]: each for each in plan["files"]}
         self.memory_path = os.path.join(MEMORY, plan["name"] + ".json")
@@ -191,8 +192,9 @@ class Transaction:
         for message in lacking:
             # An earlier task of the same play would make it, if this were not check mode.
             self.module.warn(message)
+        self._refuse_what_is_anothers()
         different = [path for path in self.files if self._differs(path)]
-        kept = set(self.files) | set(self.memory["sensitive"])
+        kept = set(self.files) | set(self._secrets())
         obsolete = [path for path in self.memory["paths"] if path not in kept and os.path.lexists(path)]
         self.changed_paths = different + obsolete
         if not lacking and any(path.startswith(UNITS) for path in different):
@@ -217,6 +219,22 @@ class Transaction:
                 raise
             raise Failure("%sEverything was put back as it was." % told)
         self._start()
+
+    def _refuse_what_is_anothers(self):
+        """Two names, such as those of a role and of a hook, would overwrite each other's files for ever."""
+        for entry in sorted(os.listdir(MEMORY)) if os.path.isdir(MEMORY) else []:
+            other = os.path.join(MEMORY, entry)
+            if other == self.memory_path or not entry.endswith(".json"):
+                continue
+            with open(other, encoding="utf-8") as file:
+                taken = sorted(set(json.load(file)["paths"]) & set(self.files))
+            if taken:
+                raise Failure("name: given is %s, but %s is already laid down by %s; allowed is a name that nobody else uses. Nothing "
+                              "was changed." % (self.plan["name"], ", ".join(taken), entry[:-len(".json")]))
+
+    def _secrets(self):
+        """The secrets that stay although they left the plan: what only this host knows goes only by name."""
+        return self.memory["sensitive"] if self.plan["keepSecrets"] else []
 
     def _differs(self, path):
         if os.path.islink(path):
@@ -353,8 +371,7 @@ class Transaction:
     def _remember(self):
         memory = {
             "paths": sorted(self.files),
-            # Once laid down, a secret is remembered until it is removed by name.
-            "sensitive": sorted(set(self.memory["sensitive"]) | {p for p, each in self.files.items() if each["sensitive"]}),
+            "sensitive": sorted(set(self._secrets()) | {path for path, each in self.files.items() if each["sensitive"]}),
             "enable": self.plan["enable"],
             "users": self.memory["users"],
         }
@@ -407,7 +424,7 @@ class Transaction:
     # -- absent -------------------------------------------------------------------------------------------------------
 
     def absent(self):
-        secrets = set(self.memory["sensitive"]) - set(self.plan["remove"])
+        secrets = set(self._secrets()) - set(self.plan["remove"])
         gone = [path for path in self.memory["paths"] if path not in secrets and os.path.lexists(path)]
         further = [path for path in self.plan["remove"] if removable(path)]
         users = [user for user in self.memory["users"] if exists(user)]
@@ -498,7 +515,7 @@ def removable(path):
 
 def prune_empty(directory):
     """Remove a directory that only this collection has a use for, if nothing is left in it."""
-    ours = (MEMORY, "/etc/backup", "/usr/local/lib/backup", UNITS + "backup.service.d")
+    ours = (MEMORY, "/etc/backup", "/etc/credstore/backup-", "/usr/local/lib/backup", UNITS + "backup.service.d")
     while directory.startswith(ours) and os.path.isdir(directory) and not os.listdir(directory):
         os.rmdir(directory)
         directory = os.path.dirname(directory)

@@ -52,59 +52,362 @@ var __toESM = (mod, isNodeMode, target) => (target = mod != null ? __create(__ge
 var require_hook_validator = __commonJS({
   "compiled:hook-validator"(exports2, module2) {
     "use strict";
-    module2.exports = validate20;
-    module2.exports.default = validate20;
-    var schema31 = { "type": "object", "required": ["name"], "description": "A hook of the backup.", "properties": { "name": { "type": "string", "examples": ["wiki"], "description": "Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its snippet in `backup.service.d`.\nAllowed is up to 50 small letters, digits, dashes and underscores, but not borg or zz-last.", "pattern": "^(?:(?!(?:borg|zz-last)$)[a-z0-9][a-z0-9_-]{0,49})$" }, "state": { "type": "string", "enum": ["present", "absent"], "default": "present", "description": "`absent` takes the hook and its dump away again." }, "user": { "type": "string", "description": "The user that the hook runs as. It has to exist. Needed unless `state` is `absent`.\nAllowed is the name of a user of the host.", "pattern": "^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$" }, "group": { "type": "string", "description": "Its group, if not the one of the user.\nAllowed is the name of a group of the host.", "pattern": "^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$" }, "command": { "type": "array", "minItems": 1, "examples": [["/usr/local/bin/wiki", "export", "--to", "/backup/wiki/wiki.xml"]], "description": "The program, with its absolute path, and its arguments; it leaves what is to be saved in `/backup/NAME`.\nA list is taken as it is. A string is split at white space, with quotes as in a shell, but no shell runs: what needs one is a `script`.\nAllowed is a program with its absolute path, and its arguments, as a list or one string.", "items": { "type": "string", "description": "An argument.\nAllowed is text without control characters.", "pattern": "^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "script": { "type": "string", "description": "A script, in place of `command`, for what is more than one. It begins with `#!` and is readable by everybody on the host: it is no place for a secret.\nAllowed is a text that begins with #!/.", "pattern": "^(?:#!/[^]*)$" }, "environment": { "type": "object", "default": {}, "description": "Environment variables. They are readable by everybody on the host: a secret is one of the `credentials`.", "propertyNames": { "pattern": "^(?:[A-Za-z_][A-Za-z0-9_]*)$" }, "additionalProperties": { "type": "string", "description": "A value.\nAllowed is text without control characters.", "pattern": "^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "credentials": { "type": "object", "default": {}, "description": "Secrets: a name, and the file of the host that systemd reads it from, as root. The hook finds it in `$CREDENTIALS_DIRECTORY/NAME`.", "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]*)$" }, "additionalProperties": { "type": "string", "description": "A file of the host.\nAllowed is an absolute path without . or .. and without a colon.", "pattern": "^(?:(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "read": { "type": "array", "default": [], "description": "What the hook reads of `/home`, `/root`, `/srv`, `/mnt` and `/media`. The rest of them is out of its sight.", "items": { "type": "string", "description": "A path that exists on the host.\nAllowed is an absolute path without . or .. and without a colon.", "pattern": "^(?:(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "write": { "type": "array", "default": [], "description": "What it writes to beside `/backup/NAME`.", "items": { "type": "string", "description": "A path that exists on the host.\nAllowed is an absolute path without . or .. and without a colon.", "pattern": "^(?:(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "network": { "type": "string", "enum": ["none", "local", "any"], "default": "none", "description": "`none`: only sockets in the file system, such as those of a database. `local`: this machine. `any`: everything." }, "timeout": { "type": "string", "default": "1h", "description": "It may take this long; then it fails.\nAllowed is a finite time span as in systemd.time(7), such as `90min` or `2h`.", "pattern": "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$" }, "required": { "type": "boolean", "default": true, "description": "Whether the backup fails if the hook fails. If not, its failure is in the journal and the backup goes on." }, "after": { "type": "array", "default": [], "description": "Units that have to be up before it starts, if they are to be started at all.", "items": { "type": "string", "description": "A unit.\nAllowed is the full name of a unit.", "pattern": "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$" } } }, "additionalProperties": false };
-    var func1 = Object.prototype.hasOwnProperty;
-    var pattern4 = new RegExp("^(?:(?!(?:borg|zz-last)$)[a-z0-9][a-z0-9_-]{0,49})$", "u");
-    var pattern5 = new RegExp("^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$", "u");
-    var pattern7 = new RegExp("^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
-    var pattern8 = new RegExp("^(?:#!/[^]*)$", "u");
-    var pattern9 = new RegExp("^(?:[A-Za-z_][A-Za-z0-9_]*)$", "u");
-    var pattern11 = new RegExp("^(?:[A-Za-z0-9][A-Za-z0-9._-]*)$", "u");
-    var pattern12 = new RegExp("^(?:(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
-    var pattern15 = new RegExp("^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$", "u");
-    var pattern16 = new RegExp("^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$", "u");
-    function validate20(data, { instancePath = "", parentData, parentDataProperty, rootData = data, dynamicAnchors = {} } = {}) {
+    module2.exports = validate21;
+    module2.exports.default = validate21;
+    var schema6 = { "type": "object", "required": ["name"], "properties": { "name": { "$ref": "#/$defs/shared0" }, "state": { "type": "string", "enum": ["present", "absent"], "default": "present" }, "user": { "$ref": "#/$defs/shared1" }, "group": { "$ref": "#/$defs/shared1" }, "command": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/shared2" } }, "script": { "type": "string", "pattern": "^(?:#!/[^]*)$" }, "environment": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z_][A-Za-z0-9_]*)$" }, "additionalProperties": { "$ref": "#/$defs/shared2" } }, "credentials": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "$ref": "#/$defs/shared3" } }, "secrets": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "type": "string", "pattern": "^(?:[^\\x00]+)$" } }, "read": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared3" } }, "write": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared3" } }, "network": { "type": "string", "enum": ["none", "local", "any"], "default": "none" }, "timeout": { "type": "string", "default": "1h", "pattern": "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$" }, "cleanup": { "type": "string", "enum": ["keep", "remove"], "default": "keep" }, "exclude": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "required": { "type": "boolean", "default": true }, "order": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared0" } }, "after": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$" } }, "sandbox": { "$ref": "#/$defs/shared4" } }, "additionalProperties": false, "$defs": { "shared0": { "type": "string", "pattern": "^(?:(?!(?:borg|zz-last)$|.*-cleanup$)[a-z0-9][a-z0-9_-]{0,49})$" }, "shared1": { "type": "string", "pattern": "^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$" }, "shared2": { "type": "string", "pattern": "^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared3": { "type": "string", "pattern": "^(?:(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared7": { "type": "string", "pattern": "^(?:CAP_[A-Z_]+)$" }, "shared6": { "type": "array", "items": { "$ref": "#/$defs/shared7" } }, "shared8": { "type": "string", "pattern": "^(?:(?=.*\\S)[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]+)$" }, "shared5": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared6" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared9": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?)$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared10": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["auto", "closed", "strict"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared13": { "type": "string", "pattern": "^(?:any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?)$" }, "shared12": { "type": "array", "items": { "$ref": "#/$defs/shared13" } }, "shared11": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared12" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared14": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["private", "inherit", "shared"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared15": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:(?:infinity|[0-9]+[KMGTPE]?))$" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared17": { "type": "string", "enum": ["true", "false"] }, "shared16": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared17" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared18": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared19": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["pid", "all"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared20": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["true", "tmpfs", "read-only", "false"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared21": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["invisible", "ptraceable", "noaccess", "default"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared22": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["strict", "full", "true", "false"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared23": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:AF_[A-Z0-9_]+)$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared24": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared27": { "type": "string", "pattern": "^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$" }, "shared26": { "type": "array", "items": { "$ref": "#/$defs/shared27" } }, "shared25": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared26" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared28": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "$ref": "#/$defs/shared1" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared29": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:[a-z0-9-]+)$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared30": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:kill|E[A-Z0-9]+)$" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared31": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared32": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:0?[0-7]{3})$" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared4": { "type": "object", "properties": { "AmbientCapabilities": { "$ref": "#/$defs/shared5" }, "CapabilityBoundingSet": { "$ref": "#/$defs/shared5" }, "DeviceAllow": { "$ref": "#/$defs/shared9" }, "DevicePolicy": { "$ref": "#/$defs/shared10" }, "IPAddressAllow": { "$ref": "#/$defs/shared11" }, "IPAddressDeny": { "$ref": "#/$defs/shared11" }, "KeyringMode": { "$ref": "#/$defs/shared14" }, "LimitCORE": { "$ref": "#/$defs/shared15" }, "LockPersonality": { "$ref": "#/$defs/shared16" }, "MemoryDenyWriteExecute": { "$ref": "#/$defs/shared16" }, "NoExecPaths": { "$ref": "#/$defs/shared18" }, "NoNewPrivileges": { "$ref": "#/$defs/shared16" }, "PrivateDevices": { "$ref": "#/$defs/shared16" }, "PrivateIPC": { "$ref": "#/$defs/shared16" }, "PrivateNetwork": { "$ref": "#/$defs/shared16" }, "PrivateTmp": { "$ref": "#/$defs/shared16" }, "PrivateUsers": { "$ref": "#/$defs/shared16" }, "ProcSubset": { "$ref": "#/$defs/shared19" }, "ProtectClock": { "$ref": "#/$defs/shared16" }, "ProtectControlGroups": { "$ref": "#/$defs/shared16" }, "ProtectHome": { "$ref": "#/$defs/shared20" }, "ProtectHostname": { "$ref": "#/$defs/shared16" }, "ProtectKernelLogs": { "$ref": "#/$defs/shared16" }, "ProtectKernelModules": { "$ref": "#/$defs/shared16" }, "ProtectKernelTunables": { "$ref": "#/$defs/shared16" }, "ProtectProc": { "$ref": "#/$defs/shared21" }, "ProtectSystem": { "$ref": "#/$defs/shared22" }, "RestrictAddressFamilies": { "$ref": "#/$defs/shared23" }, "RestrictNamespaces": { "$ref": "#/$defs/shared24" }, "RestrictRealtime": { "$ref": "#/$defs/shared16" }, "RestrictSUIDSGID": { "$ref": "#/$defs/shared16" }, "SocketBindAllow": { "$ref": "#/$defs/shared25" }, "SocketBindDeny": { "$ref": "#/$defs/shared25" }, "SupplementaryGroups": { "$ref": "#/$defs/shared28" }, "SystemCallArchitectures": { "$ref": "#/$defs/shared29" }, "SystemCallErrorNumber": { "$ref": "#/$defs/shared30" }, "SystemCallFilter": { "$ref": "#/$defs/shared31" }, "UMask": { "$ref": "#/$defs/shared32" } }, "additionalProperties": false } } };
+    var func2 = Object.prototype.hasOwnProperty;
+    var pattern0 = new RegExp("^(?:(?!(?:borg|zz-last)$|.*-cleanup$)[a-z0-9][a-z0-9_-]{0,49})$", "u");
+    function validate22(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
-      const evaluated0 = validate20.evaluated;
-      if (evaluated0.dynamicProps) {
-        evaluated0.props = void 0;
+      if (typeof data !== "string") {
+        let dataType0 = typeof data;
+        let coerced0 = void 0;
+        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
+          data = data[0];
+          dataType0 = typeof data;
+          if (typeof data === "string") {
+            coerced0 = data;
+          }
+        }
+        if (!(coerced0 !== void 0)) {
+          if (dataType0 == "number" || dataType0 == "boolean") {
+            coerced0 = "" + data;
+          } else if (data === null) {
+            coerced0 = "";
+          } else {
+            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "string" } };
+            if (vErrors === null) {
+              vErrors = [err0];
+            } else {
+              vErrors.push(err0);
+            }
+            errors++;
+          }
+        }
+        if (coerced0 !== void 0) {
+          data = coerced0;
+          if (parentData !== void 0) {
+            parentData[parentDataProperty] = coerced0;
+          }
+        }
       }
-      if (evaluated0.dynamicItems) {
-        evaluated0.items = void 0;
+      if (typeof data === "string") {
+        if (!pattern0.test(data)) {
+          const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:(?!(?:borg|zz-last)$|.*-cleanup$)[a-z0-9][a-z0-9_-]{0,49})$" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
       }
+      validate22.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern1 = new RegExp("^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$", "u");
+    function validate24(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (typeof data !== "string") {
+        let dataType0 = typeof data;
+        let coerced0 = void 0;
+        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
+          data = data[0];
+          dataType0 = typeof data;
+          if (typeof data === "string") {
+            coerced0 = data;
+          }
+        }
+        if (!(coerced0 !== void 0)) {
+          if (dataType0 == "number" || dataType0 == "boolean") {
+            coerced0 = "" + data;
+          } else if (data === null) {
+            coerced0 = "";
+          } else {
+            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "string" } };
+            if (vErrors === null) {
+              vErrors = [err0];
+            } else {
+              vErrors.push(err0);
+            }
+            errors++;
+          }
+        }
+        if (coerced0 !== void 0) {
+          data = coerced0;
+          if (parentData !== void 0) {
+            parentData[parentDataProperty] = coerced0;
+          }
+        }
+      }
+      if (typeof data === "string") {
+        if (!pattern1.test(data)) {
+          const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+      }
+      validate24.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern2 = new RegExp("^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
+    function validate27(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (typeof data !== "string") {
+        let dataType0 = typeof data;
+        let coerced0 = void 0;
+        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
+          data = data[0];
+          dataType0 = typeof data;
+          if (typeof data === "string") {
+            coerced0 = data;
+          }
+        }
+        if (!(coerced0 !== void 0)) {
+          if (dataType0 == "number" || dataType0 == "boolean") {
+            coerced0 = "" + data;
+          } else if (data === null) {
+            coerced0 = "";
+          } else {
+            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "string" } };
+            if (vErrors === null) {
+              vErrors = [err0];
+            } else {
+              vErrors.push(err0);
+            }
+            errors++;
+          }
+        }
+        if (coerced0 !== void 0) {
+          data = coerced0;
+          if (parentData !== void 0) {
+            parentData[parentDataProperty] = coerced0;
+          }
+        }
+      }
+      if (typeof data === "string") {
+        if (!pattern2.test(data)) {
+          const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+      }
+      validate27.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern6 = new RegExp("^(?:(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
+    function validate30(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (typeof data !== "string") {
+        let dataType0 = typeof data;
+        let coerced0 = void 0;
+        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
+          data = data[0];
+          dataType0 = typeof data;
+          if (typeof data === "string") {
+            coerced0 = data;
+          }
+        }
+        if (!(coerced0 !== void 0)) {
+          if (dataType0 == "number" || dataType0 == "boolean") {
+            coerced0 = "" + data;
+          } else if (data === null) {
+            coerced0 = "";
+          } else {
+            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "string" } };
+            if (vErrors === null) {
+              vErrors = [err0];
+            } else {
+              vErrors.push(err0);
+            }
+            errors++;
+          }
+        }
+        if (coerced0 !== void 0) {
+          data = coerced0;
+          if (parentData !== void 0) {
+            parentData[parentDataProperty] = coerced0;
+          }
+        }
+      }
+      if (typeof data === "string") {
+        if (!pattern6.test(data)) {
+          const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+      }
+      validate30.errors = vErrors;
+      return errors === 0;
+    }
+    var schema11 = { "type": "object", "properties": { "AmbientCapabilities": { "$ref": "#/$defs/shared5" }, "CapabilityBoundingSet": { "$ref": "#/$defs/shared5" }, "DeviceAllow": { "$ref": "#/$defs/shared9" }, "DevicePolicy": { "$ref": "#/$defs/shared10" }, "IPAddressAllow": { "$ref": "#/$defs/shared11" }, "IPAddressDeny": { "$ref": "#/$defs/shared11" }, "KeyringMode": { "$ref": "#/$defs/shared14" }, "LimitCORE": { "$ref": "#/$defs/shared15" }, "LockPersonality": { "$ref": "#/$defs/shared16" }, "MemoryDenyWriteExecute": { "$ref": "#/$defs/shared16" }, "NoExecPaths": { "$ref": "#/$defs/shared18" }, "NoNewPrivileges": { "$ref": "#/$defs/shared16" }, "PrivateDevices": { "$ref": "#/$defs/shared16" }, "PrivateIPC": { "$ref": "#/$defs/shared16" }, "PrivateNetwork": { "$ref": "#/$defs/shared16" }, "PrivateTmp": { "$ref": "#/$defs/shared16" }, "PrivateUsers": { "$ref": "#/$defs/shared16" }, "ProcSubset": { "$ref": "#/$defs/shared19" }, "ProtectClock": { "$ref": "#/$defs/shared16" }, "ProtectControlGroups": { "$ref": "#/$defs/shared16" }, "ProtectHome": { "$ref": "#/$defs/shared20" }, "ProtectHostname": { "$ref": "#/$defs/shared16" }, "ProtectKernelLogs": { "$ref": "#/$defs/shared16" }, "ProtectKernelModules": { "$ref": "#/$defs/shared16" }, "ProtectKernelTunables": { "$ref": "#/$defs/shared16" }, "ProtectProc": { "$ref": "#/$defs/shared21" }, "ProtectSystem": { "$ref": "#/$defs/shared22" }, "RestrictAddressFamilies": { "$ref": "#/$defs/shared23" }, "RestrictNamespaces": { "$ref": "#/$defs/shared24" }, "RestrictRealtime": { "$ref": "#/$defs/shared16" }, "RestrictSUIDSGID": { "$ref": "#/$defs/shared16" }, "SocketBindAllow": { "$ref": "#/$defs/shared25" }, "SocketBindDeny": { "$ref": "#/$defs/shared25" }, "SupplementaryGroups": { "$ref": "#/$defs/shared28" }, "SystemCallArchitectures": { "$ref": "#/$defs/shared29" }, "SystemCallErrorNumber": { "$ref": "#/$defs/shared30" }, "SystemCallFilter": { "$ref": "#/$defs/shared31" }, "UMask": { "$ref": "#/$defs/shared32" } }, "additionalProperties": false };
+    var pattern12 = new RegExp("^(?:CAP_[A-Z_]+)$", "u");
+    function validate38(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (typeof data !== "string") {
+        let dataType0 = typeof data;
+        let coerced0 = void 0;
+        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
+          data = data[0];
+          dataType0 = typeof data;
+          if (typeof data === "string") {
+            coerced0 = data;
+          }
+        }
+        if (!(coerced0 !== void 0)) {
+          if (dataType0 == "number" || dataType0 == "boolean") {
+            coerced0 = "" + data;
+          } else if (data === null) {
+            coerced0 = "";
+          } else {
+            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "string" } };
+            if (vErrors === null) {
+              vErrors = [err0];
+            } else {
+              vErrors.push(err0);
+            }
+            errors++;
+          }
+        }
+        if (coerced0 !== void 0) {
+          data = coerced0;
+          if (parentData !== void 0) {
+            parentData[parentDataProperty] = coerced0;
+          }
+        }
+      }
+      if (typeof data === "string") {
+        if (!pattern12.test(data)) {
+          const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:CAP_[A-Z_]+)$" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+      }
+      validate38.errors = vErrors;
+      return errors === 0;
+    }
+    function validate37(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (!Array.isArray(data)) {
+        let dataType0 = typeof data;
+        let coerced0 = void 0;
+        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
+          data = data[0];
+          dataType0 = typeof data;
+          if (Array.isArray(data)) {
+            coerced0 = data;
+          }
+        }
+        if (!(coerced0 !== void 0)) {
+          if (dataType0 === "string" || dataType0 === "number" || dataType0 === "boolean" || data === null) {
+            coerced0 = [data];
+          } else {
+            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "array" } };
+            if (vErrors === null) {
+              vErrors = [err0];
+            } else {
+              vErrors.push(err0);
+            }
+            errors++;
+          }
+        }
+        if (coerced0 !== void 0) {
+          data = coerced0;
+          if (parentData !== void 0) {
+            parentData[parentDataProperty] = coerced0;
+          }
+        }
+      }
+      if (Array.isArray(data)) {
+        const len0 = data.length;
+        for (let i0 = 0; i0 < len0; i0++) {
+          if (!validate38(data[i0], { instancePath: instancePath + "/" + i0, parentData: data, parentDataProperty: i0, rootData })) {
+            vErrors = vErrors === null ? validate38.errors : vErrors.concat(validate38.errors);
+            errors = vErrors.length;
+          }
+        }
+      }
+      validate37.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern13 = new RegExp("^(?:(?=.*\\S)[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]+)$", "u");
+    function validate41(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (typeof data !== "string") {
+        let dataType0 = typeof data;
+        let coerced0 = void 0;
+        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
+          data = data[0];
+          dataType0 = typeof data;
+          if (typeof data === "string") {
+            coerced0 = data;
+          }
+        }
+        if (!(coerced0 !== void 0)) {
+          if (dataType0 == "number" || dataType0 == "boolean") {
+            coerced0 = "" + data;
+          } else if (data === null) {
+            coerced0 = "";
+          } else {
+            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "string" } };
+            if (vErrors === null) {
+              vErrors = [err0];
+            } else {
+              vErrors.push(err0);
+            }
+            errors++;
+          }
+        }
+        if (coerced0 !== void 0) {
+          data = coerced0;
+          if (parentData !== void 0) {
+            parentData[parentDataProperty] = coerced0;
+          }
+        }
+      }
+      if (typeof data === "string") {
+        if (!pattern13.test(data)) {
+          const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:(?=.*\\S)[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]+)$" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+      }
+      validate41.errors = vErrors;
+      return errors === 0;
+    }
+    function validate36(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
-        if (data.state === void 0) {
-          data.state = "present";
-        }
-        if (data.environment === void 0) {
-          data.environment = {};
-        }
-        if (data.credentials === void 0) {
-          data.credentials = {};
-        }
-        if (data.read === void 0) {
-          data.read = [];
-        }
-        if (data.write === void 0) {
-          data.write = [];
-        }
-        if (data.network === void 0) {
-          data.network = "none";
-        }
-        if (data.timeout === void 0) {
-          data.timeout = "1h";
-        }
-        if (data.required === void 0) {
-          data.required = true;
-        }
-        if (data.after === void 0) {
-          data.after = [];
-        }
-        if (data.name === void 0) {
-          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "name" }, message: "must have required property 'name'", schema: schema31.required, parentSchema: schema31, data };
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
           if (vErrors === null) {
             vErrors = [err0];
           } else {
@@ -112,19 +415,220 @@ var require_hook_validator = __commonJS({
           }
           errors++;
         }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
         for (const key0 in data) {
-          if (!func1.call(schema31.properties, key0)) {
-            const err1 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 }, message: "must NOT have additional properties", schema: false, parentSchema: schema31, data };
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
             if (vErrors === null) {
-              vErrors = [err1];
+              vErrors = [err2];
             } else {
-              vErrors.push(err1);
+              vErrors.push(err2);
             }
             errors++;
           }
         }
-        if (data.name !== void 0) {
-          let data0 = data.name;
+        if (data.value !== void 0) {
+          if (!validate37(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
+            vErrors = vErrors === null ? validate37.errors : vErrors.concat(validate37.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err3 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err3];
+        } else {
+          vErrors.push(err3);
+        }
+        errors++;
+      }
+      validate36.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern14 = new RegExp("^(?:(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?)$", "u");
+    function validate45(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (!Array.isArray(data0)) {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (Array.isArray(data0)) {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 === "string" || dataType0 === "number" || dataType0 === "boolean" || data0 === null) {
+                coerced0 = [data0];
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "array" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (Array.isArray(data0)) {
+            const len0 = data0.length;
+            for (let i0 = 0; i0 < len0; i0++) {
+              let data1 = data0[i0];
+              if (typeof data1 !== "string") {
+                let dataType1 = typeof data1;
+                let coerced1 = void 0;
+                if (dataType1 == "object" && Array.isArray(data1) && data1.length == 1) {
+                  data1 = data1[0];
+                  dataType1 = typeof data1;
+                  if (typeof data1 === "string") {
+                    coerced1 = data1;
+                  }
+                }
+                if (!(coerced1 !== void 0)) {
+                  if (dataType1 == "number" || dataType1 == "boolean") {
+                    coerced1 = "" + data1;
+                  } else if (data1 === null) {
+                    coerced1 = "";
+                  } else {
+                    const err4 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/type", keyword: "type", params: { type: "string" } };
+                    if (vErrors === null) {
+                      vErrors = [err4];
+                    } else {
+                      vErrors.push(err4);
+                    }
+                    errors++;
+                  }
+                }
+                if (coerced1 !== void 0) {
+                  data1 = coerced1;
+                  if (data0 !== void 0) {
+                    data0[i0] = coerced1;
+                  }
+                }
+              }
+              if (typeof data1 === "string") {
+                if (!pattern14.test(data1)) {
+                  const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?)$" } };
+                  if (vErrors === null) {
+                    vErrors = [err5];
+                  } else {
+                    vErrors.push(err5);
+                  }
+                  errors++;
+                }
+              }
+            }
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err6 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err6];
+        } else {
+          vErrors.push(err6);
+        }
+        errors++;
+      }
+      validate45.errors = vErrors;
+      return errors === 0;
+    }
+    var schema17 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["auto", "closed", "strict"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
+    function validate48(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
           if (typeof data0 !== "string") {
             let dataType0 = typeof data0;
             let coerced0 = void 0;
@@ -141,11 +645,11 @@ var require_hook_validator = __commonJS({
               } else if (data0 === null) {
                 coerced0 = "";
               } else {
-                const err2 = { instancePath: instancePath + "/name", schemaPath: "#/properties/name/type", keyword: "type", params: { type: "string" }, message: "must be string", schema: schema31.properties.name.type, parentSchema: schema31.properties.name, data: data0 };
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
                 if (vErrors === null) {
-                  vErrors = [err2];
+                  vErrors = [err3];
                 } else {
-                  vErrors.push(err2);
+                  vErrors.push(err3);
                 }
                 errors++;
               }
@@ -153,40 +657,357 @@ var require_hook_validator = __commonJS({
             if (coerced0 !== void 0) {
               data0 = coerced0;
               if (data !== void 0) {
-                data["name"] = coerced0;
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (!(data0 === "auto" || data0 === "closed" || data0 === "strict")) {
+            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema17.properties.value.enum } };
+            if (vErrors === null) {
+              vErrors = [err4];
+            } else {
+              vErrors.push(err4);
+            }
+            errors++;
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err5];
+        } else {
+          vErrors.push(err5);
+        }
+        errors++;
+      }
+      validate48.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern15 = new RegExp("^(?:any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?)$", "u");
+    function validate53(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (typeof data !== "string") {
+        let dataType0 = typeof data;
+        let coerced0 = void 0;
+        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
+          data = data[0];
+          dataType0 = typeof data;
+          if (typeof data === "string") {
+            coerced0 = data;
+          }
+        }
+        if (!(coerced0 !== void 0)) {
+          if (dataType0 == "number" || dataType0 == "boolean") {
+            coerced0 = "" + data;
+          } else if (data === null) {
+            coerced0 = "";
+          } else {
+            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "string" } };
+            if (vErrors === null) {
+              vErrors = [err0];
+            } else {
+              vErrors.push(err0);
+            }
+            errors++;
+          }
+        }
+        if (coerced0 !== void 0) {
+          data = coerced0;
+          if (parentData !== void 0) {
+            parentData[parentDataProperty] = coerced0;
+          }
+        }
+      }
+      if (typeof data === "string") {
+        if (!pattern15.test(data)) {
+          const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?)$" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+      }
+      validate53.errors = vErrors;
+      return errors === 0;
+    }
+    function validate52(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (!Array.isArray(data)) {
+        let dataType0 = typeof data;
+        let coerced0 = void 0;
+        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
+          data = data[0];
+          dataType0 = typeof data;
+          if (Array.isArray(data)) {
+            coerced0 = data;
+          }
+        }
+        if (!(coerced0 !== void 0)) {
+          if (dataType0 === "string" || dataType0 === "number" || dataType0 === "boolean" || data === null) {
+            coerced0 = [data];
+          } else {
+            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "array" } };
+            if (vErrors === null) {
+              vErrors = [err0];
+            } else {
+              vErrors.push(err0);
+            }
+            errors++;
+          }
+        }
+        if (coerced0 !== void 0) {
+          data = coerced0;
+          if (parentData !== void 0) {
+            parentData[parentDataProperty] = coerced0;
+          }
+        }
+      }
+      if (Array.isArray(data)) {
+        const len0 = data.length;
+        for (let i0 = 0; i0 < len0; i0++) {
+          if (!validate53(data[i0], { instancePath: instancePath + "/" + i0, parentData: data, parentDataProperty: i0, rootData })) {
+            vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+            errors = vErrors.length;
+          }
+        }
+      }
+      validate52.errors = vErrors;
+      return errors === 0;
+    }
+    function validate51(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          if (!validate52(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
+            vErrors = vErrors === null ? validate52.errors : vErrors.concat(validate52.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err3 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err3];
+        } else {
+          vErrors.push(err3);
+        }
+        errors++;
+      }
+      validate51.errors = vErrors;
+      return errors === 0;
+    }
+    var schema21 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["private", "inherit", "shared"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
+    function validate59(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (typeof data0 !== "string") {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (typeof data0 === "string") {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 == "number" || dataType0 == "boolean") {
+                coerced0 = "" + data0;
+              } else if (data0 === null) {
+                coerced0 = "";
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (!(data0 === "private" || data0 === "inherit" || data0 === "shared")) {
+            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema21.properties.value.enum } };
+            if (vErrors === null) {
+              vErrors = [err4];
+            } else {
+              vErrors.push(err4);
+            }
+            errors++;
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err5];
+        } else {
+          vErrors.push(err5);
+        }
+        errors++;
+      }
+      validate59.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern16 = new RegExp("^(?:(?:infinity|[0-9]+[KMGTPE]?))$", "u");
+    function validate62(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (typeof data0 !== "string") {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (typeof data0 === "string") {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 == "number" || dataType0 == "boolean") {
+                coerced0 = "" + data0;
+              } else if (data0 === null) {
+                coerced0 = "";
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
               }
             }
           }
           if (typeof data0 === "string") {
-            if (!pattern4.test(data0)) {
-              const err3 = { instancePath: instancePath + "/name", schemaPath: "#/properties/name/pattern", keyword: "pattern", params: { pattern: "^(?:(?!(?:borg|zz-last)$)[a-z0-9][a-z0-9_-]{0,49})$" }, message: 'must match pattern "^(?:(?!(?:borg|zz-last)$)[a-z0-9][a-z0-9_-]{0,49})$"', schema: "^(?:(?!(?:borg|zz-last)$)[a-z0-9][a-z0-9_-]{0,49})$", parentSchema: schema31.properties.name, data: data0 };
-              if (vErrors === null) {
-                vErrors = [err3];
-              } else {
-                vErrors.push(err3);
-              }
-              errors++;
-            }
-          }
-        }
-        let data1 = data.state;
-        if (typeof data1 !== "string") {
-          let dataType1 = typeof data1;
-          let coerced1 = void 0;
-          if (dataType1 == "object" && Array.isArray(data1) && data1.length == 1) {
-            data1 = data1[0];
-            dataType1 = typeof data1;
-            if (typeof data1 === "string") {
-              coerced1 = data1;
-            }
-          }
-          if (!(coerced1 !== void 0)) {
-            if (dataType1 == "number" || dataType1 == "boolean") {
-              coerced1 = "" + data1;
-            } else if (data1 === null) {
-              coerced1 = "";
-            } else {
-              const err4 = { instancePath: instancePath + "/state", schemaPath: "#/properties/state/type", keyword: "type", params: { type: "string" }, message: "must be string", schema: schema31.properties.state.type, parentSchema: schema31.properties.state, data: data1 };
+            if (!pattern16.test(data0)) {
+              const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/pattern", keyword: "pattern", params: { pattern: "^(?:(?:infinity|[0-9]+[KMGTPE]?))$" } };
               if (vErrors === null) {
                 vErrors = [err4];
               } else {
@@ -195,41 +1016,2080 @@ var require_hook_validator = __commonJS({
               errors++;
             }
           }
-          if (coerced1 !== void 0) {
-            data1 = coerced1;
+        }
+        if (data.reason !== void 0) {
+          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err5];
+        } else {
+          vErrors.push(err5);
+        }
+        errors++;
+      }
+      validate62.errors = vErrors;
+      return errors === 0;
+    }
+    var schema24 = { "type": "string", "enum": ["true", "false"] };
+    function validate66(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (typeof data !== "string") {
+        let dataType0 = typeof data;
+        let coerced0 = void 0;
+        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
+          data = data[0];
+          dataType0 = typeof data;
+          if (typeof data === "string") {
+            coerced0 = data;
+          }
+        }
+        if (!(coerced0 !== void 0)) {
+          if (dataType0 == "number" || dataType0 == "boolean") {
+            coerced0 = "" + data;
+          } else if (data === null) {
+            coerced0 = "";
+          } else {
+            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "string" } };
+            if (vErrors === null) {
+              vErrors = [err0];
+            } else {
+              vErrors.push(err0);
+            }
+            errors++;
+          }
+        }
+        if (coerced0 !== void 0) {
+          data = coerced0;
+          if (parentData !== void 0) {
+            parentData[parentDataProperty] = coerced0;
+          }
+        }
+      }
+      if (!(data === "true" || data === "false")) {
+        const err1 = { instancePath, schemaPath: "#/enum", keyword: "enum", params: { allowedValues: schema24.enum } };
+        if (vErrors === null) {
+          vErrors = [err1];
+        } else {
+          vErrors.push(err1);
+        }
+        errors++;
+      }
+      validate66.errors = vErrors;
+      return errors === 0;
+    }
+    function validate65(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          if (!validate66(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
+            vErrors = vErrors === null ? validate66.errors : vErrors.concat(validate66.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err3 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err3];
+        } else {
+          vErrors.push(err3);
+        }
+        errors++;
+      }
+      validate65.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern17 = new RegExp("^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
+    function validate71(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (!Array.isArray(data0)) {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (Array.isArray(data0)) {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 === "string" || dataType0 === "number" || dataType0 === "boolean" || data0 === null) {
+                coerced0 = [data0];
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "array" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (Array.isArray(data0)) {
+            const len0 = data0.length;
+            for (let i0 = 0; i0 < len0; i0++) {
+              let data1 = data0[i0];
+              if (typeof data1 !== "string") {
+                let dataType1 = typeof data1;
+                let coerced1 = void 0;
+                if (dataType1 == "object" && Array.isArray(data1) && data1.length == 1) {
+                  data1 = data1[0];
+                  dataType1 = typeof data1;
+                  if (typeof data1 === "string") {
+                    coerced1 = data1;
+                  }
+                }
+                if (!(coerced1 !== void 0)) {
+                  if (dataType1 == "number" || dataType1 == "boolean") {
+                    coerced1 = "" + data1;
+                  } else if (data1 === null) {
+                    coerced1 = "";
+                  } else {
+                    const err4 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/type", keyword: "type", params: { type: "string" } };
+                    if (vErrors === null) {
+                      vErrors = [err4];
+                    } else {
+                      vErrors.push(err4);
+                    }
+                    errors++;
+                  }
+                }
+                if (coerced1 !== void 0) {
+                  data1 = coerced1;
+                  if (data0 !== void 0) {
+                    data0[i0] = coerced1;
+                  }
+                }
+              }
+              if (typeof data1 === "string") {
+                if (!pattern17.test(data1)) {
+                  const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
+                  if (vErrors === null) {
+                    vErrors = [err5];
+                  } else {
+                    vErrors.push(err5);
+                  }
+                  errors++;
+                }
+              }
+            }
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err6 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err6];
+        } else {
+          vErrors.push(err6);
+        }
+        errors++;
+      }
+      validate71.errors = vErrors;
+      return errors === 0;
+    }
+    var schema26 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["pid", "all"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
+    function validate80(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (typeof data0 !== "string") {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (typeof data0 === "string") {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 == "number" || dataType0 == "boolean") {
+                coerced0 = "" + data0;
+              } else if (data0 === null) {
+                coerced0 = "";
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (!(data0 === "pid" || data0 === "all")) {
+            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema26.properties.value.enum } };
+            if (vErrors === null) {
+              vErrors = [err4];
+            } else {
+              vErrors.push(err4);
+            }
+            errors++;
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err5];
+        } else {
+          vErrors.push(err5);
+        }
+        errors++;
+      }
+      validate80.errors = vErrors;
+      return errors === 0;
+    }
+    var schema27 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["true", "tmpfs", "read-only", "false"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
+    function validate85(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (typeof data0 !== "string") {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (typeof data0 === "string") {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 == "number" || dataType0 == "boolean") {
+                coerced0 = "" + data0;
+              } else if (data0 === null) {
+                coerced0 = "";
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (!(data0 === "true" || data0 === "tmpfs" || data0 === "read-only" || data0 === "false")) {
+            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema27.properties.value.enum } };
+            if (vErrors === null) {
+              vErrors = [err4];
+            } else {
+              vErrors.push(err4);
+            }
+            errors++;
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err5];
+        } else {
+          vErrors.push(err5);
+        }
+        errors++;
+      }
+      validate85.errors = vErrors;
+      return errors === 0;
+    }
+    var schema28 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["invisible", "ptraceable", "noaccess", "default"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
+    function validate92(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (typeof data0 !== "string") {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (typeof data0 === "string") {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 == "number" || dataType0 == "boolean") {
+                coerced0 = "" + data0;
+              } else if (data0 === null) {
+                coerced0 = "";
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (!(data0 === "invisible" || data0 === "ptraceable" || data0 === "noaccess" || data0 === "default")) {
+            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema28.properties.value.enum } };
+            if (vErrors === null) {
+              vErrors = [err4];
+            } else {
+              vErrors.push(err4);
+            }
+            errors++;
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err5];
+        } else {
+          vErrors.push(err5);
+        }
+        errors++;
+      }
+      validate92.errors = vErrors;
+      return errors === 0;
+    }
+    var schema29 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["strict", "full", "true", "false"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
+    function validate95(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (typeof data0 !== "string") {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (typeof data0 === "string") {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 == "number" || dataType0 == "boolean") {
+                coerced0 = "" + data0;
+              } else if (data0 === null) {
+                coerced0 = "";
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (!(data0 === "strict" || data0 === "full" || data0 === "true" || data0 === "false")) {
+            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema29.properties.value.enum } };
+            if (vErrors === null) {
+              vErrors = [err4];
+            } else {
+              vErrors.push(err4);
+            }
+            errors++;
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err5];
+        } else {
+          vErrors.push(err5);
+        }
+        errors++;
+      }
+      validate95.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern18 = new RegExp("^(?:AF_[A-Z0-9_]+)$", "u");
+    function validate98(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (!Array.isArray(data0)) {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (Array.isArray(data0)) {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 === "string" || dataType0 === "number" || dataType0 === "boolean" || data0 === null) {
+                coerced0 = [data0];
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "array" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (Array.isArray(data0)) {
+            const len0 = data0.length;
+            for (let i0 = 0; i0 < len0; i0++) {
+              let data1 = data0[i0];
+              if (typeof data1 !== "string") {
+                let dataType1 = typeof data1;
+                let coerced1 = void 0;
+                if (dataType1 == "object" && Array.isArray(data1) && data1.length == 1) {
+                  data1 = data1[0];
+                  dataType1 = typeof data1;
+                  if (typeof data1 === "string") {
+                    coerced1 = data1;
+                  }
+                }
+                if (!(coerced1 !== void 0)) {
+                  if (dataType1 == "number" || dataType1 == "boolean") {
+                    coerced1 = "" + data1;
+                  } else if (data1 === null) {
+                    coerced1 = "";
+                  } else {
+                    const err4 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/type", keyword: "type", params: { type: "string" } };
+                    if (vErrors === null) {
+                      vErrors = [err4];
+                    } else {
+                      vErrors.push(err4);
+                    }
+                    errors++;
+                  }
+                }
+                if (coerced1 !== void 0) {
+                  data1 = coerced1;
+                  if (data0 !== void 0) {
+                    data0[i0] = coerced1;
+                  }
+                }
+              }
+              if (typeof data1 === "string") {
+                if (!pattern18.test(data1)) {
+                  const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:AF_[A-Z0-9_]+)$" } };
+                  if (vErrors === null) {
+                    vErrors = [err5];
+                  } else {
+                    vErrors.push(err5);
+                  }
+                  errors++;
+                }
+              }
+            }
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err6 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err6];
+        } else {
+          vErrors.push(err6);
+        }
+        errors++;
+      }
+      validate98.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern19 = new RegExp("^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$", "u");
+    function validate101(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (!Array.isArray(data0)) {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (Array.isArray(data0)) {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 === "string" || dataType0 === "number" || dataType0 === "boolean" || data0 === null) {
+                coerced0 = [data0];
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "array" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (Array.isArray(data0)) {
+            const len0 = data0.length;
+            for (let i0 = 0; i0 < len0; i0++) {
+              let data1 = data0[i0];
+              if (typeof data1 !== "string") {
+                let dataType1 = typeof data1;
+                let coerced1 = void 0;
+                if (dataType1 == "object" && Array.isArray(data1) && data1.length == 1) {
+                  data1 = data1[0];
+                  dataType1 = typeof data1;
+                  if (typeof data1 === "string") {
+                    coerced1 = data1;
+                  }
+                }
+                if (!(coerced1 !== void 0)) {
+                  if (dataType1 == "number" || dataType1 == "boolean") {
+                    coerced1 = "" + data1;
+                  } else if (data1 === null) {
+                    coerced1 = "";
+                  } else {
+                    const err4 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/type", keyword: "type", params: { type: "string" } };
+                    if (vErrors === null) {
+                      vErrors = [err4];
+                    } else {
+                      vErrors.push(err4);
+                    }
+                    errors++;
+                  }
+                }
+                if (coerced1 !== void 0) {
+                  data1 = coerced1;
+                  if (data0 !== void 0) {
+                    data0[i0] = coerced1;
+                  }
+                }
+              }
+              if (typeof data1 === "string") {
+                if (!pattern19.test(data1)) {
+                  const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$" } };
+                  if (vErrors === null) {
+                    vErrors = [err5];
+                  } else {
+                    vErrors.push(err5);
+                  }
+                  errors++;
+                }
+              }
+            }
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err6 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err6];
+        } else {
+          vErrors.push(err6);
+        }
+        errors++;
+      }
+      validate101.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern20 = new RegExp("^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$", "u");
+    function validate108(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (typeof data !== "string") {
+        let dataType0 = typeof data;
+        let coerced0 = void 0;
+        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
+          data = data[0];
+          dataType0 = typeof data;
+          if (typeof data === "string") {
+            coerced0 = data;
+          }
+        }
+        if (!(coerced0 !== void 0)) {
+          if (dataType0 == "number" || dataType0 == "boolean") {
+            coerced0 = "" + data;
+          } else if (data === null) {
+            coerced0 = "";
+          } else {
+            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "string" } };
+            if (vErrors === null) {
+              vErrors = [err0];
+            } else {
+              vErrors.push(err0);
+            }
+            errors++;
+          }
+        }
+        if (coerced0 !== void 0) {
+          data = coerced0;
+          if (parentData !== void 0) {
+            parentData[parentDataProperty] = coerced0;
+          }
+        }
+      }
+      if (typeof data === "string") {
+        if (!pattern20.test(data)) {
+          const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+      }
+      validate108.errors = vErrors;
+      return errors === 0;
+    }
+    function validate107(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (!Array.isArray(data)) {
+        let dataType0 = typeof data;
+        let coerced0 = void 0;
+        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
+          data = data[0];
+          dataType0 = typeof data;
+          if (Array.isArray(data)) {
+            coerced0 = data;
+          }
+        }
+        if (!(coerced0 !== void 0)) {
+          if (dataType0 === "string" || dataType0 === "number" || dataType0 === "boolean" || data === null) {
+            coerced0 = [data];
+          } else {
+            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "array" } };
+            if (vErrors === null) {
+              vErrors = [err0];
+            } else {
+              vErrors.push(err0);
+            }
+            errors++;
+          }
+        }
+        if (coerced0 !== void 0) {
+          data = coerced0;
+          if (parentData !== void 0) {
+            parentData[parentDataProperty] = coerced0;
+          }
+        }
+      }
+      if (Array.isArray(data)) {
+        const len0 = data.length;
+        for (let i0 = 0; i0 < len0; i0++) {
+          if (!validate108(data[i0], { instancePath: instancePath + "/" + i0, parentData: data, parentDataProperty: i0, rootData })) {
+            vErrors = vErrors === null ? validate108.errors : vErrors.concat(validate108.errors);
+            errors = vErrors.length;
+          }
+        }
+      }
+      validate107.errors = vErrors;
+      return errors === 0;
+    }
+    function validate106(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          if (!validate107(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
+            vErrors = vErrors === null ? validate107.errors : vErrors.concat(validate107.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err3 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err3];
+        } else {
+          vErrors.push(err3);
+        }
+        errors++;
+      }
+      validate106.errors = vErrors;
+      return errors === 0;
+    }
+    function validate114(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (!Array.isArray(data0)) {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (Array.isArray(data0)) {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 === "string" || dataType0 === "number" || dataType0 === "boolean" || data0 === null) {
+                coerced0 = [data0];
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "array" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (Array.isArray(data0)) {
+            const len0 = data0.length;
+            for (let i0 = 0; i0 < len0; i0++) {
+              if (!validate24(data0[i0], { instancePath: instancePath + "/value/" + i0, parentData: data0, parentDataProperty: i0, rootData })) {
+                vErrors = vErrors === null ? validate24.errors : vErrors.concat(validate24.errors);
+                errors = vErrors.length;
+              }
+            }
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err4 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err4];
+        } else {
+          vErrors.push(err4);
+        }
+        errors++;
+      }
+      validate114.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern21 = new RegExp("^(?:[a-z0-9-]+)$", "u");
+    function validate118(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (!Array.isArray(data0)) {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (Array.isArray(data0)) {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 === "string" || dataType0 === "number" || dataType0 === "boolean" || data0 === null) {
+                coerced0 = [data0];
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "array" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (Array.isArray(data0)) {
+            const len0 = data0.length;
+            for (let i0 = 0; i0 < len0; i0++) {
+              let data1 = data0[i0];
+              if (typeof data1 !== "string") {
+                let dataType1 = typeof data1;
+                let coerced1 = void 0;
+                if (dataType1 == "object" && Array.isArray(data1) && data1.length == 1) {
+                  data1 = data1[0];
+                  dataType1 = typeof data1;
+                  if (typeof data1 === "string") {
+                    coerced1 = data1;
+                  }
+                }
+                if (!(coerced1 !== void 0)) {
+                  if (dataType1 == "number" || dataType1 == "boolean") {
+                    coerced1 = "" + data1;
+                  } else if (data1 === null) {
+                    coerced1 = "";
+                  } else {
+                    const err4 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/type", keyword: "type", params: { type: "string" } };
+                    if (vErrors === null) {
+                      vErrors = [err4];
+                    } else {
+                      vErrors.push(err4);
+                    }
+                    errors++;
+                  }
+                }
+                if (coerced1 !== void 0) {
+                  data1 = coerced1;
+                  if (data0 !== void 0) {
+                    data0[i0] = coerced1;
+                  }
+                }
+              }
+              if (typeof data1 === "string") {
+                if (!pattern21.test(data1)) {
+                  const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:[a-z0-9-]+)$" } };
+                  if (vErrors === null) {
+                    vErrors = [err5];
+                  } else {
+                    vErrors.push(err5);
+                  }
+                  errors++;
+                }
+              }
+            }
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err6 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err6];
+        } else {
+          vErrors.push(err6);
+        }
+        errors++;
+      }
+      validate118.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern22 = new RegExp("^(?:kill|E[A-Z0-9]+)$", "u");
+    function validate121(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (typeof data0 !== "string") {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (typeof data0 === "string") {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 == "number" || dataType0 == "boolean") {
+                coerced0 = "" + data0;
+              } else if (data0 === null) {
+                coerced0 = "";
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (typeof data0 === "string") {
+            if (!pattern22.test(data0)) {
+              const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/pattern", keyword: "pattern", params: { pattern: "^(?:kill|E[A-Z0-9]+)$" } };
+              if (vErrors === null) {
+                vErrors = [err4];
+              } else {
+                vErrors.push(err4);
+              }
+              errors++;
+            }
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err5];
+        } else {
+          vErrors.push(err5);
+        }
+        errors++;
+      }
+      validate121.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern23 = new RegExp("^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$", "u");
+    function validate124(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (!Array.isArray(data0)) {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (Array.isArray(data0)) {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 === "string" || dataType0 === "number" || dataType0 === "boolean" || data0 === null) {
+                coerced0 = [data0];
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "array" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (Array.isArray(data0)) {
+            const len0 = data0.length;
+            for (let i0 = 0; i0 < len0; i0++) {
+              let data1 = data0[i0];
+              if (typeof data1 !== "string") {
+                let dataType1 = typeof data1;
+                let coerced1 = void 0;
+                if (dataType1 == "object" && Array.isArray(data1) && data1.length == 1) {
+                  data1 = data1[0];
+                  dataType1 = typeof data1;
+                  if (typeof data1 === "string") {
+                    coerced1 = data1;
+                  }
+                }
+                if (!(coerced1 !== void 0)) {
+                  if (dataType1 == "number" || dataType1 == "boolean") {
+                    coerced1 = "" + data1;
+                  } else if (data1 === null) {
+                    coerced1 = "";
+                  } else {
+                    const err4 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/type", keyword: "type", params: { type: "string" } };
+                    if (vErrors === null) {
+                      vErrors = [err4];
+                    } else {
+                      vErrors.push(err4);
+                    }
+                    errors++;
+                  }
+                }
+                if (coerced1 !== void 0) {
+                  data1 = coerced1;
+                  if (data0 !== void 0) {
+                    data0[i0] = coerced1;
+                  }
+                }
+              }
+              if (typeof data1 === "string") {
+                if (!pattern23.test(data1)) {
+                  const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$" } };
+                  if (vErrors === null) {
+                    vErrors = [err5];
+                  } else {
+                    vErrors.push(err5);
+                  }
+                  errors++;
+                }
+              }
+            }
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err6 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err6];
+        } else {
+          vErrors.push(err6);
+        }
+        errors++;
+      }
+      validate124.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern24 = new RegExp("^(?:0?[0-7]{3})$", "u");
+    function validate127(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (typeof data0 !== "string") {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (typeof data0 === "string") {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 == "number" || dataType0 == "boolean") {
+                coerced0 = "" + data0;
+              } else if (data0 === null) {
+                coerced0 = "";
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (typeof data0 === "string") {
+            if (!pattern24.test(data0)) {
+              const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/pattern", keyword: "pattern", params: { pattern: "^(?:0?[0-7]{3})$" } };
+              if (vErrors === null) {
+                vErrors = [err4];
+              } else {
+                vErrors.push(err4);
+              }
+              errors++;
+            }
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err5];
+        } else {
+          vErrors.push(err5);
+        }
+        errors++;
+      }
+      validate127.errors = vErrors;
+      return errors === 0;
+    }
+    function validate35(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        for (const key0 in data) {
+          if (!func2.call(schema11.properties, key0)) {
+            const err0 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err0];
+            } else {
+              vErrors.push(err0);
+            }
+            errors++;
+          }
+        }
+        if (data.AmbientCapabilities !== void 0) {
+          if (!validate36(data.AmbientCapabilities, { instancePath: instancePath + "/AmbientCapabilities", parentData: data, parentDataProperty: "AmbientCapabilities", rootData })) {
+            vErrors = vErrors === null ? validate36.errors : vErrors.concat(validate36.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.CapabilityBoundingSet !== void 0) {
+          if (!validate36(data.CapabilityBoundingSet, { instancePath: instancePath + "/CapabilityBoundingSet", parentData: data, parentDataProperty: "CapabilityBoundingSet", rootData })) {
+            vErrors = vErrors === null ? validate36.errors : vErrors.concat(validate36.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.DeviceAllow !== void 0) {
+          if (!validate45(data.DeviceAllow, { instancePath: instancePath + "/DeviceAllow", parentData: data, parentDataProperty: "DeviceAllow", rootData })) {
+            vErrors = vErrors === null ? validate45.errors : vErrors.concat(validate45.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.DevicePolicy !== void 0) {
+          if (!validate48(data.DevicePolicy, { instancePath: instancePath + "/DevicePolicy", parentData: data, parentDataProperty: "DevicePolicy", rootData })) {
+            vErrors = vErrors === null ? validate48.errors : vErrors.concat(validate48.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.IPAddressAllow !== void 0) {
+          if (!validate51(data.IPAddressAllow, { instancePath: instancePath + "/IPAddressAllow", parentData: data, parentDataProperty: "IPAddressAllow", rootData })) {
+            vErrors = vErrors === null ? validate51.errors : vErrors.concat(validate51.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.IPAddressDeny !== void 0) {
+          if (!validate51(data.IPAddressDeny, { instancePath: instancePath + "/IPAddressDeny", parentData: data, parentDataProperty: "IPAddressDeny", rootData })) {
+            vErrors = vErrors === null ? validate51.errors : vErrors.concat(validate51.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.KeyringMode !== void 0) {
+          if (!validate59(data.KeyringMode, { instancePath: instancePath + "/KeyringMode", parentData: data, parentDataProperty: "KeyringMode", rootData })) {
+            vErrors = vErrors === null ? validate59.errors : vErrors.concat(validate59.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.LimitCORE !== void 0) {
+          if (!validate62(data.LimitCORE, { instancePath: instancePath + "/LimitCORE", parentData: data, parentDataProperty: "LimitCORE", rootData })) {
+            vErrors = vErrors === null ? validate62.errors : vErrors.concat(validate62.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.LockPersonality !== void 0) {
+          if (!validate65(data.LockPersonality, { instancePath: instancePath + "/LockPersonality", parentData: data, parentDataProperty: "LockPersonality", rootData })) {
+            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.MemoryDenyWriteExecute !== void 0) {
+          if (!validate65(data.MemoryDenyWriteExecute, { instancePath: instancePath + "/MemoryDenyWriteExecute", parentData: data, parentDataProperty: "MemoryDenyWriteExecute", rootData })) {
+            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.NoExecPaths !== void 0) {
+          if (!validate71(data.NoExecPaths, { instancePath: instancePath + "/NoExecPaths", parentData: data, parentDataProperty: "NoExecPaths", rootData })) {
+            vErrors = vErrors === null ? validate71.errors : vErrors.concat(validate71.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.NoNewPrivileges !== void 0) {
+          if (!validate65(data.NoNewPrivileges, { instancePath: instancePath + "/NoNewPrivileges", parentData: data, parentDataProperty: "NoNewPrivileges", rootData })) {
+            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.PrivateDevices !== void 0) {
+          if (!validate65(data.PrivateDevices, { instancePath: instancePath + "/PrivateDevices", parentData: data, parentDataProperty: "PrivateDevices", rootData })) {
+            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.PrivateIPC !== void 0) {
+          if (!validate65(data.PrivateIPC, { instancePath: instancePath + "/PrivateIPC", parentData: data, parentDataProperty: "PrivateIPC", rootData })) {
+            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.PrivateNetwork !== void 0) {
+          if (!validate65(data.PrivateNetwork, { instancePath: instancePath + "/PrivateNetwork", parentData: data, parentDataProperty: "PrivateNetwork", rootData })) {
+            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.PrivateTmp !== void 0) {
+          if (!validate65(data.PrivateTmp, { instancePath: instancePath + "/PrivateTmp", parentData: data, parentDataProperty: "PrivateTmp", rootData })) {
+            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.PrivateUsers !== void 0) {
+          if (!validate65(data.PrivateUsers, { instancePath: instancePath + "/PrivateUsers", parentData: data, parentDataProperty: "PrivateUsers", rootData })) {
+            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.ProcSubset !== void 0) {
+          if (!validate80(data.ProcSubset, { instancePath: instancePath + "/ProcSubset", parentData: data, parentDataProperty: "ProcSubset", rootData })) {
+            vErrors = vErrors === null ? validate80.errors : vErrors.concat(validate80.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.ProtectClock !== void 0) {
+          if (!validate65(data.ProtectClock, { instancePath: instancePath + "/ProtectClock", parentData: data, parentDataProperty: "ProtectClock", rootData })) {
+            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.ProtectControlGroups !== void 0) {
+          if (!validate65(data.ProtectControlGroups, { instancePath: instancePath + "/ProtectControlGroups", parentData: data, parentDataProperty: "ProtectControlGroups", rootData })) {
+            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.ProtectHome !== void 0) {
+          if (!validate85(data.ProtectHome, { instancePath: instancePath + "/ProtectHome", parentData: data, parentDataProperty: "ProtectHome", rootData })) {
+            vErrors = vErrors === null ? validate85.errors : vErrors.concat(validate85.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.ProtectHostname !== void 0) {
+          if (!validate65(data.ProtectHostname, { instancePath: instancePath + "/ProtectHostname", parentData: data, parentDataProperty: "ProtectHostname", rootData })) {
+            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.ProtectKernelLogs !== void 0) {
+          if (!validate65(data.ProtectKernelLogs, { instancePath: instancePath + "/ProtectKernelLogs", parentData: data, parentDataProperty: "ProtectKernelLogs", rootData })) {
+            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.ProtectKernelModules !== void 0) {
+          if (!validate65(data.ProtectKernelModules, { instancePath: instancePath + "/ProtectKernelModules", parentData: data, parentDataProperty: "ProtectKernelModules", rootData })) {
+            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.ProtectKernelTunables !== void 0) {
+          if (!validate65(data.ProtectKernelTunables, { instancePath: instancePath + "/ProtectKernelTunables", parentData: data, parentDataProperty: "ProtectKernelTunables", rootData })) {
+            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.ProtectProc !== void 0) {
+          if (!validate92(data.ProtectProc, { instancePath: instancePath + "/ProtectProc", parentData: data, parentDataProperty: "ProtectProc", rootData })) {
+            vErrors = vErrors === null ? validate92.errors : vErrors.concat(validate92.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.ProtectSystem !== void 0) {
+          if (!validate95(data.ProtectSystem, { instancePath: instancePath + "/ProtectSystem", parentData: data, parentDataProperty: "ProtectSystem", rootData })) {
+            vErrors = vErrors === null ? validate95.errors : vErrors.concat(validate95.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.RestrictAddressFamilies !== void 0) {
+          if (!validate98(data.RestrictAddressFamilies, { instancePath: instancePath + "/RestrictAddressFamilies", parentData: data, parentDataProperty: "RestrictAddressFamilies", rootData })) {
+            vErrors = vErrors === null ? validate98.errors : vErrors.concat(validate98.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.RestrictNamespaces !== void 0) {
+          if (!validate101(data.RestrictNamespaces, { instancePath: instancePath + "/RestrictNamespaces", parentData: data, parentDataProperty: "RestrictNamespaces", rootData })) {
+            vErrors = vErrors === null ? validate101.errors : vErrors.concat(validate101.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.RestrictRealtime !== void 0) {
+          if (!validate65(data.RestrictRealtime, { instancePath: instancePath + "/RestrictRealtime", parentData: data, parentDataProperty: "RestrictRealtime", rootData })) {
+            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.RestrictSUIDSGID !== void 0) {
+          if (!validate65(data.RestrictSUIDSGID, { instancePath: instancePath + "/RestrictSUIDSGID", parentData: data, parentDataProperty: "RestrictSUIDSGID", rootData })) {
+            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.SocketBindAllow !== void 0) {
+          if (!validate106(data.SocketBindAllow, { instancePath: instancePath + "/SocketBindAllow", parentData: data, parentDataProperty: "SocketBindAllow", rootData })) {
+            vErrors = vErrors === null ? validate106.errors : vErrors.concat(validate106.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.SocketBindDeny !== void 0) {
+          if (!validate106(data.SocketBindDeny, { instancePath: instancePath + "/SocketBindDeny", parentData: data, parentDataProperty: "SocketBindDeny", rootData })) {
+            vErrors = vErrors === null ? validate106.errors : vErrors.concat(validate106.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.SupplementaryGroups !== void 0) {
+          if (!validate114(data.SupplementaryGroups, { instancePath: instancePath + "/SupplementaryGroups", parentData: data, parentDataProperty: "SupplementaryGroups", rootData })) {
+            vErrors = vErrors === null ? validate114.errors : vErrors.concat(validate114.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.SystemCallArchitectures !== void 0) {
+          if (!validate118(data.SystemCallArchitectures, { instancePath: instancePath + "/SystemCallArchitectures", parentData: data, parentDataProperty: "SystemCallArchitectures", rootData })) {
+            vErrors = vErrors === null ? validate118.errors : vErrors.concat(validate118.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.SystemCallErrorNumber !== void 0) {
+          if (!validate121(data.SystemCallErrorNumber, { instancePath: instancePath + "/SystemCallErrorNumber", parentData: data, parentDataProperty: "SystemCallErrorNumber", rootData })) {
+            vErrors = vErrors === null ? validate121.errors : vErrors.concat(validate121.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.SystemCallFilter !== void 0) {
+          if (!validate124(data.SystemCallFilter, { instancePath: instancePath + "/SystemCallFilter", parentData: data, parentDataProperty: "SystemCallFilter", rootData })) {
+            vErrors = vErrors === null ? validate124.errors : vErrors.concat(validate124.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.UMask !== void 0) {
+          if (!validate127(data.UMask, { instancePath: instancePath + "/UMask", parentData: data, parentDataProperty: "UMask", rootData })) {
+            vErrors = vErrors === null ? validate127.errors : vErrors.concat(validate127.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err1 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err1];
+        } else {
+          vErrors.push(err1);
+        }
+        errors++;
+      }
+      validate35.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern3 = new RegExp("^(?:#!/[^]*)$", "u");
+    var pattern4 = new RegExp("^(?:[A-Za-z_][A-Za-z0-9_]*)$", "u");
+    var pattern5 = new RegExp("^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$", "u");
+    var pattern8 = new RegExp("^(?:[^\\x00]+)$", "u");
+    var pattern9 = new RegExp("^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$", "u");
+    var pattern10 = new RegExp("^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
+    var pattern11 = new RegExp("^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$", "u");
+    function validate21(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.state === void 0) {
+          data.state = "present";
+        }
+        if (data.environment === void 0) {
+          data.environment = {};
+        }
+        if (data.credentials === void 0) {
+          data.credentials = {};
+        }
+        if (data.secrets === void 0) {
+          data.secrets = {};
+        }
+        if (data.read === void 0) {
+          data.read = [];
+        }
+        if (data.write === void 0) {
+          data.write = [];
+        }
+        if (data.network === void 0) {
+          data.network = "none";
+        }
+        if (data.timeout === void 0) {
+          data.timeout = "1h";
+        }
+        if (data.cleanup === void 0) {
+          data.cleanup = "keep";
+        }
+        if (data.exclude === void 0) {
+          data.exclude = [];
+        }
+        if (data.required === void 0) {
+          data.required = true;
+        }
+        if (data.order === void 0) {
+          data.order = [];
+        }
+        if (data.after === void 0) {
+          data.after = [];
+        }
+        if (data.name === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "name" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!func2.call(schema6.properties, key0)) {
+            const err1 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err1];
+            } else {
+              vErrors.push(err1);
+            }
+            errors++;
+          }
+        }
+        if (data.name !== void 0) {
+          if (!validate22(data.name, { instancePath: instancePath + "/name", parentData: data, parentDataProperty: "name", rootData })) {
+            vErrors = vErrors === null ? validate22.errors : vErrors.concat(validate22.errors);
+            errors = vErrors.length;
+          }
+        }
+        let data1 = data.state;
+        if (typeof data1 !== "string") {
+          let dataType0 = typeof data1;
+          let coerced0 = void 0;
+          if (dataType0 == "object" && Array.isArray(data1) && data1.length == 1) {
+            data1 = data1[0];
+            dataType0 = typeof data1;
+            if (typeof data1 === "string") {
+              coerced0 = data1;
+            }
+          }
+          if (!(coerced0 !== void 0)) {
+            if (dataType0 == "number" || dataType0 == "boolean") {
+              coerced0 = "" + data1;
+            } else if (data1 === null) {
+              coerced0 = "";
+            } else {
+              const err2 = { instancePath: instancePath + "/state", schemaPath: "#/properties/state/type", keyword: "type", params: { type: "string" } };
+              if (vErrors === null) {
+                vErrors = [err2];
+              } else {
+                vErrors.push(err2);
+              }
+              errors++;
+            }
+          }
+          if (coerced0 !== void 0) {
+            data1 = coerced0;
             if (data !== void 0) {
-              data["state"] = coerced1;
+              data["state"] = coerced0;
             }
           }
         }
         if (!(data1 === "present" || data1 === "absent")) {
-          const err5 = { instancePath: instancePath + "/state", schemaPath: "#/properties/state/enum", keyword: "enum", params: { allowedValues: schema31.properties.state.enum }, message: "must be equal to one of the allowed values", schema: schema31.properties.state.enum, parentSchema: schema31.properties.state, data: data1 };
+          const err3 = { instancePath: instancePath + "/state", schemaPath: "#/properties/state/enum", keyword: "enum", params: { allowedValues: schema6.properties.state.enum } };
           if (vErrors === null) {
-            vErrors = [err5];
+            vErrors = [err3];
           } else {
-            vErrors.push(err5);
+            vErrors.push(err3);
           }
           errors++;
         }
         if (data.user !== void 0) {
-          let data2 = data.user;
-          if (typeof data2 !== "string") {
-            let dataType2 = typeof data2;
+          if (!validate24(data.user, { instancePath: instancePath + "/user", parentData: data, parentDataProperty: "user", rootData })) {
+            vErrors = vErrors === null ? validate24.errors : vErrors.concat(validate24.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.group !== void 0) {
+          if (!validate24(data.group, { instancePath: instancePath + "/group", parentData: data, parentDataProperty: "group", rootData })) {
+            vErrors = vErrors === null ? validate24.errors : vErrors.concat(validate24.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.command !== void 0) {
+          let data4 = data.command;
+          if (!Array.isArray(data4)) {
+            let dataType1 = typeof data4;
+            let coerced1 = void 0;
+            if (dataType1 == "object" && Array.isArray(data4) && data4.length == 1) {
+              data4 = data4[0];
+              dataType1 = typeof data4;
+              if (Array.isArray(data4)) {
+                coerced1 = data4;
+              }
+            }
+            if (!(coerced1 !== void 0)) {
+              if (dataType1 === "string" || dataType1 === "number" || dataType1 === "boolean" || data4 === null) {
+                coerced1 = [data4];
+              } else {
+                const err4 = { instancePath: instancePath + "/command", schemaPath: "#/properties/command/type", keyword: "type", params: { type: "array" } };
+                if (vErrors === null) {
+                  vErrors = [err4];
+                } else {
+                  vErrors.push(err4);
+                }
+                errors++;
+              }
+            }
+            if (coerced1 !== void 0) {
+              data4 = coerced1;
+              if (data !== void 0) {
+                data["command"] = coerced1;
+              }
+            }
+          }
+          if (Array.isArray(data4)) {
+            if (data4.length < 1) {
+              const err5 = { instancePath: instancePath + "/command", schemaPath: "#/properties/command/minItems", keyword: "minItems", params: { limit: 1 } };
+              if (vErrors === null) {
+                vErrors = [err5];
+              } else {
+                vErrors.push(err5);
+              }
+              errors++;
+            }
+            const len0 = data4.length;
+            for (let i0 = 0; i0 < len0; i0++) {
+              if (!validate27(data4[i0], { instancePath: instancePath + "/command/" + i0, parentData: data4, parentDataProperty: i0, rootData })) {
+                vErrors = vErrors === null ? validate27.errors : vErrors.concat(validate27.errors);
+                errors = vErrors.length;
+              }
+            }
+          }
+        }
+        if (data.script !== void 0) {
+          let data6 = data.script;
+          if (typeof data6 !== "string") {
+            let dataType2 = typeof data6;
             let coerced2 = void 0;
-            if (dataType2 == "object" && Array.isArray(data2) && data2.length == 1) {
-              data2 = data2[0];
-              dataType2 = typeof data2;
-              if (typeof data2 === "string") {
-                coerced2 = data2;
+            if (dataType2 == "object" && Array.isArray(data6) && data6.length == 1) {
+              data6 = data6[0];
+              dataType2 = typeof data6;
+              if (typeof data6 === "string") {
+                coerced2 = data6;
               }
             }
             if (!(coerced2 !== void 0)) {
               if (dataType2 == "number" || dataType2 == "boolean") {
-                coerced2 = "" + data2;
-              } else if (data2 === null) {
+                coerced2 = "" + data6;
+              } else if (data6 === null) {
                 coerced2 = "";
               } else {
-                const err6 = { instancePath: instancePath + "/user", schemaPath: "#/properties/user/type", keyword: "type", params: { type: "string" }, message: "must be string", schema: schema31.properties.user.type, parentSchema: schema31.properties.user, data: data2 };
+                const err6 = { instancePath: instancePath + "/script", schemaPath: "#/properties/script/type", keyword: "type", params: { type: "string" } };
                 if (vErrors === null) {
                   vErrors = [err6];
                 } else {
@@ -239,15 +3099,15 @@ var require_hook_validator = __commonJS({
               }
             }
             if (coerced2 !== void 0) {
-              data2 = coerced2;
+              data6 = coerced2;
               if (data !== void 0) {
-                data["user"] = coerced2;
+                data["script"] = coerced2;
               }
             }
           }
-          if (typeof data2 === "string") {
-            if (!pattern5.test(data2)) {
-              const err7 = { instancePath: instancePath + "/user", schemaPath: "#/properties/user/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$" }, message: 'must match pattern "^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$"', schema: "^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$", parentSchema: schema31.properties.user, data: data2 };
+          if (typeof data6 === "string") {
+            if (!pattern3.test(data6)) {
+              const err7 = { instancePath: instancePath + "/script", schemaPath: "#/properties/script/pattern", keyword: "pattern", params: { pattern: "^(?:#!/[^]*)$" } };
               if (vErrors === null) {
                 vErrors = [err7];
               } else {
@@ -257,25 +3117,13 @@ var require_hook_validator = __commonJS({
             }
           }
         }
-        if (data.group !== void 0) {
-          let data3 = data.group;
-          if (typeof data3 !== "string") {
-            let dataType3 = typeof data3;
-            let coerced3 = void 0;
-            if (dataType3 == "object" && Array.isArray(data3) && data3.length == 1) {
-              data3 = data3[0];
-              dataType3 = typeof data3;
-              if (typeof data3 === "string") {
-                coerced3 = data3;
-              }
-            }
-            if (!(coerced3 !== void 0)) {
-              if (dataType3 == "number" || dataType3 == "boolean") {
-                coerced3 = "" + data3;
-              } else if (data3 === null) {
-                coerced3 = "";
-              } else {
-                const err8 = { instancePath: instancePath + "/group", schemaPath: "#/properties/group/type", keyword: "type", params: { type: "string" }, message: "must be string", schema: schema31.properties.group.type, parentSchema: schema31.properties.group, data: data3 };
+        let data7 = data.environment;
+        if (data7 && typeof data7 == "object" && !Array.isArray(data7)) {
+          for (const key1 in data7) {
+            const _errs14 = errors;
+            if (typeof key1 === "string") {
+              if (!pattern4.test(key1)) {
+                const err8 = { instancePath: instancePath + "/environment", schemaPath: "#/properties/environment/propertyNames/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z_][A-Za-z0-9_]*)$" }, propertyName: key1 };
                 if (vErrors === null) {
                   vErrors = [err8];
                 } else {
@@ -284,16 +3132,9 @@ var require_hook_validator = __commonJS({
                 errors++;
               }
             }
-            if (coerced3 !== void 0) {
-              data3 = coerced3;
-              if (data !== void 0) {
-                data["group"] = coerced3;
-              }
-            }
-          }
-          if (typeof data3 === "string") {
-            if (!pattern5.test(data3)) {
-              const err9 = { instancePath: instancePath + "/group", schemaPath: "#/properties/group/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$" }, message: 'must match pattern "^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$"', schema: "^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$", parentSchema: schema31.properties.group, data: data3 };
+            var valid3 = _errs14 === errors;
+            if (!valid3) {
+              const err9 = { instancePath: instancePath + "/environment", schemaPath: "#/properties/environment/propertyNames", keyword: "propertyNames", params: { propertyName: key1 } };
               if (vErrors === null) {
                 vErrors = [err9];
               } else {
@@ -302,117 +3143,69 @@ var require_hook_validator = __commonJS({
               errors++;
             }
           }
-        }
-        if (data.command !== void 0) {
-          let data4 = data.command;
-          if (!Array.isArray(data4)) {
-            let dataType4 = typeof data4;
-            let coerced4 = void 0;
-            if (dataType4 == "object" && Array.isArray(data4) && data4.length == 1) {
-              data4 = data4[0];
-              dataType4 = typeof data4;
-              if (Array.isArray(data4)) {
-                coerced4 = data4;
-              }
+          for (const key2 in data7) {
+            if (!validate27(data7[key2], { instancePath: instancePath + "/environment/" + key2.replace(/~/g, "~0").replace(/\//g, "~1"), parentData: data7, parentDataProperty: key2, rootData })) {
+              vErrors = vErrors === null ? validate27.errors : vErrors.concat(validate27.errors);
+              errors = vErrors.length;
             }
-            if (!(coerced4 !== void 0)) {
-              if (dataType4 === "string" || dataType4 === "number" || dataType4 === "boolean" || data4 === null) {
-                coerced4 = [data4];
-              } else {
-                const err10 = { instancePath: instancePath + "/command", schemaPath: "#/properties/command/type", keyword: "type", params: { type: "array" }, message: "must be array", schema: schema31.properties.command.type, parentSchema: schema31.properties.command, data: data4 };
+          }
+        } else {
+          const err10 = { instancePath: instancePath + "/environment", schemaPath: "#/properties/environment/type", keyword: "type", params: { type: "object" } };
+          if (vErrors === null) {
+            vErrors = [err10];
+          } else {
+            vErrors.push(err10);
+          }
+          errors++;
+        }
+        let data9 = data.credentials;
+        if (data9 && typeof data9 == "object" && !Array.isArray(data9)) {
+          for (const key3 in data9) {
+            const _errs19 = errors;
+            if (typeof key3 === "string") {
+              if (!pattern5.test(key3)) {
+                const err11 = { instancePath: instancePath + "/credentials", schemaPath: "#/properties/credentials/propertyNames/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, propertyName: key3 };
                 if (vErrors === null) {
-                  vErrors = [err10];
+                  vErrors = [err11];
                 } else {
-                  vErrors.push(err10);
+                  vErrors.push(err11);
                 }
                 errors++;
               }
             }
-            if (coerced4 !== void 0) {
-              data4 = coerced4;
-              if (data !== void 0) {
-                data["command"] = coerced4;
-              }
-            }
-          }
-          if (Array.isArray(data4)) {
-            if (data4.length < 1) {
-              const err11 = { instancePath: instancePath + "/command", schemaPath: "#/properties/command/minItems", keyword: "minItems", params: { limit: 1 }, message: "must NOT have fewer than 1 items", schema: 1, parentSchema: schema31.properties.command, data: data4 };
+            var valid5 = _errs19 === errors;
+            if (!valid5) {
+              const err12 = { instancePath: instancePath + "/credentials", schemaPath: "#/properties/credentials/propertyNames", keyword: "propertyNames", params: { propertyName: key3 } };
               if (vErrors === null) {
-                vErrors = [err11];
+                vErrors = [err12];
               } else {
-                vErrors.push(err11);
+                vErrors.push(err12);
               }
               errors++;
             }
-            const len0 = data4.length;
-            for (let i0 = 0; i0 < len0; i0++) {
-              let data5 = data4[i0];
-              if (typeof data5 !== "string") {
-                let dataType5 = typeof data5;
-                let coerced5 = void 0;
-                if (dataType5 == "object" && Array.isArray(data5) && data5.length == 1) {
-                  data5 = data5[0];
-                  dataType5 = typeof data5;
-                  if (typeof data5 === "string") {
-                    coerced5 = data5;
-                  }
-                }
-                if (!(coerced5 !== void 0)) {
-                  if (dataType5 == "number" || dataType5 == "boolean") {
-                    coerced5 = "" + data5;
-                  } else if (data5 === null) {
-                    coerced5 = "";
-                  } else {
-                    const err12 = { instancePath: instancePath + "/command/" + i0, schemaPath: "#/properties/command/items/type", keyword: "type", params: { type: "string" }, message: "must be string", schema: schema31.properties.command.items.type, parentSchema: schema31.properties.command.items, data: data5 };
-                    if (vErrors === null) {
-                      vErrors = [err12];
-                    } else {
-                      vErrors.push(err12);
-                    }
-                    errors++;
-                  }
-                }
-                if (coerced5 !== void 0) {
-                  data5 = coerced5;
-                  if (data4 !== void 0) {
-                    data4[i0] = coerced5;
-                  }
-                }
-              }
-              if (typeof data5 === "string") {
-                if (!pattern7.test(data5)) {
-                  const err13 = { instancePath: instancePath + "/command/" + i0, schemaPath: "#/properties/command/items/pattern", keyword: "pattern", params: { pattern: "^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, message: 'must match pattern "^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$"', schema: "^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", parentSchema: schema31.properties.command.items, data: data5 };
-                  if (vErrors === null) {
-                    vErrors = [err13];
-                  } else {
-                    vErrors.push(err13);
-                  }
-                  errors++;
-                }
-              }
+          }
+          for (const key4 in data9) {
+            if (!validate30(data9[key4], { instancePath: instancePath + "/credentials/" + key4.replace(/~/g, "~0").replace(/\//g, "~1"), parentData: data9, parentDataProperty: key4, rootData })) {
+              vErrors = vErrors === null ? validate30.errors : vErrors.concat(validate30.errors);
+              errors = vErrors.length;
             }
           }
+        } else {
+          const err13 = { instancePath: instancePath + "/credentials", schemaPath: "#/properties/credentials/type", keyword: "type", params: { type: "object" } };
+          if (vErrors === null) {
+            vErrors = [err13];
+          } else {
+            vErrors.push(err13);
+          }
+          errors++;
         }
-        if (data.script !== void 0) {
-          let data6 = data.script;
-          if (typeof data6 !== "string") {
-            let dataType6 = typeof data6;
-            let coerced6 = void 0;
-            if (dataType6 == "object" && Array.isArray(data6) && data6.length == 1) {
-              data6 = data6[0];
-              dataType6 = typeof data6;
-              if (typeof data6 === "string") {
-                coerced6 = data6;
-              }
-            }
-            if (!(coerced6 !== void 0)) {
-              if (dataType6 == "number" || dataType6 == "boolean") {
-                coerced6 = "" + data6;
-              } else if (data6 === null) {
-                coerced6 = "";
-              } else {
-                const err14 = { instancePath: instancePath + "/script", schemaPath: "#/properties/script/type", keyword: "type", params: { type: "string" }, message: "must be string", schema: schema31.properties.script.type, parentSchema: schema31.properties.script, data: data6 };
+        let data11 = data.secrets;
+        if (data11 && typeof data11 == "object" && !Array.isArray(data11)) {
+          for (const key5 in data11) {
+            const _errs24 = errors;
+            if (typeof key5 === "string") {
+              if (!pattern5.test(key5)) {
+                const err14 = { instancePath: instancePath + "/secrets", schemaPath: "#/properties/secrets/propertyNames/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, propertyName: key5 };
                 if (vErrors === null) {
                   vErrors = [err14];
                 } else {
@@ -421,16 +3214,9 @@ var require_hook_validator = __commonJS({
                 errors++;
               }
             }
-            if (coerced6 !== void 0) {
-              data6 = coerced6;
-              if (data !== void 0) {
-                data["script"] = coerced6;
-              }
-            }
-          }
-          if (typeof data6 === "string") {
-            if (!pattern8.test(data6)) {
-              const err15 = { instancePath: instancePath + "/script", schemaPath: "#/properties/script/pattern", keyword: "pattern", params: { pattern: "^(?:#!/[^]*)$" }, message: 'must match pattern "^(?:#!/[^]*)$"', schema: "^(?:#!/[^]*)$", parentSchema: schema31.properties.script, data: data6 };
+            var valid7 = _errs24 === errors;
+            if (!valid7) {
+              const err15 = { instancePath: instancePath + "/secrets", schemaPath: "#/properties/secrets/propertyNames", keyword: "propertyNames", params: { propertyName: key5 } };
               if (vErrors === null) {
                 vErrors = [err15];
               } else {
@@ -439,347 +3225,438 @@ var require_hook_validator = __commonJS({
               errors++;
             }
           }
-        }
-        let data7 = data.environment;
-        if (data7 && typeof data7 == "object" && !Array.isArray(data7)) {
-          for (const key1 in data7) {
-            const _errs18 = errors;
-            if (typeof key1 === "string") {
-              if (!pattern9.test(key1)) {
-                const err16 = { instancePath: instancePath + "/environment", schemaPath: "#/properties/environment/propertyNames/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z_][A-Za-z0-9_]*)$" }, message: 'must match pattern "^(?:[A-Za-z_][A-Za-z0-9_]*)$"', schema: "^(?:[A-Za-z_][A-Za-z0-9_]*)$", parentSchema: schema31.properties.environment.propertyNames, data: key1, propertyName: key1 };
-                if (vErrors === null) {
-                  vErrors = [err16];
-                } else {
-                  vErrors.push(err16);
-                }
-                errors++;
-              }
-            }
-            var valid3 = _errs18 === errors;
-            if (!valid3) {
-              const err17 = { instancePath: instancePath + "/environment", schemaPath: "#/properties/environment/propertyNames", keyword: "propertyNames", params: { propertyName: key1 }, message: "property name must be valid", schema: schema31.properties.environment.propertyNames, parentSchema: schema31.properties.environment, data: data7 };
-              if (vErrors === null) {
-                vErrors = [err17];
-              } else {
-                vErrors.push(err17);
-              }
-              errors++;
-            }
-          }
-          for (const key2 in data7) {
-            let data8 = data7[key2];
-            if (typeof data8 !== "string") {
-              let dataType7 = typeof data8;
-              let coerced7 = void 0;
-              if (dataType7 == "object" && Array.isArray(data8) && data8.length == 1) {
-                data8 = data8[0];
-                dataType7 = typeof data8;
-                if (typeof data8 === "string") {
-                  coerced7 = data8;
+          for (const key6 in data11) {
+            let data12 = data11[key6];
+            if (typeof data12 !== "string") {
+              let dataType3 = typeof data12;
+              let coerced3 = void 0;
+              if (dataType3 == "object" && Array.isArray(data12) && data12.length == 1) {
+                data12 = data12[0];
+                dataType3 = typeof data12;
+                if (typeof data12 === "string") {
+                  coerced3 = data12;
                 }
               }
-              if (!(coerced7 !== void 0)) {
-                if (dataType7 == "number" || dataType7 == "boolean") {
-                  coerced7 = "" + data8;
-                } else if (data8 === null) {
-                  coerced7 = "";
+              if (!(coerced3 !== void 0)) {
+                if (dataType3 == "number" || dataType3 == "boolean") {
+                  coerced3 = "" + data12;
+                } else if (data12 === null) {
+                  coerced3 = "";
                 } else {
-                  const err18 = { instancePath: instancePath + "/environment/" + key2.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/environment/additionalProperties/type", keyword: "type", params: { type: "string" }, message: "must be string", schema: schema31.properties.environment.additionalProperties.type, parentSchema: schema31.properties.environment.additionalProperties, data: data8 };
+                  const err16 = { instancePath: instancePath + "/secrets/" + key6.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/secrets/additionalProperties/type", keyword: "type", params: { type: "string" } };
                   if (vErrors === null) {
-                    vErrors = [err18];
+                    vErrors = [err16];
                   } else {
-                    vErrors.push(err18);
+                    vErrors.push(err16);
                   }
                   errors++;
                 }
               }
-              if (coerced7 !== void 0) {
-                data8 = coerced7;
-                if (data7 !== void 0) {
-                  data7[key2] = coerced7;
+              if (coerced3 !== void 0) {
+                data12 = coerced3;
+                if (data11 !== void 0) {
+                  data11[key6] = coerced3;
                 }
               }
             }
-            if (typeof data8 === "string") {
-              if (!pattern7.test(data8)) {
-                const err19 = { instancePath: instancePath + "/environment/" + key2.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/environment/additionalProperties/pattern", keyword: "pattern", params: { pattern: "^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, message: 'must match pattern "^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$"', schema: "^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", parentSchema: schema31.properties.environment.additionalProperties, data: data8 };
+            if (typeof data12 === "string") {
+              if (!pattern8.test(data12)) {
+                const err17 = { instancePath: instancePath + "/secrets/" + key6.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/secrets/additionalProperties/pattern", keyword: "pattern", params: { pattern: "^(?:[^\\x00]+)$" } };
                 if (vErrors === null) {
-                  vErrors = [err19];
+                  vErrors = [err17];
                 } else {
-                  vErrors.push(err19);
+                  vErrors.push(err17);
                 }
                 errors++;
               }
             }
           }
         } else {
-          const err20 = { instancePath: instancePath + "/environment", schemaPath: "#/properties/environment/type", keyword: "type", params: { type: "object" }, message: "must be object", schema: schema31.properties.environment.type, parentSchema: schema31.properties.environment, data: data7 };
+          const err18 = { instancePath: instancePath + "/secrets", schemaPath: "#/properties/secrets/type", keyword: "type", params: { type: "object" } };
           if (vErrors === null) {
-            vErrors = [err20];
+            vErrors = [err18];
           } else {
-            vErrors.push(err20);
+            vErrors.push(err18);
           }
           errors++;
         }
-        let data9 = data.credentials;
-        if (data9 && typeof data9 == "object" && !Array.isArray(data9)) {
-          for (const key3 in data9) {
-            const _errs24 = errors;
-            if (typeof key3 === "string") {
-              if (!pattern11.test(key3)) {
-                const err21 = { instancePath: instancePath + "/credentials", schemaPath: "#/properties/credentials/propertyNames/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z0-9][A-Za-z0-9._-]*)$" }, message: 'must match pattern "^(?:[A-Za-z0-9][A-Za-z0-9._-]*)$"', schema: "^(?:[A-Za-z0-9][A-Za-z0-9._-]*)$", parentSchema: schema31.properties.credentials.propertyNames, data: key3, propertyName: key3 };
-                if (vErrors === null) {
-                  vErrors = [err21];
-                } else {
-                  vErrors.push(err21);
-                }
-                errors++;
-              }
+        let data13 = data.read;
+        if (!Array.isArray(data13)) {
+          let dataType4 = typeof data13;
+          let coerced4 = void 0;
+          if (dataType4 == "object" && Array.isArray(data13) && data13.length == 1) {
+            data13 = data13[0];
+            dataType4 = typeof data13;
+            if (Array.isArray(data13)) {
+              coerced4 = data13;
             }
-            var valid5 = _errs24 === errors;
-            if (!valid5) {
-              const err22 = { instancePath: instancePath + "/credentials", schemaPath: "#/properties/credentials/propertyNames", keyword: "propertyNames", params: { propertyName: key3 }, message: "property name must be valid", schema: schema31.properties.credentials.propertyNames, parentSchema: schema31.properties.credentials, data: data9 };
+          }
+          if (!(coerced4 !== void 0)) {
+            if (dataType4 === "string" || dataType4 === "number" || dataType4 === "boolean" || data13 === null) {
+              coerced4 = [data13];
+            } else {
+              const err19 = { instancePath: instancePath + "/read", schemaPath: "#/properties/read/type", keyword: "type", params: { type: "array" } };
               if (vErrors === null) {
-                vErrors = [err22];
+                vErrors = [err19];
               } else {
-                vErrors.push(err22);
+                vErrors.push(err19);
               }
               errors++;
             }
           }
-          for (const key4 in data9) {
-            let data10 = data9[key4];
-            if (typeof data10 !== "string") {
-              let dataType8 = typeof data10;
-              let coerced8 = void 0;
-              if (dataType8 == "object" && Array.isArray(data10) && data10.length == 1) {
-                data10 = data10[0];
-                dataType8 = typeof data10;
-                if (typeof data10 === "string") {
-                  coerced8 = data10;
-                }
-              }
-              if (!(coerced8 !== void 0)) {
-                if (dataType8 == "number" || dataType8 == "boolean") {
-                  coerced8 = "" + data10;
-                } else if (data10 === null) {
-                  coerced8 = "";
-                } else {
-                  const err23 = { instancePath: instancePath + "/credentials/" + key4.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/credentials/additionalProperties/type", keyword: "type", params: { type: "string" }, message: "must be string", schema: schema31.properties.credentials.additionalProperties.type, parentSchema: schema31.properties.credentials.additionalProperties, data: data10 };
-                  if (vErrors === null) {
-                    vErrors = [err23];
-                  } else {
-                    vErrors.push(err23);
-                  }
-                  errors++;
-                }
-              }
-              if (coerced8 !== void 0) {
-                data10 = coerced8;
-                if (data9 !== void 0) {
-                  data9[key4] = coerced8;
-                }
-              }
-            }
-            if (typeof data10 === "string") {
-              if (!pattern12.test(data10)) {
-                const err24 = { instancePath: instancePath + "/credentials/" + key4.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/credentials/additionalProperties/pattern", keyword: "pattern", params: { pattern: "^(?:(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, message: 'must match pattern "^(?:(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$"', schema: "^(?:(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", parentSchema: schema31.properties.credentials.additionalProperties, data: data10 };
-                if (vErrors === null) {
-                  vErrors = [err24];
-                } else {
-                  vErrors.push(err24);
-                }
-                errors++;
-              }
+          if (coerced4 !== void 0) {
+            data13 = coerced4;
+            if (data !== void 0) {
+              data["read"] = coerced4;
             }
           }
-        } else {
-          const err25 = { instancePath: instancePath + "/credentials", schemaPath: "#/properties/credentials/type", keyword: "type", params: { type: "object" }, message: "must be object", schema: schema31.properties.credentials.type, parentSchema: schema31.properties.credentials, data: data9 };
+        }
+        if (Array.isArray(data13)) {
+          const len1 = data13.length;
+          for (let i1 = 0; i1 < len1; i1++) {
+            if (!validate30(data13[i1], { instancePath: instancePath + "/read/" + i1, parentData: data13, parentDataProperty: i1, rootData })) {
+              vErrors = vErrors === null ? validate30.errors : vErrors.concat(validate30.errors);
+              errors = vErrors.length;
+            }
+          }
+        }
+        let data15 = data.write;
+        if (!Array.isArray(data15)) {
+          let dataType5 = typeof data15;
+          let coerced5 = void 0;
+          if (dataType5 == "object" && Array.isArray(data15) && data15.length == 1) {
+            data15 = data15[0];
+            dataType5 = typeof data15;
+            if (Array.isArray(data15)) {
+              coerced5 = data15;
+            }
+          }
+          if (!(coerced5 !== void 0)) {
+            if (dataType5 === "string" || dataType5 === "number" || dataType5 === "boolean" || data15 === null) {
+              coerced5 = [data15];
+            } else {
+              const err20 = { instancePath: instancePath + "/write", schemaPath: "#/properties/write/type", keyword: "type", params: { type: "array" } };
+              if (vErrors === null) {
+                vErrors = [err20];
+              } else {
+                vErrors.push(err20);
+              }
+              errors++;
+            }
+          }
+          if (coerced5 !== void 0) {
+            data15 = coerced5;
+            if (data !== void 0) {
+              data["write"] = coerced5;
+            }
+          }
+        }
+        if (Array.isArray(data15)) {
+          const len2 = data15.length;
+          for (let i2 = 0; i2 < len2; i2++) {
+            if (!validate30(data15[i2], { instancePath: instancePath + "/write/" + i2, parentData: data15, parentDataProperty: i2, rootData })) {
+              vErrors = vErrors === null ? validate30.errors : vErrors.concat(validate30.errors);
+              errors = vErrors.length;
+            }
+          }
+        }
+        let data17 = data.network;
+        if (typeof data17 !== "string") {
+          let dataType6 = typeof data17;
+          let coerced6 = void 0;
+          if (dataType6 == "object" && Array.isArray(data17) && data17.length == 1) {
+            data17 = data17[0];
+            dataType6 = typeof data17;
+            if (typeof data17 === "string") {
+              coerced6 = data17;
+            }
+          }
+          if (!(coerced6 !== void 0)) {
+            if (dataType6 == "number" || dataType6 == "boolean") {
+              coerced6 = "" + data17;
+            } else if (data17 === null) {
+              coerced6 = "";
+            } else {
+              const err21 = { instancePath: instancePath + "/network", schemaPath: "#/properties/network/type", keyword: "type", params: { type: "string" } };
+              if (vErrors === null) {
+                vErrors = [err21];
+              } else {
+                vErrors.push(err21);
+              }
+              errors++;
+            }
+          }
+          if (coerced6 !== void 0) {
+            data17 = coerced6;
+            if (data !== void 0) {
+              data["network"] = coerced6;
+            }
+          }
+        }
+        if (!(data17 === "none" || data17 === "local" || data17 === "any")) {
+          const err22 = { instancePath: instancePath + "/network", schemaPath: "#/properties/network/enum", keyword: "enum", params: { allowedValues: schema6.properties.network.enum } };
           if (vErrors === null) {
-            vErrors = [err25];
+            vErrors = [err22];
           } else {
-            vErrors.push(err25);
+            vErrors.push(err22);
           }
           errors++;
         }
-        let data11 = data.read;
-        if (!Array.isArray(data11)) {
-          let dataType9 = typeof data11;
+        let data18 = data.timeout;
+        if (typeof data18 !== "string") {
+          let dataType7 = typeof data18;
+          let coerced7 = void 0;
+          if (dataType7 == "object" && Array.isArray(data18) && data18.length == 1) {
+            data18 = data18[0];
+            dataType7 = typeof data18;
+            if (typeof data18 === "string") {
+              coerced7 = data18;
+            }
+          }
+          if (!(coerced7 !== void 0)) {
+            if (dataType7 == "number" || dataType7 == "boolean") {
+              coerced7 = "" + data18;
+            } else if (data18 === null) {
+              coerced7 = "";
+            } else {
+              const err23 = { instancePath: instancePath + "/timeout", schemaPath: "#/properties/timeout/type", keyword: "type", params: { type: "string" } };
+              if (vErrors === null) {
+                vErrors = [err23];
+              } else {
+                vErrors.push(err23);
+              }
+              errors++;
+            }
+          }
+          if (coerced7 !== void 0) {
+            data18 = coerced7;
+            if (data !== void 0) {
+              data["timeout"] = coerced7;
+            }
+          }
+        }
+        if (typeof data18 === "string") {
+          if (!pattern9.test(data18)) {
+            const err24 = { instancePath: instancePath + "/timeout", schemaPath: "#/properties/timeout/pattern", keyword: "pattern", params: { pattern: "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$" } };
+            if (vErrors === null) {
+              vErrors = [err24];
+            } else {
+              vErrors.push(err24);
+            }
+            errors++;
+          }
+        }
+        let data19 = data.cleanup;
+        if (typeof data19 !== "string") {
+          let dataType8 = typeof data19;
+          let coerced8 = void 0;
+          if (dataType8 == "object" && Array.isArray(data19) && data19.length == 1) {
+            data19 = data19[0];
+            dataType8 = typeof data19;
+            if (typeof data19 === "string") {
+              coerced8 = data19;
+            }
+          }
+          if (!(coerced8 !== void 0)) {
+            if (dataType8 == "number" || dataType8 == "boolean") {
+              coerced8 = "" + data19;
+            } else if (data19 === null) {
+              coerced8 = "";
+            } else {
+              const err25 = { instancePath: instancePath + "/cleanup", schemaPath: "#/properties/cleanup/type", keyword: "type", params: { type: "string" } };
+              if (vErrors === null) {
+                vErrors = [err25];
+              } else {
+                vErrors.push(err25);
+              }
+              errors++;
+            }
+          }
+          if (coerced8 !== void 0) {
+            data19 = coerced8;
+            if (data !== void 0) {
+              data["cleanup"] = coerced8;
+            }
+          }
+        }
+        if (!(data19 === "keep" || data19 === "remove")) {
+          const err26 = { instancePath: instancePath + "/cleanup", schemaPath: "#/properties/cleanup/enum", keyword: "enum", params: { allowedValues: schema6.properties.cleanup.enum } };
+          if (vErrors === null) {
+            vErrors = [err26];
+          } else {
+            vErrors.push(err26);
+          }
+          errors++;
+        }
+        let data20 = data.exclude;
+        if (!Array.isArray(data20)) {
+          let dataType9 = typeof data20;
           let coerced9 = void 0;
-          if (dataType9 == "object" && Array.isArray(data11) && data11.length == 1) {
-            data11 = data11[0];
-            dataType9 = typeof data11;
-            if (Array.isArray(data11)) {
-              coerced9 = data11;
+          if (dataType9 == "object" && Array.isArray(data20) && data20.length == 1) {
+            data20 = data20[0];
+            dataType9 = typeof data20;
+            if (Array.isArray(data20)) {
+              coerced9 = data20;
             }
           }
           if (!(coerced9 !== void 0)) {
-            if (dataType9 === "string" || dataType9 === "number" || dataType9 === "boolean" || data11 === null) {
-              coerced9 = [data11];
+            if (dataType9 === "string" || dataType9 === "number" || dataType9 === "boolean" || data20 === null) {
+              coerced9 = [data20];
             } else {
-              const err26 = { instancePath: instancePath + "/read", schemaPath: "#/properties/read/type", keyword: "type", params: { type: "array" }, message: "must be array", schema: schema31.properties.read.type, parentSchema: schema31.properties.read, data: data11 };
+              const err27 = { instancePath: instancePath + "/exclude", schemaPath: "#/properties/exclude/type", keyword: "type", params: { type: "array" } };
               if (vErrors === null) {
-                vErrors = [err26];
+                vErrors = [err27];
               } else {
-                vErrors.push(err26);
+                vErrors.push(err27);
               }
               errors++;
             }
           }
           if (coerced9 !== void 0) {
-            data11 = coerced9;
+            data20 = coerced9;
             if (data !== void 0) {
-              data["read"] = coerced9;
+              data["exclude"] = coerced9;
             }
           }
         }
-        if (Array.isArray(data11)) {
-          const len1 = data11.length;
-          for (let i1 = 0; i1 < len1; i1++) {
-            let data12 = data11[i1];
-            if (typeof data12 !== "string") {
-              let dataType10 = typeof data12;
+        if (Array.isArray(data20)) {
+          const len3 = data20.length;
+          for (let i3 = 0; i3 < len3; i3++) {
+            let data21 = data20[i3];
+            if (typeof data21 !== "string") {
+              let dataType10 = typeof data21;
               let coerced10 = void 0;
-              if (dataType10 == "object" && Array.isArray(data12) && data12.length == 1) {
-                data12 = data12[0];
-                dataType10 = typeof data12;
-                if (typeof data12 === "string") {
-                  coerced10 = data12;
+              if (dataType10 == "object" && Array.isArray(data21) && data21.length == 1) {
+                data21 = data21[0];
+                dataType10 = typeof data21;
+                if (typeof data21 === "string") {
+                  coerced10 = data21;
                 }
               }
               if (!(coerced10 !== void 0)) {
                 if (dataType10 == "number" || dataType10 == "boolean") {
-                  coerced10 = "" + data12;
-                } else if (data12 === null) {
+                  coerced10 = "" + data21;
+                } else if (data21 === null) {
                   coerced10 = "";
                 } else {
-                  const err27 = { instancePath: instancePath + "/read/" + i1, schemaPath: "#/properties/read/items/type", keyword: "type", params: { type: "string" }, message: "must be string", schema: schema31.properties.read.items.type, parentSchema: schema31.properties.read.items, data: data12 };
+                  const err28 = { instancePath: instancePath + "/exclude/" + i3, schemaPath: "#/properties/exclude/items/type", keyword: "type", params: { type: "string" } };
                   if (vErrors === null) {
-                    vErrors = [err27];
+                    vErrors = [err28];
                   } else {
-                    vErrors.push(err27);
+                    vErrors.push(err28);
                   }
                   errors++;
                 }
               }
               if (coerced10 !== void 0) {
-                data12 = coerced10;
-                if (data11 !== void 0) {
-                  data11[i1] = coerced10;
+                data21 = coerced10;
+                if (data20 !== void 0) {
+                  data20[i3] = coerced10;
                 }
               }
             }
-            if (typeof data12 === "string") {
-              if (!pattern12.test(data12)) {
-                const err28 = { instancePath: instancePath + "/read/" + i1, schemaPath: "#/properties/read/items/pattern", keyword: "pattern", params: { pattern: "^(?:(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, message: 'must match pattern "^(?:(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$"', schema: "^(?:(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", parentSchema: schema31.properties.read.items, data: data12 };
+            if (typeof data21 === "string") {
+              if (!pattern10.test(data21)) {
+                const err29 = { instancePath: instancePath + "/exclude/" + i3, schemaPath: "#/properties/exclude/items/pattern", keyword: "pattern", params: { pattern: "^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
                 if (vErrors === null) {
-                  vErrors = [err28];
+                  vErrors = [err29];
                 } else {
-                  vErrors.push(err28);
+                  vErrors.push(err29);
                 }
                 errors++;
               }
             }
           }
         }
-        let data13 = data.write;
-        if (!Array.isArray(data13)) {
-          let dataType11 = typeof data13;
+        let data22 = data.required;
+        if (typeof data22 !== "boolean") {
+          let dataType11 = typeof data22;
           let coerced11 = void 0;
-          if (dataType11 == "object" && Array.isArray(data13) && data13.length == 1) {
-            data13 = data13[0];
-            dataType11 = typeof data13;
-            if (Array.isArray(data13)) {
-              coerced11 = data13;
+          if (dataType11 == "object" && Array.isArray(data22) && data22.length == 1) {
+            data22 = data22[0];
+            dataType11 = typeof data22;
+            if (typeof data22 === "boolean") {
+              coerced11 = data22;
             }
           }
           if (!(coerced11 !== void 0)) {
-            if (dataType11 === "string" || dataType11 === "number" || dataType11 === "boolean" || data13 === null) {
-              coerced11 = [data13];
+            if (data22 === "false" || data22 === 0 || data22 === null) {
+              coerced11 = false;
+            } else if (data22 === "true" || data22 === 1) {
+              coerced11 = true;
             } else {
-              const err29 = { instancePath: instancePath + "/write", schemaPath: "#/properties/write/type", keyword: "type", params: { type: "array" }, message: "must be array", schema: schema31.properties.write.type, parentSchema: schema31.properties.write, data: data13 };
+              const err30 = { instancePath: instancePath + "/required", schemaPath: "#/properties/required/type", keyword: "type", params: { type: "boolean" } };
               if (vErrors === null) {
-                vErrors = [err29];
+                vErrors = [err30];
               } else {
-                vErrors.push(err29);
+                vErrors.push(err30);
               }
               errors++;
             }
           }
           if (coerced11 !== void 0) {
-            data13 = coerced11;
+            data22 = coerced11;
             if (data !== void 0) {
-              data["write"] = coerced11;
+              data["required"] = coerced11;
             }
           }
         }
-        if (Array.isArray(data13)) {
-          const len2 = data13.length;
-          for (let i2 = 0; i2 < len2; i2++) {
-            let data14 = data13[i2];
-            if (typeof data14 !== "string") {
-              let dataType12 = typeof data14;
-              let coerced12 = void 0;
-              if (dataType12 == "object" && Array.isArray(data14) && data14.length == 1) {
-                data14 = data14[0];
-                dataType12 = typeof data14;
-                if (typeof data14 === "string") {
-                  coerced12 = data14;
-                }
-              }
-              if (!(coerced12 !== void 0)) {
-                if (dataType12 == "number" || dataType12 == "boolean") {
-                  coerced12 = "" + data14;
-                } else if (data14 === null) {
-                  coerced12 = "";
-                } else {
-                  const err30 = { instancePath: instancePath + "/write/" + i2, schemaPath: "#/properties/write/items/type", keyword: "type", params: { type: "string" }, message: "must be string", schema: schema31.properties.write.items.type, parentSchema: schema31.properties.write.items, data: data14 };
-                  if (vErrors === null) {
-                    vErrors = [err30];
-                  } else {
-                    vErrors.push(err30);
-                  }
-                  errors++;
-                }
-              }
-              if (coerced12 !== void 0) {
-                data14 = coerced12;
-                if (data13 !== void 0) {
-                  data13[i2] = coerced12;
-                }
-              }
+        let data23 = data.order;
+        if (!Array.isArray(data23)) {
+          let dataType12 = typeof data23;
+          let coerced12 = void 0;
+          if (dataType12 == "object" && Array.isArray(data23) && data23.length == 1) {
+            data23 = data23[0];
+            dataType12 = typeof data23;
+            if (Array.isArray(data23)) {
+              coerced12 = data23;
             }
-            if (typeof data14 === "string") {
-              if (!pattern12.test(data14)) {
-                const err31 = { instancePath: instancePath + "/write/" + i2, schemaPath: "#/properties/write/items/pattern", keyword: "pattern", params: { pattern: "^(?:(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, message: 'must match pattern "^(?:(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$"', schema: "^(?:(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", parentSchema: schema31.properties.write.items, data: data14 };
-                if (vErrors === null) {
-                  vErrors = [err31];
-                } else {
-                  vErrors.push(err31);
-                }
-                errors++;
+          }
+          if (!(coerced12 !== void 0)) {
+            if (dataType12 === "string" || dataType12 === "number" || dataType12 === "boolean" || data23 === null) {
+              coerced12 = [data23];
+            } else {
+              const err31 = { instancePath: instancePath + "/order", schemaPath: "#/properties/order/type", keyword: "type", params: { type: "array" } };
+              if (vErrors === null) {
+                vErrors = [err31];
+              } else {
+                vErrors.push(err31);
               }
+              errors++;
+            }
+          }
+          if (coerced12 !== void 0) {
+            data23 = coerced12;
+            if (data !== void 0) {
+              data["order"] = coerced12;
             }
           }
         }
-        let data15 = data.network;
-        if (typeof data15 !== "string") {
-          let dataType13 = typeof data15;
+        if (Array.isArray(data23)) {
+          const len4 = data23.length;
+          for (let i4 = 0; i4 < len4; i4++) {
+            if (!validate22(data23[i4], { instancePath: instancePath + "/order/" + i4, parentData: data23, parentDataProperty: i4, rootData })) {
+              vErrors = vErrors === null ? validate22.errors : vErrors.concat(validate22.errors);
+              errors = vErrors.length;
+            }
+          }
+        }
+        let data25 = data.after;
+        if (!Array.isArray(data25)) {
+          let dataType13 = typeof data25;
           let coerced13 = void 0;
-          if (dataType13 == "object" && Array.isArray(data15) && data15.length == 1) {
-            data15 = data15[0];
-            dataType13 = typeof data15;
-            if (typeof data15 === "string") {
-              coerced13 = data15;
+          if (dataType13 == "object" && Array.isArray(data25) && data25.length == 1) {
+            data25 = data25[0];
+            dataType13 = typeof data25;
+            if (Array.isArray(data25)) {
+              coerced13 = data25;
             }
           }
           if (!(coerced13 !== void 0)) {
-            if (dataType13 == "number" || dataType13 == "boolean") {
-              coerced13 = "" + data15;
-            } else if (data15 === null) {
-              coerced13 = "";
+            if (dataType13 === "string" || dataType13 === "number" || dataType13 === "boolean" || data25 === null) {
+              coerced13 = [data25];
             } else {
-              const err32 = { instancePath: instancePath + "/network", schemaPath: "#/properties/network/type", keyword: "type", params: { type: "string" }, message: "must be string", schema: schema31.properties.network.type, parentSchema: schema31.properties.network, data: data15 };
+              const err32 = { instancePath: instancePath + "/after", schemaPath: "#/properties/after/type", keyword: "type", params: { type: "array" } };
               if (vErrors === null) {
                 vErrors = [err32];
               } else {
@@ -789,191 +3666,79 @@ var require_hook_validator = __commonJS({
             }
           }
           if (coerced13 !== void 0) {
-            data15 = coerced13;
+            data25 = coerced13;
             if (data !== void 0) {
-              data["network"] = coerced13;
+              data["after"] = coerced13;
             }
           }
         }
-        if (!(data15 === "none" || data15 === "local" || data15 === "any")) {
-          const err33 = { instancePath: instancePath + "/network", schemaPath: "#/properties/network/enum", keyword: "enum", params: { allowedValues: schema31.properties.network.enum }, message: "must be equal to one of the allowed values", schema: schema31.properties.network.enum, parentSchema: schema31.properties.network, data: data15 };
-          if (vErrors === null) {
-            vErrors = [err33];
-          } else {
-            vErrors.push(err33);
-          }
-          errors++;
-        }
-        let data16 = data.timeout;
-        if (typeof data16 !== "string") {
-          let dataType14 = typeof data16;
-          let coerced14 = void 0;
-          if (dataType14 == "object" && Array.isArray(data16) && data16.length == 1) {
-            data16 = data16[0];
-            dataType14 = typeof data16;
-            if (typeof data16 === "string") {
-              coerced14 = data16;
-            }
-          }
-          if (!(coerced14 !== void 0)) {
-            if (dataType14 == "number" || dataType14 == "boolean") {
-              coerced14 = "" + data16;
-            } else if (data16 === null) {
-              coerced14 = "";
-            } else {
-              const err34 = { instancePath: instancePath + "/timeout", schemaPath: "#/properties/timeout/type", keyword: "type", params: { type: "string" }, message: "must be string", schema: schema31.properties.timeout.type, parentSchema: schema31.properties.timeout, data: data16 };
-              if (vErrors === null) {
-                vErrors = [err34];
-              } else {
-                vErrors.push(err34);
-              }
-              errors++;
-            }
-          }
-          if (coerced14 !== void 0) {
-            data16 = coerced14;
-            if (data !== void 0) {
-              data["timeout"] = coerced14;
-            }
-          }
-        }
-        if (typeof data16 === "string") {
-          if (!pattern15.test(data16)) {
-            const err35 = { instancePath: instancePath + "/timeout", schemaPath: "#/properties/timeout/pattern", keyword: "pattern", params: { pattern: "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$" }, message: 'must match pattern "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$"', schema: "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$", parentSchema: schema31.properties.timeout, data: data16 };
-            if (vErrors === null) {
-              vErrors = [err35];
-            } else {
-              vErrors.push(err35);
-            }
-            errors++;
-          }
-        }
-        let data17 = data.required;
-        if (typeof data17 !== "boolean") {
-          let dataType15 = typeof data17;
-          let coerced15 = void 0;
-          if (dataType15 == "object" && Array.isArray(data17) && data17.length == 1) {
-            data17 = data17[0];
-            dataType15 = typeof data17;
-            if (typeof data17 === "boolean") {
-              coerced15 = data17;
-            }
-          }
-          if (!(coerced15 !== void 0)) {
-            if (data17 === "false" || data17 === 0 || data17 === null) {
-              coerced15 = false;
-            } else if (data17 === "true" || data17 === 1) {
-              coerced15 = true;
-            } else {
-              const err36 = { instancePath: instancePath + "/required", schemaPath: "#/properties/required/type", keyword: "type", params: { type: "boolean" }, message: "must be boolean", schema: schema31.properties.required.type, parentSchema: schema31.properties.required, data: data17 };
-              if (vErrors === null) {
-                vErrors = [err36];
-              } else {
-                vErrors.push(err36);
-              }
-              errors++;
-            }
-          }
-          if (coerced15 !== void 0) {
-            data17 = coerced15;
-            if (data !== void 0) {
-              data["required"] = coerced15;
-            }
-          }
-        }
-        let data18 = data.after;
-        if (!Array.isArray(data18)) {
-          let dataType16 = typeof data18;
-          let coerced16 = void 0;
-          if (dataType16 == "object" && Array.isArray(data18) && data18.length == 1) {
-            data18 = data18[0];
-            dataType16 = typeof data18;
-            if (Array.isArray(data18)) {
-              coerced16 = data18;
-            }
-          }
-          if (!(coerced16 !== void 0)) {
-            if (dataType16 === "string" || dataType16 === "number" || dataType16 === "boolean" || data18 === null) {
-              coerced16 = [data18];
-            } else {
-              const err37 = { instancePath: instancePath + "/after", schemaPath: "#/properties/after/type", keyword: "type", params: { type: "array" }, message: "must be array", schema: schema31.properties.after.type, parentSchema: schema31.properties.after, data: data18 };
-              if (vErrors === null) {
-                vErrors = [err37];
-              } else {
-                vErrors.push(err37);
-              }
-              errors++;
-            }
-          }
-          if (coerced16 !== void 0) {
-            data18 = coerced16;
-            if (data !== void 0) {
-              data["after"] = coerced16;
-            }
-          }
-        }
-        if (Array.isArray(data18)) {
-          const len3 = data18.length;
-          for (let i3 = 0; i3 < len3; i3++) {
-            let data19 = data18[i3];
-            if (typeof data19 !== "string") {
-              let dataType17 = typeof data19;
-              let coerced17 = void 0;
-              if (dataType17 == "object" && Array.isArray(data19) && data19.length == 1) {
-                data19 = data19[0];
-                dataType17 = typeof data19;
-                if (typeof data19 === "string") {
-                  coerced17 = data19;
+        if (Array.isArray(data25)) {
+          const len5 = data25.length;
+          for (let i5 = 0; i5 < len5; i5++) {
+            let data26 = data25[i5];
+            if (typeof data26 !== "string") {
+              let dataType14 = typeof data26;
+              let coerced14 = void 0;
+              if (dataType14 == "object" && Array.isArray(data26) && data26.length == 1) {
+                data26 = data26[0];
+                dataType14 = typeof data26;
+                if (typeof data26 === "string") {
+                  coerced14 = data26;
                 }
               }
-              if (!(coerced17 !== void 0)) {
-                if (dataType17 == "number" || dataType17 == "boolean") {
-                  coerced17 = "" + data19;
-                } else if (data19 === null) {
-                  coerced17 = "";
+              if (!(coerced14 !== void 0)) {
+                if (dataType14 == "number" || dataType14 == "boolean") {
+                  coerced14 = "" + data26;
+                } else if (data26 === null) {
+                  coerced14 = "";
                 } else {
-                  const err38 = { instancePath: instancePath + "/after/" + i3, schemaPath: "#/properties/after/items/type", keyword: "type", params: { type: "string" }, message: "must be string", schema: schema31.properties.after.items.type, parentSchema: schema31.properties.after.items, data: data19 };
+                  const err33 = { instancePath: instancePath + "/after/" + i5, schemaPath: "#/properties/after/items/type", keyword: "type", params: { type: "string" } };
                   if (vErrors === null) {
-                    vErrors = [err38];
+                    vErrors = [err33];
                   } else {
-                    vErrors.push(err38);
+                    vErrors.push(err33);
                   }
                   errors++;
                 }
               }
-              if (coerced17 !== void 0) {
-                data19 = coerced17;
-                if (data18 !== void 0) {
-                  data18[i3] = coerced17;
+              if (coerced14 !== void 0) {
+                data26 = coerced14;
+                if (data25 !== void 0) {
+                  data25[i5] = coerced14;
                 }
               }
             }
-            if (typeof data19 === "string") {
-              if (!pattern16.test(data19)) {
-                const err39 = { instancePath: instancePath + "/after/" + i3, schemaPath: "#/properties/after/items/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$" }, message: 'must match pattern "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$"', schema: "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$", parentSchema: schema31.properties.after.items, data: data19 };
+            if (typeof data26 === "string") {
+              if (!pattern11.test(data26)) {
+                const err34 = { instancePath: instancePath + "/after/" + i5, schemaPath: "#/properties/after/items/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$" } };
                 if (vErrors === null) {
-                  vErrors = [err39];
+                  vErrors = [err34];
                 } else {
-                  vErrors.push(err39);
+                  vErrors.push(err34);
                 }
                 errors++;
               }
             }
           }
         }
+        if (data.sandbox !== void 0) {
+          if (!validate35(data.sandbox, { instancePath: instancePath + "/sandbox", parentData: data, parentDataProperty: "sandbox", rootData })) {
+            vErrors = vErrors === null ? validate35.errors : vErrors.concat(validate35.errors);
+            errors = vErrors.length;
+          }
+        }
       } else {
-        const err40 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" }, message: "must be object", schema: schema31.type, parentSchema: schema31, data };
+        const err35 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
         if (vErrors === null) {
-          vErrors = [err40];
+          vErrors = [err35];
         } else {
-          vErrors.push(err40);
+          vErrors.push(err35);
         }
         errors++;
       }
-      validate20.errors = vErrors;
+      validate21.errors = vErrors;
       return errors === 0;
     }
-    validate20.evaluated = { "props": true, "dynamicProps": false, "dynamicItems": false };
   }
 });
 
@@ -999,6 +3764,82 @@ var zone = "(?:UTC|[A-Z][A-Za-z_]*(?:/[A-Za-z0-9_+-]+)+)";
 var shorthand = "(?:minutely|hourly|daily|monthly|weekly|yearly|quarterly|annually|semiannually)";
 var calendarEvent = `(?:${shorthand}|${days}(?:,? ${date})?(?: ${time})?|${date}(?: ${time})?|${time})(?: ${zone})?`;
 
+// src/schema/sandbox.ts
+var one = (...values) => ({ type: "string", description: ["Its value."], enum: values });
+var text = (pattern, allowed2) => ({ type: "string", description: ["Its value."], pattern, allowed: allowed2 });
+var list2 = (pattern, allowed2) => ({
+  type: "array",
+  description: ["Its values."],
+  items: { type: "string", description: ["A value."], pattern, allowed: allowed2 }
+});
+var boolean = one("true", "false");
+var capabilities = list2("CAP_[A-Z_]+", "the name of a capability, such as CAP_CHOWN");
+var addresses = list2("any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?", "an address with an optional prefix length, or any, localhost, link-local, multicast");
+var directives = {
+  AmbientCapabilities: capabilities,
+  CapabilityBoundingSet: capabilities,
+  DeviceAllow: list2("(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?", "a device and what may be done with it, such as `/dev/fuse rw`"),
+  DevicePolicy: one("auto", "closed", "strict"),
+  IPAddressAllow: addresses,
+  IPAddressDeny: addresses,
+  KeyringMode: one("private", "inherit", "shared"),
+  LimitCORE: text("(?:infinity|[0-9]+[KMGTPE]?)", "a number of bytes with an optional K, M or G, or infinity"),
+  LockPersonality: boolean,
+  MemoryDenyWriteExecute: boolean,
+  NoExecPaths: list2(`-?${absolutePath}`, "an absolute path"),
+  NoNewPrivileges: boolean,
+  PrivateDevices: boolean,
+  PrivateIPC: boolean,
+  PrivateNetwork: boolean,
+  PrivateTmp: boolean,
+  PrivateUsers: boolean,
+  ProcSubset: one("pid", "all"),
+  ProtectClock: boolean,
+  ProtectControlGroups: boolean,
+  ProtectHome: one("true", "tmpfs", "read-only", "false"),
+  ProtectHostname: boolean,
+  ProtectKernelLogs: boolean,
+  ProtectKernelModules: boolean,
+  ProtectKernelTunables: boolean,
+  ProtectProc: one("invisible", "ptraceable", "noaccess", "default"),
+  ProtectSystem: one("strict", "full", "true", "false"),
+  RestrictAddressFamilies: list2("AF_[A-Z0-9_]+", "an address family, such as AF_INET"),
+  RestrictNamespaces: list2("true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts)", "true, false or a kind of namespace"),
+  RestrictRealtime: boolean,
+  RestrictSUIDSGID: boolean,
+  SocketBindAllow: list2("any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?", "any, or a port or range of ports such as tcp:8000"),
+  SocketBindDeny: list2("any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?", "any, or a port or range of ports such as tcp:8000"),
+  SupplementaryGroups: list2("[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?", "the name of a group of the host"),
+  SystemCallArchitectures: list2("[a-z0-9-]+", "an architecture, such as native"),
+  SystemCallErrorNumber: text("kill|E[A-Z0-9]+", "the name of an error, such as EPERM, or kill"),
+  SystemCallFilter: list2("~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*", "a line of the filter, such as `@system-service` or `~@privileged`"),
+  UMask: text("0?[0-7]{3}", "three octal digits, such as 0077")
+};
+var sandboxOption = {
+  type: "object",
+  noun: "directive",
+  description: [
+    "Directives of its sandbox to loosen: each a directive as in systemd.exec(5) or systemd.resource-control(5), with the `value` that takes the place of the usual one, and the `reason`, which becomes a comment in the unit.",
+    "`value` is a string, or a list where the directive takes one: of `SystemCallFilter` each element is a line, of others a word. An empty list is an empty directive.",
+    "`PrivateUsers` has to be false for capabilities of the host to be of use."
+  ],
+  properties: Object.fromEntries(
+    Object.entries(directives).map(([name, value]) => [
+      name,
+      {
+        type: "object",
+        description: [`\`${name}=\` of the service.`],
+        required: ["value", "reason"],
+        properties: {
+          value,
+          reason: { type: "string", description: ["Why the software needs it."], pattern: `(?=.*\\S)${printable}+`, allowed: "a line that says why" }
+        },
+        allowed: "a mapping with the keys value and reason"
+      }
+    ])
+  )
+};
+
 // src/schema/hook.ts
 var unitName = "[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path)";
 var bindable = `(?!.*:)${absolutePath}`;
@@ -1008,6 +3849,8 @@ var path = (description) => ({
   pattern: bindable,
   allowed: "an absolute path without . or .. and without a colon"
 });
+var hookName = "(?!(?:borg|zz-last)$|.*-cleanup$)[a-z0-9][a-z0-9_-]{0,49}";
+var credentialName = "[A-Za-z0-9][A-Za-z0-9._-]{0,99}";
 var hookOptions = {
   type: "object",
   description: ["A hook of the backup."],
@@ -1016,8 +3859,8 @@ var hookOptions = {
     name: {
       type: "string",
       description: ["Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its snippet in `backup.service.d`."],
-      pattern: "(?!(?:borg|zz-last)$)[a-z0-9][a-z0-9_-]{0,49}",
-      allowed: "up to 50 small letters, digits, dashes and underscores, but not borg or zz-last",
+      pattern: hookName,
+      allowed: "up to 50 small letters, digits, dashes and underscores, but not borg, zz-last or what ends in -cleanup",
       examples: ["wiki"]
     },
     state: {
@@ -1060,14 +3903,27 @@ var hookOptions = {
       description: ["Environment variables. They are readable by everybody on the host: a secret is one of the `credentials`."],
       default: {},
       propertyNames: "[A-Za-z_][A-Za-z0-9_]*",
+      allowedNames: "letters, digits and underscores, not beginning with a digit",
       additionalProperties: { type: "string", description: ["A value."], pattern: `${printable}*`, allowed: "text without control characters" }
     },
     credentials: {
       type: "object",
       description: ["Secrets: a name, and the file of the host that systemd reads it from, as root. The hook finds it in `$CREDENTIALS_DIRECTORY/NAME`."],
       default: {},
-      propertyNames: "[A-Za-z0-9][A-Za-z0-9._-]*",
+      propertyNames: credentialName,
+      allowedNames: "letters, digits, dots, dashes and underscores, beginning with a letter or digit",
       additionalProperties: path("A file of the host.")
+    },
+    secrets: {
+      type: "object",
+      writeOnly: true,
+      description: [
+        "Secrets, like `credentials`, but given here, from a vault: a name, and the secret itself. Each is laid down in `/etc/credstore/backup-NAME`, for root only, and shown in no diff, log or message."
+      ],
+      default: {},
+      propertyNames: credentialName,
+      allowedNames: "letters, digits, dots, dashes and underscores, beginning with a letter or digit",
+      additionalProperties: { type: "string", writeOnly: true, description: ["A secret."], pattern: "[^\\x00]+", allowed: "a text that is not empty" }
     },
     read: {
       type: "array",
@@ -1094,17 +3950,38 @@ var hookOptions = {
       pattern: timeLimit,
       allowed: "a finite time span as in systemd.time(7), such as `90min` or `2h`"
     },
+    cleanup: {
+      type: "string",
+      description: [
+        "What becomes of the dump after the backup. `keep`: it stays until the next one takes its place, and can be restored without Borg. `remove`: when everything was saved, all in `/backup/NAME` is removed; after a failure it stays."
+      ],
+      enum: ["keep", "remove"],
+      default: "keep"
+    },
+    exclude: {
+      type: "array",
+      description: ["What the archive of files leaves out: the live data that the dump stands for, as absolute paths or shell patterns, each with everything beneath it."],
+      default: [],
+      items: { type: "string", description: ["A path or pattern."], pattern: `/${printable}*`, allowed: "an absolute path or shell pattern" }
+    },
     required: {
       type: "boolean",
       description: ["Whether the backup fails if the hook fails. If not, its failure is in the journal and the backup goes on."],
       default: true
+    },
+    order: {
+      type: "array",
+      description: ["The hooks, by their names, that have to be done before it starts, because it shares something with them. All others run at the same time."],
+      default: [],
+      items: { type: "string", description: ["The name of a hook."], pattern: hookName, allowed: "the name of a hook" }
     },
     after: {
       type: "array",
       description: ["Units that have to be up before it starts, if they are to be started at all."],
       default: [],
       items: { type: "string", description: ["A unit."], pattern: unitName, allowed: "the full name of a unit" }
-    }
+    },
+    sandbox: sandboxOption
   }
 };
 
@@ -1183,6 +4060,7 @@ var OptionsError = class extends Error {
 function hookOptionsFrom(given, schema, validate2) {
   const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
   const problems = [];
+  for (const [name, { type }] of Object.entries(schema.properties ?? {})) if (type === "boolean" && Object.hasOwn(options, name)) options[name] = truth(options[name]);
   if (typeof options["command"] === "string") {
     try {
       options["command"] = words(options["command"]);
@@ -1191,42 +4069,49 @@ function hookOptionsFrom(given, schema, validate2) {
       delete options["command"];
     }
   }
-  if (!validate2(options)) problems.push(...(validate2.errors ?? []).map((error) => message(error, schema)));
+  if (!validate2(options)) problems.push(...(validate2.errors ?? []).filter(({ propertyName }) => propertyName === void 0).map((error) => message(error, schema, options)));
   const checked = options;
   if (problems.length === 0) problems.push(...together(checked));
   if (problems.length > 0) throw new OptionsError([...new Set(problems)]);
   return checked;
 }
-function together({ state, user, command, script }) {
+function together({ name, state, user, command, script, credentials, secrets, order }) {
   if (state === "absent") return [];
   return [
     ...user === void 0 ? ["user: it is missing; name the user that the hook runs as"] : [],
     ...command === void 0 === (script === void 0) ? ["command, script: give one of them"] : [],
-    ...command?.[0] !== void 0 && !/^\/(?!.*\/\.{1,2}(?:\/|$)).+/.test(command[0]) ? [`command: given is the program ${JSON.stringify(command[0])}; allowed is an absolute path without . or ..`] : []
+    ...command?.[0] !== void 0 && !/^\/(?!.*\/\.{1,2}(?:\/|$)).+/.test(command[0]) ? [`command: given is the program ${JSON.stringify(command[0])}; allowed is an absolute path without . or ..`] : [],
+    ...Object.keys(secrets).filter((key) => Object.hasOwn(credentials, key)).map((key) => `secrets.${key}: there is one of this name in credentials; give it another name`),
+    ...order.includes(name) ? [`order: given is ${JSON.stringify(name)}, which is the hook itself; allowed are other hooks`] : []
   ];
 }
-function message({ instancePath, keyword, params, data }, schema) {
+function message({ instancePath, keyword, params }, schema, options) {
   const path2 = instancePath.split("/").slice(1).map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
   const name = path2.reduce((done, part) => /^\d+$/.test(part) ? `${done}[${part}]` : done === "" ? part : `${done}.${part}`, "");
   const below = (key) => name === "" ? String(key) : `${name}.${String(key)}`;
   const at = schemaAt(schema, path2);
+  const data = path2.reduce((value, part) => value?.[part], options);
+  const shown = (value) => at?.writeOnly === true ? "a secret that is not shown" : JSON.stringify(value);
   switch (keyword) {
     case "additionalProperties": {
       const known = Object.keys(at?.properties ?? {});
       const close = closest(String(params["additionalProperty"]), known);
-      return `${below(params["additionalProperty"])}: there is no such option; ${close === void 0 ? `allowed are ${known.join(", ")}` : `did you mean ${close}?`}`;
+      return `${below(params["additionalProperty"])}: unknown ${at?.noun ?? "option"}; ${close === void 0 ? `allowed are ${known.join(", ")}` : `did you mean ${close}?`}`;
     }
     case "required":
       return `${below(params["missingProperty"])}: it is missing`;
-    case "pattern":
     case "propertyNames":
-      if (at?.type === "object") return `${name}: the key ${JSON.stringify(params["propertyName"] ?? data)} is not allowed; allowed are letters, digits and underscores`;
-      break;
+      return `${name}: the key ${JSON.stringify(params["propertyName"])} is not allowed; allowed are ${at?.allowedNames}`;
   }
-  return `${name}: given is ${JSON.stringify(data)}; allowed is ${at === void 0 ? "something else" : allowed(at)}`;
+  return `${name}: given is ${shown(data)}; allowed is ${at === void 0 ? "something else" : allowed(at)}`;
 }
 function schemaAt(schema, path2) {
-  return path2.reduce((at, part) => (/^\d+$/.test(part) ? at?.items : void 0) ?? at?.properties?.[part] ?? at?.additionalProperties, schema);
+  return path2.reduce((at, part) => at?.items ?? at?.properties?.[part] ?? at?.additionalProperties, schema);
+}
+function truth(value) {
+  if (typeof value !== "string") return value;
+  if (/^(?:y|yes|on|1|true|t)$/i.test(value)) return true;
+  return /^(?:n|no|off|0|false|f)$/i.test(value) ? false : value;
 }
 
 // src/render/header.ts
@@ -1242,25 +4127,25 @@ function renderSection(section) {
 ${section.directives.map(renderDirective).join("")}`;
 }
 function renderDirective({ name, value, why, when }) {
-  const text = `${why === void 0 ? "" : `${comment(why)}`}${name}=${value}
+  const text2 = `${why === void 0 ? "" : `${comment(why)}`}${name}=${value}
 `;
-  return when === void 0 ? text : `{% if ${when.source} %}
-${text}{% endif %}
+  return when === void 0 ? text2 : `{% if ${when.source} %}
+${text2}{% endif %}
 `;
 }
-var comment = (text) => text.split("\n").map((line2) => `# ${line2}
+var comment = (text2) => text2.split("\n").map((line2) => `# ${line2}
 `).join("");
 
 // src/render/value.ts
 var Expression = class {
-  constructor(source, list2 = false) {
+  constructor(source, list3 = false) {
     this.source = source;
-    this.list = list2;
+    this.list = list3;
   }
 };
 var Verbatim = class {
-  constructor(text) {
-    this.text = text;
+  constructor(text2) {
+    this.text = text2;
   }
 };
 var jinja = (source) => new Expression(source);
@@ -1274,10 +4159,10 @@ var argument = (value) => place(value, [...quotes, specifier, variable], ['"', '
 function place(value, replacements, [open, close]) {
   if (value instanceof Verbatim) return `${open}${value.text}${close}`;
   if (!(value instanceof Expression)) {
-    const text = String(value);
-    if (/[\0-\x1f\x7f]/u.test(text)) throw new Error(`a unit file cannot hold the control character in ${JSON.stringify(text)}`);
-    const quoted = replacements.reduce((done, [from, to]) => done.replaceAll(from, () => to), text);
-    const plain = /^[A-Za-z0-9_./:@=+,-]+$/.test(text);
+    const text2 = String(value);
+    if (/[\0-\x1f\x7f]/u.test(text2)) throw new Error(`a unit file cannot hold the control character in ${JSON.stringify(text2)}`);
+    const quoted = replacements.reduce((done, [from, to]) => done.replaceAll(from, () => to), text2);
+    const plain = /^[A-Za-z0-9_./:@=+,-]+$/.test(text2);
     return plain ? `${open.slice(1)}${quoted}` : `${open}${quoted}${close}`;
   }
   const source = /^[\w.]+$/.test(value.source) ? value.source : `(${value.source})`;
@@ -1289,8 +4174,8 @@ function place(value, replacements, [open, close]) {
   const joined = `${jinjaString(open)} ~ ${source}${filters} | join(${jinjaString(`${close} ${open}`)}) ~ ${jinjaString(close)}`;
   return `{{ (${joined}) if ${source} else '' }}`;
 }
-function jinjaString(text) {
-  return `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+function jinjaString(text2) {
+  return `'${text2.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 }
 
 // src/units/unit.ts
@@ -1298,16 +4183,16 @@ var unitDirectory = "/etc/systemd/system";
 function set(name, value, why) {
   return why === void 0 ? { name, value } : { name, value, why };
 }
-function only(when, directives) {
-  return directives.map((directive) => ({ ...directive, when }));
+function only(when, directives3) {
+  return directives3.map((directive) => ({ ...directive, when }));
 }
 
 // src/units/sandbox.ts
-function sandbox({ capabilities, home, users, writable, network }) {
+function sandbox({ capabilities: capabilities2, home, users, writable, network }) {
   return [
     set("NoNewPrivileges", "true", "Privileges: no set-user-id program gives more than what is named here."),
-    set("CapabilityBoundingSet", capabilities.join(" ")),
-    ...capabilities.length > 0 ? [set("AmbientCapabilities", capabilities.join(" "))] : [],
+    set("CapabilityBoundingSet", capabilities2.join(" ")),
+    ...capabilities2.length > 0 ? [set("AmbientCapabilities", capabilities2.join(" "))] : [],
     set("RestrictSUIDSGID", "true"),
     set("KeyringMode", "private"),
     set("LockPersonality", "true"),
@@ -1344,6 +4229,16 @@ function sandbox({ capabilities, home, users, writable, network }) {
     set("SystemCallErrorNumber", "EPERM"),
     set("LimitCORE", "0", "A core dump would hold the passphrase and the data of others."),
     ...networkOf(network)
+  ];
+}
+function loosened(directives3, changes) {
+  const names = [...new Set(changes.map(({ name }) => name))];
+  const places = new Map(names.map((name) => [name, directives3.findIndex((directive) => directive.name === name)]));
+  return [
+    ...directives3.flatMap(
+      (directive, at) => places.has(directive.name) ? places.get(directive.name) === at ? changes.filter(({ name }) => name === directive.name) : [] : [directive]
+    ),
+    ...changes.filter(({ name }) => places.get(name) === -1)
   ];
 }
 function networkOf(network) {
@@ -1418,16 +4313,17 @@ var hiddenDirectories = ["/srv", "/mnt", "/media"];
 var hookDirectory = (name) => `/backup/${name}`;
 function hookService(hook) {
   const directory = hookDirectory(hook.name);
-  const { read = [], write = [] } = hook;
+  const { read = [], write = [], after = [], order = [] } = hook;
+  const before = [...after, ...order.map(hookUnit)];
   const inHomes = [...read, ...write].some((path2) => /^\/(?:home|root)(?:\/|$)/.test(path2));
   return {
-    path: `${unitDirectory}/backup-${hook.name}.service`,
+    path: `${unitDirectory}/${hookUnit(hook.name)}`,
     sections: [
       {
         name: "Unit",
         directives: [
           set("Description", line(hook.description)),
-          ...hook.after === void 0 || hook.after.length === 0 ? [] : [set("After", hook.after.join(" "))],
+          ...before.length === 0 ? [] : [set("After", before.join(" "))],
           set("StartLimitIntervalSec", "0"),
           set("PartOf", backupService, "Stopping the backup stops the hook."),
           set("StopWhenUnneeded", "true", "Done once for each backup, and again for the next.")
@@ -1446,13 +4342,16 @@ function hookService(hook) {
           set("TimeoutStartSec", line(hook.timeLimit), "A hung hook would block every later backup."),
           ...background(),
           // Never RemoveIPC= here: when the unit stops it would destroy the shared memory of a daemon with the same user.
-          ...sandbox({
-            capabilities: [],
-            home: inHomes ? "empty" : "hidden",
-            users: "hidden",
-            writable: [directory, ...write.map((path2) => word(path2))],
-            network: hook.network ?? false
-          }),
+          ...loosened(
+            sandbox({
+              capabilities: [],
+              home: inHomes ? "empty" : "hidden",
+              users: "hidden",
+              writable: [directory, ...write.map((path2) => word(path2))],
+              network: hook.network ?? false
+            }),
+            hook.loosened ?? []
+          ),
           set(
             "TemporaryFileSystem",
             ["/backup", ...hiddenDirectories].map((path2) => `${path2}:ro`).join(" "),
@@ -1465,8 +4364,33 @@ function hookService(hook) {
     ]
   };
 }
-function hookSnippet({ name, description, required = true }) {
-  const service = `backup-${name}.service`;
+function hookCleanup(hook) {
+  const directory = hookDirectory(hook.name);
+  return {
+    path: `${unitDirectory}/${cleanupUnit(hook.name)}`,
+    sections: [
+      { name: "Unit", directives: [set("Description", line(`Cleanup after hook ${hook.name} of the backup`)), set("StartLimitIntervalSec", "0")] },
+      {
+        name: "Service",
+        directives: [
+          set("Type", "oneshot"),
+          set("ExecStart", `/usr/bin/find ${directory} -mindepth 1 -delete`),
+          set("User", line(hook.user)),
+          ...hook.group === void 0 ? [] : [set("Group", line(hook.group))],
+          set("TimeoutStartSec", line(hook.timeLimit)),
+          ...background(),
+          ...sandbox({ capabilities: [], home: "hidden", users: "hidden", writable: [directory], network: false }),
+          set("TemporaryFileSystem", ["/backup", ...hiddenDirectories].map((path2) => `${path2}:ro`).join(" ")),
+          set("BindPaths", directory)
+        ]
+      }
+    ]
+  };
+}
+var hookUnit = (name) => `backup-${name}.service`;
+var cleanupUnit = (name) => hookUnit(`${name}-cleanup`);
+function hookSnippet({ name, description, required = true, cleanup = false }) {
+  const service = hookUnit(name);
   return {
     path: `${unitDirectory}/${backupService}.d/${name}.conf`,
     sections: [
@@ -1474,7 +4398,8 @@ function hookSnippet({ name, description, required = true }) {
       {
         name: "Service",
         directives: [
-          required ? set("ExecStartPre", `!/bin/systemctl start ${service}`, "Waited for; if it fails, the backup fails.") : set("ExecStartPre", `-!/bin/systemctl start ${service}`, "Waited for; if it fails, the backup goes on.")
+          required ? set("ExecStartPre", `!/bin/systemctl start ${service}`, "Waited for; if it fails, the backup fails.") : set("ExecStartPre", `-!/bin/systemctl start ${service}`, "Waited for; if it fails, the backup goes on."),
+          ...cleanup ? [set("ExecStartPost", `-!/bin/systemctl start ${cleanupUnit(name)}`, "Everything was saved, so a failure is one of the cleanup alone.")] : []
         ]
       }
     ]
@@ -1483,47 +4408,65 @@ function hookSnippet({ name, description, required = true }) {
 
 // src/module/plan.ts
 function planHook(options) {
-  const { name, state, user = "", group, script } = options;
+  const { name, state } = options;
+  const taken = { name: `hook-${name}`, state, files: [], needs: [], keepSecrets: false, remove: [hookDirectory(name), secretDirectory(name)] };
+  return state === "absent" ? taken : { ...taken, files: files(options), needs: needs(options), exposure: `backup-${name}.service` };
+}
+function files(options) {
+  const { name, user = "", group, script, secrets, exclude, cleanup } = options;
   const header = managedBy("module hook");
-  const scriptPath = `${programs}/hook-${name}`;
-  const command = script === void 0 ? options.command ?? [] : [scriptPath];
-  const hook = {
+  const hook = hookFrom(options);
+  const file = (path2, content, mode = 420, sensitive = false) => ({ path: path2, content, mode, sensitive });
+  return [
+    ...[hookService(hook), hookSnippet(hook), ...cleanup === "remove" ? [hookCleanup(hook)] : []].map((unit2) => file(unit2.path, renderUnit(unit2, header))),
+    file(`/etc/tmpfiles.d/backup-${name}.conf`, `${comment(header)}d ${hookDirectory(name)} 0700 ${user} ${group ?? "-"}
+`),
+    ...script === void 0 ? [] : [file(scriptPath(name), script.endsWith("\n") ? script : `${script}
+`, 493)],
+    ...exclude.length === 0 ? [] : [file(`/etc/backup/exclude.d/${name}`, `${comment(header)}${exclude.map((path2) => `${path2}
+`).join("")}`)],
+    ...Object.entries(secrets).map(([key, secret]) => file(`${secretDirectory(name)}/${key}`, secret, 384, true))
+  ];
+}
+function needs({ user = "", group, script, command, credentials, read, write, sandbox: sandbox2 }) {
+  const groups = sandbox2?.["SupplementaryGroups"]?.value ?? [];
+  return [
+    { option: "user", kind: "user", value: user },
+    ...group === void 0 ? [] : [{ option: "group", kind: "group", value: group }],
+    ...[groups].flat().map((value) => ({ option: "sandbox.SupplementaryGroups", kind: "group", value })),
+    ...script === void 0 && command?.[0] !== void 0 ? [{ option: "command", kind: "program", value: command[0] }] : [],
+    ...Object.entries({ read, write }).flatMap(([option, paths]) => paths.map((value) => ({ option, kind: "path", value }))),
+    ...Object.entries(credentials).map(([key, value]) => ({ option: `credentials.${key}`, kind: "path", value }))
+  ];
+}
+function hookFrom({ name, user = "", group, command = [], script, environment, credentials, secrets, read, write, network, timeout, cleanup, required, order, after, sandbox: sandbox2 }) {
+  return {
     name,
     description: `Hook ${name} of the backup`,
     user,
     ...group === void 0 ? {} : { group },
-    command,
-    environment: options.environment,
-    credentials: options.credentials,
-    read: options.read,
-    write: options.write,
-    network: { none: false, local: "local", any: true }[options.network],
-    timeLimit: options.timeout,
-    after: options.after,
-    required: options.required
-  };
-  const file = (path2, content, mode = 420) => ({ path: path2, content, mode, sensitive: false });
-  return {
-    name: `hook-${name}`,
-    state,
-    files: state === "absent" ? [] : [
-      ...[hookService(hook), hookSnippet(hook)].map((unit2) => file(unit2.path, renderUnit(unit2, header))),
-      file(`/etc/tmpfiles.d/backup-${name}.conf`, `${comment(header)}d ${hookDirectory(name)} 0700 ${user} ${group ?? "-"}
-`),
-      ...script === void 0 ? [] : [file(scriptPath, script.endsWith("\n") ? script : `${script}
-`, 493)]
-    ],
-    needs: state === "absent" ? [] : [
-      { option: "user", kind: "user", value: user },
-      ...group === void 0 ? [] : [{ option: "group", kind: "group", value: group }],
-      ...script === void 0 && command[0] !== void 0 ? [{ option: "command", kind: "program", value: command[0] }] : [],
-      ...["read", "write"].flatMap((option) => options[option].map((value) => ({ option, kind: "path", value }))),
-      ...Object.entries(options.credentials).map(([key, value]) => ({ option: `credentials.${key}`, kind: "path", value }))
-    ],
-    remove: [hookDirectory(name)],
-    ...state === "absent" ? {} : { exposure: `backup-${name}.service` }
+    command: script === void 0 ? command : [scriptPath(name)],
+    environment,
+    credentials: { ...credentials, ...Object.fromEntries(Object.keys(secrets).map((key) => [key, `${secretDirectory(name)}/${key}`])) },
+    read,
+    write,
+    network: { none: false, local: "local", any: true }[network],
+    timeLimit: timeout,
+    cleanup: cleanup === "remove",
+    required,
+    order,
+    after,
+    loosened: Object.entries(sandbox2 ?? {}).flatMap(([directive, change]) => directives2(directive, change))
   };
 }
+var linewise = ["DeviceAllow", "SystemCallFilter"];
+function directives2(name, { value, reason }) {
+  const values = [value].flat();
+  const lines = linewise.includes(name) && values.length > 0 ? values.map((each) => line(each)) : [values.map((each) => each.startsWith("/") ? word(each) : line(each)).join(" ")];
+  return lines.map((text2, index) => index === 0 ? set(name, text2, reason) : set(name, text2));
+}
+var scriptPath = (name) => `${programs}/hook-${name}`;
+var secretDirectory = (name) => `/etc/credstore/backup-${name}`;
 
 // src/module/main.ts
 var ascii = (value) => JSON.stringify(value).replaceAll(/[\u0080-\uffff]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`);
@@ -1535,5 +4478,5 @@ function answer() {
     throw error;
   }
 }
-process.stdout.write(`${ascii(answer())}
+(0, import_node_fs.writeFileSync)(1, `${ascii(answer())}
 `);

@@ -1,16 +1,24 @@
-import { Ajv2020 } from 'ajv/dist/2020.js';
+import { Ajv } from 'ajv';
 import standaloneCode from 'ajv/dist/standalone/index.js';
 import { build } from 'esbuild';
 import { readFileSync } from 'node:fs';
 import { hookOptions } from '../schema/hook.ts';
 import { mark, type GeneratedFile } from './generated.ts';
-import { toJsonSchema } from './json-schema.ts';
+import { compact, toJsonSchema } from './json-schema.ts';
+
+/**
+ * How the options of a hook are validated. Types differ by the version of Ansible ("5" or 5), so what is meant is made of
+ * what is given.
+ */
+export const hookValidation = {
+  options: { allErrors: true, useDefaults: true, coerceTypes: 'array', strict: false, messages: false, inlineRefs: false },
+  schema: compact(toJsonSchema(hookOptions)),
+} as const;
 
 /** The planner of `rootless.backup.hook` as one file that needs Node 18 and nothing else. Reads `src/module` and ajv. */
 export async function hookBundle(): Promise<GeneratedFile> {
-  // Types differ by the version of Ansible ("5" or 5), so what is meant is made of what is given.
-  const ajv = new Ajv2020({ allErrors: true, verbose: true, useDefaults: true, coerceTypes: 'array', strict: false, code: { source: true } });
-  const validator = (standaloneCode as unknown as { default: typeof standaloneCode }).default(ajv, ajv.compile(toJsonSchema(hookOptions)));
+  const ajv = new Ajv({ ...hookValidation.options, code: { source: true } });
+  const validator = (standaloneCode as unknown as { default: typeof standaloneCode }).default(ajv, ajv.compile(hookValidation.schema));
   const { outputFiles } = await build({
     entryPoints: ['src/module/main.ts'],
     bundle: true,

@@ -13,20 +13,32 @@ export interface HookOptions {
   readonly script?: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly credentials: Readonly<Record<string, string>>;
+  readonly secrets: Readonly<Record<string, string>>;
   readonly read: readonly string[];
   readonly write: readonly string[];
   readonly network: 'none' | 'local' | 'any';
   readonly timeout: string;
+  readonly cleanup: 'keep' | 'remove';
+  readonly exclude: readonly string[];
   readonly required: boolean;
+  readonly order: readonly string[];
   readonly after: readonly string[];
+  readonly sandbox?: Readonly<Record<string, Loosened>>;
 }
 
-/** One error of ajv, with `verbose`. @see https://ajv.js.org/api.html#error-objects */
+/** A directive of the sandbox with another value than the usual one, and why. */
+export interface Loosened {
+  readonly value: string | readonly string[];
+  readonly reason: string;
+}
+
+/** One error of ajv. @see https://ajv.js.org/api.html#error-objects */
 interface AjvError {
   readonly instancePath: string;
   readonly keyword: string;
   readonly params: Readonly<Record<string, unknown>>;
-  readonly data?: unknown;
+  /** Of an error that is about a key; another error, `propertyNames`, tells the same of the mapping. */
+  readonly propertyName?: string;
 }
 
 /** The validator that the build compiles from the schema; it fills defaults in and makes types right. */
@@ -50,6 +62,7 @@ export function hookOptionsFrom(given: Readonly<Record<string, unknown>>, schema
   // Ansible hands an option that was left out by `default(omit)` over as nothing, but one that is null as null.
   const options: Record<string, unknown> = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
   const problems: string[] = [];
+  for (const [name, { type }] of Object.entries(schema.properties ?? {})) if (type === 'boolean' && Object.hasOwn(options, name)) options[name] = truth(options[name]);
   if (typeof options['command'] === 'string') {
     try {
       options['command'] = words(options['command']);
@@ -58,7 +71,7 @@ export function hookOptionsFrom(given: Readonly<Record<string, unknown>>, schema
       delete options['command'];
     }
   }
-  if (!validate(options)) problems.push(...(validate.errors ?? []).map((error) => message(error, schema)));
+  if (!validate(options)) problems.push(...(validate.errors ?? []).filter(({ propertyName }) => propertyName === undefined).map((error) => message(error, schema, options)));
   const checked = options as unknown as HookOptions;
   if (problems.length === 0) problems.push(...together(checked));
   if (problems.length > 0) throw new OptionsError([...new Set(problems)]);
@@ -66,7 +79,7 @@ export function hookOptionsFrom(given: Readonly<Record<string, unknown>>, schema
 }
 
 /** What has to hold between options that are each right. */
-function together({ state, user, command, script }: HookOptions): string[] {
+function together({ name, state, user, command, script, credentials, secrets, order }: HookOptions): string[] {
   if (state === 'absent') return [];
   return [
     ...(user === undefined ? ['user: it is missing; name the user that the hook runs as'] : []),
@@ -74,31 +87,39 @@ function together({ state, user, command, script }: HookOptions): string[] {
     ...(command?.[0] !== undefined && !/^\/(?!.*\/\.{1,2}(?:\/|$)).+/.test(command[0])
       ? [`command: given is the program ${JSON.stringify(command[0])}; allowed is an absolute path without . or ..`]
       : []),
+    ...Object.keys(secrets).filter((key) => Object.hasOwn(credentials, key)).map((key) => `secrets.${key}: there is one of this name in credentials; give it another name`),
+    ...(order.includes(name) ? [`order: given is ${JSON.stringify(name)}, which is the hook itself; allowed are other hooks`] : []),
   ];
 }
 
-function message({ instancePath, keyword, params, data }: AjvError, schema: Schema): string {
+function message({ instancePath, keyword, params }: AjvError, schema: Schema, options: unknown): string {
   const path = instancePath.split('/').slice(1).map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
   const name = path.reduce((done, part) => (/^\d+$/.test(part) ? `${done}[${part}]` : done === '' ? part : `${done}.${part}`), '');
   const below = (key: unknown): string => (name === '' ? String(key) : `${name}.${String(key)}`);
   const at = schemaAt(schema, path);
+  const data = path.reduce<unknown>((value, part) => (value as Record<string, unknown> | undefined)?.[part], options);
+  const shown = (value: unknown): string => (at?.writeOnly === true ? 'a secret that is not shown' : JSON.stringify(value));
   switch (keyword) {
     case 'additionalProperties': {
       const known = Object.keys(at?.properties ?? {});
       const close = closest(String(params['additionalProperty']), known);
-      return `${below(params['additionalProperty'])}: there is no such option; ${close === undefined ? `allowed are ${known.join(', ')}` : `did you mean ${close}?`}`;
+      return `${below(params['additionalProperty'])}: unknown ${at?.noun ?? 'option'}; ${close === undefined ? `allowed are ${known.join(', ')}` : `did you mean ${close}?`}`;
     }
     case 'required':
       return `${below(params['missingProperty'])}: it is missing`;
-    case 'pattern':
     case 'propertyNames':
-      // The pattern of a key is reported with the mapping that holds it.
-      if (at?.type === 'object') return `${name}: the key ${JSON.stringify(params['propertyName'] ?? data)} is not allowed; allowed are letters, digits and underscores`;
-      break;
+      return `${name}: the key ${JSON.stringify(params['propertyName'])} is not allowed; allowed are ${at?.allowedNames}`;
   }
-  return `${name}: given is ${JSON.stringify(data)}; allowed is ${at === undefined ? 'something else' : allowed(at)}`;
+  return `${name}: given is ${shown(data)}; allowed is ${at === undefined ? 'something else' : allowed(at)}`;
 }
 
 function schemaAt(schema: Schema, path: readonly string[]): Schema | undefined {
-  return path.reduce<Schema | undefined>((at, part) => (/^\d+$/.test(part) ? at?.items : undefined) ?? at?.properties?.[part] ?? at?.additionalProperties, schema);
+  return path.reduce<Schema | undefined>((at, part) => at?.items ?? at?.properties?.[part] ?? at?.additionalProperties, schema);
+}
+
+/** Ansible's words for a truth value, as the text that ajv makes one of. @see ansible.module_utils.parsing.convert_bool */
+function truth(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  if (/^(?:y|yes|on|1|true|t)$/i.test(value)) return true;
+  return /^(?:n|no|off|0|false|f)$/i.test(value) ? false : value;
 }

@@ -1,8 +1,10 @@
 import { managedBy } from '../render/header.ts';
 import { renderUnit, comment } from '../render/unit.ts';
 import { programs } from '../units/borg.ts';
-import { hookDirectory, hookService, hookSnippet, type Hook } from '../units/hook.ts';
-import type { HookOptions } from './hook-options.ts';
+import { line, word } from '../render/value.ts';
+import { hookCleanup, hookDirectory, hookService, hookSnippet, type Hook } from '../units/hook.ts';
+import { set, type Directive } from '../units/unit.ts';
+import type { HookOptions, Loosened } from './hook-options.ts';
 
 /** What `rootless.backup.transaction` makes true on a host, or leaves the host as it was. */
 export interface Plan {
@@ -14,6 +16,8 @@ export interface Plan {
   readonly needs: readonly Need[];
   /** With `absent`: further paths to remove; one that ends in a slash only if it is empty. */
   readonly remove: readonly string[];
+  /** Whether a secret that left the plan stays on the host until it is removed by name. */
+  readonly keepSecrets: boolean;
   /** The service whose exposure level is told. */
   readonly exposure?: string;
 }
@@ -24,50 +28,69 @@ export interface Need {
   readonly value: string;
 }
 
-/** The plan of a hook: its service, its snippet, its directory, its script. Pure. */
+/** The plan of a hook: its services, its snippet, its directory, its script, its secrets. Pure. */
 export function planHook(options: HookOptions): Plan {
-  const { name, state, user = '', group, script } = options;
+  const { name, state } = options;
+  const taken: Plan = { name: `hook-${name}`, state, files: [], needs: [], keepSecrets: false, remove: [hookDirectory(name), secretDirectory(name)] };
+  return state === 'absent' ? taken : { ...taken, files: files(options), needs: needs(options), exposure: `backup-${name}.service` };
+}
+
+function files(options: HookOptions): Plan['files'] {
+  const { name, user = '', group, script, secrets, exclude, cleanup } = options;
   const header = managedBy('module hook');
-  const scriptPath = `${programs}/hook-${name}`;
-  const command = script === undefined ? (options.command ?? []) : [scriptPath];
-  const hook: Hook = {
+  const hook = hookFrom(options);
+  const file = (path: string, content: string, mode = 0o644, sensitive = false) => ({ path, content, mode, sensitive });
+  return [
+    ...[hookService(hook), hookSnippet(hook), ...(cleanup === 'remove' ? [hookCleanup(hook)] : [])].map((unit) => file(unit.path, renderUnit(unit, header))),
+    file(`/etc/tmpfiles.d/backup-${name}.conf`, `${comment(header)}d ${hookDirectory(name)} 0700 ${user} ${group ?? '-'}\n`),
+    ...(script === undefined ? [] : [file(scriptPath(name), script.endsWith('\n') ? script : `${script}\n`, 0o755)]),
+    ...(exclude.length === 0 ? [] : [file(`/etc/backup/exclude.d/${name}`, `${comment(header)}${exclude.map((path) => `${path}\n`).join('')}`)]),
+    ...Object.entries(secrets).map(([key, secret]) => file(`${secretDirectory(name)}/${key}`, secret, 0o600, true)),
+  ];
+}
+
+/** What the host has to have: an earlier task of the play may make it. */
+function needs({ user = '', group, script, command, credentials, read, write, sandbox }: HookOptions): Need[] {
+  const groups = sandbox?.['SupplementaryGroups']?.value ?? [];
+  return [
+    { option: 'user', kind: 'user', value: user },
+    ...(group === undefined ? [] : [{ option: 'group', kind: 'group' as const, value: group }]),
+    ...[groups].flat().map((value) => ({ option: 'sandbox.SupplementaryGroups', kind: 'group' as const, value })),
+    ...(script === undefined && command?.[0] !== undefined ? [{ option: 'command', kind: 'program' as const, value: command[0] }] : []),
+    ...Object.entries({ read, write }).flatMap(([option, paths]) => paths.map((value) => ({ option, kind: 'path' as const, value }))),
+    ...Object.entries(credentials).map(([key, value]) => ({ option: `credentials.${key}`, kind: 'path' as const, value })),
+  ];
+}
+
+function hookFrom({ name, user = '', group, command = [], script, environment, credentials, secrets, read, write, network, timeout, cleanup, required, order, after, sandbox }: HookOptions): Hook {
+  return {
     name,
     description: `Hook ${name} of the backup`,
     user,
     ...(group === undefined ? {} : { group }),
-    command,
-    environment: options.environment,
-    credentials: options.credentials,
-    read: options.read,
-    write: options.write,
-    network: { none: false, local: 'local', any: true }[options.network] as boolean | 'local',
-    timeLimit: options.timeout,
-    after: options.after,
-    required: options.required,
-  };
-  const file = (path: string, content: string, mode = 0o644) => ({ path, content, mode, sensitive: false });
-  return {
-    name: `hook-${name}`,
-    state,
-    files:
-      state === 'absent'
-        ? []
-        : [
-            ...[hookService(hook), hookSnippet(hook)].map((unit) => file(unit.path, renderUnit(unit, header))),
-            file(`/etc/tmpfiles.d/backup-${name}.conf`, `${comment(header)}d ${hookDirectory(name)} 0700 ${user} ${group ?? '-'}\n`),
-            ...(script === undefined ? [] : [file(scriptPath, script.endsWith('\n') ? script : `${script}\n`, 0o755)]),
-          ],
-    needs:
-      state === 'absent'
-        ? []
-        : [
-            { option: 'user', kind: 'user', value: user },
-            ...(group === undefined ? [] : [{ option: 'group', kind: 'group' as const, value: group }]),
-            ...(script === undefined && command[0] !== undefined ? [{ option: 'command', kind: 'program' as const, value: command[0] }] : []),
-            ...(['read', 'write'] as const).flatMap((option) => options[option].map((value) => ({ option, kind: 'path' as const, value }))),
-            ...Object.entries(options.credentials).map(([key, value]) => ({ option: `credentials.${key}`, kind: 'path' as const, value })),
-          ],
-    remove: [hookDirectory(name)],
-    ...(state === 'absent' ? {} : { exposure: `backup-${name}.service` }),
+    command: script === undefined ? command : [scriptPath(name)],
+    environment,
+    credentials: { ...credentials, ...Object.fromEntries(Object.keys(secrets).map((key) => [key, `${secretDirectory(name)}/${key}`])) },
+    read,
+    write,
+    network: { none: false, local: 'local', any: true }[network] as boolean | 'local',
+    timeLimit: timeout,
+    cleanup: cleanup === 'remove',
+    required,
+    order,
+    after,
+    loosened: Object.entries(sandbox ?? {}).flatMap(([directive, change]) => directives(directive, change)),
   };
 }
+
+/** Of these every element of the list is a line of its own. @see systemd.exec(5), systemd.resource-control(5) */
+const linewise = ['DeviceAllow', 'SystemCallFilter'];
+
+function directives(name: string, { value, reason }: Loosened): Directive[] {
+  const values = [value].flat();
+  const lines = linewise.includes(name) && values.length > 0 ? values.map((each) => line(each)) : [values.map((each) => (each.startsWith('/') ? word(each) : line(each))).join(' ')];
+  return lines.map((text, index) => (index === 0 ? set(name, text, reason) : set(name, text)));
+}
+
+const scriptPath = (name: string): string => `${programs}/hook-${name}`;
+const secretDirectory = (name: string): string => `/etc/credstore/backup-${name}`;

@@ -1,4 +1,5 @@
 import { absolutePath, printable, timeLimit } from './patterns.ts';
+import { sandboxOption } from './sandbox.ts';
 import type { Schema } from './schema.ts';
 
 const unitName = '[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path)';
@@ -12,6 +13,11 @@ const path = (description: string): Schema => ({
   allowed: 'an absolute path without . or .. and without a colon',
 });
 
+const hookName = '(?!(?:borg|zz-last)$|.*-cleanup$)[a-z0-9][a-z0-9_-]{0,49}';
+
+/** A file name, and a credential's. @see systemd.exec(5) "LoadCredential=" */
+const credentialName = '[A-Za-z0-9][A-Za-z0-9._-]{0,99}';
+
 /** The options of `rootless.backup.hook`: what one piece of software wants done before every backup. */
 export const hookOptions: Schema = {
   type: 'object',
@@ -21,8 +27,8 @@ export const hookOptions: Schema = {
     name: {
       type: 'string',
       description: ['Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its snippet in `backup.service.d`.'],
-      pattern: '(?!(?:borg|zz-last)$)[a-z0-9][a-z0-9_-]{0,49}',
-      allowed: 'up to 50 small letters, digits, dashes and underscores, but not borg or zz-last',
+      pattern: hookName,
+      allowed: 'up to 50 small letters, digits, dashes and underscores, but not borg, zz-last or what ends in -cleanup',
       examples: ['wiki'],
     },
     state: {
@@ -65,14 +71,27 @@ export const hookOptions: Schema = {
       description: ['Environment variables. They are readable by everybody on the host: a secret is one of the `credentials`.'],
       default: {},
       propertyNames: '[A-Za-z_][A-Za-z0-9_]*',
+      allowedNames: 'letters, digits and underscores, not beginning with a digit',
       additionalProperties: { type: 'string', description: ['A value.'], pattern: `${printable}*`, allowed: 'text without control characters' },
     },
     credentials: {
       type: 'object',
       description: ['Secrets: a name, and the file of the host that systemd reads it from, as root. The hook finds it in `$CREDENTIALS_DIRECTORY/NAME`.'],
       default: {},
-      propertyNames: '[A-Za-z0-9][A-Za-z0-9._-]*',
+      propertyNames: credentialName,
+      allowedNames: 'letters, digits, dots, dashes and underscores, beginning with a letter or digit',
       additionalProperties: path('A file of the host.'),
+    },
+    secrets: {
+      type: 'object',
+      writeOnly: true,
+      description: [
+        'Secrets, like `credentials`, but given here, from a vault: a name, and the secret itself. Each is laid down in `/etc/credstore/backup-NAME`, for root only, and shown in no diff, log or message.',
+      ],
+      default: {},
+      propertyNames: credentialName,
+      allowedNames: 'letters, digits, dots, dashes and underscores, beginning with a letter or digit',
+      additionalProperties: { type: 'string', writeOnly: true, description: ['A secret.'], pattern: '[^\\x00]+', allowed: 'a text that is not empty' },
     },
     read: {
       type: 'array',
@@ -99,10 +118,30 @@ export const hookOptions: Schema = {
       pattern: timeLimit,
       allowed: 'a finite time span as in systemd.time(7), such as `90min` or `2h`',
     },
+    cleanup: {
+      type: 'string',
+      description: [
+        'What becomes of the dump after the backup. `keep`: it stays until the next one takes its place, and can be restored without Borg. `remove`: when everything was saved, all in `/backup/NAME` is removed; after a failure it stays.',
+      ],
+      enum: ['keep', 'remove'],
+      default: 'keep',
+    },
+    exclude: {
+      type: 'array',
+      description: ['What the archive of files leaves out: the live data that the dump stands for, as absolute paths or shell patterns, each with everything beneath it.'],
+      default: [],
+      items: { type: 'string', description: ['A path or pattern.'], pattern: `/${printable}*`, allowed: 'an absolute path or shell pattern' },
+    },
     required: {
       type: 'boolean',
       description: ['Whether the backup fails if the hook fails. If not, its failure is in the journal and the backup goes on.'],
       default: true,
+    },
+    order: {
+      type: 'array',
+      description: ['The hooks, by their names, that have to be done before it starts, because it shares something with them. All others run at the same time.'],
+      default: [],
+      items: { type: 'string', description: ['The name of a hook.'], pattern: hookName, allowed: 'the name of a hook' },
     },
     after: {
       type: 'array',
@@ -110,5 +149,6 @@ export const hookOptions: Schema = {
       default: [],
       items: { type: 'string', description: ['A unit.'], pattern: unitName, allowed: 'the full name of a unit' },
     },
+    sandbox: sandboxOption,
   },
 };

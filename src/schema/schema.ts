@@ -20,7 +20,11 @@ export interface Schema {
   readonly required?: readonly string[];
   /** Of a mapping with free keys: the pattern of a key, and what each value is. */
   readonly propertyNames?: string;
+  /** What its keys may be, in words. */
+  readonly allowedNames?: string;
   readonly additionalProperties?: Schema;
+  /** What its keys are called in messages; "option" if not given. */
+  readonly noun?: string;
   /** What is allowed, in words: the end of the sentence "allowed is …" in an error message. */
   readonly allowed?: string;
   /** A secret: never shown in a message, a diff or a log. */

@@ -1,7 +1,7 @@
 import { argument, line, word, type Value } from '../render/value.ts';
 import { backupService } from './backup.ts';
-import { background, sandbox, type Sandbox } from './sandbox.ts';
-import { set, unitDirectory, type Unit } from './unit.ts';
+import { background, loosened, sandbox, type Sandbox } from './sandbox.ts';
+import { set, unitDirectory, type Directive, type Unit } from './unit.ts';
 
 /** What one piece of software wants done before every backup. */
 export interface Hook {
@@ -26,6 +26,12 @@ export interface Hook {
   readonly after?: readonly string[];
   /** Whether the backup fails with it; true if not given. */
   readonly required?: boolean;
+  /** The names of the hooks that have to be done before it starts. */
+  readonly order?: readonly string[];
+  /** Whether its dump goes when everything was saved; false if not given. */
+  readonly cleanup?: boolean;
+  /** Directives that take the place of the sandbox's own, their values rendered. */
+  readonly loosened?: readonly Directive[];
 }
 
 /** What a hook sees nothing of, but for what it is given to read or write. */
@@ -43,16 +49,17 @@ export const hookDirectory = (name: string): string => `/backup/${name}`;
  */
 export function hookService(hook: Hook): Unit {
   const directory = hookDirectory(hook.name);
-  const { read = [], write = [] } = hook;
+  const { read = [], write = [], after = [], order = [] } = hook;
+  const before = [...after, ...order.map(hookUnit)];
   const inHomes = [...read, ...write].some((path) => /^\/(?:home|root)(?:\/|$)/.test(path));
   return {
-    path: `${unitDirectory}/backup-${hook.name}.service`,
+    path: `${unitDirectory}/${hookUnit(hook.name)}`,
     sections: [
       {
         name: 'Unit',
         directives: [
           set('Description', line(hook.description)),
-          ...(hook.after === undefined || hook.after.length === 0 ? [] : [set('After', hook.after.join(' '))]),
+          ...(before.length === 0 ? [] : [set('After', before.join(' '))]),
           set('StartLimitIntervalSec', '0'),
           set('PartOf', backupService, 'Stopping the backup stops the hook.'),
           set('StopWhenUnneeded', 'true', 'Done once for each backup, and again for the next.'),
@@ -71,13 +78,16 @@ export function hookService(hook: Hook): Unit {
           set('TimeoutStartSec', line(hook.timeLimit), 'A hung hook would block every later backup.'),
           ...background(),
           // Never RemoveIPC= here: when the unit stops it would destroy the shared memory of a daemon with the same user.
-          ...sandbox({
-            capabilities: [],
-            home: inHomes ? 'empty' : 'hidden',
-            users: 'hidden',
-            writable: [directory, ...write.map((path) => word(path))],
-            network: hook.network ?? false,
-          }),
+          ...loosened(
+            sandbox({
+              capabilities: [],
+              home: inHomes ? 'empty' : 'hidden',
+              users: 'hidden',
+              writable: [directory, ...write.map((path) => word(path))],
+              network: hook.network ?? false,
+            }),
+            hook.loosened ?? [],
+          ),
           set(
             'TemporaryFileSystem',
             ['/backup', ...hiddenDirectories].map((path) => `${path}:ro`).join(' '),
@@ -91,9 +101,37 @@ export function hookService(hook: Hook): Unit {
   };
 }
 
+/** The service that removes a dump which was saved: as the hook's user, with nothing in sight but its directory. */
+export function hookCleanup(hook: Hook): Unit {
+  const directory = hookDirectory(hook.name);
+  return {
+    path: `${unitDirectory}/${cleanupUnit(hook.name)}`,
+    sections: [
+      { name: 'Unit', directives: [set('Description', line(`Cleanup after hook ${hook.name} of the backup`)), set('StartLimitIntervalSec', '0')] },
+      {
+        name: 'Service',
+        directives: [
+          set('Type', 'oneshot'),
+          set('ExecStart', `/usr/bin/find ${directory} -mindepth 1 -delete`),
+          set('User', line(hook.user)),
+          ...(hook.group === undefined ? [] : [set('Group', line(hook.group))]),
+          set('TimeoutStartSec', line(hook.timeLimit)),
+          ...background(),
+          ...sandbox({ capabilities: [], home: 'hidden', users: 'hidden', writable: [directory], network: false }),
+          set('TemporaryFileSystem', ['/backup', ...hiddenDirectories].map((path) => `${path}:ro`).join(' ')),
+          set('BindPaths', directory),
+        ],
+      },
+    ],
+  };
+}
+
+const hookUnit = (name: string): string => `backup-${name}.service`;
+const cleanupUnit = (name: string): string => hookUnit(`${name}-cleanup`);
+
 /** The snippet that injects the hook into the backup. */
-export function hookSnippet({ name, description, required = true }: Pick<Hook, 'name' | 'description' | 'required'>): Unit {
-  const service = `backup-${name}.service`;
+export function hookSnippet({ name, description, required = true, cleanup = false }: Pick<Hook, 'name' | 'description' | 'required' | 'cleanup'>): Unit {
+  const service = hookUnit(name);
   return {
     path: `${unitDirectory}/${backupService}.d/${name}.conf`,
     sections: [
@@ -104,6 +142,9 @@ export function hookSnippet({ name, description, required = true }: Pick<Hook, '
           required
             ? set('ExecStartPre', `!/bin/systemctl start ${service}`, 'Waited for; if it fails, the backup fails.')
             : set('ExecStartPre', `-!/bin/systemctl start ${service}`, 'Waited for; if it fails, the backup goes on.'),
+          ...(cleanup
+            ? [set('ExecStartPost', `-!/bin/systemctl start ${cleanupUnit(name)}`, 'Everything was saved, so a failure is one of the cleanup alone.')]
+            : []),
         ],
       },
     ],

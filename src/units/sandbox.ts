@@ -70,6 +70,18 @@ export function sandbox({ capabilities, home, users, writable, network }: Sandbo
   ];
 }
 
+/** A sandbox in which the given directives stand where those of their names stood, or at the end. */
+export function loosened(directives: readonly Directive[], changes: readonly Directive[]): Directive[] {
+  const names = [...new Set(changes.map(({ name }) => name))];
+  const places = new Map(names.map((name) => [name, directives.findIndex((directive) => directive.name === name)]));
+  return [
+    ...directives.flatMap((directive, at) =>
+      places.has(directive.name) ? (places.get(directive.name) === at ? changes.filter(({ name }) => name === directive.name) : []) : [directive],
+    ),
+    ...changes.filter(({ name }) => places.get(name) === -1),
+  ];
+}
+
 function networkOf(network: Sandbox['network']): Directive[] {
   const none = [
     set('PrivateNetwork', 'true', 'Network: none. AF_UNIX is for the journal and for starting hooks.'),

@@ -129,7 +129,7 @@ onEachRelease(
 
     it('refuses options that are wrong, naming each', async () => {
       const { stdout } = await hook({ ...wiki, usr: 'wiki', timeout: 'soon' }, { mayFail: true });
-      expect(stdout).toContain('usr: there is no such option; did you mean user?');
+      expect(stdout).toContain('usr: unknown option; did you mean user?');
       expect(stdout).toContain('timeout: given is');
     });
   },
