@@ -54,7 +54,7 @@ var require_hook_validator = __commonJS({
     "use strict";
     module2.exports = validate21;
     module2.exports.default = validate21;
-    var schema6 = { "type": "object", "required": ["name"], "properties": { "name": { "$ref": "#/$defs/shared0" }, "state": { "type": "string", "enum": ["present", "absent"], "default": "present" }, "user": { "$ref": "#/$defs/shared1" }, "group": { "$ref": "#/$defs/shared1" }, "command": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/shared2" } }, "script": { "type": "string", "pattern": "^(?:#!/[^]*)$" }, "environment": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z_][A-Za-z0-9_]*)$" }, "additionalProperties": { "$ref": "#/$defs/shared2" } }, "credentials": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "$ref": "#/$defs/shared3" } }, "secrets": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "type": "string", "pattern": "^(?:[^\\x00]+)$" } }, "read": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared3" } }, "write": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared3" } }, "network": { "type": "string", "enum": ["none", "local", "any"], "default": "none" }, "timeout": { "type": "string", "default": "1h", "pattern": "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$" }, "cleanup": { "type": "string", "enum": ["keep", "remove"], "default": "keep" }, "exclude": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "required": { "type": "boolean", "default": true }, "order": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared0" } }, "after": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$" } }, "sandbox": { "$ref": "#/$defs/shared4" } }, "additionalProperties": false, "$defs": { "shared0": { "type": "string", "pattern": "^(?:(?!(?:borg|zz-last)$|.*-cleanup$)[a-z0-9][a-z0-9_-]{0,49})$" }, "shared1": { "type": "string", "pattern": "^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$" }, "shared2": { "type": "string", "pattern": "^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared3": { "type": "string", "pattern": "^(?:(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared7": { "type": "string", "pattern": "^(?:CAP_[A-Z_]+)$" }, "shared6": { "type": "array", "items": { "$ref": "#/$defs/shared7" } }, "shared8": { "type": "string", "pattern": "^(?:(?=.*\\S)[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]+)$" }, "shared5": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared6" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared9": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?)$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared10": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["auto", "closed", "strict"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared13": { "type": "string", "pattern": "^(?:any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?)$" }, "shared12": { "type": "array", "items": { "$ref": "#/$defs/shared13" } }, "shared11": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared12" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared14": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["private", "inherit", "shared"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared15": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:(?:infinity|[0-9]+[KMGTPE]?))$" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared17": { "type": "string", "enum": ["true", "false"] }, "shared16": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared17" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared18": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared19": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["pid", "all"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared20": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["true", "tmpfs", "read-only", "false"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared21": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["invisible", "ptraceable", "noaccess", "default"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared22": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["strict", "full", "true", "false"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared23": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:AF_[A-Z0-9_]+)$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared24": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared27": { "type": "string", "pattern": "^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$" }, "shared26": { "type": "array", "items": { "$ref": "#/$defs/shared27" } }, "shared25": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared26" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared28": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "$ref": "#/$defs/shared1" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared29": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:[a-z0-9-]+)$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared30": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:kill|E[A-Z0-9]+)$" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared31": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared32": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:0?[0-7]{3})$" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared4": { "type": "object", "properties": { "AmbientCapabilities": { "$ref": "#/$defs/shared5" }, "CapabilityBoundingSet": { "$ref": "#/$defs/shared5" }, "DeviceAllow": { "$ref": "#/$defs/shared9" }, "DevicePolicy": { "$ref": "#/$defs/shared10" }, "IPAddressAllow": { "$ref": "#/$defs/shared11" }, "IPAddressDeny": { "$ref": "#/$defs/shared11" }, "KeyringMode": { "$ref": "#/$defs/shared14" }, "LimitCORE": { "$ref": "#/$defs/shared15" }, "LockPersonality": { "$ref": "#/$defs/shared16" }, "MemoryDenyWriteExecute": { "$ref": "#/$defs/shared16" }, "NoExecPaths": { "$ref": "#/$defs/shared18" }, "NoNewPrivileges": { "$ref": "#/$defs/shared16" }, "PrivateDevices": { "$ref": "#/$defs/shared16" }, "PrivateIPC": { "$ref": "#/$defs/shared16" }, "PrivateNetwork": { "$ref": "#/$defs/shared16" }, "PrivateTmp": { "$ref": "#/$defs/shared16" }, "PrivateUsers": { "$ref": "#/$defs/shared16" }, "ProcSubset": { "$ref": "#/$defs/shared19" }, "ProtectClock": { "$ref": "#/$defs/shared16" }, "ProtectControlGroups": { "$ref": "#/$defs/shared16" }, "ProtectHome": { "$ref": "#/$defs/shared20" }, "ProtectHostname": { "$ref": "#/$defs/shared16" }, "ProtectKernelLogs": { "$ref": "#/$defs/shared16" }, "ProtectKernelModules": { "$ref": "#/$defs/shared16" }, "ProtectKernelTunables": { "$ref": "#/$defs/shared16" }, "ProtectProc": { "$ref": "#/$defs/shared21" }, "ProtectSystem": { "$ref": "#/$defs/shared22" }, "RestrictAddressFamilies": { "$ref": "#/$defs/shared23" }, "RestrictNamespaces": { "$ref": "#/$defs/shared24" }, "RestrictRealtime": { "$ref": "#/$defs/shared16" }, "RestrictSUIDSGID": { "$ref": "#/$defs/shared16" }, "SocketBindAllow": { "$ref": "#/$defs/shared25" }, "SocketBindDeny": { "$ref": "#/$defs/shared25" }, "SupplementaryGroups": { "$ref": "#/$defs/shared28" }, "SystemCallArchitectures": { "$ref": "#/$defs/shared29" }, "SystemCallErrorNumber": { "$ref": "#/$defs/shared30" }, "SystemCallFilter": { "$ref": "#/$defs/shared31" }, "UMask": { "$ref": "#/$defs/shared32" } }, "additionalProperties": false } } };
+    var schema6 = { "type": "object", "required": ["name"], "properties": { "name": { "$ref": "#/$defs/shared0" }, "state": { "type": "string", "enum": ["present", "absent"], "default": "present" }, "user": { "$ref": "#/$defs/shared1" }, "group": { "$ref": "#/$defs/shared1" }, "command": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/shared2" } }, "script": { "type": "string", "pattern": "^(?:#!/[^]*)$" }, "environment": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z_][A-Za-z0-9_]*)$" }, "additionalProperties": { "$ref": "#/$defs/shared2" } }, "credentials": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "type": "string", "pattern": "^(?:(?!.*[ \\\\]/*$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "secrets": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "type": "string", "pattern": "^(?:[^\\x00]+)$" } }, "read": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared3" } }, "write": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared3" } }, "network": { "type": "string", "enum": ["none", "local", "any"], "default": "none" }, "timeout": { "type": "string", "default": "1h", "pattern": "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$" }, "cleanup": { "type": "string", "enum": ["keep", "remove"], "default": "keep" }, "exclude": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "required": { "type": "boolean", "default": true }, "order": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared0" } }, "after": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$" } }, "sandbox": { "$ref": "#/$defs/shared4" } }, "additionalProperties": false, "$defs": { "shared0": { "type": "string", "pattern": "^(?:(?!(?:borg|zz-last)$|.*-cleanup$)[a-z0-9][a-z0-9_-]{0,49})$" }, "shared1": { "type": "string", "pattern": "^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$" }, "shared2": { "type": "string", "pattern": "^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared3": { "type": "string", "pattern": "^(?:(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared7": { "type": "string", "pattern": "^(?:CAP_[A-Z_]+)$" }, "shared6": { "type": "array", "items": { "$ref": "#/$defs/shared7" } }, "shared8": { "type": "string", "pattern": "^(?:(?=.*\\S)[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]+)$" }, "shared5": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared6" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared9": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?)$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared10": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["auto", "closed", "strict"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared13": { "type": "string", "pattern": "^(?:any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?)$" }, "shared12": { "type": "array", "items": { "$ref": "#/$defs/shared13" } }, "shared11": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared12" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared14": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["private", "inherit", "shared"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared15": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:(?:infinity|[0-9]+[KMGTPE]?))$" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared17": { "type": "string", "enum": ["true", "false"] }, "shared16": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared17" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared18": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared19": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["pid", "all"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared20": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["true", "tmpfs", "read-only", "false"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared21": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["invisible", "ptraceable", "noaccess", "default"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared22": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["strict", "full", "true", "false"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared23": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:AF_[A-Z0-9_]+)$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared24": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared27": { "type": "string", "pattern": "^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$" }, "shared26": { "type": "array", "items": { "$ref": "#/$defs/shared27" } }, "shared25": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared26" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared28": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "$ref": "#/$defs/shared1" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared29": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:[a-z0-9-]+)$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared30": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:kill|E[A-Z0-9]+)$" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared31": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared32": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:0?[0-7]{3})$" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared4": { "type": "object", "properties": { "AmbientCapabilities": { "$ref": "#/$defs/shared5" }, "CapabilityBoundingSet": { "$ref": "#/$defs/shared5" }, "DeviceAllow": { "$ref": "#/$defs/shared9" }, "DevicePolicy": { "$ref": "#/$defs/shared10" }, "IPAddressAllow": { "$ref": "#/$defs/shared11" }, "IPAddressDeny": { "$ref": "#/$defs/shared11" }, "KeyringMode": { "$ref": "#/$defs/shared14" }, "LimitCORE": { "$ref": "#/$defs/shared15" }, "LockPersonality": { "$ref": "#/$defs/shared16" }, "MemoryDenyWriteExecute": { "$ref": "#/$defs/shared16" }, "NoExecPaths": { "$ref": "#/$defs/shared18" }, "NoNewPrivileges": { "$ref": "#/$defs/shared16" }, "PrivateDevices": { "$ref": "#/$defs/shared16" }, "PrivateIPC": { "$ref": "#/$defs/shared16" }, "PrivateNetwork": { "$ref": "#/$defs/shared16" }, "PrivateTmp": { "$ref": "#/$defs/shared16" }, "PrivateUsers": { "$ref": "#/$defs/shared16" }, "ProcSubset": { "$ref": "#/$defs/shared19" }, "ProtectClock": { "$ref": "#/$defs/shared16" }, "ProtectControlGroups": { "$ref": "#/$defs/shared16" }, "ProtectHome": { "$ref": "#/$defs/shared20" }, "ProtectHostname": { "$ref": "#/$defs/shared16" }, "ProtectKernelLogs": { "$ref": "#/$defs/shared16" }, "ProtectKernelModules": { "$ref": "#/$defs/shared16" }, "ProtectKernelTunables": { "$ref": "#/$defs/shared16" }, "ProtectProc": { "$ref": "#/$defs/shared21" }, "ProtectSystem": { "$ref": "#/$defs/shared22" }, "RestrictAddressFamilies": { "$ref": "#/$defs/shared23" }, "RestrictNamespaces": { "$ref": "#/$defs/shared24" }, "RestrictRealtime": { "$ref": "#/$defs/shared16" }, "RestrictSUIDSGID": { "$ref": "#/$defs/shared16" }, "SocketBindAllow": { "$ref": "#/$defs/shared25" }, "SocketBindDeny": { "$ref": "#/$defs/shared25" }, "SupplementaryGroups": { "$ref": "#/$defs/shared28" }, "SystemCallArchitectures": { "$ref": "#/$defs/shared29" }, "SystemCallErrorNumber": { "$ref": "#/$defs/shared30" }, "SystemCallFilter": { "$ref": "#/$defs/shared31" }, "UMask": { "$ref": "#/$defs/shared32" } }, "additionalProperties": false } } };
     var func2 = Object.prototype.hasOwnProperty;
     var pattern0 = new RegExp("^(?:(?!(?:borg|zz-last)$|.*-cleanup$)[a-z0-9][a-z0-9_-]{0,49})$", "u");
     function validate22(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
@@ -206,7 +206,7 @@ var require_hook_validator = __commonJS({
       validate27.errors = vErrors;
       return errors === 0;
     }
-    var pattern6 = new RegExp("^(?:(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
+    var pattern9 = new RegExp("^(?:(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
     function validate30(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
@@ -243,7 +243,7 @@ var require_hook_validator = __commonJS({
         }
       }
       if (typeof data === "string") {
-        if (!pattern6.test(data)) {
+        if (!pattern9.test(data)) {
           const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
           if (vErrors === null) {
             vErrors = [err1];
@@ -257,103 +257,8 @@ var require_hook_validator = __commonJS({
       return errors === 0;
     }
     var schema11 = { "type": "object", "properties": { "AmbientCapabilities": { "$ref": "#/$defs/shared5" }, "CapabilityBoundingSet": { "$ref": "#/$defs/shared5" }, "DeviceAllow": { "$ref": "#/$defs/shared9" }, "DevicePolicy": { "$ref": "#/$defs/shared10" }, "IPAddressAllow": { "$ref": "#/$defs/shared11" }, "IPAddressDeny": { "$ref": "#/$defs/shared11" }, "KeyringMode": { "$ref": "#/$defs/shared14" }, "LimitCORE": { "$ref": "#/$defs/shared15" }, "LockPersonality": { "$ref": "#/$defs/shared16" }, "MemoryDenyWriteExecute": { "$ref": "#/$defs/shared16" }, "NoExecPaths": { "$ref": "#/$defs/shared18" }, "NoNewPrivileges": { "$ref": "#/$defs/shared16" }, "PrivateDevices": { "$ref": "#/$defs/shared16" }, "PrivateIPC": { "$ref": "#/$defs/shared16" }, "PrivateNetwork": { "$ref": "#/$defs/shared16" }, "PrivateTmp": { "$ref": "#/$defs/shared16" }, "PrivateUsers": { "$ref": "#/$defs/shared16" }, "ProcSubset": { "$ref": "#/$defs/shared19" }, "ProtectClock": { "$ref": "#/$defs/shared16" }, "ProtectControlGroups": { "$ref": "#/$defs/shared16" }, "ProtectHome": { "$ref": "#/$defs/shared20" }, "ProtectHostname": { "$ref": "#/$defs/shared16" }, "ProtectKernelLogs": { "$ref": "#/$defs/shared16" }, "ProtectKernelModules": { "$ref": "#/$defs/shared16" }, "ProtectKernelTunables": { "$ref": "#/$defs/shared16" }, "ProtectProc": { "$ref": "#/$defs/shared21" }, "ProtectSystem": { "$ref": "#/$defs/shared22" }, "RestrictAddressFamilies": { "$ref": "#/$defs/shared23" }, "RestrictNamespaces": { "$ref": "#/$defs/shared24" }, "RestrictRealtime": { "$ref": "#/$defs/shared16" }, "RestrictSUIDSGID": { "$ref": "#/$defs/shared16" }, "SocketBindAllow": { "$ref": "#/$defs/shared25" }, "SocketBindDeny": { "$ref": "#/$defs/shared25" }, "SupplementaryGroups": { "$ref": "#/$defs/shared28" }, "SystemCallArchitectures": { "$ref": "#/$defs/shared29" }, "SystemCallErrorNumber": { "$ref": "#/$defs/shared30" }, "SystemCallFilter": { "$ref": "#/$defs/shared31" }, "UMask": { "$ref": "#/$defs/shared32" } }, "additionalProperties": false };
-    var pattern12 = new RegExp("^(?:CAP_[A-Z_]+)$", "u");
-    function validate38(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
-      let vErrors = null;
-      let errors = 0;
-      if (typeof data !== "string") {
-        let dataType0 = typeof data;
-        let coerced0 = void 0;
-        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
-          data = data[0];
-          dataType0 = typeof data;
-          if (typeof data === "string") {
-            coerced0 = data;
-          }
-        }
-        if (!(coerced0 !== void 0)) {
-          if (dataType0 == "number" || dataType0 == "boolean") {
-            coerced0 = "" + data;
-          } else if (data === null) {
-            coerced0 = "";
-          } else {
-            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "string" } };
-            if (vErrors === null) {
-              vErrors = [err0];
-            } else {
-              vErrors.push(err0);
-            }
-            errors++;
-          }
-        }
-        if (coerced0 !== void 0) {
-          data = coerced0;
-          if (parentData !== void 0) {
-            parentData[parentDataProperty] = coerced0;
-          }
-        }
-      }
-      if (typeof data === "string") {
-        if (!pattern12.test(data)) {
-          const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:CAP_[A-Z_]+)$" } };
-          if (vErrors === null) {
-            vErrors = [err1];
-          } else {
-            vErrors.push(err1);
-          }
-          errors++;
-        }
-      }
-      validate38.errors = vErrors;
-      return errors === 0;
-    }
+    var pattern13 = new RegExp("^(?:CAP_[A-Z_]+)$", "u");
     function validate37(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
-      let vErrors = null;
-      let errors = 0;
-      if (!Array.isArray(data)) {
-        let dataType0 = typeof data;
-        let coerced0 = void 0;
-        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
-          data = data[0];
-          dataType0 = typeof data;
-          if (Array.isArray(data)) {
-            coerced0 = data;
-          }
-        }
-        if (!(coerced0 !== void 0)) {
-          if (dataType0 === "string" || dataType0 === "number" || dataType0 === "boolean" || data === null) {
-            coerced0 = [data];
-          } else {
-            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "array" } };
-            if (vErrors === null) {
-              vErrors = [err0];
-            } else {
-              vErrors.push(err0);
-            }
-            errors++;
-          }
-        }
-        if (coerced0 !== void 0) {
-          data = coerced0;
-          if (parentData !== void 0) {
-            parentData[parentDataProperty] = coerced0;
-          }
-        }
-      }
-      if (Array.isArray(data)) {
-        const len0 = data.length;
-        for (let i0 = 0; i0 < len0; i0++) {
-          if (!validate38(data[i0], { instancePath: instancePath + "/" + i0, parentData: data, parentDataProperty: i0, rootData })) {
-            vErrors = vErrors === null ? validate38.errors : vErrors.concat(validate38.errors);
-            errors = vErrors.length;
-          }
-        }
-      }
-      validate37.errors = vErrors;
-      return errors === 0;
-    }
-    var pattern13 = new RegExp("^(?:(?=.*\\S)[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]+)$", "u");
-    function validate41(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (typeof data !== "string") {
@@ -390,6 +295,101 @@ var require_hook_validator = __commonJS({
       }
       if (typeof data === "string") {
         if (!pattern13.test(data)) {
+          const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:CAP_[A-Z_]+)$" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+      }
+      validate37.errors = vErrors;
+      return errors === 0;
+    }
+    function validate36(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (!Array.isArray(data)) {
+        let dataType0 = typeof data;
+        let coerced0 = void 0;
+        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
+          data = data[0];
+          dataType0 = typeof data;
+          if (Array.isArray(data)) {
+            coerced0 = data;
+          }
+        }
+        if (!(coerced0 !== void 0)) {
+          if (dataType0 === "string" || dataType0 === "number" || dataType0 === "boolean" || data === null) {
+            coerced0 = [data];
+          } else {
+            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "array" } };
+            if (vErrors === null) {
+              vErrors = [err0];
+            } else {
+              vErrors.push(err0);
+            }
+            errors++;
+          }
+        }
+        if (coerced0 !== void 0) {
+          data = coerced0;
+          if (parentData !== void 0) {
+            parentData[parentDataProperty] = coerced0;
+          }
+        }
+      }
+      if (Array.isArray(data)) {
+        const len0 = data.length;
+        for (let i0 = 0; i0 < len0; i0++) {
+          if (!validate37(data[i0], { instancePath: instancePath + "/" + i0, parentData: data, parentDataProperty: i0, rootData })) {
+            vErrors = vErrors === null ? validate37.errors : vErrors.concat(validate37.errors);
+            errors = vErrors.length;
+          }
+        }
+      }
+      validate36.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern14 = new RegExp("^(?:(?=.*\\S)[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]+)$", "u");
+    function validate40(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (typeof data !== "string") {
+        let dataType0 = typeof data;
+        let coerced0 = void 0;
+        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
+          data = data[0];
+          dataType0 = typeof data;
+          if (typeof data === "string") {
+            coerced0 = data;
+          }
+        }
+        if (!(coerced0 !== void 0)) {
+          if (dataType0 == "number" || dataType0 == "boolean") {
+            coerced0 = "" + data;
+          } else if (data === null) {
+            coerced0 = "";
+          } else {
+            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "string" } };
+            if (vErrors === null) {
+              vErrors = [err0];
+            } else {
+              vErrors.push(err0);
+            }
+            errors++;
+          }
+        }
+        if (coerced0 !== void 0) {
+          data = coerced0;
+          if (parentData !== void 0) {
+            parentData[parentDataProperty] = coerced0;
+          }
+        }
+      }
+      if (typeof data === "string") {
+        if (!pattern14.test(data)) {
           const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:(?=.*\\S)[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]+)$" } };
           if (vErrors === null) {
             vErrors = [err1];
@@ -399,10 +399,10 @@ var require_hook_validator = __commonJS({
           errors++;
         }
       }
-      validate41.errors = vErrors;
+      validate40.errors = vErrors;
       return errors === 0;
     }
-    function validate36(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate35(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -436,14 +436,14 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.value !== void 0) {
-          if (!validate37(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
-            vErrors = vErrors === null ? validate37.errors : vErrors.concat(validate37.errors);
+          if (!validate36(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
+            vErrors = vErrors === null ? validate36.errors : vErrors.concat(validate36.errors);
             errors = vErrors.length;
           }
         }
         if (data.reason !== void 0) {
-          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
             errors = vErrors.length;
           }
         }
@@ -456,11 +456,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate36.errors = vErrors;
+      validate35.errors = vErrors;
       return errors === 0;
     }
-    var pattern14 = new RegExp("^(?:(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?)$", "u");
-    function validate45(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    var pattern15 = new RegExp("^(?:(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?)$", "u");
+    function validate44(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -562,7 +562,7 @@ var require_hook_validator = __commonJS({
                 }
               }
               if (typeof data1 === "string") {
-                if (!pattern14.test(data1)) {
+                if (!pattern15.test(data1)) {
                   const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?)$" } };
                   if (vErrors === null) {
                     vErrors = [err5];
@@ -576,8 +576,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
             errors = vErrors.length;
           }
         }
@@ -590,11 +590,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate45.errors = vErrors;
+      validate44.errors = vErrors;
       return errors === 0;
     }
     var schema17 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["auto", "closed", "strict"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
-    function validate48(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate47(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -672,8 +672,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
             errors = vErrors.length;
           }
         }
@@ -686,11 +686,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate48.errors = vErrors;
+      validate47.errors = vErrors;
       return errors === 0;
     }
-    var pattern15 = new RegExp("^(?:any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?)$", "u");
-    function validate53(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    var pattern16 = new RegExp("^(?:any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?)$", "u");
+    function validate52(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (typeof data !== "string") {
@@ -726,7 +726,7 @@ var require_hook_validator = __commonJS({
         }
       }
       if (typeof data === "string") {
-        if (!pattern15.test(data)) {
+        if (!pattern16.test(data)) {
           const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?)$" } };
           if (vErrors === null) {
             vErrors = [err1];
@@ -736,10 +736,10 @@ var require_hook_validator = __commonJS({
           errors++;
         }
       }
-      validate53.errors = vErrors;
+      validate52.errors = vErrors;
       return errors === 0;
     }
-    function validate52(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate51(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (!Array.isArray(data)) {
@@ -775,16 +775,16 @@ var require_hook_validator = __commonJS({
       if (Array.isArray(data)) {
         const len0 = data.length;
         for (let i0 = 0; i0 < len0; i0++) {
-          if (!validate53(data[i0], { instancePath: instancePath + "/" + i0, parentData: data, parentDataProperty: i0, rootData })) {
-            vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+          if (!validate52(data[i0], { instancePath: instancePath + "/" + i0, parentData: data, parentDataProperty: i0, rootData })) {
+            vErrors = vErrors === null ? validate52.errors : vErrors.concat(validate52.errors);
             errors = vErrors.length;
           }
         }
       }
-      validate52.errors = vErrors;
+      validate51.errors = vErrors;
       return errors === 0;
     }
-    function validate51(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate50(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -818,14 +818,14 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.value !== void 0) {
-          if (!validate52(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
-            vErrors = vErrors === null ? validate52.errors : vErrors.concat(validate52.errors);
+          if (!validate51(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
+            vErrors = vErrors === null ? validate51.errors : vErrors.concat(validate51.errors);
             errors = vErrors.length;
           }
         }
         if (data.reason !== void 0) {
-          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
             errors = vErrors.length;
           }
         }
@@ -838,11 +838,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate51.errors = vErrors;
+      validate50.errors = vErrors;
       return errors === 0;
     }
     var schema21 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["private", "inherit", "shared"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
-    function validate59(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate58(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -920,8 +920,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
             errors = vErrors.length;
           }
         }
@@ -934,11 +934,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate59.errors = vErrors;
+      validate58.errors = vErrors;
       return errors === 0;
     }
-    var pattern16 = new RegExp("^(?:(?:infinity|[0-9]+[KMGTPE]?))$", "u");
-    function validate62(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    var pattern17 = new RegExp("^(?:(?:infinity|[0-9]+[KMGTPE]?))$", "u");
+    function validate61(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -1006,7 +1006,7 @@ var require_hook_validator = __commonJS({
             }
           }
           if (typeof data0 === "string") {
-            if (!pattern16.test(data0)) {
+            if (!pattern17.test(data0)) {
               const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/pattern", keyword: "pattern", params: { pattern: "^(?:(?:infinity|[0-9]+[KMGTPE]?))$" } };
               if (vErrors === null) {
                 vErrors = [err4];
@@ -1018,8 +1018,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
             errors = vErrors.length;
           }
         }
@@ -1032,11 +1032,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate62.errors = vErrors;
+      validate61.errors = vErrors;
       return errors === 0;
     }
     var schema24 = { "type": "string", "enum": ["true", "false"] };
-    function validate66(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate65(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (typeof data !== "string") {
@@ -1080,10 +1080,10 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate66.errors = vErrors;
+      validate65.errors = vErrors;
       return errors === 0;
     }
-    function validate65(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate64(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -1117,14 +1117,14 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.value !== void 0) {
-          if (!validate66(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
-            vErrors = vErrors === null ? validate66.errors : vErrors.concat(validate66.errors);
+          if (!validate65(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
+            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
             errors = vErrors.length;
           }
         }
         if (data.reason !== void 0) {
-          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
             errors = vErrors.length;
           }
         }
@@ -1137,529 +1137,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate65.errors = vErrors;
+      validate64.errors = vErrors;
       return errors === 0;
     }
-    var pattern17 = new RegExp("^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
-    function validate71(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
-      let vErrors = null;
-      let errors = 0;
-      if (data && typeof data == "object" && !Array.isArray(data)) {
-        if (data.value === void 0) {
-          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
-          if (vErrors === null) {
-            vErrors = [err0];
-          } else {
-            vErrors.push(err0);
-          }
-          errors++;
-        }
-        if (data.reason === void 0) {
-          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
-          if (vErrors === null) {
-            vErrors = [err1];
-          } else {
-            vErrors.push(err1);
-          }
-          errors++;
-        }
-        for (const key0 in data) {
-          if (!(key0 === "value" || key0 === "reason")) {
-            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
-            if (vErrors === null) {
-              vErrors = [err2];
-            } else {
-              vErrors.push(err2);
-            }
-            errors++;
-          }
-        }
-        if (data.value !== void 0) {
-          let data0 = data.value;
-          if (!Array.isArray(data0)) {
-            let dataType0 = typeof data0;
-            let coerced0 = void 0;
-            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
-              data0 = data0[0];
-              dataType0 = typeof data0;
-              if (Array.isArray(data0)) {
-                coerced0 = data0;
-              }
-            }
-            if (!(coerced0 !== void 0)) {
-              if (dataType0 === "string" || dataType0 === "number" || dataType0 === "boolean" || data0 === null) {
-                coerced0 = [data0];
-              } else {
-                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "array" } };
-                if (vErrors === null) {
-                  vErrors = [err3];
-                } else {
-                  vErrors.push(err3);
-                }
-                errors++;
-              }
-            }
-            if (coerced0 !== void 0) {
-              data0 = coerced0;
-              if (data !== void 0) {
-                data["value"] = coerced0;
-              }
-            }
-          }
-          if (Array.isArray(data0)) {
-            const len0 = data0.length;
-            for (let i0 = 0; i0 < len0; i0++) {
-              let data1 = data0[i0];
-              if (typeof data1 !== "string") {
-                let dataType1 = typeof data1;
-                let coerced1 = void 0;
-                if (dataType1 == "object" && Array.isArray(data1) && data1.length == 1) {
-                  data1 = data1[0];
-                  dataType1 = typeof data1;
-                  if (typeof data1 === "string") {
-                    coerced1 = data1;
-                  }
-                }
-                if (!(coerced1 !== void 0)) {
-                  if (dataType1 == "number" || dataType1 == "boolean") {
-                    coerced1 = "" + data1;
-                  } else if (data1 === null) {
-                    coerced1 = "";
-                  } else {
-                    const err4 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/type", keyword: "type", params: { type: "string" } };
-                    if (vErrors === null) {
-                      vErrors = [err4];
-                    } else {
-                      vErrors.push(err4);
-                    }
-                    errors++;
-                  }
-                }
-                if (coerced1 !== void 0) {
-                  data1 = coerced1;
-                  if (data0 !== void 0) {
-                    data0[i0] = coerced1;
-                  }
-                }
-              }
-              if (typeof data1 === "string") {
-                if (!pattern17.test(data1)) {
-                  const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
-                  if (vErrors === null) {
-                    vErrors = [err5];
-                  } else {
-                    vErrors.push(err5);
-                  }
-                  errors++;
-                }
-              }
-            }
-          }
-        }
-        if (data.reason !== void 0) {
-          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
-            errors = vErrors.length;
-          }
-        }
-      } else {
-        const err6 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
-        if (vErrors === null) {
-          vErrors = [err6];
-        } else {
-          vErrors.push(err6);
-        }
-        errors++;
-      }
-      validate71.errors = vErrors;
-      return errors === 0;
-    }
-    var schema26 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["pid", "all"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
-    function validate80(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
-      let vErrors = null;
-      let errors = 0;
-      if (data && typeof data == "object" && !Array.isArray(data)) {
-        if (data.value === void 0) {
-          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
-          if (vErrors === null) {
-            vErrors = [err0];
-          } else {
-            vErrors.push(err0);
-          }
-          errors++;
-        }
-        if (data.reason === void 0) {
-          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
-          if (vErrors === null) {
-            vErrors = [err1];
-          } else {
-            vErrors.push(err1);
-          }
-          errors++;
-        }
-        for (const key0 in data) {
-          if (!(key0 === "value" || key0 === "reason")) {
-            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
-            if (vErrors === null) {
-              vErrors = [err2];
-            } else {
-              vErrors.push(err2);
-            }
-            errors++;
-          }
-        }
-        if (data.value !== void 0) {
-          let data0 = data.value;
-          if (typeof data0 !== "string") {
-            let dataType0 = typeof data0;
-            let coerced0 = void 0;
-            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
-              data0 = data0[0];
-              dataType0 = typeof data0;
-              if (typeof data0 === "string") {
-                coerced0 = data0;
-              }
-            }
-            if (!(coerced0 !== void 0)) {
-              if (dataType0 == "number" || dataType0 == "boolean") {
-                coerced0 = "" + data0;
-              } else if (data0 === null) {
-                coerced0 = "";
-              } else {
-                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
-                if (vErrors === null) {
-                  vErrors = [err3];
-                } else {
-                  vErrors.push(err3);
-                }
-                errors++;
-              }
-            }
-            if (coerced0 !== void 0) {
-              data0 = coerced0;
-              if (data !== void 0) {
-                data["value"] = coerced0;
-              }
-            }
-          }
-          if (!(data0 === "pid" || data0 === "all")) {
-            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema26.properties.value.enum } };
-            if (vErrors === null) {
-              vErrors = [err4];
-            } else {
-              vErrors.push(err4);
-            }
-            errors++;
-          }
-        }
-        if (data.reason !== void 0) {
-          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
-            errors = vErrors.length;
-          }
-        }
-      } else {
-        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
-        if (vErrors === null) {
-          vErrors = [err5];
-        } else {
-          vErrors.push(err5);
-        }
-        errors++;
-      }
-      validate80.errors = vErrors;
-      return errors === 0;
-    }
-    var schema27 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["true", "tmpfs", "read-only", "false"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
-    function validate85(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
-      let vErrors = null;
-      let errors = 0;
-      if (data && typeof data == "object" && !Array.isArray(data)) {
-        if (data.value === void 0) {
-          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
-          if (vErrors === null) {
-            vErrors = [err0];
-          } else {
-            vErrors.push(err0);
-          }
-          errors++;
-        }
-        if (data.reason === void 0) {
-          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
-          if (vErrors === null) {
-            vErrors = [err1];
-          } else {
-            vErrors.push(err1);
-          }
-          errors++;
-        }
-        for (const key0 in data) {
-          if (!(key0 === "value" || key0 === "reason")) {
-            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
-            if (vErrors === null) {
-              vErrors = [err2];
-            } else {
-              vErrors.push(err2);
-            }
-            errors++;
-          }
-        }
-        if (data.value !== void 0) {
-          let data0 = data.value;
-          if (typeof data0 !== "string") {
-            let dataType0 = typeof data0;
-            let coerced0 = void 0;
-            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
-              data0 = data0[0];
-              dataType0 = typeof data0;
-              if (typeof data0 === "string") {
-                coerced0 = data0;
-              }
-            }
-            if (!(coerced0 !== void 0)) {
-              if (dataType0 == "number" || dataType0 == "boolean") {
-                coerced0 = "" + data0;
-              } else if (data0 === null) {
-                coerced0 = "";
-              } else {
-                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
-                if (vErrors === null) {
-                  vErrors = [err3];
-                } else {
-                  vErrors.push(err3);
-                }
-                errors++;
-              }
-            }
-            if (coerced0 !== void 0) {
-              data0 = coerced0;
-              if (data !== void 0) {
-                data["value"] = coerced0;
-              }
-            }
-          }
-          if (!(data0 === "true" || data0 === "tmpfs" || data0 === "read-only" || data0 === "false")) {
-            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema27.properties.value.enum } };
-            if (vErrors === null) {
-              vErrors = [err4];
-            } else {
-              vErrors.push(err4);
-            }
-            errors++;
-          }
-        }
-        if (data.reason !== void 0) {
-          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
-            errors = vErrors.length;
-          }
-        }
-      } else {
-        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
-        if (vErrors === null) {
-          vErrors = [err5];
-        } else {
-          vErrors.push(err5);
-        }
-        errors++;
-      }
-      validate85.errors = vErrors;
-      return errors === 0;
-    }
-    var schema28 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["invisible", "ptraceable", "noaccess", "default"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
-    function validate92(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
-      let vErrors = null;
-      let errors = 0;
-      if (data && typeof data == "object" && !Array.isArray(data)) {
-        if (data.value === void 0) {
-          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
-          if (vErrors === null) {
-            vErrors = [err0];
-          } else {
-            vErrors.push(err0);
-          }
-          errors++;
-        }
-        if (data.reason === void 0) {
-          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
-          if (vErrors === null) {
-            vErrors = [err1];
-          } else {
-            vErrors.push(err1);
-          }
-          errors++;
-        }
-        for (const key0 in data) {
-          if (!(key0 === "value" || key0 === "reason")) {
-            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
-            if (vErrors === null) {
-              vErrors = [err2];
-            } else {
-              vErrors.push(err2);
-            }
-            errors++;
-          }
-        }
-        if (data.value !== void 0) {
-          let data0 = data.value;
-          if (typeof data0 !== "string") {
-            let dataType0 = typeof data0;
-            let coerced0 = void 0;
-            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
-              data0 = data0[0];
-              dataType0 = typeof data0;
-              if (typeof data0 === "string") {
-                coerced0 = data0;
-              }
-            }
-            if (!(coerced0 !== void 0)) {
-              if (dataType0 == "number" || dataType0 == "boolean") {
-                coerced0 = "" + data0;
-              } else if (data0 === null) {
-                coerced0 = "";
-              } else {
-                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
-                if (vErrors === null) {
-                  vErrors = [err3];
-                } else {
-                  vErrors.push(err3);
-                }
-                errors++;
-              }
-            }
-            if (coerced0 !== void 0) {
-              data0 = coerced0;
-              if (data !== void 0) {
-                data["value"] = coerced0;
-              }
-            }
-          }
-          if (!(data0 === "invisible" || data0 === "ptraceable" || data0 === "noaccess" || data0 === "default")) {
-            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema28.properties.value.enum } };
-            if (vErrors === null) {
-              vErrors = [err4];
-            } else {
-              vErrors.push(err4);
-            }
-            errors++;
-          }
-        }
-        if (data.reason !== void 0) {
-          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
-            errors = vErrors.length;
-          }
-        }
-      } else {
-        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
-        if (vErrors === null) {
-          vErrors = [err5];
-        } else {
-          vErrors.push(err5);
-        }
-        errors++;
-      }
-      validate92.errors = vErrors;
-      return errors === 0;
-    }
-    var schema29 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["strict", "full", "true", "false"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
-    function validate95(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
-      let vErrors = null;
-      let errors = 0;
-      if (data && typeof data == "object" && !Array.isArray(data)) {
-        if (data.value === void 0) {
-          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
-          if (vErrors === null) {
-            vErrors = [err0];
-          } else {
-            vErrors.push(err0);
-          }
-          errors++;
-        }
-        if (data.reason === void 0) {
-          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
-          if (vErrors === null) {
-            vErrors = [err1];
-          } else {
-            vErrors.push(err1);
-          }
-          errors++;
-        }
-        for (const key0 in data) {
-          if (!(key0 === "value" || key0 === "reason")) {
-            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
-            if (vErrors === null) {
-              vErrors = [err2];
-            } else {
-              vErrors.push(err2);
-            }
-            errors++;
-          }
-        }
-        if (data.value !== void 0) {
-          let data0 = data.value;
-          if (typeof data0 !== "string") {
-            let dataType0 = typeof data0;
-            let coerced0 = void 0;
-            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
-              data0 = data0[0];
-              dataType0 = typeof data0;
-              if (typeof data0 === "string") {
-                coerced0 = data0;
-              }
-            }
-            if (!(coerced0 !== void 0)) {
-              if (dataType0 == "number" || dataType0 == "boolean") {
-                coerced0 = "" + data0;
-              } else if (data0 === null) {
-                coerced0 = "";
-              } else {
-                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
-                if (vErrors === null) {
-                  vErrors = [err3];
-                } else {
-                  vErrors.push(err3);
-                }
-                errors++;
-              }
-            }
-            if (coerced0 !== void 0) {
-              data0 = coerced0;
-              if (data !== void 0) {
-                data["value"] = coerced0;
-              }
-            }
-          }
-          if (!(data0 === "strict" || data0 === "full" || data0 === "true" || data0 === "false")) {
-            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema29.properties.value.enum } };
-            if (vErrors === null) {
-              vErrors = [err4];
-            } else {
-              vErrors.push(err4);
-            }
-            errors++;
-          }
-        }
-        if (data.reason !== void 0) {
-          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
-            errors = vErrors.length;
-          }
-        }
-      } else {
-        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
-        if (vErrors === null) {
-          vErrors = [err5];
-        } else {
-          vErrors.push(err5);
-        }
-        errors++;
-      }
-      validate95.errors = vErrors;
-      return errors === 0;
-    }
-    var pattern18 = new RegExp("^(?:AF_[A-Z0-9_]+)$", "u");
-    function validate98(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    var pattern18 = new RegExp("^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
+    function validate70(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -1762,7 +1244,7 @@ var require_hook_validator = __commonJS({
               }
               if (typeof data1 === "string") {
                 if (!pattern18.test(data1)) {
-                  const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:AF_[A-Z0-9_]+)$" } };
+                  const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
                   if (vErrors === null) {
                     vErrors = [err5];
                   } else {
@@ -1775,8 +1257,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
             errors = vErrors.length;
           }
         }
@@ -1789,11 +1271,395 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate98.errors = vErrors;
+      validate70.errors = vErrors;
       return errors === 0;
     }
-    var pattern19 = new RegExp("^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$", "u");
-    function validate101(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    var schema26 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["pid", "all"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
+    function validate79(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (typeof data0 !== "string") {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (typeof data0 === "string") {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 == "number" || dataType0 == "boolean") {
+                coerced0 = "" + data0;
+              } else if (data0 === null) {
+                coerced0 = "";
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (!(data0 === "pid" || data0 === "all")) {
+            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema26.properties.value.enum } };
+            if (vErrors === null) {
+              vErrors = [err4];
+            } else {
+              vErrors.push(err4);
+            }
+            errors++;
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err5];
+        } else {
+          vErrors.push(err5);
+        }
+        errors++;
+      }
+      validate79.errors = vErrors;
+      return errors === 0;
+    }
+    var schema27 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["true", "tmpfs", "read-only", "false"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
+    function validate84(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (typeof data0 !== "string") {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (typeof data0 === "string") {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 == "number" || dataType0 == "boolean") {
+                coerced0 = "" + data0;
+              } else if (data0 === null) {
+                coerced0 = "";
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (!(data0 === "true" || data0 === "tmpfs" || data0 === "read-only" || data0 === "false")) {
+            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema27.properties.value.enum } };
+            if (vErrors === null) {
+              vErrors = [err4];
+            } else {
+              vErrors.push(err4);
+            }
+            errors++;
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err5];
+        } else {
+          vErrors.push(err5);
+        }
+        errors++;
+      }
+      validate84.errors = vErrors;
+      return errors === 0;
+    }
+    var schema28 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["invisible", "ptraceable", "noaccess", "default"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
+    function validate91(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (typeof data0 !== "string") {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (typeof data0 === "string") {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 == "number" || dataType0 == "boolean") {
+                coerced0 = "" + data0;
+              } else if (data0 === null) {
+                coerced0 = "";
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (!(data0 === "invisible" || data0 === "ptraceable" || data0 === "noaccess" || data0 === "default")) {
+            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema28.properties.value.enum } };
+            if (vErrors === null) {
+              vErrors = [err4];
+            } else {
+              vErrors.push(err4);
+            }
+            errors++;
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err5];
+        } else {
+          vErrors.push(err5);
+        }
+        errors++;
+      }
+      validate91.errors = vErrors;
+      return errors === 0;
+    }
+    var schema29 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["strict", "full", "true", "false"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
+    function validate94(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (typeof data0 !== "string") {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (typeof data0 === "string") {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 == "number" || dataType0 == "boolean") {
+                coerced0 = "" + data0;
+              } else if (data0 === null) {
+                coerced0 = "";
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (!(data0 === "strict" || data0 === "full" || data0 === "true" || data0 === "false")) {
+            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema29.properties.value.enum } };
+            if (vErrors === null) {
+              vErrors = [err4];
+            } else {
+              vErrors.push(err4);
+            }
+            errors++;
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err5];
+        } else {
+          vErrors.push(err5);
+        }
+        errors++;
+      }
+      validate94.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern19 = new RegExp("^(?:AF_[A-Z0-9_]+)$", "u");
+    function validate97(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -1896,6 +1762,140 @@ var require_hook_validator = __commonJS({
               }
               if (typeof data1 === "string") {
                 if (!pattern19.test(data1)) {
+                  const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:AF_[A-Z0-9_]+)$" } };
+                  if (vErrors === null) {
+                    vErrors = [err5];
+                  } else {
+                    vErrors.push(err5);
+                  }
+                  errors++;
+                }
+              }
+            }
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err6 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err6];
+        } else {
+          vErrors.push(err6);
+        }
+        errors++;
+      }
+      validate97.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern20 = new RegExp("^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$", "u");
+    function validate100(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (!Array.isArray(data0)) {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (Array.isArray(data0)) {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 === "string" || dataType0 === "number" || dataType0 === "boolean" || data0 === null) {
+                coerced0 = [data0];
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "array" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (Array.isArray(data0)) {
+            const len0 = data0.length;
+            for (let i0 = 0; i0 < len0; i0++) {
+              let data1 = data0[i0];
+              if (typeof data1 !== "string") {
+                let dataType1 = typeof data1;
+                let coerced1 = void 0;
+                if (dataType1 == "object" && Array.isArray(data1) && data1.length == 1) {
+                  data1 = data1[0];
+                  dataType1 = typeof data1;
+                  if (typeof data1 === "string") {
+                    coerced1 = data1;
+                  }
+                }
+                if (!(coerced1 !== void 0)) {
+                  if (dataType1 == "number" || dataType1 == "boolean") {
+                    coerced1 = "" + data1;
+                  } else if (data1 === null) {
+                    coerced1 = "";
+                  } else {
+                    const err4 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/type", keyword: "type", params: { type: "string" } };
+                    if (vErrors === null) {
+                      vErrors = [err4];
+                    } else {
+                      vErrors.push(err4);
+                    }
+                    errors++;
+                  }
+                }
+                if (coerced1 !== void 0) {
+                  data1 = coerced1;
+                  if (data0 !== void 0) {
+                    data0[i0] = coerced1;
+                  }
+                }
+              }
+              if (typeof data1 === "string") {
+                if (!pattern20.test(data1)) {
                   const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$" } };
                   if (vErrors === null) {
                     vErrors = [err5];
@@ -1909,8 +1909,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
             errors = vErrors.length;
           }
         }
@@ -1923,11 +1923,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate101.errors = vErrors;
+      validate100.errors = vErrors;
       return errors === 0;
     }
-    var pattern20 = new RegExp("^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$", "u");
-    function validate108(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    var pattern21 = new RegExp("^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$", "u");
+    function validate107(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (typeof data !== "string") {
@@ -1963,7 +1963,7 @@ var require_hook_validator = __commonJS({
         }
       }
       if (typeof data === "string") {
-        if (!pattern20.test(data)) {
+        if (!pattern21.test(data)) {
           const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$" } };
           if (vErrors === null) {
             vErrors = [err1];
@@ -1973,10 +1973,10 @@ var require_hook_validator = __commonJS({
           errors++;
         }
       }
-      validate108.errors = vErrors;
+      validate107.errors = vErrors;
       return errors === 0;
     }
-    function validate107(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate106(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (!Array.isArray(data)) {
@@ -2012,16 +2012,16 @@ var require_hook_validator = __commonJS({
       if (Array.isArray(data)) {
         const len0 = data.length;
         for (let i0 = 0; i0 < len0; i0++) {
-          if (!validate108(data[i0], { instancePath: instancePath + "/" + i0, parentData: data, parentDataProperty: i0, rootData })) {
-            vErrors = vErrors === null ? validate108.errors : vErrors.concat(validate108.errors);
+          if (!validate107(data[i0], { instancePath: instancePath + "/" + i0, parentData: data, parentDataProperty: i0, rootData })) {
+            vErrors = vErrors === null ? validate107.errors : vErrors.concat(validate107.errors);
             errors = vErrors.length;
           }
         }
       }
-      validate107.errors = vErrors;
+      validate106.errors = vErrors;
       return errors === 0;
     }
-    function validate106(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate105(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -2055,14 +2055,14 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.value !== void 0) {
-          if (!validate107(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
-            vErrors = vErrors === null ? validate107.errors : vErrors.concat(validate107.errors);
+          if (!validate106(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
+            vErrors = vErrors === null ? validate106.errors : vErrors.concat(validate106.errors);
             errors = vErrors.length;
           }
         }
         if (data.reason !== void 0) {
-          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
             errors = vErrors.length;
           }
         }
@@ -2075,10 +2075,10 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate106.errors = vErrors;
+      validate105.errors = vErrors;
       return errors === 0;
     }
-    function validate114(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate113(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -2154,8 +2154,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
             errors = vErrors.length;
           }
         }
@@ -2168,11 +2168,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate114.errors = vErrors;
+      validate113.errors = vErrors;
       return errors === 0;
     }
-    var pattern21 = new RegExp("^(?:[a-z0-9-]+)$", "u");
-    function validate118(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    var pattern22 = new RegExp("^(?:[a-z0-9-]+)$", "u");
+    function validate117(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -2274,7 +2274,7 @@ var require_hook_validator = __commonJS({
                 }
               }
               if (typeof data1 === "string") {
-                if (!pattern21.test(data1)) {
+                if (!pattern22.test(data1)) {
                   const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:[a-z0-9-]+)$" } };
                   if (vErrors === null) {
                     vErrors = [err5];
@@ -2288,8 +2288,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
             errors = vErrors.length;
           }
         }
@@ -2302,11 +2302,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate118.errors = vErrors;
+      validate117.errors = vErrors;
       return errors === 0;
     }
-    var pattern22 = new RegExp("^(?:kill|E[A-Z0-9]+)$", "u");
-    function validate121(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    var pattern23 = new RegExp("^(?:kill|E[A-Z0-9]+)$", "u");
+    function validate120(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -2374,7 +2374,7 @@ var require_hook_validator = __commonJS({
             }
           }
           if (typeof data0 === "string") {
-            if (!pattern22.test(data0)) {
+            if (!pattern23.test(data0)) {
               const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/pattern", keyword: "pattern", params: { pattern: "^(?:kill|E[A-Z0-9]+)$" } };
               if (vErrors === null) {
                 vErrors = [err4];
@@ -2386,8 +2386,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
             errors = vErrors.length;
           }
         }
@@ -2400,11 +2400,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate121.errors = vErrors;
+      validate120.errors = vErrors;
       return errors === 0;
     }
-    var pattern23 = new RegExp("^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$", "u");
-    function validate124(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    var pattern24 = new RegExp("^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$", "u");
+    function validate123(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -2506,7 +2506,7 @@ var require_hook_validator = __commonJS({
                 }
               }
               if (typeof data1 === "string") {
-                if (!pattern23.test(data1)) {
+                if (!pattern24.test(data1)) {
                   const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$" } };
                   if (vErrors === null) {
                     vErrors = [err5];
@@ -2520,8 +2520,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
             errors = vErrors.length;
           }
         }
@@ -2534,11 +2534,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate124.errors = vErrors;
+      validate123.errors = vErrors;
       return errors === 0;
     }
-    var pattern24 = new RegExp("^(?:0?[0-7]{3})$", "u");
-    function validate127(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    var pattern25 = new RegExp("^(?:0?[0-7]{3})$", "u");
+    function validate126(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -2606,7 +2606,7 @@ var require_hook_validator = __commonJS({
             }
           }
           if (typeof data0 === "string") {
-            if (!pattern24.test(data0)) {
+            if (!pattern25.test(data0)) {
               const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/pattern", keyword: "pattern", params: { pattern: "^(?:0?[0-7]{3})$" } };
               if (vErrors === null) {
                 vErrors = [err4];
@@ -2618,8 +2618,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate41(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
             errors = vErrors.length;
           }
         }
@@ -2632,10 +2632,10 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate127.errors = vErrors;
+      validate126.errors = vErrors;
       return errors === 0;
     }
-    function validate35(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate34(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -2651,230 +2651,230 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.AmbientCapabilities !== void 0) {
-          if (!validate36(data.AmbientCapabilities, { instancePath: instancePath + "/AmbientCapabilities", parentData: data, parentDataProperty: "AmbientCapabilities", rootData })) {
-            vErrors = vErrors === null ? validate36.errors : vErrors.concat(validate36.errors);
+          if (!validate35(data.AmbientCapabilities, { instancePath: instancePath + "/AmbientCapabilities", parentData: data, parentDataProperty: "AmbientCapabilities", rootData })) {
+            vErrors = vErrors === null ? validate35.errors : vErrors.concat(validate35.errors);
             errors = vErrors.length;
           }
         }
         if (data.CapabilityBoundingSet !== void 0) {
-          if (!validate36(data.CapabilityBoundingSet, { instancePath: instancePath + "/CapabilityBoundingSet", parentData: data, parentDataProperty: "CapabilityBoundingSet", rootData })) {
-            vErrors = vErrors === null ? validate36.errors : vErrors.concat(validate36.errors);
+          if (!validate35(data.CapabilityBoundingSet, { instancePath: instancePath + "/CapabilityBoundingSet", parentData: data, parentDataProperty: "CapabilityBoundingSet", rootData })) {
+            vErrors = vErrors === null ? validate35.errors : vErrors.concat(validate35.errors);
             errors = vErrors.length;
           }
         }
         if (data.DeviceAllow !== void 0) {
-          if (!validate45(data.DeviceAllow, { instancePath: instancePath + "/DeviceAllow", parentData: data, parentDataProperty: "DeviceAllow", rootData })) {
-            vErrors = vErrors === null ? validate45.errors : vErrors.concat(validate45.errors);
+          if (!validate44(data.DeviceAllow, { instancePath: instancePath + "/DeviceAllow", parentData: data, parentDataProperty: "DeviceAllow", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
             errors = vErrors.length;
           }
         }
         if (data.DevicePolicy !== void 0) {
-          if (!validate48(data.DevicePolicy, { instancePath: instancePath + "/DevicePolicy", parentData: data, parentDataProperty: "DevicePolicy", rootData })) {
-            vErrors = vErrors === null ? validate48.errors : vErrors.concat(validate48.errors);
+          if (!validate47(data.DevicePolicy, { instancePath: instancePath + "/DevicePolicy", parentData: data, parentDataProperty: "DevicePolicy", rootData })) {
+            vErrors = vErrors === null ? validate47.errors : vErrors.concat(validate47.errors);
             errors = vErrors.length;
           }
         }
         if (data.IPAddressAllow !== void 0) {
-          if (!validate51(data.IPAddressAllow, { instancePath: instancePath + "/IPAddressAllow", parentData: data, parentDataProperty: "IPAddressAllow", rootData })) {
-            vErrors = vErrors === null ? validate51.errors : vErrors.concat(validate51.errors);
+          if (!validate50(data.IPAddressAllow, { instancePath: instancePath + "/IPAddressAllow", parentData: data, parentDataProperty: "IPAddressAllow", rootData })) {
+            vErrors = vErrors === null ? validate50.errors : vErrors.concat(validate50.errors);
             errors = vErrors.length;
           }
         }
         if (data.IPAddressDeny !== void 0) {
-          if (!validate51(data.IPAddressDeny, { instancePath: instancePath + "/IPAddressDeny", parentData: data, parentDataProperty: "IPAddressDeny", rootData })) {
-            vErrors = vErrors === null ? validate51.errors : vErrors.concat(validate51.errors);
+          if (!validate50(data.IPAddressDeny, { instancePath: instancePath + "/IPAddressDeny", parentData: data, parentDataProperty: "IPAddressDeny", rootData })) {
+            vErrors = vErrors === null ? validate50.errors : vErrors.concat(validate50.errors);
             errors = vErrors.length;
           }
         }
         if (data.KeyringMode !== void 0) {
-          if (!validate59(data.KeyringMode, { instancePath: instancePath + "/KeyringMode", parentData: data, parentDataProperty: "KeyringMode", rootData })) {
-            vErrors = vErrors === null ? validate59.errors : vErrors.concat(validate59.errors);
+          if (!validate58(data.KeyringMode, { instancePath: instancePath + "/KeyringMode", parentData: data, parentDataProperty: "KeyringMode", rootData })) {
+            vErrors = vErrors === null ? validate58.errors : vErrors.concat(validate58.errors);
             errors = vErrors.length;
           }
         }
         if (data.LimitCORE !== void 0) {
-          if (!validate62(data.LimitCORE, { instancePath: instancePath + "/LimitCORE", parentData: data, parentDataProperty: "LimitCORE", rootData })) {
-            vErrors = vErrors === null ? validate62.errors : vErrors.concat(validate62.errors);
+          if (!validate61(data.LimitCORE, { instancePath: instancePath + "/LimitCORE", parentData: data, parentDataProperty: "LimitCORE", rootData })) {
+            vErrors = vErrors === null ? validate61.errors : vErrors.concat(validate61.errors);
             errors = vErrors.length;
           }
         }
         if (data.LockPersonality !== void 0) {
-          if (!validate65(data.LockPersonality, { instancePath: instancePath + "/LockPersonality", parentData: data, parentDataProperty: "LockPersonality", rootData })) {
-            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+          if (!validate64(data.LockPersonality, { instancePath: instancePath + "/LockPersonality", parentData: data, parentDataProperty: "LockPersonality", rootData })) {
+            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
             errors = vErrors.length;
           }
         }
         if (data.MemoryDenyWriteExecute !== void 0) {
-          if (!validate65(data.MemoryDenyWriteExecute, { instancePath: instancePath + "/MemoryDenyWriteExecute", parentData: data, parentDataProperty: "MemoryDenyWriteExecute", rootData })) {
-            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+          if (!validate64(data.MemoryDenyWriteExecute, { instancePath: instancePath + "/MemoryDenyWriteExecute", parentData: data, parentDataProperty: "MemoryDenyWriteExecute", rootData })) {
+            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
             errors = vErrors.length;
           }
         }
         if (data.NoExecPaths !== void 0) {
-          if (!validate71(data.NoExecPaths, { instancePath: instancePath + "/NoExecPaths", parentData: data, parentDataProperty: "NoExecPaths", rootData })) {
-            vErrors = vErrors === null ? validate71.errors : vErrors.concat(validate71.errors);
+          if (!validate70(data.NoExecPaths, { instancePath: instancePath + "/NoExecPaths", parentData: data, parentDataProperty: "NoExecPaths", rootData })) {
+            vErrors = vErrors === null ? validate70.errors : vErrors.concat(validate70.errors);
             errors = vErrors.length;
           }
         }
         if (data.NoNewPrivileges !== void 0) {
-          if (!validate65(data.NoNewPrivileges, { instancePath: instancePath + "/NoNewPrivileges", parentData: data, parentDataProperty: "NoNewPrivileges", rootData })) {
-            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+          if (!validate64(data.NoNewPrivileges, { instancePath: instancePath + "/NoNewPrivileges", parentData: data, parentDataProperty: "NoNewPrivileges", rootData })) {
+            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
             errors = vErrors.length;
           }
         }
         if (data.PrivateDevices !== void 0) {
-          if (!validate65(data.PrivateDevices, { instancePath: instancePath + "/PrivateDevices", parentData: data, parentDataProperty: "PrivateDevices", rootData })) {
-            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+          if (!validate64(data.PrivateDevices, { instancePath: instancePath + "/PrivateDevices", parentData: data, parentDataProperty: "PrivateDevices", rootData })) {
+            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
             errors = vErrors.length;
           }
         }
         if (data.PrivateIPC !== void 0) {
-          if (!validate65(data.PrivateIPC, { instancePath: instancePath + "/PrivateIPC", parentData: data, parentDataProperty: "PrivateIPC", rootData })) {
-            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+          if (!validate64(data.PrivateIPC, { instancePath: instancePath + "/PrivateIPC", parentData: data, parentDataProperty: "PrivateIPC", rootData })) {
+            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
             errors = vErrors.length;
           }
         }
         if (data.PrivateNetwork !== void 0) {
-          if (!validate65(data.PrivateNetwork, { instancePath: instancePath + "/PrivateNetwork", parentData: data, parentDataProperty: "PrivateNetwork", rootData })) {
-            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+          if (!validate64(data.PrivateNetwork, { instancePath: instancePath + "/PrivateNetwork", parentData: data, parentDataProperty: "PrivateNetwork", rootData })) {
+            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
             errors = vErrors.length;
           }
         }
         if (data.PrivateTmp !== void 0) {
-          if (!validate65(data.PrivateTmp, { instancePath: instancePath + "/PrivateTmp", parentData: data, parentDataProperty: "PrivateTmp", rootData })) {
-            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+          if (!validate64(data.PrivateTmp, { instancePath: instancePath + "/PrivateTmp", parentData: data, parentDataProperty: "PrivateTmp", rootData })) {
+            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
             errors = vErrors.length;
           }
         }
         if (data.PrivateUsers !== void 0) {
-          if (!validate65(data.PrivateUsers, { instancePath: instancePath + "/PrivateUsers", parentData: data, parentDataProperty: "PrivateUsers", rootData })) {
-            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+          if (!validate64(data.PrivateUsers, { instancePath: instancePath + "/PrivateUsers", parentData: data, parentDataProperty: "PrivateUsers", rootData })) {
+            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProcSubset !== void 0) {
-          if (!validate80(data.ProcSubset, { instancePath: instancePath + "/ProcSubset", parentData: data, parentDataProperty: "ProcSubset", rootData })) {
-            vErrors = vErrors === null ? validate80.errors : vErrors.concat(validate80.errors);
+          if (!validate79(data.ProcSubset, { instancePath: instancePath + "/ProcSubset", parentData: data, parentDataProperty: "ProcSubset", rootData })) {
+            vErrors = vErrors === null ? validate79.errors : vErrors.concat(validate79.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectClock !== void 0) {
-          if (!validate65(data.ProtectClock, { instancePath: instancePath + "/ProtectClock", parentData: data, parentDataProperty: "ProtectClock", rootData })) {
-            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+          if (!validate64(data.ProtectClock, { instancePath: instancePath + "/ProtectClock", parentData: data, parentDataProperty: "ProtectClock", rootData })) {
+            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectControlGroups !== void 0) {
-          if (!validate65(data.ProtectControlGroups, { instancePath: instancePath + "/ProtectControlGroups", parentData: data, parentDataProperty: "ProtectControlGroups", rootData })) {
-            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+          if (!validate64(data.ProtectControlGroups, { instancePath: instancePath + "/ProtectControlGroups", parentData: data, parentDataProperty: "ProtectControlGroups", rootData })) {
+            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectHome !== void 0) {
-          if (!validate85(data.ProtectHome, { instancePath: instancePath + "/ProtectHome", parentData: data, parentDataProperty: "ProtectHome", rootData })) {
-            vErrors = vErrors === null ? validate85.errors : vErrors.concat(validate85.errors);
+          if (!validate84(data.ProtectHome, { instancePath: instancePath + "/ProtectHome", parentData: data, parentDataProperty: "ProtectHome", rootData })) {
+            vErrors = vErrors === null ? validate84.errors : vErrors.concat(validate84.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectHostname !== void 0) {
-          if (!validate65(data.ProtectHostname, { instancePath: instancePath + "/ProtectHostname", parentData: data, parentDataProperty: "ProtectHostname", rootData })) {
-            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+          if (!validate64(data.ProtectHostname, { instancePath: instancePath + "/ProtectHostname", parentData: data, parentDataProperty: "ProtectHostname", rootData })) {
+            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectKernelLogs !== void 0) {
-          if (!validate65(data.ProtectKernelLogs, { instancePath: instancePath + "/ProtectKernelLogs", parentData: data, parentDataProperty: "ProtectKernelLogs", rootData })) {
-            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+          if (!validate64(data.ProtectKernelLogs, { instancePath: instancePath + "/ProtectKernelLogs", parentData: data, parentDataProperty: "ProtectKernelLogs", rootData })) {
+            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectKernelModules !== void 0) {
-          if (!validate65(data.ProtectKernelModules, { instancePath: instancePath + "/ProtectKernelModules", parentData: data, parentDataProperty: "ProtectKernelModules", rootData })) {
-            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+          if (!validate64(data.ProtectKernelModules, { instancePath: instancePath + "/ProtectKernelModules", parentData: data, parentDataProperty: "ProtectKernelModules", rootData })) {
+            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectKernelTunables !== void 0) {
-          if (!validate65(data.ProtectKernelTunables, { instancePath: instancePath + "/ProtectKernelTunables", parentData: data, parentDataProperty: "ProtectKernelTunables", rootData })) {
-            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+          if (!validate64(data.ProtectKernelTunables, { instancePath: instancePath + "/ProtectKernelTunables", parentData: data, parentDataProperty: "ProtectKernelTunables", rootData })) {
+            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectProc !== void 0) {
-          if (!validate92(data.ProtectProc, { instancePath: instancePath + "/ProtectProc", parentData: data, parentDataProperty: "ProtectProc", rootData })) {
-            vErrors = vErrors === null ? validate92.errors : vErrors.concat(validate92.errors);
+          if (!validate91(data.ProtectProc, { instancePath: instancePath + "/ProtectProc", parentData: data, parentDataProperty: "ProtectProc", rootData })) {
+            vErrors = vErrors === null ? validate91.errors : vErrors.concat(validate91.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectSystem !== void 0) {
-          if (!validate95(data.ProtectSystem, { instancePath: instancePath + "/ProtectSystem", parentData: data, parentDataProperty: "ProtectSystem", rootData })) {
-            vErrors = vErrors === null ? validate95.errors : vErrors.concat(validate95.errors);
+          if (!validate94(data.ProtectSystem, { instancePath: instancePath + "/ProtectSystem", parentData: data, parentDataProperty: "ProtectSystem", rootData })) {
+            vErrors = vErrors === null ? validate94.errors : vErrors.concat(validate94.errors);
             errors = vErrors.length;
           }
         }
         if (data.RestrictAddressFamilies !== void 0) {
-          if (!validate98(data.RestrictAddressFamilies, { instancePath: instancePath + "/RestrictAddressFamilies", parentData: data, parentDataProperty: "RestrictAddressFamilies", rootData })) {
-            vErrors = vErrors === null ? validate98.errors : vErrors.concat(validate98.errors);
+          if (!validate97(data.RestrictAddressFamilies, { instancePath: instancePath + "/RestrictAddressFamilies", parentData: data, parentDataProperty: "RestrictAddressFamilies", rootData })) {
+            vErrors = vErrors === null ? validate97.errors : vErrors.concat(validate97.errors);
             errors = vErrors.length;
           }
         }
         if (data.RestrictNamespaces !== void 0) {
-          if (!validate101(data.RestrictNamespaces, { instancePath: instancePath + "/RestrictNamespaces", parentData: data, parentDataProperty: "RestrictNamespaces", rootData })) {
-            vErrors = vErrors === null ? validate101.errors : vErrors.concat(validate101.errors);
+          if (!validate100(data.RestrictNamespaces, { instancePath: instancePath + "/RestrictNamespaces", parentData: data, parentDataProperty: "RestrictNamespaces", rootData })) {
+            vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
             errors = vErrors.length;
           }
         }
         if (data.RestrictRealtime !== void 0) {
-          if (!validate65(data.RestrictRealtime, { instancePath: instancePath + "/RestrictRealtime", parentData: data, parentDataProperty: "RestrictRealtime", rootData })) {
-            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+          if (!validate64(data.RestrictRealtime, { instancePath: instancePath + "/RestrictRealtime", parentData: data, parentDataProperty: "RestrictRealtime", rootData })) {
+            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
             errors = vErrors.length;
           }
         }
         if (data.RestrictSUIDSGID !== void 0) {
-          if (!validate65(data.RestrictSUIDSGID, { instancePath: instancePath + "/RestrictSUIDSGID", parentData: data, parentDataProperty: "RestrictSUIDSGID", rootData })) {
-            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+          if (!validate64(data.RestrictSUIDSGID, { instancePath: instancePath + "/RestrictSUIDSGID", parentData: data, parentDataProperty: "RestrictSUIDSGID", rootData })) {
+            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
             errors = vErrors.length;
           }
         }
         if (data.SocketBindAllow !== void 0) {
-          if (!validate106(data.SocketBindAllow, { instancePath: instancePath + "/SocketBindAllow", parentData: data, parentDataProperty: "SocketBindAllow", rootData })) {
-            vErrors = vErrors === null ? validate106.errors : vErrors.concat(validate106.errors);
+          if (!validate105(data.SocketBindAllow, { instancePath: instancePath + "/SocketBindAllow", parentData: data, parentDataProperty: "SocketBindAllow", rootData })) {
+            vErrors = vErrors === null ? validate105.errors : vErrors.concat(validate105.errors);
             errors = vErrors.length;
           }
         }
         if (data.SocketBindDeny !== void 0) {
-          if (!validate106(data.SocketBindDeny, { instancePath: instancePath + "/SocketBindDeny", parentData: data, parentDataProperty: "SocketBindDeny", rootData })) {
-            vErrors = vErrors === null ? validate106.errors : vErrors.concat(validate106.errors);
+          if (!validate105(data.SocketBindDeny, { instancePath: instancePath + "/SocketBindDeny", parentData: data, parentDataProperty: "SocketBindDeny", rootData })) {
+            vErrors = vErrors === null ? validate105.errors : vErrors.concat(validate105.errors);
             errors = vErrors.length;
           }
         }
         if (data.SupplementaryGroups !== void 0) {
-          if (!validate114(data.SupplementaryGroups, { instancePath: instancePath + "/SupplementaryGroups", parentData: data, parentDataProperty: "SupplementaryGroups", rootData })) {
-            vErrors = vErrors === null ? validate114.errors : vErrors.concat(validate114.errors);
+          if (!validate113(data.SupplementaryGroups, { instancePath: instancePath + "/SupplementaryGroups", parentData: data, parentDataProperty: "SupplementaryGroups", rootData })) {
+            vErrors = vErrors === null ? validate113.errors : vErrors.concat(validate113.errors);
             errors = vErrors.length;
           }
         }
         if (data.SystemCallArchitectures !== void 0) {
-          if (!validate118(data.SystemCallArchitectures, { instancePath: instancePath + "/SystemCallArchitectures", parentData: data, parentDataProperty: "SystemCallArchitectures", rootData })) {
-            vErrors = vErrors === null ? validate118.errors : vErrors.concat(validate118.errors);
+          if (!validate117(data.SystemCallArchitectures, { instancePath: instancePath + "/SystemCallArchitectures", parentData: data, parentDataProperty: "SystemCallArchitectures", rootData })) {
+            vErrors = vErrors === null ? validate117.errors : vErrors.concat(validate117.errors);
             errors = vErrors.length;
           }
         }
         if (data.SystemCallErrorNumber !== void 0) {
-          if (!validate121(data.SystemCallErrorNumber, { instancePath: instancePath + "/SystemCallErrorNumber", parentData: data, parentDataProperty: "SystemCallErrorNumber", rootData })) {
-            vErrors = vErrors === null ? validate121.errors : vErrors.concat(validate121.errors);
+          if (!validate120(data.SystemCallErrorNumber, { instancePath: instancePath + "/SystemCallErrorNumber", parentData: data, parentDataProperty: "SystemCallErrorNumber", rootData })) {
+            vErrors = vErrors === null ? validate120.errors : vErrors.concat(validate120.errors);
             errors = vErrors.length;
           }
         }
         if (data.SystemCallFilter !== void 0) {
-          if (!validate124(data.SystemCallFilter, { instancePath: instancePath + "/SystemCallFilter", parentData: data, parentDataProperty: "SystemCallFilter", rootData })) {
-            vErrors = vErrors === null ? validate124.errors : vErrors.concat(validate124.errors);
+          if (!validate123(data.SystemCallFilter, { instancePath: instancePath + "/SystemCallFilter", parentData: data, parentDataProperty: "SystemCallFilter", rootData })) {
+            vErrors = vErrors === null ? validate123.errors : vErrors.concat(validate123.errors);
             errors = vErrors.length;
           }
         }
         if (data.UMask !== void 0) {
-          if (!validate127(data.UMask, { instancePath: instancePath + "/UMask", parentData: data, parentDataProperty: "UMask", rootData })) {
-            vErrors = vErrors === null ? validate127.errors : vErrors.concat(validate127.errors);
+          if (!validate126(data.UMask, { instancePath: instancePath + "/UMask", parentData: data, parentDataProperty: "UMask", rootData })) {
+            vErrors = vErrors === null ? validate126.errors : vErrors.concat(validate126.errors);
             errors = vErrors.length;
           }
         }
@@ -2887,16 +2887,17 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate35.errors = vErrors;
+      validate34.errors = vErrors;
       return errors === 0;
     }
     var pattern3 = new RegExp("^(?:#!/[^]*)$", "u");
     var pattern4 = new RegExp("^(?:[A-Za-z_][A-Za-z0-9_]*)$", "u");
     var pattern5 = new RegExp("^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$", "u");
+    var pattern6 = new RegExp("^(?:(?!.*[ \\\\]/*$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
     var pattern8 = new RegExp("^(?:[^\\x00]+)$", "u");
-    var pattern9 = new RegExp("^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$", "u");
-    var pattern10 = new RegExp("^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
-    var pattern11 = new RegExp("^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$", "u");
+    var pattern10 = new RegExp("^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$", "u");
+    var pattern11 = new RegExp("^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
+    var pattern12 = new RegExp("^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$", "u");
     function validate21(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
@@ -3185,27 +3186,42 @@ var require_hook_validator = __commonJS({
             }
           }
           for (const key4 in data9) {
-            if (!validate30(data9[key4], { instancePath: instancePath + "/credentials/" + key4.replace(/~/g, "~0").replace(/\//g, "~1"), parentData: data9, parentDataProperty: key4, rootData })) {
-              vErrors = vErrors === null ? validate30.errors : vErrors.concat(validate30.errors);
-              errors = vErrors.length;
+            let data10 = data9[key4];
+            if (typeof data10 !== "string") {
+              let dataType3 = typeof data10;
+              let coerced3 = void 0;
+              if (dataType3 == "object" && Array.isArray(data10) && data10.length == 1) {
+                data10 = data10[0];
+                dataType3 = typeof data10;
+                if (typeof data10 === "string") {
+                  coerced3 = data10;
+                }
+              }
+              if (!(coerced3 !== void 0)) {
+                if (dataType3 == "number" || dataType3 == "boolean") {
+                  coerced3 = "" + data10;
+                } else if (data10 === null) {
+                  coerced3 = "";
+                } else {
+                  const err13 = { instancePath: instancePath + "/credentials/" + key4.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/credentials/additionalProperties/type", keyword: "type", params: { type: "string" } };
+                  if (vErrors === null) {
+                    vErrors = [err13];
+                  } else {
+                    vErrors.push(err13);
+                  }
+                  errors++;
+                }
+              }
+              if (coerced3 !== void 0) {
+                data10 = coerced3;
+                if (data9 !== void 0) {
+                  data9[key4] = coerced3;
+                }
+              }
             }
-          }
-        } else {
-          const err13 = { instancePath: instancePath + "/credentials", schemaPath: "#/properties/credentials/type", keyword: "type", params: { type: "object" } };
-          if (vErrors === null) {
-            vErrors = [err13];
-          } else {
-            vErrors.push(err13);
-          }
-          errors++;
-        }
-        let data11 = data.secrets;
-        if (data11 && typeof data11 == "object" && !Array.isArray(data11)) {
-          for (const key5 in data11) {
-            const _errs24 = errors;
-            if (typeof key5 === "string") {
-              if (!pattern5.test(key5)) {
-                const err14 = { instancePath: instancePath + "/secrets", schemaPath: "#/properties/secrets/propertyNames/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, propertyName: key5 };
+            if (typeof data10 === "string") {
+              if (!pattern6.test(data10)) {
+                const err14 = { instancePath: instancePath + "/credentials/" + key4.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/credentials/additionalProperties/pattern", keyword: "pattern", params: { pattern: "^(?:(?!.*[ \\\\]/*$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
                 if (vErrors === null) {
                   vErrors = [err14];
                 } else {
@@ -3214,13 +3230,38 @@ var require_hook_validator = __commonJS({
                 errors++;
               }
             }
-            var valid7 = _errs24 === errors;
+          }
+        } else {
+          const err15 = { instancePath: instancePath + "/credentials", schemaPath: "#/properties/credentials/type", keyword: "type", params: { type: "object" } };
+          if (vErrors === null) {
+            vErrors = [err15];
+          } else {
+            vErrors.push(err15);
+          }
+          errors++;
+        }
+        let data11 = data.secrets;
+        if (data11 && typeof data11 == "object" && !Array.isArray(data11)) {
+          for (const key5 in data11) {
+            const _errs25 = errors;
+            if (typeof key5 === "string") {
+              if (!pattern5.test(key5)) {
+                const err16 = { instancePath: instancePath + "/secrets", schemaPath: "#/properties/secrets/propertyNames/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, propertyName: key5 };
+                if (vErrors === null) {
+                  vErrors = [err16];
+                } else {
+                  vErrors.push(err16);
+                }
+                errors++;
+              }
+            }
+            var valid7 = _errs25 === errors;
             if (!valid7) {
-              const err15 = { instancePath: instancePath + "/secrets", schemaPath: "#/properties/secrets/propertyNames", keyword: "propertyNames", params: { propertyName: key5 } };
+              const err17 = { instancePath: instancePath + "/secrets", schemaPath: "#/properties/secrets/propertyNames", keyword: "propertyNames", params: { propertyName: key5 } };
               if (vErrors === null) {
-                vErrors = [err15];
+                vErrors = [err17];
               } else {
-                vErrors.push(err15);
+                vErrors.push(err17);
               }
               errors++;
             }
@@ -3228,86 +3269,86 @@ var require_hook_validator = __commonJS({
           for (const key6 in data11) {
             let data12 = data11[key6];
             if (typeof data12 !== "string") {
-              let dataType3 = typeof data12;
-              let coerced3 = void 0;
-              if (dataType3 == "object" && Array.isArray(data12) && data12.length == 1) {
+              let dataType4 = typeof data12;
+              let coerced4 = void 0;
+              if (dataType4 == "object" && Array.isArray(data12) && data12.length == 1) {
                 data12 = data12[0];
-                dataType3 = typeof data12;
+                dataType4 = typeof data12;
                 if (typeof data12 === "string") {
-                  coerced3 = data12;
+                  coerced4 = data12;
                 }
               }
-              if (!(coerced3 !== void 0)) {
-                if (dataType3 == "number" || dataType3 == "boolean") {
-                  coerced3 = "" + data12;
+              if (!(coerced4 !== void 0)) {
+                if (dataType4 == "number" || dataType4 == "boolean") {
+                  coerced4 = "" + data12;
                 } else if (data12 === null) {
-                  coerced3 = "";
+                  coerced4 = "";
                 } else {
-                  const err16 = { instancePath: instancePath + "/secrets/" + key6.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/secrets/additionalProperties/type", keyword: "type", params: { type: "string" } };
+                  const err18 = { instancePath: instancePath + "/secrets/" + key6.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/secrets/additionalProperties/type", keyword: "type", params: { type: "string" } };
                   if (vErrors === null) {
-                    vErrors = [err16];
+                    vErrors = [err18];
                   } else {
-                    vErrors.push(err16);
+                    vErrors.push(err18);
                   }
                   errors++;
                 }
               }
-              if (coerced3 !== void 0) {
-                data12 = coerced3;
+              if (coerced4 !== void 0) {
+                data12 = coerced4;
                 if (data11 !== void 0) {
-                  data11[key6] = coerced3;
+                  data11[key6] = coerced4;
                 }
               }
             }
             if (typeof data12 === "string") {
               if (!pattern8.test(data12)) {
-                const err17 = { instancePath: instancePath + "/secrets/" + key6.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/secrets/additionalProperties/pattern", keyword: "pattern", params: { pattern: "^(?:[^\\x00]+)$" } };
+                const err19 = { instancePath: instancePath + "/secrets/" + key6.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/secrets/additionalProperties/pattern", keyword: "pattern", params: { pattern: "^(?:[^\\x00]+)$" } };
                 if (vErrors === null) {
-                  vErrors = [err17];
+                  vErrors = [err19];
                 } else {
-                  vErrors.push(err17);
+                  vErrors.push(err19);
                 }
                 errors++;
               }
             }
           }
         } else {
-          const err18 = { instancePath: instancePath + "/secrets", schemaPath: "#/properties/secrets/type", keyword: "type", params: { type: "object" } };
+          const err20 = { instancePath: instancePath + "/secrets", schemaPath: "#/properties/secrets/type", keyword: "type", params: { type: "object" } };
           if (vErrors === null) {
-            vErrors = [err18];
+            vErrors = [err20];
           } else {
-            vErrors.push(err18);
+            vErrors.push(err20);
           }
           errors++;
         }
         let data13 = data.read;
         if (!Array.isArray(data13)) {
-          let dataType4 = typeof data13;
-          let coerced4 = void 0;
-          if (dataType4 == "object" && Array.isArray(data13) && data13.length == 1) {
+          let dataType5 = typeof data13;
+          let coerced5 = void 0;
+          if (dataType5 == "object" && Array.isArray(data13) && data13.length == 1) {
             data13 = data13[0];
-            dataType4 = typeof data13;
+            dataType5 = typeof data13;
             if (Array.isArray(data13)) {
-              coerced4 = data13;
+              coerced5 = data13;
             }
           }
-          if (!(coerced4 !== void 0)) {
-            if (dataType4 === "string" || dataType4 === "number" || dataType4 === "boolean" || data13 === null) {
-              coerced4 = [data13];
+          if (!(coerced5 !== void 0)) {
+            if (dataType5 === "string" || dataType5 === "number" || dataType5 === "boolean" || data13 === null) {
+              coerced5 = [data13];
             } else {
-              const err19 = { instancePath: instancePath + "/read", schemaPath: "#/properties/read/type", keyword: "type", params: { type: "array" } };
+              const err21 = { instancePath: instancePath + "/read", schemaPath: "#/properties/read/type", keyword: "type", params: { type: "array" } };
               if (vErrors === null) {
-                vErrors = [err19];
+                vErrors = [err21];
               } else {
-                vErrors.push(err19);
+                vErrors.push(err21);
               }
               errors++;
             }
           }
-          if (coerced4 !== void 0) {
-            data13 = coerced4;
+          if (coerced5 !== void 0) {
+            data13 = coerced5;
             if (data !== void 0) {
-              data["read"] = coerced4;
+              data["read"] = coerced5;
             }
           }
         }
@@ -3322,32 +3363,32 @@ var require_hook_validator = __commonJS({
         }
         let data15 = data.write;
         if (!Array.isArray(data15)) {
-          let dataType5 = typeof data15;
-          let coerced5 = void 0;
-          if (dataType5 == "object" && Array.isArray(data15) && data15.length == 1) {
+          let dataType6 = typeof data15;
+          let coerced6 = void 0;
+          if (dataType6 == "object" && Array.isArray(data15) && data15.length == 1) {
             data15 = data15[0];
-            dataType5 = typeof data15;
+            dataType6 = typeof data15;
             if (Array.isArray(data15)) {
-              coerced5 = data15;
+              coerced6 = data15;
             }
           }
-          if (!(coerced5 !== void 0)) {
-            if (dataType5 === "string" || dataType5 === "number" || dataType5 === "boolean" || data15 === null) {
-              coerced5 = [data15];
+          if (!(coerced6 !== void 0)) {
+            if (dataType6 === "string" || dataType6 === "number" || dataType6 === "boolean" || data15 === null) {
+              coerced6 = [data15];
             } else {
-              const err20 = { instancePath: instancePath + "/write", schemaPath: "#/properties/write/type", keyword: "type", params: { type: "array" } };
+              const err22 = { instancePath: instancePath + "/write", schemaPath: "#/properties/write/type", keyword: "type", params: { type: "array" } };
               if (vErrors === null) {
-                vErrors = [err20];
+                vErrors = [err22];
               } else {
-                vErrors.push(err20);
+                vErrors.push(err22);
               }
               errors++;
             }
           }
-          if (coerced5 !== void 0) {
-            data15 = coerced5;
+          if (coerced6 !== void 0) {
+            data15 = coerced6;
             if (data !== void 0) {
-              data["write"] = coerced5;
+              data["write"] = coerced6;
             }
           }
         }
@@ -3362,64 +3403,22 @@ var require_hook_validator = __commonJS({
         }
         let data17 = data.network;
         if (typeof data17 !== "string") {
-          let dataType6 = typeof data17;
-          let coerced6 = void 0;
-          if (dataType6 == "object" && Array.isArray(data17) && data17.length == 1) {
-            data17 = data17[0];
-            dataType6 = typeof data17;
-            if (typeof data17 === "string") {
-              coerced6 = data17;
-            }
-          }
-          if (!(coerced6 !== void 0)) {
-            if (dataType6 == "number" || dataType6 == "boolean") {
-              coerced6 = "" + data17;
-            } else if (data17 === null) {
-              coerced6 = "";
-            } else {
-              const err21 = { instancePath: instancePath + "/network", schemaPath: "#/properties/network/type", keyword: "type", params: { type: "string" } };
-              if (vErrors === null) {
-                vErrors = [err21];
-              } else {
-                vErrors.push(err21);
-              }
-              errors++;
-            }
-          }
-          if (coerced6 !== void 0) {
-            data17 = coerced6;
-            if (data !== void 0) {
-              data["network"] = coerced6;
-            }
-          }
-        }
-        if (!(data17 === "none" || data17 === "local" || data17 === "any")) {
-          const err22 = { instancePath: instancePath + "/network", schemaPath: "#/properties/network/enum", keyword: "enum", params: { allowedValues: schema6.properties.network.enum } };
-          if (vErrors === null) {
-            vErrors = [err22];
-          } else {
-            vErrors.push(err22);
-          }
-          errors++;
-        }
-        let data18 = data.timeout;
-        if (typeof data18 !== "string") {
-          let dataType7 = typeof data18;
+          let dataType7 = typeof data17;
           let coerced7 = void 0;
-          if (dataType7 == "object" && Array.isArray(data18) && data18.length == 1) {
-            data18 = data18[0];
-            dataType7 = typeof data18;
-            if (typeof data18 === "string") {
-              coerced7 = data18;
+          if (dataType7 == "object" && Array.isArray(data17) && data17.length == 1) {
+            data17 = data17[0];
+            dataType7 = typeof data17;
+            if (typeof data17 === "string") {
+              coerced7 = data17;
             }
           }
           if (!(coerced7 !== void 0)) {
             if (dataType7 == "number" || dataType7 == "boolean") {
-              coerced7 = "" + data18;
-            } else if (data18 === null) {
+              coerced7 = "" + data17;
+            } else if (data17 === null) {
               coerced7 = "";
             } else {
-              const err23 = { instancePath: instancePath + "/timeout", schemaPath: "#/properties/timeout/type", keyword: "type", params: { type: "string" } };
+              const err23 = { instancePath: instancePath + "/network", schemaPath: "#/properties/network/type", keyword: "type", params: { type: "string" } };
               if (vErrors === null) {
                 vErrors = [err23];
               } else {
@@ -3429,41 +3428,39 @@ var require_hook_validator = __commonJS({
             }
           }
           if (coerced7 !== void 0) {
-            data18 = coerced7;
+            data17 = coerced7;
             if (data !== void 0) {
-              data["timeout"] = coerced7;
+              data["network"] = coerced7;
             }
           }
         }
-        if (typeof data18 === "string") {
-          if (!pattern9.test(data18)) {
-            const err24 = { instancePath: instancePath + "/timeout", schemaPath: "#/properties/timeout/pattern", keyword: "pattern", params: { pattern: "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$" } };
-            if (vErrors === null) {
-              vErrors = [err24];
-            } else {
-              vErrors.push(err24);
-            }
-            errors++;
+        if (!(data17 === "none" || data17 === "local" || data17 === "any")) {
+          const err24 = { instancePath: instancePath + "/network", schemaPath: "#/properties/network/enum", keyword: "enum", params: { allowedValues: schema6.properties.network.enum } };
+          if (vErrors === null) {
+            vErrors = [err24];
+          } else {
+            vErrors.push(err24);
           }
+          errors++;
         }
-        let data19 = data.cleanup;
-        if (typeof data19 !== "string") {
-          let dataType8 = typeof data19;
+        let data18 = data.timeout;
+        if (typeof data18 !== "string") {
+          let dataType8 = typeof data18;
           let coerced8 = void 0;
-          if (dataType8 == "object" && Array.isArray(data19) && data19.length == 1) {
-            data19 = data19[0];
-            dataType8 = typeof data19;
-            if (typeof data19 === "string") {
-              coerced8 = data19;
+          if (dataType8 == "object" && Array.isArray(data18) && data18.length == 1) {
+            data18 = data18[0];
+            dataType8 = typeof data18;
+            if (typeof data18 === "string") {
+              coerced8 = data18;
             }
           }
           if (!(coerced8 !== void 0)) {
             if (dataType8 == "number" || dataType8 == "boolean") {
-              coerced8 = "" + data19;
-            } else if (data19 === null) {
+              coerced8 = "" + data18;
+            } else if (data18 === null) {
               coerced8 = "";
             } else {
-              const err25 = { instancePath: instancePath + "/cleanup", schemaPath: "#/properties/cleanup/type", keyword: "type", params: { type: "string" } };
+              const err25 = { instancePath: instancePath + "/timeout", schemaPath: "#/properties/timeout/type", keyword: "type", params: { type: "string" } };
               if (vErrors === null) {
                 vErrors = [err25];
               } else {
@@ -3473,37 +3470,41 @@ var require_hook_validator = __commonJS({
             }
           }
           if (coerced8 !== void 0) {
-            data19 = coerced8;
+            data18 = coerced8;
             if (data !== void 0) {
-              data["cleanup"] = coerced8;
+              data["timeout"] = coerced8;
             }
           }
         }
-        if (!(data19 === "keep" || data19 === "remove")) {
-          const err26 = { instancePath: instancePath + "/cleanup", schemaPath: "#/properties/cleanup/enum", keyword: "enum", params: { allowedValues: schema6.properties.cleanup.enum } };
-          if (vErrors === null) {
-            vErrors = [err26];
-          } else {
-            vErrors.push(err26);
+        if (typeof data18 === "string") {
+          if (!pattern10.test(data18)) {
+            const err26 = { instancePath: instancePath + "/timeout", schemaPath: "#/properties/timeout/pattern", keyword: "pattern", params: { pattern: "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$" } };
+            if (vErrors === null) {
+              vErrors = [err26];
+            } else {
+              vErrors.push(err26);
+            }
+            errors++;
           }
-          errors++;
         }
-        let data20 = data.exclude;
-        if (!Array.isArray(data20)) {
-          let dataType9 = typeof data20;
+        let data19 = data.cleanup;
+        if (typeof data19 !== "string") {
+          let dataType9 = typeof data19;
           let coerced9 = void 0;
-          if (dataType9 == "object" && Array.isArray(data20) && data20.length == 1) {
-            data20 = data20[0];
-            dataType9 = typeof data20;
-            if (Array.isArray(data20)) {
-              coerced9 = data20;
+          if (dataType9 == "object" && Array.isArray(data19) && data19.length == 1) {
+            data19 = data19[0];
+            dataType9 = typeof data19;
+            if (typeof data19 === "string") {
+              coerced9 = data19;
             }
           }
           if (!(coerced9 !== void 0)) {
-            if (dataType9 === "string" || dataType9 === "number" || dataType9 === "boolean" || data20 === null) {
-              coerced9 = [data20];
+            if (dataType9 == "number" || dataType9 == "boolean") {
+              coerced9 = "" + data19;
+            } else if (data19 === null) {
+              coerced9 = "";
             } else {
-              const err27 = { instancePath: instancePath + "/exclude", schemaPath: "#/properties/exclude/type", keyword: "type", params: { type: "array" } };
+              const err27 = { instancePath: instancePath + "/cleanup", schemaPath: "#/properties/cleanup/type", keyword: "type", params: { type: "string" } };
               if (vErrors === null) {
                 vErrors = [err27];
               } else {
@@ -3513,9 +3514,49 @@ var require_hook_validator = __commonJS({
             }
           }
           if (coerced9 !== void 0) {
-            data20 = coerced9;
+            data19 = coerced9;
             if (data !== void 0) {
-              data["exclude"] = coerced9;
+              data["cleanup"] = coerced9;
+            }
+          }
+        }
+        if (!(data19 === "keep" || data19 === "remove")) {
+          const err28 = { instancePath: instancePath + "/cleanup", schemaPath: "#/properties/cleanup/enum", keyword: "enum", params: { allowedValues: schema6.properties.cleanup.enum } };
+          if (vErrors === null) {
+            vErrors = [err28];
+          } else {
+            vErrors.push(err28);
+          }
+          errors++;
+        }
+        let data20 = data.exclude;
+        if (!Array.isArray(data20)) {
+          let dataType10 = typeof data20;
+          let coerced10 = void 0;
+          if (dataType10 == "object" && Array.isArray(data20) && data20.length == 1) {
+            data20 = data20[0];
+            dataType10 = typeof data20;
+            if (Array.isArray(data20)) {
+              coerced10 = data20;
+            }
+          }
+          if (!(coerced10 !== void 0)) {
+            if (dataType10 === "string" || dataType10 === "number" || dataType10 === "boolean" || data20 === null) {
+              coerced10 = [data20];
+            } else {
+              const err29 = { instancePath: instancePath + "/exclude", schemaPath: "#/properties/exclude/type", keyword: "type", params: { type: "array" } };
+              if (vErrors === null) {
+                vErrors = [err29];
+              } else {
+                vErrors.push(err29);
+              }
+              errors++;
+            }
+          }
+          if (coerced10 !== void 0) {
+            data20 = coerced10;
+            if (data !== void 0) {
+              data["exclude"] = coerced10;
             }
           }
         }
@@ -3524,44 +3565,44 @@ var require_hook_validator = __commonJS({
           for (let i3 = 0; i3 < len3; i3++) {
             let data21 = data20[i3];
             if (typeof data21 !== "string") {
-              let dataType10 = typeof data21;
-              let coerced10 = void 0;
-              if (dataType10 == "object" && Array.isArray(data21) && data21.length == 1) {
+              let dataType11 = typeof data21;
+              let coerced11 = void 0;
+              if (dataType11 == "object" && Array.isArray(data21) && data21.length == 1) {
                 data21 = data21[0];
-                dataType10 = typeof data21;
+                dataType11 = typeof data21;
                 if (typeof data21 === "string") {
-                  coerced10 = data21;
+                  coerced11 = data21;
                 }
               }
-              if (!(coerced10 !== void 0)) {
-                if (dataType10 == "number" || dataType10 == "boolean") {
-                  coerced10 = "" + data21;
+              if (!(coerced11 !== void 0)) {
+                if (dataType11 == "number" || dataType11 == "boolean") {
+                  coerced11 = "" + data21;
                 } else if (data21 === null) {
-                  coerced10 = "";
+                  coerced11 = "";
                 } else {
-                  const err28 = { instancePath: instancePath + "/exclude/" + i3, schemaPath: "#/properties/exclude/items/type", keyword: "type", params: { type: "string" } };
+                  const err30 = { instancePath: instancePath + "/exclude/" + i3, schemaPath: "#/properties/exclude/items/type", keyword: "type", params: { type: "string" } };
                   if (vErrors === null) {
-                    vErrors = [err28];
+                    vErrors = [err30];
                   } else {
-                    vErrors.push(err28);
+                    vErrors.push(err30);
                   }
                   errors++;
                 }
               }
-              if (coerced10 !== void 0) {
-                data21 = coerced10;
+              if (coerced11 !== void 0) {
+                data21 = coerced11;
                 if (data20 !== void 0) {
-                  data20[i3] = coerced10;
+                  data20[i3] = coerced11;
                 }
               }
             }
             if (typeof data21 === "string") {
-              if (!pattern10.test(data21)) {
-                const err29 = { instancePath: instancePath + "/exclude/" + i3, schemaPath: "#/properties/exclude/items/pattern", keyword: "pattern", params: { pattern: "^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
+              if (!pattern11.test(data21)) {
+                const err31 = { instancePath: instancePath + "/exclude/" + i3, schemaPath: "#/properties/exclude/items/pattern", keyword: "pattern", params: { pattern: "^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
                 if (vErrors === null) {
-                  vErrors = [err29];
+                  vErrors = [err31];
                 } else {
-                  vErrors.push(err29);
+                  vErrors.push(err31);
                 }
                 errors++;
               }
@@ -3570,65 +3611,65 @@ var require_hook_validator = __commonJS({
         }
         let data22 = data.required;
         if (typeof data22 !== "boolean") {
-          let dataType11 = typeof data22;
-          let coerced11 = void 0;
-          if (dataType11 == "object" && Array.isArray(data22) && data22.length == 1) {
-            data22 = data22[0];
-            dataType11 = typeof data22;
-            if (typeof data22 === "boolean") {
-              coerced11 = data22;
-            }
-          }
-          if (!(coerced11 !== void 0)) {
-            if (data22 === "false" || data22 === 0 || data22 === null) {
-              coerced11 = false;
-            } else if (data22 === "true" || data22 === 1) {
-              coerced11 = true;
-            } else {
-              const err30 = { instancePath: instancePath + "/required", schemaPath: "#/properties/required/type", keyword: "type", params: { type: "boolean" } };
-              if (vErrors === null) {
-                vErrors = [err30];
-              } else {
-                vErrors.push(err30);
-              }
-              errors++;
-            }
-          }
-          if (coerced11 !== void 0) {
-            data22 = coerced11;
-            if (data !== void 0) {
-              data["required"] = coerced11;
-            }
-          }
-        }
-        let data23 = data.order;
-        if (!Array.isArray(data23)) {
-          let dataType12 = typeof data23;
+          let dataType12 = typeof data22;
           let coerced12 = void 0;
-          if (dataType12 == "object" && Array.isArray(data23) && data23.length == 1) {
-            data23 = data23[0];
-            dataType12 = typeof data23;
-            if (Array.isArray(data23)) {
-              coerced12 = data23;
+          if (dataType12 == "object" && Array.isArray(data22) && data22.length == 1) {
+            data22 = data22[0];
+            dataType12 = typeof data22;
+            if (typeof data22 === "boolean") {
+              coerced12 = data22;
             }
           }
           if (!(coerced12 !== void 0)) {
-            if (dataType12 === "string" || dataType12 === "number" || dataType12 === "boolean" || data23 === null) {
-              coerced12 = [data23];
+            if (data22 === "false" || data22 === 0 || data22 === null) {
+              coerced12 = false;
+            } else if (data22 === "true" || data22 === 1) {
+              coerced12 = true;
             } else {
-              const err31 = { instancePath: instancePath + "/order", schemaPath: "#/properties/order/type", keyword: "type", params: { type: "array" } };
+              const err32 = { instancePath: instancePath + "/required", schemaPath: "#/properties/required/type", keyword: "type", params: { type: "boolean" } };
               if (vErrors === null) {
-                vErrors = [err31];
+                vErrors = [err32];
               } else {
-                vErrors.push(err31);
+                vErrors.push(err32);
               }
               errors++;
             }
           }
           if (coerced12 !== void 0) {
-            data23 = coerced12;
+            data22 = coerced12;
             if (data !== void 0) {
-              data["order"] = coerced12;
+              data["required"] = coerced12;
+            }
+          }
+        }
+        let data23 = data.order;
+        if (!Array.isArray(data23)) {
+          let dataType13 = typeof data23;
+          let coerced13 = void 0;
+          if (dataType13 == "object" && Array.isArray(data23) && data23.length == 1) {
+            data23 = data23[0];
+            dataType13 = typeof data23;
+            if (Array.isArray(data23)) {
+              coerced13 = data23;
+            }
+          }
+          if (!(coerced13 !== void 0)) {
+            if (dataType13 === "string" || dataType13 === "number" || dataType13 === "boolean" || data23 === null) {
+              coerced13 = [data23];
+            } else {
+              const err33 = { instancePath: instancePath + "/order", schemaPath: "#/properties/order/type", keyword: "type", params: { type: "array" } };
+              if (vErrors === null) {
+                vErrors = [err33];
+              } else {
+                vErrors.push(err33);
+              }
+              errors++;
+            }
+          }
+          if (coerced13 !== void 0) {
+            data23 = coerced13;
+            if (data !== void 0) {
+              data["order"] = coerced13;
             }
           }
         }
@@ -3643,32 +3684,32 @@ var require_hook_validator = __commonJS({
         }
         let data25 = data.after;
         if (!Array.isArray(data25)) {
-          let dataType13 = typeof data25;
-          let coerced13 = void 0;
-          if (dataType13 == "object" && Array.isArray(data25) && data25.length == 1) {
+          let dataType14 = typeof data25;
+          let coerced14 = void 0;
+          if (dataType14 == "object" && Array.isArray(data25) && data25.length == 1) {
             data25 = data25[0];
-            dataType13 = typeof data25;
+            dataType14 = typeof data25;
             if (Array.isArray(data25)) {
-              coerced13 = data25;
+              coerced14 = data25;
             }
           }
-          if (!(coerced13 !== void 0)) {
-            if (dataType13 === "string" || dataType13 === "number" || dataType13 === "boolean" || data25 === null) {
-              coerced13 = [data25];
+          if (!(coerced14 !== void 0)) {
+            if (dataType14 === "string" || dataType14 === "number" || dataType14 === "boolean" || data25 === null) {
+              coerced14 = [data25];
             } else {
-              const err32 = { instancePath: instancePath + "/after", schemaPath: "#/properties/after/type", keyword: "type", params: { type: "array" } };
+              const err34 = { instancePath: instancePath + "/after", schemaPath: "#/properties/after/type", keyword: "type", params: { type: "array" } };
               if (vErrors === null) {
-                vErrors = [err32];
+                vErrors = [err34];
               } else {
-                vErrors.push(err32);
+                vErrors.push(err34);
               }
               errors++;
             }
           }
-          if (coerced13 !== void 0) {
-            data25 = coerced13;
+          if (coerced14 !== void 0) {
+            data25 = coerced14;
             if (data !== void 0) {
-              data["after"] = coerced13;
+              data["after"] = coerced14;
             }
           }
         }
@@ -3677,44 +3718,44 @@ var require_hook_validator = __commonJS({
           for (let i5 = 0; i5 < len5; i5++) {
             let data26 = data25[i5];
             if (typeof data26 !== "string") {
-              let dataType14 = typeof data26;
-              let coerced14 = void 0;
-              if (dataType14 == "object" && Array.isArray(data26) && data26.length == 1) {
+              let dataType15 = typeof data26;
+              let coerced15 = void 0;
+              if (dataType15 == "object" && Array.isArray(data26) && data26.length == 1) {
                 data26 = data26[0];
-                dataType14 = typeof data26;
+                dataType15 = typeof data26;
                 if (typeof data26 === "string") {
-                  coerced14 = data26;
+                  coerced15 = data26;
                 }
               }
-              if (!(coerced14 !== void 0)) {
-                if (dataType14 == "number" || dataType14 == "boolean") {
-                  coerced14 = "" + data26;
+              if (!(coerced15 !== void 0)) {
+                if (dataType15 == "number" || dataType15 == "boolean") {
+                  coerced15 = "" + data26;
                 } else if (data26 === null) {
-                  coerced14 = "";
+                  coerced15 = "";
                 } else {
-                  const err33 = { instancePath: instancePath + "/after/" + i5, schemaPath: "#/properties/after/items/type", keyword: "type", params: { type: "string" } };
+                  const err35 = { instancePath: instancePath + "/after/" + i5, schemaPath: "#/properties/after/items/type", keyword: "type", params: { type: "string" } };
                   if (vErrors === null) {
-                    vErrors = [err33];
+                    vErrors = [err35];
                   } else {
-                    vErrors.push(err33);
+                    vErrors.push(err35);
                   }
                   errors++;
                 }
               }
-              if (coerced14 !== void 0) {
-                data26 = coerced14;
+              if (coerced15 !== void 0) {
+                data26 = coerced15;
                 if (data25 !== void 0) {
-                  data25[i5] = coerced14;
+                  data25[i5] = coerced15;
                 }
               }
             }
             if (typeof data26 === "string") {
-              if (!pattern11.test(data26)) {
-                const err34 = { instancePath: instancePath + "/after/" + i5, schemaPath: "#/properties/after/items/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$" } };
+              if (!pattern12.test(data26)) {
+                const err36 = { instancePath: instancePath + "/after/" + i5, schemaPath: "#/properties/after/items/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$" } };
                 if (vErrors === null) {
-                  vErrors = [err34];
+                  vErrors = [err36];
                 } else {
-                  vErrors.push(err34);
+                  vErrors.push(err36);
                 }
                 errors++;
               }
@@ -3722,17 +3763,17 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.sandbox !== void 0) {
-          if (!validate35(data.sandbox, { instancePath: instancePath + "/sandbox", parentData: data, parentDataProperty: "sandbox", rootData })) {
-            vErrors = vErrors === null ? validate35.errors : vErrors.concat(validate35.errors);
+          if (!validate34(data.sandbox, { instancePath: instancePath + "/sandbox", parentData: data, parentDataProperty: "sandbox", rootData })) {
+            vErrors = vErrors === null ? validate34.errors : vErrors.concat(validate34.errors);
             errors = vErrors.length;
           }
         }
       } else {
-        const err35 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        const err37 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
         if (vErrors === null) {
-          vErrors = [err35];
+          vErrors = [err37];
         } else {
-          vErrors.push(err35);
+          vErrors.push(err37);
         }
         errors++;
       }
@@ -3912,7 +3953,12 @@ var hookOptions = {
       default: {},
       propertyNames: credentialName,
       allowedNames: "letters, digits, dots, dashes and underscores, beginning with a letter or digit",
-      additionalProperties: path("A file of the host.")
+      additionalProperties: {
+        type: "string",
+        description: ["A file of the host."],
+        pattern: `(?!.*[ \\\\]/*$)${bindable}`,
+        allowed: "an absolute path without . or .., without a colon, and without a blank or backslash at its end"
+      }
     },
     secrets: {
       type: "object",
@@ -4153,7 +4199,10 @@ var jinjaList = (source) => new Expression(source, true);
 var specifier = ["%", "%%"];
 var quotes = [["\\", "\\\\"], ['"', '\\"']];
 var variable = ["$", "$$"];
-var line = (value) => place(value, [specifier], ["", ""]);
+function line(value) {
+  if (typeof value === "string" && /^\s|[\s\\]$/.test(value)) throw new Error(`an unquoted value cannot hold the end of ${JSON.stringify(value)}`);
+  return place(value, [specifier], ["", ""]);
+}
 var word = (value, prefix = "") => place(value, [...quotes, specifier], [`"${prefix}`, '"']);
 var argument = (value) => place(value, [...quotes, specifier, variable], ['"', '"']);
 function place(value, replacements, [open, close]) {
@@ -4447,9 +4496,12 @@ function hookFrom({ name, user = "", group, command = [], script, environment, c
     ...group === void 0 ? {} : { group },
     command: script === void 0 ? command : [scriptPath(name)],
     environment,
-    credentials: { ...credentials, ...Object.fromEntries(Object.keys(secrets).map((key) => [key, `${secretDirectory(name)}/${key}`])) },
-    read,
-    write,
+    credentials: {
+      ...Object.fromEntries(Object.entries(credentials).map(([key, path2]) => [key, normal(path2)])),
+      ...Object.fromEntries(Object.keys(secrets).map((key) => [key, `${secretDirectory(name)}/${key}`]))
+    },
+    read: read.map(normal),
+    write: write.map(normal),
     network: { none: false, local: "local", any: true }[network],
     timeLimit: timeout,
     cleanup: cleanup === "remove",
@@ -4459,10 +4511,11 @@ function hookFrom({ name, user = "", group, command = [], script, environment, c
     loosened: Object.entries(sandbox2 ?? {}).flatMap(([directive, change]) => directives2(directive, change))
   };
 }
+var normal = (path2) => path2.replaceAll(/\/+/g, "/").replace(/(.)\/$/, "$1");
 var linewise = ["DeviceAllow", "SystemCallFilter"];
 function directives2(name, { value, reason }) {
   const values = [value].flat();
-  const lines = linewise.includes(name) && values.length > 0 ? values.map((each) => line(each)) : [values.map((each) => each.startsWith("/") ? word(each) : line(each)).join(" ")];
+  const lines = linewise.includes(name) && values.length > 0 ? values.map((each) => line(each)) : [values.map((each) => name === "NoExecPaths" ? word(each) : line(each)).join(" ")];
   return lines.map((text2, index) => index === 0 ? set(name, text2, reason) : set(name, text2));
 }
 var scriptPath = (name) => `${programs}/hook-${name}`;

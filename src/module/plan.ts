@@ -70,9 +70,12 @@ function hookFrom({ name, user = '', group, command = [], script, environment, c
     ...(group === undefined ? {} : { group }),
     command: script === undefined ? command : [scriptPath(name)],
     environment,
-    credentials: { ...credentials, ...Object.fromEntries(Object.keys(secrets).map((key) => [key, `${secretDirectory(name)}/${key}`])) },
-    read,
-    write,
+    credentials: {
+      ...Object.fromEntries(Object.entries(credentials).map(([key, path]) => [key, normal(path)])),
+      ...Object.fromEntries(Object.keys(secrets).map((key) => [key, `${secretDirectory(name)}/${key}`])),
+    },
+    read: read.map(normal),
+    write: write.map(normal),
     network: { none: false, local: 'local', any: true }[network] as boolean | 'local',
     timeLimit: timeout,
     cleanup: cleanup === 'remove',
@@ -83,12 +86,15 @@ function hookFrom({ name, user = '', group, command = [], script, environment, c
   };
 }
 
-/** Of these every element of the list is a line of its own. @see systemd.exec(5), systemd.resource-control(5) */
+/** systemd refuses a doubled or trailing slash in some places, with a warning only. */
+const normal = (path: string): string => path.replaceAll(/\/+/g, '/').replace(/(.)\/$/, '$1');
+
+/** Of these every element of the list is a line of its own; of others a word. @see systemd.exec(5), systemd.resource-control(5) */
 const linewise = ['DeviceAllow', 'SystemCallFilter'];
 
 function directives(name: string, { value, reason }: Loosened): Directive[] {
   const values = [value].flat();
-  const lines = linewise.includes(name) && values.length > 0 ? values.map((each) => line(each)) : [values.map((each) => (each.startsWith('/') ? word(each) : line(each))).join(' ')];
+  const lines = linewise.includes(name) && values.length > 0 ? values.map((each) => line(each)) : [values.map((each) => (name === 'NoExecPaths' ? word(each) : line(each))).join(' ')];
   return lines.map((text, index) => (index === 0 ? set(name, text, reason) : set(name, text)));
 }
 

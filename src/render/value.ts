@@ -32,8 +32,14 @@ const quotes: readonly Replacement[] = [['\\', '\\\\'], ['"', '\\"']];
 /** Only command lines expand variables. @see systemd.service(5) "Command lines" */
 const variable: Replacement = ['$', '$$'];
 
-/** A whole value without words, such as `Description=` or `OnCalendar=`. */
-export const line = (value: Value): string => place(value, [specifier], ['', '']);
+/**
+ * A whole value without words, such as `Description=` or `OnCalendar=`.
+ * @throws on what no unquoted value can hold: blanks around it, or a backslash, which goes on with the next line, at its end.
+ */
+export function line(value: Value): string {
+  if (typeof value === 'string' && /^\s|[\s\\]$/.test(value)) throw new Error(`an unquoted value cannot hold the end of ${JSON.stringify(value)}`);
+  return place(value, [specifier], ['', '']);
+}
 
 /** One word of a list; `prefix` is what stands before the value inside the word: `-` for a path, `NAME=` for an assignment. */
 export const word = (value: Value, prefix = ''): string => place(value, [...quotes, specifier], [`"${prefix}`, '"']);

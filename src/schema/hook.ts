@@ -80,7 +80,12 @@ export const hookOptions: Schema = {
       default: {},
       propertyNames: credentialName,
       allowedNames: 'letters, digits, dots, dashes and underscores, beginning with a letter or digit',
-      additionalProperties: path('A file of the host.'),
+      additionalProperties: {
+        type: 'string',
+        description: ['A file of the host.'],
+        pattern: `(?!.*[ \\\\]/*$)${bindable}`,
+        allowed: 'an absolute path without . or .., without a colon, and without a blank or backslash at its end',
+      },
     },
     secrets: {
       type: 'object',

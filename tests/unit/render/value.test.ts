@@ -21,6 +21,11 @@ describe('a literal', () => {
     for (const place of [line, word, argument]) expect(() => place(value)).toThrow('control character');
   });
 
+  it.each([' a', 'a ', 'a\\'])('that only quotes could hold is refused where there are none: %j', (value) => {
+    expect(() => line(value)).toThrow('unquoted');
+    expect(word(value)).toBe(`"${value.replaceAll('\\', '\\\\')}"`);
+  });
+
   it('takes a prefix inside its word', () => {
     expect(word('/a', '-')).toBe('-/a');
     expect(word('x y', 'NAME=')).toBe('"NAME=x y"');
