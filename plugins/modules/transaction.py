@@ -77,6 +77,8 @@ OLDEST_SYSTEMD = 252
 UNITS = "/etc/systemd/system/"
 # What was laid down by which name, so that it can be taken away again without its tree.
 MEMORY = "/var/lib/rootless.backup"
+# Directories that several names put something into. The last of them to go takes along what is empty.
+SHARED = (UNITS + "backup.service.d", "/usr/local/lib/backup", "/etc/backup/exclude.d", "/etc/backup", "/backup", MEMORY)
 
 
 class Failure(Exception):
@@ -295,9 +297,18 @@ class Transaction:
             first.setdefault(os.path.basename(path), path)
         if not first:
             return
-        code, out, err = self.module.run_command(
-            ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no"] + list(first.values()),
-            environ_update={"SYSTEMD_UNIT_PATH": stage + ":", "SYSTEMD_LOG_LEVEL": "warning"})
+        def verify(depth):
+            return self.module.run_command(
+                ["systemd-analyze", "verify", "--man=no", "--recursive-errors=" + depth] + list(first.values()),
+                environ_update={"SYSTEMD_UNIT_PATH": stage + ":", "SYSTEMD_LOG_LEVEL": "warning"})
+
+        code, out, err = verify("no")
+        if code == 0:
+            # A circle is no error to systemd, which starts something too early then. It is seen from one unit further on,
+            # where the faults of other software's units are none of ours.
+            told = verify("one")[2]
+            code = int(any("ordering cycle" in line and any(name in line for name in names) for line in told.splitlines()))
+            err = told
         if code != 0:
             raise Failure("systemd does not accept the units; nothing was changed:\n%s"
                           % (err or out).replace(stage, UNITS.rstrip("/")).strip())
@@ -442,7 +453,6 @@ class Transaction:
             self.host.run("systemctl", "stop", *units)
         for path in gone:
             os.unlink(path)
-            prune_empty(os.path.dirname(path))
         for timer in timers:
             stamp = "/var/lib/systemd/timers/stamp-" + timer
             if os.path.exists(stamp):
@@ -465,7 +475,10 @@ class Transaction:
             self.host.run("userdel", user)
         if os.path.exists(self.memory_path):
             os.unlink(self.memory_path)
-        prune_empty(MEMORY)
+        if not os.path.isdir(MEMORY) or not os.listdir(MEMORY):
+            for directory in SHARED:
+                if os.path.isdir(directory) and not os.listdir(directory):
+                    os.rmdir(directory)
 
 
 def exists(user):
@@ -511,14 +524,6 @@ def removable(path):
     if path.endswith("/"):
         return os.path.isdir(path) and not os.listdir(path)
     return os.path.lexists(path)
-
-
-def prune_empty(directory):
-    """Remove a directory that only this collection has a use for, if nothing is left in it."""
-    ours = (MEMORY, "/etc/backup", "/etc/credstore/backup-", "/usr/local/lib/backup", UNITS + "backup.service.d")
-    while directory.startswith(ours) and os.path.isdir(directory) and not os.listdir(directory):
-        os.rmdir(directory)
-        directory = os.path.dirname(directory)
 
 
 def main():

@@ -150,9 +150,10 @@ onEachRelease('the roles', async () => undefined, (fixture) => {
   });
 
   it('leave the host as it was if a unit does not verify', async () => {
+    await fixture.host.write('/etc/systemd/system/foreign.service', '[Service]\nType=oneshot\nExecStart=/bin/false\n', '0640');
     const before = await state();
     const { stdout, recap } = await deploy('broken', {
-      'etc/systemd/system/backup.service.j2': '[Service]\nType=oneshot\nExecStart=/nowhere\nProtectSytem=strict\n',
+      'etc/systemd/system/foreign.service.j2': '[Service]\nType=oneshot\nExecStart=/nowhere\nProtectSytem=strict\n',
     });
     expect(recap['web']?.failed).toBe(1);
     expect(stdout).toContain('systemd does not accept the units; nothing was changed');
@@ -164,10 +165,11 @@ onEachRelease('the roles', async () => undefined, (fixture) => {
     const { stdout } = await deploy('late', {
       'etc/tmpfiles.d/late.conf.j2': 'd /var/lib/late 0755 root root\nnonsense\n',
       'etc/systemd/system/late.service.j2': '[Service]\nType=oneshot\nExecStart=/bin/true\n',
-      'etc/systemd/system/backup.service.j2': '[Service]\nType=oneshot\nExecStart=/bin/true\n',
+      'etc/systemd/system/foreign.service.j2': '[Service]\nType=oneshot\nExecStart=/bin/true\n',
     });
     expect(stdout).toContain('Everything was put back as it was');
     expect(await state()).toBe(before);
+    await fixture.host.run('rm /etc/systemd/system/foreign.service; systemctl daemon-reload');
   });
 
   it('leave a masked unit alone and say so', async () => {
