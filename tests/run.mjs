@@ -1,5 +1,5 @@
 /**
- * Runs build, tests and demo; plain JavaScript, because it is what installs everything else.
+ * Runs build, tests, demo and bench; plain JavaScript, because it is what installs everything else.
  * What it needs of the machine: Node 18 or later with npm, and for all that boots hosts root on Debian 12 or 13.
  */
 import { spawnSync } from 'node:child_process';
@@ -64,6 +64,7 @@ const commands = {
     installMachine();
     vitest('tests/host.config.ts', args);
   },
+  bench: () => program('tests/bench/main.ts', args),
   demo() {
     installMachine();
     program('tests/demo.ts', args);

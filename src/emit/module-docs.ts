@@ -14,6 +14,7 @@ export function hookDocs(): GeneratedFile {
     description: [
       'Makes a sandboxed service that runs before every backup, as its own user, and leaves what is to be saved in a directory of its own, C(/backup/NAME).',
       'All hooks run at the same time. If one fails, the backup fails, unless C(required=false).',
+      'Several hooks are a loop over this module: each costs one start of Node on the control node and one execution on the host.',
       'The units are verified before anything is touched, and the host is changed in one transaction or not at all.',
       'The role C(rootless.backup.borg) sets the backup itself up; it can run before or after.',
     ],
@@ -70,6 +71,37 @@ export const hookExamples = `- name: Save the wiki with every backup
       umask 077
       cp /var/lib/queue/state /backup/queue/state.new
       mv /backup/queue/state.new /backup/queue/state
+
+- name: Save the shop with its password, which is in a vault
+  rootless.backup.hook:
+    name: shop
+    user: shop
+    secrets:
+      password: "{{ shop_password }}"
+    script: |
+      #!/bin/sh
+      set -e
+      /usr/local/bin/shop dump --password-file "$CREDENTIALS_DIRECTORY/password" > /backup/shop/shop.new
+      mv /backup/shop/shop.new /backup/shop/shop
+
+- name: Save the forum after the shop, whose disk it shares, and keep no dump there
+  rootless.backup.hook:
+    name: forum
+    user: forum
+    command: /usr/local/bin/export forum
+    order: [shop]
+    cleanup: remove
+    sandbox:
+      MemoryDenyWriteExecute:
+        value: false
+        reason: Its interpreter compiles as it runs.
+
+- name: Save several things in one task
+  rootless.backup.hook:
+    name: "{{ item }}"
+    user: "{{ item }}"
+    command: [/usr/local/bin/export, "{{ item }}"]
+  loop: [calendar, contacts]
 
 - name: The wiki is gone, and so is its hook
   rootless.backup.hook:

@@ -108,11 +108,19 @@ onEachRelease(
     it('does what each of its documented examples says', async () => {
       writeFileSync(join(fixture.lab.directory, 'examples.yml'), hookExamples);
       await fixture.host.run('systemctl reset-failed');
-      const { recap } = await fixture.lab.playbook([{ hosts: 'all', tasks: [{ 'ansible.builtin.include_tasks': join(fixture.lab.directory, 'examples.yml') }] }]);
+      await fixture.host.run('for user in shop forum calendar contacts; do useradd --system $user; done');
+      await fixture.host.write('/usr/local/bin/shop', '#!/bin/sh\n[ "$(cat "$3")" = sold ] && echo orders\n', '0755');
+      await fixture.host.write('/usr/local/bin/export', '#!/bin/sh\necho exported > "/backup/$1/dump"\n', '0755');
+      const vars = { shop_password: 'sold' };
+      const { recap } = await fixture.lab.playbook([{ hosts: 'all', vars, tasks: [{ 'ansible.builtin.include_tasks': join(fixture.lab.directory, 'examples.yml') }] }]);
       expect(recap['web']?.failed).toBe(0);
       const { ok, log } = await backUp(fixture.host);
       expect(ok, log).toBe(true);
       expect(await fixture.host.read('/backup/queue/state')).toBe('state\n');
+      expect(await fixture.host.read('/backup/shop/shop')).toBe('orders\n');
+      for (const name of ['forum', 'calendar', 'contacts'])
+        expect((await fixture.host.run(['backup-borg', 'extract', '--stdout', `::${await newest(fixture.host, 'dumps')}`, `backup/${name}/dump`])).stdout).toBe('exported\n');
+      expect(await fixture.host.exists('/backup/forum/dump')).toBe(false);
     });
 
     it('that is taken away leaves nothing', async () => {
