@@ -12,8 +12,8 @@ const mirror = process.env['DEBIAN_MIRROR'] ?? 'http://deb.debian.org/debian';
 const cache = process.env['ROOTLESS_BACKUP_CACHE'] ?? '/var/cache/rootless.backup';
 
 const packages = [
-  'acl', 'apt-utils', 'borgbackup', 'bsd-mailx', 'ca-certificates', 'dbus', 'iproute2', 'libcap2-bin', 'openssh-server', 'postfix',
-  'postgresql', 'procps', 'python3', 'python3-apt', 'sudo', 'systemd', 'systemd-sysv', 'attr', 'zstd',
+  'acl', 'apt-utils', 'borgbackup', 'bsd-mailx', 'ca-certificates', 'dbus', 'iproute2', 'libcap2-bin', 'mariadb-server', 'openssh-server',
+  'postfix', 'postgresql', 'procps', 'python3', 'python3-apt', 'sudo', 'systemd', 'systemd-sysv', 'attr', 'zstd',
 ];
 
 /** What is done in the fresh root. A host has no network, so all that a test installs is here already. */
@@ -27,6 +27,9 @@ apt-ftparchive packages . > Packages
 rm -f /etc/ssh/ssh_host_* /etc/hostname
 printf 'PermitRootLogin prohibit-password\\nUseDNS no\\nMaxStartups 100\\nHostKey /etc/ssh/ssh_host_ed25519_key\\n' > /etc/ssh/sshd_config.d/lab.conf
 postconf -e inet_interfaces=loopback-only mydestination='$myhostname, localhost' default_transport=error
+# MariaDB is there but off and without data: a test that wants it makes them (mariadb-install-db) and starts it.
+systemctl disable -q mariadb.service
+find /var/lib/mysql -mindepth 1 -delete
 # What a container has no use for, or what would only make a test unsteady.
 systemctl mask -q systemd-modules-load.service console-getty.service getty@.service apt-daily.timer apt-daily-upgrade.timer \\
   dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer systemd-networkd-wait-online.service
