@@ -1,18 +1,23 @@
 import { borg } from '../schema/borg.ts';
+import { mariadb } from '../schema/mariadb.ts';
 import { postgres } from '../schema/postgres.ts';
+import { sqlite } from '../schema/sqlite.ts';
 import type { GeneratedFile } from './generated.ts';
 import { hookDocs } from './module-docs.ts';
 import { readme } from './readme.ts';
 import { settingsFiles } from './settings.ts';
 import { borgTemplates, postgresTemplates } from './templates.ts';
 
+/** The roles, in the order of the README. */
+const roles = [borg, postgres, mariadb, sqlite];
+
 /** Every generated file of the repository; pure, so that the same input gives the same bytes. */
 export function files(readmeText: string): GeneratedFile[] {
   return [
-    ...[borg, postgres].flatMap(settingsFiles),
+    ...roles.flatMap(settingsFiles),
     ...borgTemplates(),
     ...postgresTemplates(),
     hookDocs(),
-    { path: 'README.md', content: readme(readmeText, [borg, postgres]) },
+    { path: 'README.md', content: readme(readmeText, roles) },
   ];
 }
