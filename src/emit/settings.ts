@@ -36,7 +36,8 @@ export function argumentSpecs(schema: RoleSchema): object {
       main: {
         short_description: schema.summary,
         description: schema.description.map(ansibleMarkup),
-        options: Object.fromEntries(Object.entries(schema.settings).map(([name, setting]) => [name, argument(setting)])),
+        // Without `no_log`: ansible-core 2.14 fails on a value of `!vault` that is to be hidden, and this validation shows none.
+        options: Object.fromEntries(Object.entries(schema.settings).map(([name, { writeOnly: _, ...setting }]) => [name, argument(setting)])),
       },
     },
   };

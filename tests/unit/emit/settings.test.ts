@@ -16,19 +16,20 @@ const schema: RoleSchema = {
   },
 };
 
-it('an argument spec has type, default, choices, elements and secrets', () => {
+it('an argument spec has type, default, choices and elements, and nothing that a value of a vault fails on', () => {
   expect(argumentSpecs(schema)).toMatchObject({
     argument_specs: {
       main: {
         options: {
           x_mode: { type: 'str', default: 'a', choices: ['a', 'b'], description: ['Mode C(a).'] },
           x_count: { type: 'int' },
-          x_key: { no_log: true },
+          x_key: { type: 'str' },
           x_list: { type: 'list', elements: 'dict', options: { name: { type: 'str', required: true } } },
         },
       },
     },
   });
+  expect(JSON.stringify(argumentSpecs(schema))).not.toContain('no_log');
 });
 
 it('the rules hold what has to be matched, and say what is allowed', () => {
