@@ -28,7 +28,7 @@ rm -f /etc/ssh/ssh_host_* /etc/hostname
 printf 'PermitRootLogin prohibit-password\\nUseDNS no\\nMaxStartups 100\\nHostKey /etc/ssh/ssh_host_ed25519_key\\n' > /etc/ssh/sshd_config.d/lab.conf
 postconf -e inet_interfaces=loopback-only mydestination='$myhostname, localhost' default_transport=error
 # MariaDB is there but off and without data: a test that wants it makes them (mariadb-install-db) and starts it.
-systemctl disable -q mariadb.service
+systemctl disable -q mariadb.service mariadb.socket
 find /var/lib/mysql -mindepth 1 -delete
 # What a container has no use for, or what would only make a test unsteady.
 systemctl mask -q systemd-modules-load.service console-getty.service getty@.service apt-daily.timer apt-daily-upgrade.timer \\

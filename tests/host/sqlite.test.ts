@@ -1,0 +1,232 @@
+import { expect, it } from 'vitest';
+import type { Host } from '../lab/host.ts';
+import { backUp, newest, onEachRelease } from './fixture.ts';
+
+/** File names that have broken something somewhere; one is no UTF-8. */
+const odd = ["it's", 'double"quote', '100% %20', 'quer?y#fragment', 'a[1].db', '-dash', '.hidden', 'dollar$HOME', '$(touch pwned)', 'new\\nline', 'back\\\\slash', 'semi;colon', 'ümlaut', 'file:x', 'inv\\udcffalid', 'x'.repeat(240)];
+
+/** Makes databases, each with its own path in it. */
+const make = `
+import os, sqlite3, sys
+for path in PATHS:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE IF NOT EXISTS page (n INTEGER PRIMARY KEY, t TEXT, b BLOB)")
+        database.executemany("INSERT OR REPLACE INTO page VALUES (?, ?, ?)", [(n, os.fsencode(path).hex() + "ä\\0" + str(n), bytes([n % 256]) * 300) for n in range(200)])
+`;
+
+/** Commits all the time: what it takes from one table it adds to the other, in one transaction. */
+const writer = `
+import sqlite3, sys, time
+database = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None)
+database.execute("PRAGMA journal_mode=" + sys.argv[2])
+database.execute("CREATE TABLE IF NOT EXISTS a (n INTEGER)"); database.execute("CREATE TABLE IF NOT EXISTS z (n INTEGER)")
+database.execute("CREATE TABLE IF NOT EXISTS filler AS WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 30000) SELECT n, hex(randomblob(200)) AS t FROM c")
+if not database.execute("SELECT * FROM a").fetchall():
+    database.execute("INSERT INTO a VALUES (0)"); database.execute("INSERT INTO z VALUES (0)")
+while True:
+    database.execute("BEGIN IMMEDIATE"); database.execute("UPDATE a SET n = n + 1")
+    database.execute("UPDATE filler SET t = hex(randomblob(200)) WHERE n % 3000 = abs(random()) % 3000")
+    database.execute("UPDATE z SET n = n - 1"); database.execute("COMMIT")
+    time.sleep(0.001)
+`;
+
+/** Prints the check, the sums and the contents of databases, as JSON. */
+const look = `
+import hashlib, json, os, sqlite3, sys
+answer = []
+for path in sys.argv[1:]:
+    database = sqlite3.connect(path)
+    tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master ORDER BY 1")]
+    answer.append({"check": database.execute("PRAGMA integrity_check").fetchone()[0], "moved": database.execute("SELECT a.n, a.n + z.n FROM a, z").fetchone() if "a" in tables else None,
+        "contents": hashlib.sha256("\\n".join(database.iterdump()).encode("utf-8", "surrogateescape")).hexdigest() if "a" not in tables else None})
+print(json.dumps(answer))
+`;
+
+interface Seen {
+  readonly check: string;
+  readonly moved: readonly [number, number] | null;
+  readonly contents: string | null;
+}
+
+const seen = async (host: Host, paths: readonly string[]): Promise<Seen[]> => JSON.parse((await host.run(['python3', '-c', look, ...paths])).stdout) as Seen[];
+
+const made = (host: Host, user: string, paths: readonly string[]) =>
+  host.run(['python3', '-'], { user, input: `PATHS = [${paths.map((path) => `"${path.replaceAll('"', '\\"')}"`).join(', ')}]\n${make}` });
+
+onEachRelease(
+  'SQLite',
+  async ({ lab, host }) => {
+    await host.run('useradd --create-home app; useradd --create-home other; chmod 700 /home/app; install -d -o app -m 750 /var/lib/app /srv/app; mkdir /srv/other');
+    await made(host, 'app', [
+      '/var/lib/app/quiet.db', '/srv/app/one/data.db', '/srv/app/two/data.db', '/home/app/.config/notes.sqlite', ...odd.map((name) => `/var/lib/app/odd/${name}`), '/var/lib/app/deep/1/2/x.sqlite',
+    ]);
+    await host.write('/usr/local/bin/writer', `#!/usr/bin/python3\n${writer}`, '0755');
+    await host.run('install -d -o app /var/lib/app/live; for mode in wal delete; do systemd-run --quiet --uid=app --unit=writer-$mode writer /var/lib/app/live/$mode.db $mode; done; sleep 3');
+    await lab.roles(['borg']);
+  },
+  (fixture) => {
+    const target = '/backup/sqlite-app';
+    const app = { name: 'app', user: 'app', paths: ['/var/lib/app/*.db', '/var/lib/app/live/*.db', '/var/lib/app/odd/*', '/var/lib/app/deep/**/*.sqlite', '/srv/app/one/data.db', '/srv/app/two/data.db', '/home/app/.config/notes.sqlite'] };
+    const role = (entries: readonly object[], vars: object = {}, args: readonly string[] = []) => fixture.lab.roles(['sqlite'], { sqlite_databases: entries, ...vars }, { args: ['--limit', 'web', ...args], mayFail: true });
+    const hook = (): Promise<string> => fixture.host.journal('backup-sqlite-app.service');
+    /** Runs the hook alone. @returns whether it succeeded, and its journal. */
+    const copy = async (): Promise<{ ok: boolean; log: string }> => {
+      const { code } = await fixture.host.run('systemctl reset-failed; systemctl start backup-sqlite-app', { mayFail: true });
+      return { ok: code === 0, log: await hook() };
+    };
+    const manifest = async (): Promise<Record<string, { database: string; size: number; sha256: string }>> =>
+      (JSON.parse(await fixture.host.read(`${target}/manifest.json`)) as { files: Record<string, { database: string; size: number; sha256: string }> }).files;
+    const sum = async (path: string): Promise<string | undefined> => (await fixture.host.run(['bash', '-c', 'sha256sum < "$1"', 'sum', path])).stdout.split(' ')[0];
+
+    it('in check mode is shown and not touched', async () => {
+      const { stdout, recap } = await role([app], {}, ['--check', '--diff']);
+      expect(recap['web']).toMatchObject({ failed: 0, changed: 1 });
+      expect(stdout).toContain('+++ after: /etc/systemd/system/backup-sqlite-app.service');
+      expect(await fixture.host.exists('/etc/systemd/system/backup-sqlite-app.service')).toBe(false);
+    });
+
+    it('is copied whatever its name and while others write, in a sandbox with an exposure of at most 0.4', async () => {
+      const { host } = fixture;
+      const { stdout } = await role([app], {}, ['-v']);
+      expect(Number(/"exposure": ([\d.]+)/.exec(stdout)?.[1])).toBeLessThanOrEqual(0.4);
+      expect((await role([app])).recap['web']).toMatchObject({ failed: 0, changed: 0 });
+      for (let round = 0; round < 4; round++) {
+        const { ok, log } = await copy();
+        expect(ok, log).toBe(true);
+        for (const { check, moved } of await seen(host, [`${target}/var/lib/app/live/wal.db`, `${target}/var/lib/app/live/delete.db`])) {
+          expect(check).toBe('ok');
+          expect(moved?.[0]).toBeGreaterThan(0);
+          expect(moved?.[1]).toBe(0);
+        }
+      }
+      expect((await host.run('systemctl is-active writer-wal writer-delete')).stdout).toBe('active\nactive\n');
+      await host.run('systemctl stop writer-wal writer-delete');
+      const { ok, log } = await backUp(host);
+      expect(ok, log).toBe(true);
+      expect(Object.keys(await manifest()).length).toBe(7 + odd.length);
+    });
+
+    it('comes back equal from the archive on another machine', async () => {
+      const { lab, host } = fixture;
+      const other = await lab.boot({ name: 'other', debian: fixture.release });
+      await host.run(`backup-borg --into /srv/restored extract ::${await newest(host, 'dumps')} backup/sqlite-app`);
+      await other.run('mkdir /srv/restored && tar -C /srv/restored -x', { input: (await host.run('tar -C /srv/restored/backup/sqlite-app -c .')).stdoutBytes });
+      const list = (root: string) => `cd ${root} && find var srv home -type f -print0 | sort -z`;
+      const look12 = `xargs -0 python3 -c '${look.replaceAll("'", `'\\''`)}'`;
+      const files = (await other.run(list('/srv/restored'))).stdoutBytes;
+      const restored = JSON.parse((await other.run(`cd /srv/restored && ${look12}`, { input: files })).stdout) as Seen[];
+      const original = JSON.parse((await host.run(`cd / && ${look12}`, { input: files })).stdout) as Seen[];
+      expect(restored.length).toBe(7 + odd.length);
+      expect(restored.map(({ check, contents }) => [check, contents])).toEqual(original.map(({ contents }) => ['ok', contents]));
+      expect(new Set(restored.map(({ contents }) => contents)).size).toBe(restored.length - 1);
+      expect(restored.filter(({ moved }) => moved !== null).map(({ moved }) => moved?.[1])).toEqual([0, 0]);
+    });
+
+    it('has its pages where they were, so that Borg knows them again', async () => {
+      const { host } = fixture;
+      const differing = (await host.run(`cmp -l /srv/app/one/data.db ${target}/srv/app/one/data.db`, { mayFail: true })).stdout.split('\n').filter(Boolean);
+      // The header counts changes and names the version of SQLite.
+      for (const line of differing) expect(Number(line.trim().split(' ')[0])).toBeLessThanOrEqual(100);
+    });
+
+    it('has its copies for its own eyes only, sees nothing of others, and the live files are in the archive of files only if they shall be', async () => {
+      const { host } = fixture;
+      expect((await host.run(`stat -c '%a %U' ${target}; find ${target} -perm /077`)).stdout).toBe('700 app\n');
+      const list = async (): Promise<string> => (await host.run(`backup-borg list --format '{path}{NL}' ::${await newest(host, 'files')}`)).stdout;
+      expect(await list()).toContain('srv/app/one');
+      expect(await list()).not.toMatch(/data\.db|wal\.db|delete\.db|notes\.sqlite|quiet\.db|odd\//);
+      await host.run(`systemd-run --quiet --wait --property=User=app true`);
+      const paths = (await host.run('systemctl show --property=BindPaths --property=ReadWritePaths backup-sqlite-app')).stdout;
+      expect(paths).not.toMatch(/[: ]\/(?:srv|home|var\/lib)(?::| |$)/m);
+      await role([app], { sqlite_exclude_live: false });
+      const { ok, log } = await backUp(host);
+      expect(ok, log).toBe(true);
+      expect(await list()).toContain('srv/app/one/data.db');
+      await role([app]);
+    });
+
+    it('is copied if nobody has it open in WAL mode, and if a crash left a transaction half done, which is rolled back', async () => {
+      const { host } = fixture;
+      const crash = (path: string, mode: string): string => `import os, sqlite3\nd = sqlite3.connect("${path}", isolation_level=None)\nd.execute("PRAGMA journal_mode=${mode}"); d.execute("PRAGMA cache_size=5")\n`;
+      await made(host, 'app', ['/var/lib/app/cold.db', '/var/lib/app/left.db', '/var/lib/app/hot.db']);
+      const before = await seen(host, ['/var/lib/app/cold.db', '/var/lib/app/left.db', '/var/lib/app/hot.db']);
+      await host.run(['python3', '-'], { user: 'app', input: `${crash('/var/lib/app/cold.db', 'wal')}d.close()` });
+      const undone = 'd.execute("BEGIN"); d.execute("UPDATE page SET t = upper(t) || 1, b = randomblob(900)"); os.kill(os.getpid(), 9)';
+      for (const [path, mode] of [['/var/lib/app/left.db', 'wal'], ['/var/lib/app/hot.db', 'delete']] as const)
+        await host.run(`python3 -c '${crash(path, mode)}${undone}'; true`, { user: 'app', mayFail: true });
+      expect(await host.exists('/var/lib/app/hot.db-journal')).toBe(true);
+      expect(await host.exists('/var/lib/app/left.db-wal')).toBe(true);
+      const { ok, log } = await copy();
+      expect(ok, log).toBe(true);
+      expect(log).toContain('"/var/lib/app/hot.db": a crash left a transaction half done; it is rolled back.');
+      expect((await seen(host, ['cold', 'left', 'hot'].map((name) => `${target}/var/lib/app/${name}.db`))).map(({ contents }) => contents)).toEqual(before.map(({ contents }) => contents));
+      expect((await host.run('find /var/lib/app ! -user app')).stdout).toBe('');
+    });
+
+    it('that cannot be copied fails the backup, which names it; the last good copy stays, and the others are copied', async () => {
+      const { host } = fixture;
+      await made(host, 'app', ['/var/lib/app/damaged.db', '/var/lib/app/scrambled.db', '/var/lib/app/locked.db']);
+      expect((await copy()).ok).toBe(true);
+      const before = await manifest();
+      await host.run('cd /var/lib/app; dd status=none if=/dev/urandom of=damaged.db bs=4096 seek=3 count=4 conv=notrunc; head -c 9000 /dev/urandom > scrambled.db; mkdir directory.db; echo text > text.db; ln -s nowhere link.db');
+      await host.run('systemd-run --quiet --uid=app --unit=locker python3 -c \'import sqlite3, time; d = sqlite3.connect("/var/lib/app/locked.db", isolation_level=None); d.execute("BEGIN EXCLUSIVE"); time.sleep(600)\'; sleep 1');
+      await made(host, 'app', ['/srv/app/one/data.db', '/var/lib/app/later.db']);
+      await role([{ ...app, paths: [...app.paths, '/var/lib/app/nothing-*.db', '/var/lib/app/gone.db'] }], { sqlite_busy_timeout: 2 });
+      const begun = Date.now();
+      expect((await backUp(host)).ok).toBe(false);
+      expect(Date.now() - begun).toBeLessThan(60_000);
+      const log = await hook();
+      for (const [name, reason] of [['damaged', 'it is damaged|malformed'], ['scrambled', 'file is not a database'], ['directory', 'it is not a file'], ['text', 'file is not a database'], ['link', 'No such file'], ['locked', 'database is locked']])
+        expect(log).toMatch(new RegExp(`"/var/lib/app/${name}\\.db" was not copied; the last good copy, if there is one, is still there\\. The reason: .*(?:${reason})`));
+      expect(log).toContain('"/var/lib/app/nothing-*.db": there is no such file.');
+      expect(log).toContain('"/var/lib/app/gone.db": there is no such file.');
+      const after = await manifest();
+      for (const name of ['damaged', 'scrambled', 'locked']) {
+        expect(after[`var/lib/app/${name}.db`]).toEqual(before[`var/lib/app/${name}.db`]);
+        expect(await sum(`${target}/var/lib/app/${name}.db`)).toBe(before[`var/lib/app/${name}.db`]?.sha256);
+      }
+      expect(Object.keys(after)).toContain('var/lib/app/later.db');
+      expect((await host.run(`find ${target} -name '*partial*'`)).stdout).toBe('');
+      await host.run('systemctl stop locker; cd /var/lib/app; rm -r damaged.db scrambled.db directory.db text.db link.db');
+      await role([app]);
+    });
+
+    it('that was deleted loses its copy after the next good run', async () => {
+      const { host } = fixture;
+      await host.run('rm /var/lib/app/deep/1/2/x.sqlite');
+      await made(host, 'app', ['/var/lib/app/deep/y.sqlite']);
+      const { ok, log } = await copy();
+      expect(ok, log).toBe(true);
+      expect((await host.run(`find ${target}/var/lib/app/deep ${target}/var/lib/app/*.db`)).stdout).toBe(
+        ['deep', 'deep/y.sqlite', 'cold.db', 'hot.db', 'later.db', 'left.db', 'locked.db', 'quiet.db'].map((name) => `${target}/var/lib/app/${name}\n`).join(''),
+      );
+    });
+
+    it('in a directory that the user cannot search is an error: it would be left out without a word', async () => {
+      const { host } = fixture;
+      await role([app, { name: 'homes', user: 'other', paths: ['/home/*/.config/*.sqlite'] }]);
+      expect((await backUp(host)).ok).toBe(false);
+      expect(await host.journal('backup-sqlite-homes')).toMatch(/"\/home\/\*\/\.config\/\*\.sqlite": .*Permission denied: '\/home\/app/);
+    });
+
+    it('that is taken away, one entry or all, leaves nothing', async () => {
+      const { host } = fixture;
+      const homes = { name: 'homes', user: 'other', paths: ['/home/*/.config/*.sqlite'], state: 'absent' };
+      const find = async (): Promise<string> => (await host.run('find /etc /usr/local /backup /var/lib/rootless.backup -name "*sqlite-*"')).stdout;
+      await role([app, homes]);
+      expect(await find()).toContain('sqlite-app');
+      expect(await find()).not.toContain('homes');
+      await role([app, homes], { sqlite_state: 'absent' });
+      expect(await find()).toBe('');
+      expect((await role([app, homes], { sqlite_state: 'absent' })).recap['web']).toMatchObject({ failed: 0, changed: 0 });
+      expect((await backUp(host)).ok).toBe(true);
+    });
+
+    it('with a path or name that is wrong is refused, and nothing is touched', async () => {
+      const { stdout } = await role([{ name: 'Wiki', user: 'app', paths: ['/*.db', 'relative.db', '/srv/a:b/x.db'] }]);
+      for (const part of ['sqlite_databases[0].name', 'sqlite_databases[0].paths[0]', 'sqlite_databases[0].paths[1]', 'sqlite_databases[0].paths[2]']) expect(stdout).toContain(`${part}: given is`);
+      expect((await role([app, app])).stdout).toContain('two entries have the same name');
+    });
+  },
+);
