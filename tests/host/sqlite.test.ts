@@ -21,12 +21,12 @@ import sqlite3, sys, time
 database = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None)
 database.execute("PRAGMA journal_mode=" + sys.argv[2])
 database.execute("CREATE TABLE IF NOT EXISTS a (n INTEGER)"); database.execute("CREATE TABLE IF NOT EXISTS z (n INTEGER)")
-database.execute("CREATE TABLE IF NOT EXISTS filler AS WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 30000) SELECT n, hex(randomblob(200)) AS t FROM c")
+database.execute("CREATE TABLE IF NOT EXISTS filler AS WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 10000) SELECT n, hex(randomblob(200)) AS t FROM c")
 if not database.execute("SELECT * FROM a").fetchall():
     database.execute("INSERT INTO a VALUES (0)"); database.execute("INSERT INTO z VALUES (0)")
 while True:
     database.execute("BEGIN IMMEDIATE"); database.execute("UPDATE a SET n = n + 1")
-    database.execute("UPDATE filler SET t = hex(randomblob(200)) WHERE n % 3000 = abs(random()) % 3000")
+    database.execute("UPDATE filler SET t = hex(randomblob(200)) WHERE n % 1000 = abs(random()) % 1000")
     database.execute("UPDATE z SET n = n - 1"); database.execute("COMMIT")
     time.sleep(0.001)
 `;
@@ -91,7 +91,7 @@ onEachRelease(
       const { stdout } = await role([app], {}, ['-v']);
       expect(Number(/"exposure": ([\d.]+)/.exec(stdout)?.[1])).toBeLessThanOrEqual(0.4);
       expect((await role([app])).recap['web']).toMatchObject({ failed: 0, changed: 0 });
-      for (let round = 0; round < 4; round++) {
+      for (let round = 0; round < 3; round++) {
         const { ok, log } = await copy();
         expect(ok, log).toBe(true);
         for (const { check, moved } of await seen(host, [`${target}/var/lib/app/live/wal.db`, `${target}/var/lib/app/live/delete.db`])) {

@@ -72,6 +72,54 @@ describe('backup-borg', () => {
   });
 });
 
+describe('backup-mariadb', () => {
+  const mariadb = 'roles/mariadb/files/backup-mariadb';
+
+  it.each([
+    ['plain', 'plain'],
+    ['my app', 'my%20app'],
+    ['..', '%2E%2E'],
+    ['a/b', 'a%2Fb'],
+    ['%', '%25'],
+    ['é', 'é'],
+    ['\u{1f}\u{7f}`', '%1F%7F%60'],
+  ])('names the dump of %j %s', (name, want) => expect(call(mariadb, 'program.file_name(given)', name)).toBe(`databases/${want}.sql`));
+
+  it.each(['あ', '/', 'ü'])('names the longest name of %s so that a file may have it', (letter) => {
+    expect(Buffer.byteLength(`${String(call(mariadb, 'program.file_name(given)', letter.repeat(64))).split('/')[1]}.partial`)).toBeLessThanOrEqual(255);
+  });
+
+  it('quotes what an option file holds', () => {
+    expect(call(mariadb, 'program.client_options("a", "/s", given)', `#1 "x" \\n 'y' ;`)).toBe(
+      `[client]\nprotocol="socket"\nsocket="/s"\nuser="a"\npassword="#1 \\"x\\" \\\\n 'y' ;"\n`,
+    );
+  });
+
+  it('reads a field as it was', () => expect(call(mariadb, 'program.unescaped(given)', 'a\\nb\\\\n\\tc')).toBe('a\nb\\n\tc'));
+
+  it('takes a dump for whole only if it says so at its end', () => {
+    const whole = 'program.os.path.getsize and [program.is_complete(p) for p in [(lambda f: (f.write(text.encode()), f.flush(), f.name)[2])(program.tempfile.NamedTemporaryFile(delete=False)) for text in given]]';
+    expect(call(mariadb, whole, ['x\n-- Dump completed\n', 'x\n-- Dump completed\nINSERT', 'INSERT', '', '-- Dump completed\n'])).toEqual([true, false, false, false, false]);
+  });
+});
+
+describe('backup-sqlite', () => {
+  const sqlite = 'roles/sqlite/files/backup-sqlite';
+  const within = `(lambda top: [program.os.makedirs(program.os.path.dirname(top + path), exist_ok=True) or open(top + path, "w").close() for path in given[0]]
+    and [path[len(top):] for path in program.matches(top + given[1])])(__import__("tempfile").mkdtemp())`;
+  const files = ['/a/x.db', '/a/.y.db', '/a/x.db-wal', '/a/b/z.db', '/a/b/c/w.db', '/a/[1].db', '/a/1.db'];
+
+  it.each([
+    ['/a/x.db', ['/a/x.db']],
+    ['/a/*.db', ['/a/.y.db', '/a/1.db', '/a/[1].db', '/a/x.db']],
+    ['/a/**/*.db', ['/a/.y.db', '/a/1.db', '/a/[1].db', '/a/b/c/w.db', '/a/b/z.db', '/a/x.db']],
+    ['/*/b/?.db', ['/a/b/z.db']],
+    ['/a/[[]1].db', ['/a/[1].db']],
+    ['/a/[1].db', ['/a/1.db']],
+    ['/a/nothing*', []],
+  ])('finds by %s what Borg leaves out by it', (pattern, want) => expect(call(sqlite, within.replaceAll('\n', ' '), [files, pattern])).toEqual(want));
+});
+
 describe('backup-postgresql', () => {
   const postgresql = 'roles/postgres/files/usr/local/lib/backup/backup-postgresql';
 
