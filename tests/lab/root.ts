@@ -12,8 +12,9 @@ const mirror = process.env['DEBIAN_MIRROR'] ?? 'http://deb.debian.org/debian';
 const cache = process.env['ROOTLESS_BACKUP_CACHE'] ?? '/var/cache/rootless.backup';
 
 const packages = [
-  'acl', 'apt-utils', 'borgbackup', 'bsd-mailx', 'ca-certificates', 'dbus', 'iproute2', 'libcap2-bin', 'mariadb-server', 'openssh-server',
-  'postfix', 'postgresql', 'procps', 'python3', 'python3-apt', 'sudo', 'systemd', 'systemd-sysv', 'attr', 'zstd',
+  'acl', 'apt-utils', 'attr', 'borgbackup', 'bsd-mailx', 'ca-certificates', 'dbus', 'iproute2', 'ldap-utils', 'libcap2-bin',
+  'mariadb-server', 'msmtp', 'openssh-server', 'postfix', 'postgresql', 'procps', 'python3', 'python3-apt', 'redis-server',
+  'slapd', 'sudo', 'systemd', 'systemd-sysv', 'zstd',
 ];
 
 /** What is done in the fresh root. A host has no network, so all that a test installs is here already. */
@@ -27,8 +28,8 @@ apt-ftparchive packages . > Packages
 rm -f /etc/ssh/ssh_host_* /etc/hostname
 printf 'PermitRootLogin prohibit-password\\nUseDNS no\\nMaxStartups 100\\nHostKey /etc/ssh/ssh_host_ed25519_key\\n' > /etc/ssh/sshd_config.d/lab.conf
 postconf -e inet_interfaces=loopback-only mydestination='$myhostname, localhost' default_transport=error
-# MariaDB is there but off and without data: a test that wants it makes them (mariadb-install-db) and starts it.
-systemctl disable -q mariadb.service mariadb.socket
+# These servers are there but off, MariaDB without its data too: a test that wants one makes them (mariadb-install-db) and starts it.
+systemctl disable -q mariadb.service mariadb.socket redis-server.service slapd.service
 find /var/lib/mysql -mindepth 1 -delete
 # What a container has no use for, or what would only make a test unsteady.
 systemctl mask -q systemd-modules-load.service console-getty.service getty@.service apt-daily.timer apt-daily-upgrade.timer \\
