@@ -1,7 +1,7 @@
 /**
  * `npm run build` writes the generated files; `npm run build -- --check` writes nothing and fails if one is out of date.
  */
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { hookBundle } from './emit/bundle.ts';
 import { mark } from './emit/generated.ts';
@@ -11,10 +11,9 @@ const check = process.argv.includes('--check');
 const generated = [...files(readFileSync('README.md', 'utf8')), await hookBundle()];
 const wanted = new Map(generated.map(({ path, content }) => [path, content]));
 const stale = [...wanted].filter(([path, content]) => !existsSync(path) || readFileSync(path, 'utf8') !== content).map(([path]) => path);
-const orphans = ['roles', 'plugins']
-  .flatMap((top) => readdirSync(top, { recursive: true, withFileTypes: true }))
-  .filter((entry) => entry.isFile())
-  .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+const orphans = ['meta', 'plugins', 'roles']
+  .flatMap((top) => readdirSync(top, { recursive: true, encoding: 'utf8' }).map((name) => join(top, name)))
+  .filter((path) => statSync(path).isFile())
   .filter((path) => !wanted.has(path) && readFileSync(path, 'utf8').slice(0, 600).includes(mark));
 
 if (check) {

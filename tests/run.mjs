@@ -27,7 +27,7 @@ function installModules() {
 }
 
 const machinePackages = [
-  'ansible-core', 'ca-certificates', 'debootstrap', 'git', 'iproute2', 'openssh-client', 'shellcheck', 'systemd-container', 'util-linux',
+  'ansible-core', 'ca-certificates', 'debootstrap', 'git', 'iproute2', 'openssh-client', 'python3-venv', 'systemd-container', 'util-linux',
 ];
 
 function installMachine() {
@@ -59,6 +59,8 @@ const vitest = (config, vitestArgs = []) => run('node_modules/.bin/vitest', ['ru
 
 const commands = {
   build: () => program('src/main.ts', args),
+  check: () => program('tests/check.ts', args),
+  collection: () => vitest('tests/collection.config.ts', args),
   unit: () => vitest('tests/unit.config.ts', args),
   host() {
     installMachine();
@@ -71,12 +73,8 @@ const commands = {
   },
   test() {
     installMachine();
-    step('Generated files');
-    program('src/main.ts', ['--check']);
-    step('Types');
-    run('node_modules/.bin/tsc', ['--noEmit']);
-    step('Shell scripts');
-    run('shellcheck', ['.ci/run', 'roles/borg/files/usr/local/lib/backup/borg-secrets']);
+    step('Static gates');
+    commands.check();
     step('Unit tests');
     vitest('tests/unit.config.ts');
     step('Host tests (the first run makes the Debian roots: some minutes)');

@@ -1,4 +1,4 @@
-# Copyright: the authors of rootless.backup
+# SPDX-FileCopyrightText: the authors of rootless.backup
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Render a role's tree on the control node and hand it to the host as one transaction."""
@@ -16,6 +16,8 @@ from ansible.plugins.loader import lookup_loader
 # Before 2.19 a template that looks like JSON comes back as what it holds, unless that is turned off; since then the
 # option is deprecated.
 AS_TEXT = {"convert_data": False} if tuple(map(int, core_version.split(".")[:2])) < (2, 19) else {}
+# How a collection has to name the interpreter of a program (ansible-test's `shebang`), and what Debian calls it.
+PORTABLE, DEBIAN = "#!/usr/bin/env python\n", "#!/usr/bin/python3\n"
 OPTIONS = {"name", "state", "templates", "files", "sensitive", "enable", "start", "users", "remove", "disown"}
 
 
@@ -66,7 +68,10 @@ class ActionModule(ActionBase):
                     files.append(entry(path[:-len(".j2")], content, sensitive))
         for root, path in walk(args.get("files")):
             with open(os.path.join(root, path), encoding="utf-8") as file:
-                files.append(entry(path, file.read(), sensitive))
+                content = file.read()
+            if content.startswith(PORTABLE):
+                content = DEBIAN + content[len(PORTABLE):]
+            files.append(entry(path, content, sensitive))
         return files
 
 

@@ -1,4 +1,4 @@
-# Copyright: the authors of rootless.backup
+# SPDX-FileCopyrightText: the authors of rootless.backup
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Check a role's settings on the control node, by rules that the build derived from their schema."""

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-# Copyright: the authors of rootless.backup
+# SPDX-FileCopyrightText: the authors of rootless.backup
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -32,7 +32,9 @@ options:
       - A template that renders to nothing but white space stands for no file.
     type: path
   files:
-    description: A directory of files on the control node that are laid down as they are.
+    description:
+      - A directory of files on the control node that are laid down as they are. Only C(#!/usr/bin/env python) in the
+        first line becomes C(#!/usr/bin/python3), since Debian has no C(python).
     type: path
   sensitive:
     description:

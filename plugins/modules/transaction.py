@@ -1,5 +1,5 @@
 #!/usr/bin/python
-# Copyright: the authors of rootless.backup
+# SPDX-FileCopyrightText: the authors of rootless.backup
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -216,10 +216,10 @@ class Transaction:
             failed = self._take_back()
             told = "" if isinstance(error, SystemExit) else "%s\n" % error
             if failed:
-                raise Failure("%sThis could not be put back: %s" % (told, "; ".join(failed)))
+                raise Failure("%sThis could not be put back: %s" % (told, "; ".join(failed))) from error
             if isinstance(error, SystemExit):
                 raise
-            raise Failure("%sEverything was put back as it was." % told)
+            raise Failure("%sEverything was put back as it was." % told) from error
         self._start()
 
     def _refuse_what_is_anothers(self):
@@ -289,7 +289,7 @@ class Transaction:
             with open(staged, "w", encoding="utf-8") as file:
                 file.write(content)
             name = path[len(UNITS):].split("/")[0]
-            names.add(name[:-len(".d")] if name.endswith(".d") else name)
+            names.add(name.removesuffix(".d"))
         known = [os.path.join(place, name) for name in sorted(names) for place in (stage, UNITS.rstrip("/"))
                  if os.path.exists(os.path.join(place, name))]
         first = {}
@@ -299,7 +299,7 @@ class Transaction:
             return
         def verify(depth):
             return self.module.run_command(
-                ["systemd-analyze", "verify", "--man=no", "--recursive-errors=" + depth] + list(first.values()),
+                ["systemd-analyze", "verify", "--man=no", "--recursive-errors=" + depth, *first.values()],
                 environ_update={"SYSTEMD_UNIT_PATH": stage + ":", "SYSTEMD_LOG_LEVEL": "warning"})
 
         code, out, err = verify("no")
@@ -326,7 +326,7 @@ class Transaction:
             self.host.run("systemctl", "daemon-reload")
         dropped = [unit for unit in self.memory["enable"] if unit not in self.plan["enable"]]
         if dropped:
-            self.module.run_command(["systemctl", "disable", "--now"] + dropped)
+            self.module.run_command(["systemctl", "disable", "--now", *dropped])
         self._enable(different + [UNITS + unit for unit in stale])
         self._remember()
 
@@ -387,7 +387,11 @@ class Transaction:
             "users": self.memory["users"],
         }
         content = json.dumps(memory, indent=2) + "\n"
-        if not os.path.exists(self.memory_path) or open(self.memory_path, encoding="utf-8").read() != content:
+        remembered = ""
+        if os.path.exists(self.memory_path):
+            with open(self.memory_path, encoding="utf-8") as file:
+                remembered = file.read()
+        if remembered != content:
             self.host.write(self.memory_path, content, 0o644)
 
     def _take_back(self):
@@ -409,7 +413,7 @@ class Transaction:
             self.started.append(each["unit"])
             if self.module.check_mode:
                 continue
-            code, out, err = self.module.run_command(["systemctl", "start", each["unit"]])
+            code, _out, err = self.module.run_command(["systemctl", "start", each["unit"]])
             if code != 0:
                 raise Failure("%s failed. It said:\n%s" % (each["unit"], self._last_words(each["unit"]) or err.strip()))
 
@@ -419,7 +423,7 @@ class Transaction:
         names = [unit] + [name for name in required if name.endswith(".service")]
         runs = self.host.run("systemctl", "show", "-p", "InvocationID", "--value", *names).split()
         matches = [match for run in runs for match in ("_SYSTEMD_INVOCATION_ID=" + run, "+", "INVOCATION_ID=" + run, "+")]
-        return self.module.run_command(["journalctl", "-o", "cat", "-n", "40"] + matches[:-1])[1].strip() if runs else ""
+        return self.module.run_command(["journalctl", "-o", "cat", "-n", "40", *matches[:-1]])[1].strip() if runs else ""
 
     def _predict(self):
         """What else check mode can tell: users, directories, units and runs that are still to come."""
@@ -458,7 +462,7 @@ class Transaction:
             if os.path.exists(stamp):
                 os.unlink(stamp)
         self.host.run("systemctl", "daemon-reload")
-        self.module.run_command(["systemctl", "reset-failed"] + units)
+        self.module.run_command(["systemctl", "reset-failed", *units])
         for path in self.plan["remove"]:
             # Asked again: a directory may have become empty by now.
             if not removable(path):

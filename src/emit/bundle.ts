@@ -28,18 +28,31 @@ export async function hookBundle(): Promise<GeneratedFile> {
     target: 'node18',
     charset: 'ascii',
     legalComments: 'none',
-    banner: { js: `// ${mark}module/main.ts. Do not edit.\n// GPL-3.0-or-later. With parts of ajv, under this licence:\n${commented(readFileSync('node_modules/ajv/LICENSE', 'utf8'))}` },
+    banner: { js: banner() },
     plugins: [
       {
         name: 'hook-validator',
-        setup({ onResolve, onLoad }) {
-          onResolve({ filter: /^hook-validator$/ }, () => ({ path: 'hook-validator', namespace: 'compiled' }));
-          onLoad({ filter: /.*/, namespace: 'compiled' }, () => ({ contents: validator, resolveDir: process.cwd() }));
+        setup(build) {
+          build.onResolve({ filter: /^hook-validator$/ }, () => ({ path: 'hook-validator', namespace: 'compiled' }));
+          build.onLoad({ filter: /.*/, namespace: 'compiled' }, () => ({ contents: validator, resolveDir: process.cwd() }));
         },
       },
     ],
   });
   return { path: 'plugins/plugin_utils/hook.cjs', content: outputFiles[0]?.text ?? '' };
+}
+
+/** Who wrote it, and ajv's own notice. @see https://reuse.software/spec-3.3 */
+function banner(): string {
+  const licence = readFileSync('node_modules/ajv/LICENSE', 'utf8');
+  const tag = (name: string, value: string): string => `// SPDX-${name}: ${value}\n`;
+  return [
+    tag('FileCopyrightText', 'the authors of rootless.backup'),
+    tag('FileCopyrightText', /Copyright \(c\) (.*)/.exec(licence)?.[1] ?? ''),
+    tag('License-Identifier', 'GPL-3.0-or-later AND MIT'),
+    `// ${mark}module/main.ts. Do not edit. With parts of ajv, under this licence:\n`,
+    commented(licence),
+  ].join('');
 }
 
 const commented = (text: string): string => text.trim().split('\n').map((line) => `// ${line}`.trimEnd()).join('\n');

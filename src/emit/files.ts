@@ -5,8 +5,10 @@ import { sqlite } from '../schema/sqlite.ts';
 import type { GeneratedFile } from './generated.ts';
 import { hookDocs } from './module-docs.ts';
 import { readme } from './readme.ts';
+import { roleReadme } from './role-readme.ts';
 import { settingsFiles } from './settings.ts';
 import { borgTemplates, postgresTemplates } from './templates.ts';
+import { variablesSchema } from './variables-schema.ts';
 
 /** The roles, in the order of the README. */
 const roles = [borg, postgres, mariadb, sqlite];
@@ -17,6 +19,8 @@ export function files(readmeText: string): GeneratedFile[] {
     ...roles.flatMap(settingsFiles),
     ...borgTemplates(),
     ...postgresTemplates(),
+    ...[borg, postgres].map(roleReadme),
+    variablesSchema([borg, postgres]),
     hookDocs(),
     { path: 'README.md', content: readme(readmeText, roles) },
   ];

@@ -30,7 +30,7 @@ export function hookDocs(): GeneratedFile {
   return {
     path: 'plugins/modules/hook.py',
     content: `#!/usr/bin/python
-# Copyright: the authors of rootless.backup
+# SPDX-FileCopyrightText: the authors of rootless.backup
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 ${markComment('emit/module-docs.ts')}
@@ -45,7 +45,8 @@ RETURN = r"""${yaml(returned)}"""
 }
 
 function documented(name: string, option: Schema, required: readonly string[]): object {
-  const { elements, ...entry } = argument(option) as { elements?: string };
+  // What is not logged is for argument specs; documentation may not say it.
+  const { elements, no_log, ...entry } = argument(option) as { elements?: string; no_log?: boolean };
   // Ansible would split a string at commas.
   if (name === 'command') return { ...entry, type: 'raw' };
   return { ...entry, ...(elements === undefined ? {} : { elements }), ...(required.includes(name) ? { required: true } : {}) };

@@ -139,7 +139,7 @@ export function settingsTable(schema: RoleSchema): string {
       `\`${JSON.stringify(setting.default)}\``,
       [
         ...setting.description,
-        ...(setting.items?.properties === undefined ? [] : [`Keys: ${Object.entries(setting.items.properties).map(([key, of]) => `\`${key}\` (${allowed(of)}${of.default === undefined ? '' : `; default \`${of.default}\``})`).join(', ')}.`]),
+        ...(setting.items?.properties === undefined ? [] : [`Keys: ${Object.entries(setting.items.properties).map(([key, of]) => `\`${key}\` (${allowed(of)}${of.default === undefined ? '' : `; default \`${of.default as string | number}\``})`).join(', ')}.`]),
         ...(setting.enum === undefined && setting.allowed === undefined && setting.items?.allowed === undefined ? [] : [`Allowed: ${allowed(setting)}.`]),
         ...(setting.examples ?? []).map((example) => `Example: \`${JSON.stringify(example)}\`.`),
       ].join(' '),

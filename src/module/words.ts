@@ -10,7 +10,7 @@ export function words(command: string): string[] {
     const letter = command[at] ?? '';
     if (quote === "'") {
       if (letter === quote) quote = '';
-      else word += letter;
+      else word = (word ?? '') + letter;
     } else if (letter === '\\') {
       at += 1;
       if (at === command.length) throw new Error('it ends in a backslash');

@@ -10,7 +10,7 @@ function renderSection(section: Section): string {
 }
 
 function renderDirective({ name, value, why, when }: Directive): string {
-  const text = `${why === undefined ? '' : `${comment(why)}`}${name}=${value}\n`;
+  const text = `${why === undefined ? '' : comment(why)}${name}=${value}\n`;
   return when === undefined ? text : `{% if ${when.source} %}\n${text}{% endif %}\n`;
 }
 

@@ -65,7 +65,7 @@ export const borg: RoleSchema = {
       type: 'array',
       description: [
         'The host keys of the servers of remote repositories, as lines of known_hosts. No key is ever trusted on first use.',
-        '`ssh-keyscan -t ed25519 HOST` prints such a line; compare its fingerprint with the server’s own before you trust it.',
+        "`ssh-keyscan -t ed25519 HOST` prints such a line; compare its fingerprint with the server's own before you trust it.",
       ],
       default: [],
       items: {
@@ -119,7 +119,7 @@ export const borg: RoleSchema = {
       type: 'array',
       description: [
         'What is left out: absolute paths or shell patterns (`*` stays within a directory, `**` crosses directories), each with everything beneath it.',
-        'Software adds its own in `/etc/backup/exclude.d/`. Local repositories and Borg’s own cache are always left out.',
+        "Software adds its own in `/etc/backup/exclude.d/`. Local repositories and Borg's own cache are always left out.",
       ],
       default: ['/home/*/.cache', '/root/.cache', '/var/cache', '/var/lib/apt/lists', '/var/tmp'],
       items: { type: 'string', description: ['A path or pattern.'], pattern: `/${printable}*`, allowed: 'an absolute path or shell pattern' },
@@ -132,7 +132,7 @@ export const borg: RoleSchema = {
     borg_archive_prefix: {
       type: 'string',
       description: [
-        'What the names of this host’s archives begin with: `PREFIX-files-2026-01-31T02:00:00Z` and `PREFIX-dumps-…`. Times are UTC.',
+        "What the names of this host's archives begin with: `PREFIX-files-2026-01-31T02:00:00Z` and `PREFIX-dumps-…`. Times are UTC.",
         'Prune touches only archives of exactly this form, so hosts may share a repository.',
       ],
       default: '{{ inventory_hostname }}',

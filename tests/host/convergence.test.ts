@@ -10,7 +10,7 @@ find /etc /usr/local -xdev -type f ! -name '*.pub' ! -path '/etc/ssl/*' -print0 
 systemctl list-unit-files --no-legend | grep -E 'backup|borg'
 getent passwd borg`;
 
-onEachRelease('the roles', async () => undefined, (fixture) => {
+onEachRelease('the roles', () => Promise.resolve(), (fixture) => {
   const both = ['borg', 'postgres'];
   const state = async (): Promise<string> => (await fixture.host.run(snapshot, { mayFail: true })).stdout;
 

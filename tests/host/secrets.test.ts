@@ -5,7 +5,7 @@ import { backUp, onEachRelease } from './fixture.ts';
 
 const passphrase = 'correct-horse-battery-staple-{{ not_a_variable }}-"$%\'';
 
-onEachRelease('secrets', async () => undefined, (fixture) => {
+onEachRelease('secrets', () => Promise.resolve(), (fixture) => {
   const secretsDirectory = (): string => join(fixture.lab.directory, 'backup-secrets/web');
 
   it('that are generated are saved on the control node for its owner only, and the role says where', async () => {

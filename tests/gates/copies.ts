@@ -1,0 +1,35 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { buildTarball, copyTree, temporary } from '../lab/collection.ts';
+import { run } from '../lab/process.ts';
+import { Toolbox } from './toolbox.ts';
+
+/** What the gates look at, where Ansible expects a collection: in `ansible_collections/rootless/backup`. */
+export interface Copies {
+  /** Everything that is in version control, or would be. */
+  readonly tree: string;
+  readonly tarball: string;
+  /** What is in the tarball. */
+  readonly collection: string;
+}
+
+let made: Promise<Copies> | undefined;
+
+/** The copies, made once. */
+export const copies = (): Promise<Copies> => (made ??= make());
+
+async function make(): Promise<Copies> {
+  const toolbox = await Toolbox.open();
+  const directory = await temporary();
+  const place = async (name: string): Promise<string> => {
+    const path = join(directory, name, 'ansible_collections/rootless/backup');
+    await mkdir(path, { recursive: true });
+    return path;
+  };
+  const tree = await place('tree');
+  await copyTree(tree);
+  const tarball = await buildTarball(tree, directory, toolbox.path);
+  const collection = await place('collection');
+  await run('tar', ['--extract', '--file', tarball, '--directory', collection]);
+  return { tree, tarball, collection };
+}

@@ -1,0 +1,68 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { temporary } from '../lab/collection.ts';
+import { run } from '../lab/process.ts';
+import { copies } from './copies.ts';
+import { sanity } from './sanity.ts';
+import { Toolbox } from './toolbox.ts';
+
+/** Throws with what it found. */
+export type Gate = () => Promise<unknown>;
+
+/** Every static gate, by the name that `npm run check -- NAME …` takes; the slowest first. No gate has an ignore, a skip or an exclude. */
+export const gates: Readonly<Record<string, Gate>> = {
+  /** `ansible-test sanity`: all its tests, on what is in the tarball. */
+  sanity: async () => sanity((await copies()).collection, await Toolbox.open()),
+
+  /** The tarball, the documentation: see tests/collection. */
+  collection: () => run('node_modules/.bin/vitest', ['run', '--config', 'tests/collection.config.ts']),
+
+  /** Ansible's practices, in the strictest profile. */
+  'ansible-lint': async () => {
+    const { tree } = await copies();
+    const env = { ANSIBLE_COLLECTIONS_PATH: join(tree, '../../..') };
+    return (await Toolbox.open()).run('ansible-lint', [], { cwd: tree, env });
+  },
+
+  /** What Galaxy asks of a tarball that is uploaded; what it warns of fails too. */
+  galaxy: async () => {
+    const { tarball } = await copies();
+    const { stdout, stderr } = await (await Toolbox.open()).run('python', ['-m', 'galaxy_importer.main', basename(tarball)], { cwd: dirname(tarball) });
+    const complaints = `${stdout}${stderr}`.split('\n').filter((line) => /^(WARNING|ERROR)/.test(line));
+    if (complaints.length > 0 || !/importer processing completed successfully/i.test(`${stdout}${stderr}`)) throw new Error(`${stdout}${stderr}`);
+  },
+
+  /** TypeScript, by typescript-eslint's strictest rules. */
+  eslint: () => run('node_modules/.bin/eslint', ['--max-warnings=0', 'src', 'tests']),
+
+  types: () => run('node_modules/.bin/tsc', ['--noEmit']),
+
+  /** What is generated is what `src/` gives. */
+  drift: () => run(process.execPath, ['tests/run.mjs', 'build', '--check']),
+
+  yamllint: async () => (await Toolbox.open()).run('yamllint', ['--strict', '.'], { cwd: (await copies()).tree }),
+
+  shellcheck: async () => (await Toolbox.open()).run('shellcheck', await programs(/^#!.*\b(?:ba)?sh\b/)),
+
+  /** Python: plugins, and the programs on the host, which have no suffix. */
+  ruff: async () => (await Toolbox.open()).run('ruff', ['check', '--no-cache', 'plugins', ...(await programs(/^#!.*\bpython/))]),
+
+  /** Every file says whose it is and under which licence. @see https://reuse.software/spec-3.3 */
+  licences: async () => (await Toolbox.open()).run('reuse', ['lint'], { cwd: (await copies()).tree }),
+
+  /** The fragments, the releases, and that CHANGELOG.md is what they give. */
+  changelog: async () => {
+    const toolbox = await Toolbox.open();
+    const generated = join(await temporary(), 'CHANGELOG.md');
+    await toolbox.run('antsibull-changelog', ['lint']);
+    await toolbox.run('antsibull-changelog', ['lint-changelog-yaml', 'changelogs/changelog.yaml']);
+    await toolbox.run('antsibull-changelog', ['generate', '--output', generated, '--output-format', 'md']);
+    await run('diff', ['--unified', 'CHANGELOG.md', generated]);
+  },
+};
+
+/** The files of the repository whose first line names an interpreter. */
+async function programs(shebang: RegExp): Promise<string[]> {
+  const files = (await run('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'])).stdout.split('\0').filter((name) => name !== '' && existsSync(name));
+  return files.filter((name) => shebang.test(readFileSync(name, 'utf8').slice(0, 100).split('\n')[0] ?? ''));
+}
