@@ -297,6 +297,7 @@ class Transaction:
             first.setdefault(os.path.basename(path), path)
         if not first:
             return
+
         def verify(depth):
             return self.module.run_command(
                 ["systemd-analyze", "verify", "--man=no", "--recursive-errors=" + depth, *first.values()],

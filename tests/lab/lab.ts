@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { buildCollection } from './collection.ts';
+import { within, type ControlNode } from './control.ts';
 import { Host, type HostOptions } from './host.ts';
 import { run, type Result, type RunOptions } from './process.ts';
 import { base, sweep, takeDown } from './takedown.ts';
@@ -38,13 +39,15 @@ export class Lab {
     private readonly id: string,
     /** Files of the control node: inventory, playbooks, secrets. */
     readonly directory: string,
+    /** The root that Ansible runs in; undefined: this machine's. */
+    private readonly control: ControlNode | undefined,
   ) {}
 
-  /** A network without hosts; close it whatever happens. */
-  static async open(): Promise<Lab> {
+  /** A network without hosts, with this machine's Ansible or that of a control node; close it whatever happens. */
+  static async open(control?: ControlNode): Promise<Lab> {
     sweep();
     const id = `rb${process.pid}-${count++}`;
-    const lab = new Lab(id, join(base, id));
+    const lab = new Lab(id, join(base, id), control);
     mkdirSync(lab.directory, { recursive: true, mode: 0o700 });
     open.add(lab);
     await run('ip', ['netns', 'add', id]);
@@ -83,27 +86,41 @@ export class Lab {
     return host;
   }
 
-  /** Installs this working tree's collection as a user would: from its tarball, by ansible-galaxy. */
-  async installCollection(): Promise<void> {
-    await this.ansible('ansible-galaxy', ['collection', 'install', '--force', await buildCollection(), '-p', join(this.directory, 'collections')]);
+  /**
+   * Installs this working tree's collection as a user would: by ansible-galaxy, from its tarball or another source.
+   * @returns where it is.
+   */
+  async installCollection(source?: string): Promise<string> {
+    const tarball = join(this.directory, basename(await buildCollection()));
+    if (source === undefined) copyFileSync(await buildCollection(), tarball);
+    const collections = join(this.directory, 'collections');
+    await this.ansible('ansible-galaxy', ['collection', 'install', '--force', source ?? tarball, '-p', collections]);
+    return join(collections, 'ansible_collections/rootless/backup');
   }
 
   /** Runs a program of Ansible on the control node: the distribution's, or that of `ANSIBLE_BIN` to try another version. */
   ansible(program: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
-    const env = {
+    const env: NodeJS.ProcessEnv = {
       PATH: `${process.env['ANSIBLE_BIN'] === undefined ? '' : `${process.env['ANSIBLE_BIN']}:`}/usr/sbin:/usr/bin:/sbin:/bin`,
       HOME: this.directory,
       LC_ALL: 'C.UTF-8',
       ANSIBLE_CONFIG: join(this.directory, 'ansible.cfg'),
       ...options.env,
     };
-    return run('ip', ['netns', 'exec', this.id, program, ...args], { cwd: this.directory, ...options, env });
+    const inRoot = this.control === undefined ? [] : within(this.control);
+    if (this.control !== undefined) env['PATH'] = this.control.path;
+    return run('ip', ['netns', 'exec', this.id, ...inRoot, program, ...args], { cwd: this.directory, ...options, env });
   }
 
   /** Runs a playbook, given as the list of its plays. @throws if it fails and may not. */
-  async playbook(plays: readonly object[], { args = [], ...options }: PlaybookOptions = {}): Promise<PlaybookResult> {
+  playbook(plays: readonly object[], options: PlaybookOptions = {}): Promise<PlaybookResult> {
     const file = join(this.directory, 'playbook.yml');
     writeFileSync(file, JSON.stringify(plays));
+    return this.run(file, options);
+  }
+
+  /** Runs the playbook in a file. @throws if it fails and may not. */
+  async run(file: string, { args = [], ...options }: PlaybookOptions = {}): Promise<PlaybookResult> {
     rmSync(this.sshLog, { force: true });
     const result = await this.ansible('ansible-playbook', [file, ...args], options);
     return { ...result, recap: recap(result.stdout), sshExecutions: existsSync(this.sshLog) ? readFileSync(this.sshLog, 'utf8').length : 0 };

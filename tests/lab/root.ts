@@ -37,27 +37,54 @@ systemctl mask -q systemd-modules-load.service console-getty.service getty@.serv
 apt-get clean
 `;
 
-const recipe = (release: Release): string => `
+const recipe = (release: Release, packages: readonly string[], more = ''): string => `
 set -o errexit -o nounset
 debootstrap --variant=minbase --include=${packages.join(',')} ${names[release]} "$1" ${mirror}
-chroot "$1" /bin/bash -e -c "$2"
+${more}chroot "$1" /bin/bash -e -c "$2"
 `;
 
 /**
  * A Debian root to boot hosts on, made once and kept in the cache.
  * @returns its path; nothing may write to it.
  */
-export async function debianRoot(release: Release): Promise<string> {
-  const script = recipe(release);
+export function debianRoot(release: Release): Promise<string> {
+  return makeRoot(`debian-${release}`, recipe(release, packages), steps);
+}
+
+/**
+ * A Debian root with the distribution's Ansible and what the collection needs of a control node; Debian 13's has the newest Ansible
+ * in `/opt/ansible` too. Made once and kept in the cache.
+ * @returns its path; nothing may write to it.
+ */
+export function controlRoot(release: Release): Promise<string> {
+  return makeRoot(`control-${release}`, recipe(release, ['ca-certificates'], trust), ansible[release]);
+}
+
+/** The package index is reached by what this machine trusts. */
+const trust = 'cp /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/"\n';
+
+// debootstrap does not find what stands in for another package, so it is left to apt.
+const distributed = `
+apt-get update -q=2
+apt-get install -q=2 --yes --no-install-recommends ansible-core git nodejs openssh-client python3-venv
+apt-get clean
+`;
+
+const ansible: Record<Release, string> = {
+  12: distributed,
+  13: `${distributed}python3 -m venv /opt/ansible\n/opt/ansible/bin/pip install --quiet 'ansible-core==2.21.*'\n`,
+};
+
+async function makeRoot(name: string, script: string, steps: string): Promise<string> {
   const hash = createHash('sha256').update(script + steps).digest('hex').slice(0, 12);
-  const root = join(cache, `debian-${release}-${hash}`);
+  const root = join(cache, `${name}-${hash}`);
   if (await exists(root)) return root;
   await mkdir(cache, { recursive: true });
-  console.log(`Making a root of Debian ${release} in ${root} (about two minutes, only this once)`);
+  console.log(`Making a root of ${name} in ${root} (about two minutes, only this once)`);
   // The lock is of the whole making, and the name is given at the end: what has the name is complete.
   // debootstrap mounts /proc in the root: in a mount namespace of its own, no killed making leaves it to the next `rm`.
-  const make = ['unshare', '--mount', 'bash', '-c', makeUnderLock, 'make', root, script, steps, join(cache, `debian-${release}-`)];
-  await run('flock', [join(cache, `debian-${release}.lock`), ...make], {
+  const make = ['unshare', '--mount', 'bash', '-c', makeUnderLock, 'make', root, script, steps, join(cache, `${name}-`)];
+  await run('flock', [join(cache, `${name}.lock`), ...make], {
     timeoutSeconds: 1200,
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8', PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
   });

@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { controlNode, cores } from '../lab/control.ts';
+import type { Host } from '../lab/host.ts';
+import { Lab } from '../lab/lab.ts';
+import { releases } from '../lab/root.ts';
+import { archives, backUp, newest } from './fixture.ts';
+
+/** What a user does with the collection: both roles, a hook of their own. */
+const plays = [
+  {
+    hosts: 'all',
+    roles: ['rootless.backup.borg', 'rootless.backup.postgres'],
+    tasks: [
+      {
+        name: 'Save the wiki with every backup',
+        'rootless.backup.hook': { name: 'wiki', user: 'wiki', command: '/usr/bin/cp /srv/wiki/page /backup/wiki/page', read: ['/srv/wiki'] },
+      },
+    ],
+    vars: { borg_paths: ['/etc', '/srv'] },
+  },
+];
+
+describe.each(cores)('ansible-core $core, from Debian $debian', (core) => {
+  let lab: Lab;
+  beforeAll(async () => {
+    lab = await Lab.open(await controlNode(core));
+    await lab.installCollection();
+    const hosts = await Promise.all(releases.map((debian) => lab.boot({ name: `debian-${debian}`, debian })));
+    for (const host of hosts)
+      await host.run(`useradd --create-home wiki; install -D -o wiki -m 600 /dev/stdin /srv/wiki/page <<< 'a page'
+        runuser -u postgres -- psql -Xqc 'CREATE DATABASE shop' -c '\\connect shop' -c 'CREATE TABLE sold AS SELECT 42 AS price'`);
+  });
+  afterAll(() => lab.close());
+
+  const each = async (check: (host: Host) => Promise<void>): Promise<void> => void (await Promise.all(lab.hosts.map(check)));
+  const changes = (recap: Awaited<ReturnType<Lab['playbook']>>['recap']): unknown => Object.values(recap).map(({ changed, failed, unreachable }) => ({ changed, failed, unreachable }));
+  const none = { changed: 0, failed: 0, unreachable: 0 };
+
+  it('is the one that is said', async () => {
+    expect((await lab.ansible('ansible', ['--version'])).stdout).toContain(`ansible [core ${core.core}.`);
+  });
+
+  it('shows what it would do on a fresh host, in check mode, and does nothing', async () => {
+    // The hook is verified against the role's own units, which are not there yet.
+    const { recap } = await lab.playbook(plays, { args: ['--check', '--diff'] });
+    expect(changes(recap)).toEqual(lab.hosts.map(() => ({ changed: expect.any(Number) as number, failed: 0, unreachable: 0 })));
+    for (const { changed } of Object.values(recap)) expect(changed).toBeGreaterThan(1);
+    await each(async (host) => expect(await host.exists('/etc/systemd/system/backup.service')).toBe(false));
+  });
+
+  it('sets hosts up, which back themselves up', async () => {
+    const { recap, stdout, stderr } = await lab.playbook(plays);
+    expect(Object.values(recap).map(({ failed }) => failed)).toEqual(lab.hosts.map(() => 0));
+    expect(stdout + stderr).not.toMatch(/DEPRECATION WARNING|\[WARNING\]/);
+    await each(async (host) => {
+      const { ok, log } = await backUp(host);
+      expect(ok, log).toBe(true);
+      expect(await archives(host)).toHaveLength(2);
+    });
+  });
+
+  it('changes nothing the second time, nor in check mode', async () => {
+    expect(changes((await lab.playbook(plays)).recap)).toEqual(lab.hosts.map(() => none));
+    expect(changes((await lab.playbook(plays, { args: ['--check', '--diff'] })).recap)).toEqual(lab.hosts.map(() => none));
+  });
+
+  it('and everything is restored', () =>
+    each(async (host) => {
+      await host.run(`backup-borg --into /restored extract ::${await newest(host, 'files')} srv/wiki`);
+      expect((await host.run('diff -r /srv/wiki /restored/srv/wiki && stat -c "%U %a" /restored/srv/wiki/page')).stdout).toBe('wiki 600\n');
+      const dumps = await newest(host, 'dumps');
+      expect((await host.run(`backup-borg extract --stdout ::${dumps} backup/wiki/page`)).stdout).toBe('a page\n');
+      await host.run(`cd / && runuser -u postgres -- createdb restored && backup-borg extract --stdout ::${dumps} "$(ls -d backup/postgresql/*/shop.dump)" | runuser -u postgres -- pg_restore --exit-on-error --dbname restored`);
+      expect((await host.run(['psql', '-XqAt', '--dbname', 'restored', '-c', 'SELECT price FROM sold'], { user: 'postgres' })).stdout).toBe('42\n');
+    }));
+});
