@@ -67,6 +67,11 @@ const commands = {
     vitest('tests/host.config.ts', args);
   },
   bench: () => program('tests/bench/main.ts', args),
+  dev() {
+    installMachine();
+    program('tests/dev.ts', args);
+  },
+  release: () => program('tests/release.ts', args),
   demo() {
     installMachine();
     program('tests/demo.ts', args);

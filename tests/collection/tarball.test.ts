@@ -65,3 +65,9 @@ it('ansible-galaxy installs it and finds every checksum right, from the file and
     await toolbox.run('ansible-galaxy', ['collection', 'verify', '--offline', 'rootless.backup', '-p', to]);
   }
 });
+
+it('an execution environment gets what the control node needs', async () => {
+  const { collection } = await copies();
+  const { stdout } = await toolbox.run('ansible-builder', ['introspect', '--sanitize', join(collection, '../../..')]);
+  expect(stdout).toMatch(/nodejs.*rootless\.backup/);
+});

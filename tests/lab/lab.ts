@@ -1,5 +1,5 @@
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { buildCollection } from './collection.ts';
 import { within, type ControlNode } from './control.ts';
 import { Host, type HostOptions } from './host.ts';
@@ -91,10 +91,8 @@ export class Lab {
    * @returns where it is.
    */
   async installCollection(source?: string): Promise<string> {
-    const tarball = join(this.directory, basename(await buildCollection()));
-    if (source === undefined) copyFileSync(await buildCollection(), tarball);
     const collections = join(this.directory, 'collections');
-    await this.ansible('ansible-galaxy', ['collection', 'install', '--force', source ?? tarball, '-p', collections]);
+    await this.ansible('ansible-galaxy', ['collection', 'install', '--force', source ?? (await buildCollection()), '-p', collections]);
     return join(collections, 'ansible_collections/rootless/backup');
   }
 
@@ -130,6 +128,12 @@ export class Lab {
   roles(roles: readonly string[], vars: object = {}, options: PlaybookOptions = {}): Promise<PlaybookResult> {
     const tasks = roles.map((role) => ({ name: role, 'ansible.builtin.include_role': { name: `rootless.backup.${role}` } }));
     return this.playbook([{ hosts: 'all', vars, tasks }], options);
+  }
+
+  /** The command that gives a shell on a host. */
+  shell(host: Host): string {
+    const at = (name: string): string => join(this.directory, name);
+    return `ip netns exec ${this.id} ssh -i ${at('key')} -o UserKnownHostsFile=${at('known_hosts')} root@${host.address}`;
   }
 
   /** Takes everything down. */

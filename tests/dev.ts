@@ -1,0 +1,61 @@
+/**
+ * `npm run dev [-- --debian 13] [ROLE …]`: a host stays up; each save in src, roles or plugins is built, installed and applied to it.
+ * Without roles: borg and postgres. Control-C takes the host down.
+ */
+import { spawnSync } from 'node:child_process';
+import { readdirSync, watch } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { buildTarball, copyTree, temporary } from './lab/collection.ts';
+import { Lab } from './lab/lab.ts';
+import { releases } from './lab/root.ts';
+
+const { values, positionals } = parseArgs({ options: { debian: { type: 'string', default: '12' } }, allowPositionals: true });
+const debian = releases.find((release) => String(release) === values.debian);
+if (debian === undefined) {
+  console.error(`--debian is ${values.debian}; allowed are ${releases.join(' and ')}`);
+  process.exit(2);
+}
+const roles = positionals.length > 0 ? positionals : ['borg', 'postgres'];
+
+const directory = await temporary();
+const lab = await Lab.open();
+const host = await lab.boot({ name: 'dev', debian });
+
+/** Makes the host what the working tree says; a fault is shown, and the next save tries again. */
+async function converge(): Promise<void> {
+  const since = Date.now();
+  try {
+    if (spawnSync(process.execPath, ['tests/run.mjs', 'build'], { stdio: 'inherit' }).status !== 0) throw new Error('npm run build failed');
+    const work = await mkdtemp(join(directory, 'save-'));
+    await copyTree(join(work, 'clone'));
+    await lab.installCollection(await buildTarball(join(work, 'clone'), work));
+    const { stdout } = await lab.roles(roles, {}, { args: ['--diff'] });
+    console.log(stdout.trim());
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+  }
+  console.log(`\n${((Date.now() - since) / 1000).toFixed(1)} s. A shell on the host, in another terminal:\n  ${lab.shell(host)}\nWaiting for the next save; Control-C ends it.`);
+}
+
+// One at a time; what is saved meanwhile is applied after it. The build's own writing is no save.
+let wanted: NodeJS.Timeout | undefined;
+let running: Promise<void> | undefined;
+let quietUntil = 0;
+function saved(): void {
+  if (running !== undefined || Date.now() < quietUntil) return;
+  clearTimeout(wanted);
+  wanted = setTimeout(() => {
+    running = converge().finally(() => {
+      running = undefined;
+      quietUntil = Date.now() + 500;
+    });
+  }, 200);
+}
+
+// Node 18 watches no tree, so each directory is watched.
+for (const top of ['src', 'roles', 'plugins'])
+  for (const each of [top, ...readdirSync(top, { recursive: true, withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name))])
+    watch(each, saved);
+saved();
