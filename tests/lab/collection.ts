@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { run } from './process.ts';
 
 let built: Promise<string> | undefined;
@@ -37,7 +37,7 @@ export async function copyTree(to: string): Promise<void> {
  * @returns where it is. @see https://reproducible-builds.org/docs/archives/
  */
 export async function buildTarball(clone: string, to: string, path = '/usr/sbin:/usr/bin:/sbin:/bin'): Promise<string> {
-  const work = await mkdtemp(join(to, 'build-'));
+  const work = await mkdtemp(join(resolve(to), 'build-'));
   const env = { PATH: path, LC_ALL: 'C.UTF-8', HOME: work };
   await run('ansible-galaxy', ['collection', 'build', '--output-path', work], { cwd: clone, env });
   const [name = ''] = (await run('find', [work, '-name', '*.tar.gz'])).stdout.split('\n').filter(Boolean);
@@ -47,7 +47,7 @@ export async function buildTarball(clone: string, to: string, path = '/usr/sbin:
   await sortManifest(tree);
   const others = (await run('find', ['.', '-mindepth', '1', '!', '-name', 'MANIFEST.json', '!', '-name', 'FILES.json', '-printf', '%P\\0'], { cwd: tree })).stdout;
   const input = ['MANIFEST.json', 'FILES.json', ...others.split('\0').filter(Boolean).sort()].join('\0');
-  const tarball = join(to, basename(name));
+  const tarball = join(resolve(to), basename(name));
   await run(
     'tar',
     [

@@ -27,5 +27,6 @@ set -o errexit
 mount --bind "$0" "$0"
 mount -o remount,bind,ro "$0"
 for path in dev proc run sys tmp; do mount --rbind "/$path" "$0/$path"; done
+mount -t tmpfs -o mode=0700 tmpfs "$0/root"
 exec chroot "$0" /usr/bin/env --chdir "$PWD" "$@"
 `;
