@@ -15,7 +15,7 @@ export const gates: Readonly<Record<string, Gate>> = {
   sanity: async () => sanity((await copies()).collection, await Toolbox.open()),
 
   /** The tarball, the documentation: see tests/collection. */
-  collection: () => run('node_modules/.bin/vitest', ['run', '--config', 'tests/collection.config.ts']),
+  collection: () => run('node_modules/.bin/vitest', ['run', '--config', 'tests/collection.config.ts', '--reporter=dot']),
 
   /** Ansible's practices, in the strictest profile. */
   'ansible-lint': async () => {

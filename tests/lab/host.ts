@@ -3,11 +3,11 @@ import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from '
 import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run, type Result, type RunOptions } from './process.ts';
-import { debianRoot, type Release } from './root.ts';
+import { debianRoot, type Managed } from './root.ts';
 
 export interface HostOptions {
   readonly name: string;
-  readonly debian: Release;
+  readonly debian: Managed;
 }
 
 export interface CommandOptions extends RunOptions {
@@ -17,7 +17,7 @@ export interface CommandOptions extends RunOptions {
 /** A Debian machine with a booted systemd, in a network namespace and on a disk of its own. */
 export class Host {
   readonly name: string;
-  readonly debian: Release;
+  readonly debian: Managed;
   /** Its public SSH host key, a line as in a `.pub` file. */
   hostKey = '';
   private readonly directory: string;
@@ -69,11 +69,12 @@ export class Host {
   async boot(): Promise<void> {
     const console = openSync(join(this.directory, 'console'), 'a');
     // A cgroup of its own: hosts that share one remove each other's units.
-    const enter = 'for d in /sys/fs/cgroup /sys/fs/cgroup/*; do [ -e "$d/cgroup.procs" ] && mkdir -p "$d/$0" && echo $$ > "$d/$0/cgroup.procs"; done 2> /dev/null; exec "$@"';
+    const enter = 'for d in /sys/fs/cgroup /sys/fs/cgroup/*; do [ -e "$d/cgroup.procs" ] && mkdir -p "$d/$0" && echo $$ > "$d/$0/cgroup.procs"; done 2> /dev/null; ';
+    const shell = this.debian === 'testing' ? ['unshare', '--mount', 'bash', '-c', `${enter}${unified}${enter}exec "$@"`] : ['bash', '-c', `${enter}exec "$@"`];
     const child = spawn(
-      'bash',
+      'env',
       [
-        '-c', enter, this.namespace, 'systemd-nspawn',
+        ...shell, this.namespace, 'systemd-nspawn',
         // All capabilities, as a real machine has them: else a sandbox has nothing to take away.
         '--boot', '--register=no', '--keep-unit', '--capability=all', '--quiet', `--directory=${this.root}`,
         `--machine=${this.namespace}`, `--hostname=${this.name}`, `--network-namespace-path=/run/netns/${this.namespace}`,
@@ -173,6 +174,12 @@ export class Host {
     }
   }
 }
+
+/**
+ * A systemd newer than that of Debian 13 refuses the old hierarchies of cgroups. Where this machine has those, such a host sees the
+ * new one in their place.
+ */
+const unified = '[ -e /sys/fs/cgroup/cgroup.procs ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup; ';
 
 /** Removes the cgroups of a host that is gone. */
 async function removeCgroups(name: string): Promise<void> {

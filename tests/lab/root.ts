@@ -6,8 +6,10 @@ import { run } from './process.ts';
 /** The releases that hosts are booted with. */
 export const releases = [12, 13] as const;
 export type Release = (typeof releases)[number];
+/** What a host can be booted with: also what becomes the next release. */
+export type Managed = Release | 'testing';
 
-const names: Record<Release, string> = { 12: 'bookworm', 13: 'trixie' };
+const names: Record<Managed, string> = { 12: 'bookworm', 13: 'trixie', testing: 'testing' };
 const mirror = process.env['DEBIAN_MIRROR'] ?? 'http://deb.debian.org/debian';
 const cache = process.env['ROOTLESS_BACKUP_CACHE'] ?? '/var/cache/rootless.backup';
 
@@ -37,7 +39,7 @@ systemctl mask -q systemd-modules-load.service console-getty.service getty@.serv
 apt-get clean
 `;
 
-const recipe = (release: Release, packages: readonly string[], more = ''): string => `
+const recipe = (release: Managed, packages: readonly string[], more = ''): string => `
 set -o errexit -o nounset
 debootstrap --variant=minbase --include=${packages.join(',')} ${names[release]} "$1" ${mirror}
 ${more}chroot "$1" /bin/bash -e -c "$2"
@@ -47,7 +49,7 @@ ${more}chroot "$1" /bin/bash -e -c "$2"
  * A Debian root to boot hosts on, made once and kept in the cache.
  * @returns its path; nothing may write to it.
  */
-export function debianRoot(release: Release): Promise<string> {
+export function debianRoot(release: Managed): Promise<string> {
   return makeRoot(`debian-${release}`, recipe(release, packages), steps);
 }
 
