@@ -2,8 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { controlNode, cores } from '../lab/control.ts';
 import type { Host } from '../lab/host.ts';
 import { Lab } from '../lab/lab.ts';
-import { releases } from '../lab/root.ts';
+import { releases, type Managed } from '../lab/root.ts';
 import { archives, backUp, newest } from './fixture.ts';
+
+/** What is managed: the releases that are supported, and what becomes the next one. */
+const managed: readonly Managed[] = [...releases, 'testing'];
 
 /** What a user does with the collection: both roles, a hook of their own. */
 const plays = [
@@ -25,11 +28,12 @@ describe.each(cores)('ansible-core $core, from Debian $debian', (core) => {
   beforeAll(async () => {
     lab = await Lab.open(await controlNode(core));
     await lab.installCollection();
-    const hosts = await Promise.all(releases.map((debian) => lab.boot({ name: `debian-${debian}`, debian })));
+    const hosts = await Promise.all(managed.map((debian) => lab.boot({ name: `debian-${debian}`, debian })));
     for (const host of hosts)
       await host.run(`useradd --create-home wiki; install -D -o wiki -m 600 /dev/stdin /srv/wiki/page <<< 'a page'
         runuser -u postgres -- psql -Xqc 'CREATE DATABASE shop' -c '\\connect shop' -c 'CREATE TABLE sold AS SELECT 42 AS price'`);
-  });
+    // The first time it makes roots.
+  }, 900_000);
   afterAll(() => lab.close());
 
   const each = async (check: (host: Host) => Promise<void>): Promise<void> => void (await Promise.all(lab.hosts.map(check)));

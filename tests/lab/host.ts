@@ -151,6 +151,7 @@ export class Host {
     // What a killed nspawn (systemd 257) leaves, and then refuses to boot on.
     await run('umount', ['--lazy', `/run/systemd/nspawn/unix-export/${this.namespace}`], { mayFail: true });
     await removeCgroups(this.namespace);
+    if (this.debian === 'testing') await run('unshare', ['--mount', 'bash', '-c', `${unified}${rmdirs}`, this.namespace]);
   }
 
   /** @internal Ends it and takes its disk away. */
@@ -183,8 +184,10 @@ const unified = '[ -e /sys/fs/cgroup/cgroup.procs ] || mount -t cgroup2 cgroup2 
 
 /** Removes the cgroups of a host that is gone. */
 async function removeCgroups(name: string): Promise<void> {
-  await run('bash', ['-c', 'find /sys/fs/cgroup/"$0" /sys/fs/cgroup/*/"$0" -depth -type d -exec rmdir {} + 2> /dev/null; true', name]);
+  await run('bash', ['-c', rmdirs, name]);
 }
+
+const rmdirs = 'find /sys/fs/cgroup/"$0" /sys/fs/cgroup/*/"$0" -depth -type d -exec rmdir {} + 2> /dev/null; true';
 
 function alive(pid: number): boolean {
   try {
