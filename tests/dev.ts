@@ -39,17 +39,22 @@ async function converge(): Promise<void> {
   console.log(`\n${((Date.now() - since) / 1000).toFixed(1)} s. A shell on the host, in another terminal:\n  ${lab.shell(host)}\nWaiting for the next save; Control-C ends it.`);
 }
 
-// One at a time; what is saved meanwhile is applied after it. The build's own writing is no save.
+// One at a time; what is saved meanwhile is applied after it. So is what the build wrote, once: the second build writes nothing.
 let wanted: NodeJS.Timeout | undefined;
-let running: Promise<void> | undefined;
-let quietUntil = 0;
+let running = false;
+let again = false;
 function saved(): void {
-  if (running !== undefined || Date.now() < quietUntil) return;
+  if (running) {
+    again = true;
+    return;
+  }
   clearTimeout(wanted);
   wanted = setTimeout(() => {
-    running = converge().finally(() => {
-      running = undefined;
-      quietUntil = Date.now() + 500;
+    running = true;
+    again = false;
+    void converge().finally(() => {
+      running = false;
+      if (again) saved();
     });
   }, 200);
 }
