@@ -19,8 +19,8 @@ export function files(readmeText: string): GeneratedFile[] {
     ...roles.flatMap(settingsFiles),
     ...borgTemplates(),
     ...postgresTemplates(),
-    ...[borg, postgres].map(roleReadme),
-    variablesSchema([borg, postgres]),
+    ...roles.map(roleReadme),
+    variablesSchema(roles),
     hookDocs(),
     { path: 'README.md', content: readme(readmeText, roles) },
   ];

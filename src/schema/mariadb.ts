@@ -21,7 +21,7 @@ export const mariadb: RoleSchema = {
       type: 'string',
       description: [
         'The user of the host that the hook runs as.',
-        'With the default nothing has to be set up: Debian’s server lets `mysql` in by socket authentication, with all privileges. A user of its own with an account that may only read is `CREATE USER backup@localhost IDENTIFIED VIA unix_socket; GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON *.* TO backup@localhost`.',
+        'With the default nothing has to be set up: the server of Debian lets `mysql` in by socket authentication, with all privileges. A user of its own with an account that may only read is `CREATE USER backup@localhost IDENTIFIED VIA unix_socket; GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON *.* TO backup@localhost`.',
       ],
       default: 'mysql',
       pattern: '[a-z_][a-z0-9_-]{0,31}',
