@@ -333,7 +333,9 @@ class Transaction:
 
     def _stale(self):
         """Units that systemd has not read since they were written, by a transaction that was cut off."""
-        units = [path[len(UNITS):] for path in self.files if path.startswith(UNITS) and "/" not in path[len(UNITS):]]
+        # A template is no unit by itself.
+        units = [path[len(UNITS):] for path in self.files
+                 if path.startswith(UNITS) and "/" not in path[len(UNITS):] and "@." not in path]
         if not units:
             return []
         answers = self.host.run("systemctl", "show", "-p", "NeedDaemonReload", "--value", *units).split()
@@ -450,7 +452,9 @@ class Transaction:
         self.changed = bool(gone or further or users or os.path.exists(self.memory_path))
         if self.module.check_mode or not self.changed:
             return
-        units = sorted({path[len(UNITS):] for path in gone if path.startswith(UNITS) and "/" not in path[len(UNITS):]})
+        # Of a template all instances.
+        units = sorted({path[len(UNITS):].replace("@.", "@*.") for path in gone
+                        if path.startswith(UNITS) and "/" not in path[len(UNITS):]})
         timers = [unit for unit in units if unit.endswith(".timer")]
         if timers:
             self.host.run("systemctl", "disable", "--now", *timers)

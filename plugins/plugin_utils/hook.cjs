@@ -4197,7 +4197,6 @@ var Verbatim = class {
   }
 };
 var jinja = (source) => new Expression(source);
-var jinjaList = (source) => new Expression(source, true);
 var specifier = ["%", "%%"];
 var quotes = [["\\", "\\\\"], ['"', '\\"']];
 var variable = ["$", "$$"];
@@ -4231,6 +4230,7 @@ function jinjaString(text2) {
 
 // src/units/unit.ts
 var unitDirectory = "/etc/systemd/system";
+var programs = "/usr/local/lib/backup";
 function set(name, value, why) {
   return why === void 0 ? { name, value } : { name, value, why };
 }
@@ -4239,7 +4239,7 @@ function only(when, directives3) {
 }
 
 // src/units/sandbox.ts
-function sandbox({ capabilities: capabilities2, home, users, writable, network }) {
+function sandbox({ capabilities: capabilities2, home, users, writable, network, netlink = false }) {
   return [
     set("NoNewPrivileges", "true", "Privileges: no set-user-id program gives more than what is named here."),
     set("CapabilityBoundingSet", capabilities2.join(" ")),
@@ -4279,7 +4279,7 @@ function sandbox({ capabilities: capabilities2, home, users, writable, network }
     set("SystemCallFilter", "~@privileged @resources"),
     set("SystemCallErrorNumber", "EPERM"),
     set("LimitCORE", "0", "A core dump would hold the passphrase and the data of others."),
-    ...networkOf(network)
+    ...networkOf(network).map((directive) => netlink && directive.name === "RestrictAddressFamilies" ? { ...directive, value: `${directive.value} AF_NETLINK` } : directive)
   ];
 }
 function loosened(directives3, changes) {
@@ -4320,44 +4320,6 @@ function background() {
 
 // src/units/backup.ts
 var backupService = "backup.service";
-
-// src/units/borg.ts
-var programs = "/usr/local/lib/backup";
-var borgTemplateSettings = {
-  schedule: jinja("borg_schedule"),
-  randomizedDelay: jinja("borg_randomized_delay"),
-  timeLimit: jinja("borg_time_limit"),
-  checkSchedule: jinja("borg_check_schedule"),
-  // Each repository has its time; a margin for opening it.
-  checkTimeLimit: jinja("(borg_check_duration | int + borg_lock_wait | int + 300) * (borg_repositories | length)")
-};
-var remote = jinja("_borg_remote");
-var engine = {
-  user: "borg",
-  network: remote,
-  program: `${programs}/backup-borg`,
-  environment: {
-    // Without a network uuid.getnode(3) is random: a lock of a killed run would look like another host's, for ever.
-    // With the hostname, since clones of a machine may have the same id, and must not break each other's locks.
-    BORG_HOST_ID: new Verbatim("%m-%H"),
-    BORG_BASE_DIR: "/var/lib/borg",
-    BORG_CACHE_DIR: "/var/cache/borg",
-    BORG_EXIT_CODES: "modern",
-    LANG: "C.UTF-8"
-  },
-  credentials: [
-    { name: "borg.passphrase", file: "/etc/credstore/borg.passphrase" },
-    { name: "borg.ssh-key", file: "/etc/credstore/borg.ssh-key", when: remote },
-    {
-      name: "host.mounts",
-      file: "/proc/1/mountinfo",
-      why: "What the host really has mounted, so that the program can tell what a sandbox hides from it."
-    },
-    { name: "host.users", file: "/proc/1/uid_map" }
-  ],
-  state: "borg",
-  repositories: jinjaList("_borg_local_repositories")
-};
 
 // src/units/hook.ts
 var hiddenDirectories = ["/srv", "/mnt", "/media"];

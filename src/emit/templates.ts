@@ -2,6 +2,7 @@ import { managedBy } from '../render/header.ts';
 import { comment, renderUnit } from '../render/unit.ts';
 import { jinja, word } from '../render/value.ts';
 import { borgTemplateSettings, borgUnits } from '../units/borg.ts';
+import { reportState } from '../units/report.ts';
 import { postgresTemplateSettings, postgresUnits } from '../units/postgres.ts';
 import { hookDirectory } from '../units/hook.ts';
 import type { Unit } from '../units/unit.ts';
@@ -13,6 +14,10 @@ export function borgTemplates(): GeneratedFile[] {
     ...unitTemplates('borg', 'units/borg.ts', borgUnits(borgTemplateSettings)),
     template('borg', '/etc/sysusers.d/borg.conf', [
       'u borg - "Borg Backup" /var/lib/borg /usr/sbin/nologin',
+      '# Reads the journal, to tell why a backup failed, and hands mail to postfix; it reads nothing that is saved.',
+      'u backup-report - "Reports of the backup" / /usr/sbin/nologin',
+      'm backup-report systemd-journal',
+      'm backup-report postdrop',
     ]),
     template('borg', '/etc/tmpfiles.d/borg.conf', [
       '# Hooks have directories of their own in here. The group is for hooks that other software brings; the sticky bit',
@@ -23,6 +28,11 @@ export function borgTemplates(): GeneratedFile[] {
       'd /etc/credstore 0700 root root',
       'd /var/lib/borg 0700 borg borg',
       'd /var/cache/borg 0700 borg borg',
+      '# Its set-group-id bit gives what is in it to those who may read the status.',
+      `d ${reportState} 2755 backup-report {{ borg_status_group }}`,
+      '{% if borg_metrics %}',
+      `L+ ${word(jinja('borg_metrics'))}/backup.prom - - - - ${reportState}/backup.prom`,
+      '{% endif %}',
       '# What is in them belongs to borg too: a file of root in a repository, left by a command run by hand, locks it out.',
       'Z /var/lib/borg - borg borg',
       '{% for path in _borg_local_repositories %}',
@@ -34,6 +44,18 @@ export function borgTemplates(): GeneratedFile[] {
     {
       path: 'roles/borg/templates/etc/backup/borg.json.j2',
       content: `{# ${mark}emit/templates.ts. Do not edit. #}\n${borgJson}`,
+    },
+    {
+      path: 'roles/borg/templates/etc/backup/report.json.j2',
+      content: `{# ${mark}emit/templates.ts. Do not edit. #}\n${reportJson}`,
+    },
+    {
+      path: 'roles/borg/templates/etc/credstore/backup-report.url.j2',
+      content: `{# ${mark}emit/templates.ts. Do not edit. #}\n{% if borg_report_url %}\n{{ borg_report_url }}\n{% endif %}\n`,
+    },
+    {
+      path: 'roles/borg/templates/etc/credstore/backup-report.msmtprc.j2',
+      content: `{# ${mark}emit/templates.ts. Do not edit. #}\n{% if borg_mail_smtp %}\naccount default\n{{ borg_mail_smtp }}\n{% endif %}\n`,
     },
     {
       path: 'roles/borg/templates/etc/credstore/borg.passphrase.j2',
@@ -76,6 +98,17 @@ const borgJson = json('borg', [
   ['keep_monthly', 'borg_keep_monthly | int'],
   ['lock_wait', 'borg_lock_wait | int'],
   ['check_duration', 'borg_check_duration | int'],
+]);
+
+const reportJson = json('borg', [
+  ['host', 'inventory_hostname | string | to_json'],
+  ['mail_to', "borg_mail_to | map('string') | list | to_json"],
+  ['mail_from', 'borg_mail_from | string | to_json'],
+  ['smtp', '(borg_mail_smtp | string | length > 0) | to_json'],
+  ['url', '(borg_report_url | string | length > 0) | to_json'],
+  ['command', "borg_report_command | map('string') | list | to_json"],
+  ['success', 'borg_report_success | to_json'],
+  ['alert_after', 'borg_alert_after | int'],
 ]);
 
 const postgresJson = json('postgres', [

@@ -1,9 +1,8 @@
 import { managedBy } from '../render/header.ts';
 import { renderUnit, comment } from '../render/unit.ts';
-import { programs } from '../units/borg.ts';
 import { line, word } from '../render/value.ts';
 import { hookCleanup, hookDirectory, hookService, hookSnippet, type Hook } from '../units/hook.ts';
-import { set, type Directive } from '../units/unit.ts';
+import { programs, set, type Directive } from '../units/unit.ts';
 import type { HookOptions, Loosened } from './hook-options.ts';
 
 /** What `rootless.backup.transaction` makes true on a host, or leaves the host as it was. */

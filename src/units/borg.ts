@@ -2,10 +2,8 @@ import { Verbatim, jinja, jinjaList, type Value } from '../render/value.ts';
 import { backupFrame, engineSnippet, engineTask, markSnippet, type Engine } from './backup.ts';
 import { sandbox } from './sandbox.ts';
 import { timer } from './timer.ts';
-import { set, unitDirectory, type Unit } from './unit.ts';
-
-/** Where the programs of the collection are on the host. */
-export const programs = '/usr/local/lib/backup';
+import { reportsEnd, reportTemplateSettings, reportUnits } from './report.ts';
+import { programs, set, unitDirectory, type Directive, type Unit } from './unit.ts';
 
 /** The values of role `borg`'s settings that its units hold. */
 export interface BorgSettings {
@@ -67,27 +65,35 @@ export function borgUnits(settings: BorgSettings): Unit[] {
       calendar: settings.schedule,
       randomizedDelay: settings.randomizedDelay,
     }),
-    dependsOnSecrets(
+    withUnit(
       engineTask(engine, {
         name: 'borg-init',
         description: 'Initialise the Borg repositories that do not exist yet',
         command: 'init',
         timeLimit: '10min',
       }),
+      [
+        set('Requires', 'borg-secrets.service', 'Credentials are read before the first command, so they have to be there by then.'),
+        set('After', 'borg-secrets.service'),
+      ],
     ),
     secretsService(),
-    engineTask(engine, {
-      name: 'borg-check',
-      description: 'Check the Borg repositories for damage',
-      command: 'check',
-      timeLimit: settings.checkTimeLimit,
-    }),
+    withUnit(
+      engineTask(engine, {
+        name: 'borg-check',
+        description: 'Check the Borg repositories for damage',
+        command: 'check',
+        timeLimit: settings.checkTimeLimit,
+      }),
+      reportsEnd('borg-check'),
+    ),
     timer({
       name: 'borg-check',
       description: 'Check the Borg repositories for damage',
       calendar: settings.checkSchedule,
       randomizedDelay: settings.randomizedDelay,
     }),
+    ...reportUnits(reportTemplateSettings),
   ];
 }
 
@@ -111,20 +117,10 @@ function secretsService(): Unit {
   };
 }
 
-function dependsOnSecrets(unit: Unit): Unit {
+/** The unit with further directives in its section `[Unit]`. */
+function withUnit(unit: Unit, directives: readonly Directive[]): Unit {
   return {
     ...unit,
-    sections: unit.sections.map((section) =>
-      section.name !== 'Unit'
-        ? section
-        : {
-            ...section,
-            directives: [
-              ...section.directives,
-              set('Requires', 'borg-secrets.service', 'Credentials are read before the first command, so they have to be there by then.'),
-              set('After', 'borg-secrets.service'),
-            ],
-          },
-    ),
+    sections: unit.sections.map((section) => (section.name === 'Unit' ? { ...section, directives: [...section.directives, ...directives] } : section)),
   };
 }

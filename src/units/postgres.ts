@@ -1,7 +1,6 @@
 import { jinja, type Value } from '../render/value.ts';
-import { programs } from './borg.ts';
 import { hookService, hookSnippet, type Hook } from './hook.ts';
-import type { Unit } from './unit.ts';
+import { programs, type Unit } from './unit.ts';
 
 /** The values of role `postgres`'s settings that its units hold. */
 export interface PostgresSettings {

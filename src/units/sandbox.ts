@@ -13,6 +13,8 @@ export interface Sandbox {
   readonly writable: readonly string[];
   /** `true` where the service needs the network, `false` where not, `local` for this machine only, or an expression that tells. */
   readonly network: boolean | 'local' | Expression;
+  /** Whether it asks the kernel for network interfaces, as programs that send mail do. */
+  readonly netlink?: boolean;
 }
 
 /**
@@ -21,7 +23,7 @@ export interface Sandbox {
  * see the hook), `ProtectHome=true` for Borg (the archive would lack the homes and the run would still succeed).
  * @see systemd.exec(5) "Sandboxing"
  */
-export function sandbox({ capabilities, home, users, writable, network }: Sandbox): Directive[] {
+export function sandbox({ capabilities, home, users, writable, network, netlink = false }: Sandbox): Directive[] {
   return [
     set('NoNewPrivileges', 'true', 'Privileges: no set-user-id program gives more than what is named here.'),
     set('CapabilityBoundingSet', capabilities.join(' ')),
@@ -66,7 +68,7 @@ export function sandbox({ capabilities, home, users, writable, network }: Sandbo
     set('SystemCallErrorNumber', 'EPERM'),
     set('LimitCORE', '0', 'A core dump would hold the passphrase and the data of others.'),
 
-    ...networkOf(network),
+    ...networkOf(network).map((directive) => (netlink && directive.name === 'RestrictAddressFamilies' ? { ...directive, value: `${directive.value} AF_NETLINK` } : directive)),
   ];
 }
 

@@ -25,6 +25,9 @@ export interface Unit {
 /** The directory that the administrator's units live in. */
 export const unitDirectory = '/etc/systemd/system';
 
+/** Where the programs of the collection are on the host. */
+export const programs = '/usr/local/lib/backup';
+
 /** A directive from its name and its rendered value, with an optional reason. */
 export function set(name: string, value: string, why?: string): Directive {
   return why === undefined ? { name, value } : { name, value, why };

@@ -1,0 +1,106 @@
+import { jinja, line, type Value } from '../render/value.ts';
+import { backupService } from './backup.ts';
+import { sandbox } from './sandbox.ts';
+import { only, programs, set, unitDirectory, type Directive, type Unit } from './unit.ts';
+
+/** Where the report keeps what it knows of the runs, for `backupctl status` and for monitoring. */
+export const reportState = '/var/lib/backup-report';
+
+/** The values of role `borg`'s settings that the units of the report hold. */
+export interface ReportSettings {
+  /** Whether a report leaves the machine by itself, rather than by its mail server. */
+  readonly network: ReturnType<typeof jinja>;
+  readonly smtp: ReturnType<typeof jinja>;
+  readonly url: ReturnType<typeof jinja>;
+  readonly watchSchedule: Value;
+}
+
+export const reportTemplateSettings: ReportSettings = {
+  network: jinja('borg_report_url or borg_mail_smtp or borg_report_command'),
+  smtp: jinja('borg_mail_smtp'),
+  url: jinja('borg_report_url'),
+  watchSchedule: 'hourly',
+};
+
+/**
+ * What reports the end of a unit, whichever it was. Two instances, since systemd tells one that has two reasons to start
+ * nothing of either. @see systemd.unit(5) "OnFailure=", systemd.exec(5) "$MONITOR_SERVICE_RESULT"
+ */
+export const reportsEnd = (unit: string): Directive[] => [
+  set('OnFailure', `backup-report@${unit}:failure.service`, 'Told to the administrator by a unit of its own, which cannot change the result.'),
+  set('OnSuccess', `backup-report@${unit}:success.service`),
+];
+
+/** The units that tell how backups went: `backup-report@UNIT.service`, the watch that notices silence, the snippet of the frame. */
+export function reportUnits(settings: ReportSettings): Unit[] {
+  return [
+    reportService(settings, {
+      file: 'backup-report@.service',
+      description: 'Report of %i',
+      command: `${programs}/backup-report ended %i`,
+    }),
+    reportService(settings, {
+      file: 'backup-watch.service',
+      description: 'Notice that there is no good backup for too long',
+      command: `${programs}/backup-report watch`,
+    }),
+    {
+      path: `${unitDirectory}/backup-watch.timer`,
+      sections: [
+        { name: 'Unit', directives: [set('Description', 'Notice that there is no good backup for too long')] },
+        {
+          name: 'Timer',
+          directives: [
+            set('OnBootSec', '15min', 'Not by the calendar: a clock that was set wrong must not silence it.'),
+            set('OnUnitActiveSec', '1h'),
+          ],
+        },
+        { name: 'Install', directives: [set('WantedBy', 'timers.target')] },
+      ],
+    },
+    {
+      path: `${unitDirectory}/${backupService}.d/report.conf`,
+      sections: [
+        { name: 'Unit', directives: reportsEnd('backup') },
+        {
+          name: 'Service',
+          directives: only(settings.url, [
+            set('ExecStartPre', '-!/bin/systemctl start --no-block backup-report@backup:begun.service', 'The dead-man’s switch is told that a run began.'),
+          ]),
+        },
+      ],
+    },
+  ];
+}
+
+function reportService({ network, smtp, url }: ReportSettings, { file, description, command }: { file: string; description: string; command: string }): Unit {
+  return {
+    path: `${unitDirectory}/${file}`,
+    sections: [
+      { name: 'Unit', directives: [set('Description', line(description).replaceAll('%%i', '%i')), set('StartLimitIntervalSec', '0')] },
+      {
+        name: 'Service',
+        directives: [
+          set('Type', 'oneshot'),
+          set('ExecStart', command),
+          set('Environment', 'LANG=C.UTF-8'),
+          ...only(url, [set('LoadCredential', 'report.url:/etc/credstore/backup-report.url')]),
+          ...only(smtp, [set('LoadCredential', 'report.msmtprc:/etc/credstore/backup-report.msmtprc')]),
+          set('User', 'backup-report', 'A member of systemd-journal, to read why a run failed, and of postdrop, to hand mail to postfix.'),
+          set('Group', 'backup-report'),
+          set('TimeoutStartSec', '10min', 'A mail server or a URL that hangs ends here.'),
+          ...sandbox({
+            capabilities: [],
+            home: 'hidden',
+            users: 'visible',
+            writable: [reportState, '-/var/spool/postfix/maildrop'],
+            network,
+            netlink: true,
+          }),
+          set('ReadWritePaths', `${reportState} -/var/spool/postfix/maildrop`),
+          set('InaccessiblePaths', '-/var/lib/borg -/var/cache/borg -/backup -/etc/credstore -/srv', 'Nothing of what is saved, nor of what opens it.'),
+        ],
+      },
+    ],
+  };
+}

@@ -1,0 +1,159 @@
+import { describe, expect, it } from 'vitest';
+import { backUp, onEachRelease } from './fixture.ts';
+
+/** Takes whatever is posted to it, and logs a line of JSON for each. */
+const receiver = `import http.server, json, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        with open("/root/received", "a") as file:
+            file.write(json.dumps({"path": self.path, "body": body}) + "\\n")
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *args):
+        pass
+http.server.HTTPServer(("127.0.0.1", 8080), Handler).serve_forever()
+`;
+
+onEachRelease(
+  'reports',
+  async ({ lab, host }) => {
+    await host.run('useradd --system wiki; useradd --groups adm watcher; useradd outsider; newaliases; systemctl restart postfix');
+    await host.write('/root/receiver.py', receiver);
+    await host.run('systemd-run --quiet --unit=receiver python3 /root/receiver.py');
+    await lab.roles(['borg'], { borg_lock_wait: 20, borg_paths: ['/etc'] });
+  },
+  (fixture) => {
+    const hook = async (command: string, more: object = {}): Promise<void> => {
+      await fixture.lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'wiki', user: 'wiki', command, ...more } }] }]);
+    };
+    const settle = async (): Promise<void> => {
+      await fixture.host.run('for unit in backup-report@backup:success backup-report@backup:failure backup-report@backup:begun; do while systemctl is-active -q $unit || [ "$(systemctl is-active $unit)" = activating ]; do sleep 0.1; done; done; while [ -n "$(postqueue -j)" ]; do sleep 0.1; done');
+    };
+    /** The mails that root has got since the last call, as a list of subject and text. */
+    const mails = async (): Promise<{ subject: string; text: string }[]> => {
+      await settle();
+      const { stdout } = await fixture.host.run(['python3', '-c', 'import json, mailbox, os\nbox = mailbox.mbox("/var/mail/root")\nprint(json.dumps([{"subject": m["Subject"], "text": m.get_payload(decode=True).decode()} for m in box]))\nopen("/var/mail/root", "a").truncate(0)']);
+      return JSON.parse(stdout) as { subject: string; text: string }[];
+    };
+    const status = async (): Promise<Record<string, never>> => JSON.parse((await fixture.host.run('backupctl status --json', { mayFail: true })).stdout) as Record<string, never>;
+
+    it('say nothing of a success', async () => {
+      await hook('/bin/true');
+      const { ok, log } = await backUp(fixture.host);
+      expect(ok, log).toBe(true);
+      expect(await mails()).toEqual([]);
+      expect((await fixture.host.run('systemctl show --property=Result --value backup-report@backup:success.service')).stdout.trim()).toBe('success');
+      expect(await status()).toMatchObject({ problems: [], units: { backup: { result: 'success', hooks: [{ unit: 'backup-wiki.service', result: 'success', required: true }] } } });
+    });
+
+    it('of a hook that fails come by mail: what failed, since when, the last good backup, what to do, and its log', async () => {
+      await hook('', { command: undefined, script: '#!/bin/sh\necho "the disk of the wiki is full" >&2\nexit 3\n' });
+      expect((await backUp(fixture.host)).ok).toBe(false);
+      expect((await backUp(fixture.host)).ok).toBe(false);
+      const found = await mails();
+      expect(found.map(({ subject }) => subject)).toEqual(Array(2).fill('backup of web: FAILED: backup-wiki.service (exit-code)'));
+      const text = found[1]?.text ?? '';
+      expect(text).toMatch(/^backup\.service of web failed at \S+ \S+ UTC, after \d+ s\.\n/);
+      expect(text).toMatch(/^What failed: +backup-wiki\.service \(exit-code\)$/m);
+      expect(text).toMatch(/^Failing since: +\S+ \S+ UTC, 2 runs$/m);
+      expect(text).toMatch(/^Last good one: +\S+ \S+ UTC, (?:just now|\d+ minutes ago)$/m);
+      expect(text).toMatch(/^What to do: +Mend what is said above; more is in `journalctl -u backup-wiki\.service`\.$/m);
+      expect(text.split('-- backup-wiki.service --')[1]).toContain('the disk of the wiki is full');
+      const { stdout } = await fixture.host.run('backupctl status', { mayFail: true });
+      expect(stdout).toMatch(/^web {2}TO MEND, last good backup/);
+      expect(stdout).toContain('The last backup failed: backup-wiki.service (exit-code)');
+      expect(stdout).not.toContain('\u001b');
+    });
+
+    it('of a success after failures come too', async () => {
+      await hook('/bin/true');
+      expect((await backUp(fixture.host)).ok).toBe(true);
+      expect((await mails()).map(({ subject }) => subject)).toEqual(['backup of web: ok again, after 2 failures']);
+    });
+
+    it('of what Borg could not save name it', async () => {
+      await fixture.lab.roles(['borg'], { borg_lock_wait: 20, borg_paths: ['/etc', '/srv/gone'] });
+      expect((await backUp(fixture.host)).ok).toBe(false);
+      const [mail] = await mails();
+      expect(mail?.subject).toContain('/srv/gone');
+      await fixture.lab.roles(['borg'], { borg_lock_wait: 20, borg_paths: ['/etc'] });
+      expect((await backUp(fixture.host)).ok).toBe(true);
+      await mails();
+    });
+
+    it('reach a URL and a command too, each of them even if another fails, and the backup’s result stays', async () => {
+      const { host, lab } = fixture;
+      await host.write('/usr/local/bin/tell', '#!/bin/sh\ncat > /var/lib/backup-report/told\necho "$BACKUP_RESULT $BACKUP_UNIT $BACKUP_SUBJECT" >> /var/lib/backup-report/told\n', '0755');
+      const settings = { borg_lock_wait: 20, borg_paths: ['/etc'], borg_report_url: 'http://127.0.0.1:8080/secret-token', borg_report_command: ['/usr/local/bin/tell', 'x y'], borg_report_success: 'always' };
+      const { stdout } = await lab.roles(['borg'], settings, { args: ['--diff', '-vvv'] });
+      expect(stdout).not.toContain('secret-token');
+      await host.run('mv /usr/sbin/sendmail /usr/sbin/sendmail.away');
+      expect((await backUp(host)).ok).toBe(true);
+      await settle();
+      const received = (await host.read('/root/received')).trim().split('\n').map((line) => JSON.parse(line) as { path: string; body: string });
+      expect(received.map(({ path }) => path)).toEqual(['/secret-token/start', '/secret-token']);
+      expect(await host.read('/var/lib/backup-report/told')).toMatch(/^backup\.service of web succeeded[^]*success backup backup of web: ok\n$/);
+      expect((await host.run('systemctl is-failed backup-report@backup:success.service; systemctl is-failed backup.service', { mayFail: true })).stdout).toBe('failed\ninactive\n');
+      expect(await host.journal('backup-report@backup:success.service')).toContain('The report was not delivered by mail');
+      await host.run('mv /usr/sbin/sendmail.away /usr/sbin/sendmail; systemctl reset-failed; rm /root/received');
+      await hook('/bin/false');
+      expect((await backUp(host)).ok).toBe(false);
+      expect((await mails()).length).toBe(1);
+      expect((await host.read('/root/received')).trim().split('\n').map((line) => (JSON.parse(line) as { path: string }).path)).toEqual(['/secret-token/start', '/secret-token/fail']);
+      await host.run('systemctl stop receiver');
+      expect((await backUp(host)).ok).toBe(false);
+      await settle();
+      const journal = await host.journal('backup-report@backup:failure.service');
+      expect(journal).toContain('not delivered by the URL');
+      expect(journal).not.toContain('secret-token');
+      await hook('/bin/true');
+      await lab.roles(['borg'], { borg_lock_wait: 20, borg_paths: ['/etc'] });
+      expect((await backUp(host)).ok).toBe(true);
+      await mails();
+    });
+
+    describe('the watch', () => {
+      const age = (what: string): Promise<unknown> => fixture.host.run(`touch -d '${what}' /backup.last; sed -i 's/"last_good": [0-9.]*/"last_good": '$(date -d '${what}' +%s)'/' /var/lib/backup-report/status.json`);
+      it('is silent while there is a good backup, and reports once a day when there is none for too long', async () => {
+        await fixture.host.run('systemctl start backup-watch.service');
+        expect(await mails()).toEqual([]);
+        await age('3 days ago');
+        await fixture.host.run('systemctl disable --now backup.timer; mv /etc/systemd/system/backup.service /root/; ln -s /dev/null /etc/systemd/system/backup.service; systemctl daemon-reload; systemctl start backup-watch.service; systemctl start backup-watch.service');
+        const found = await mails();
+        expect(found.map(({ subject }) => subject)).toEqual(['backup of web: MISSING, last good 3 days ago']);
+        expect(found[0]?.text).toMatch(/^backup\.timer: +disabled, inactive\nbackup\.service: +masked/m);
+        await fixture.host.run('mv /root/backup.service /etc/systemd/system/; systemctl daemon-reload; systemctl enable --now backup.timer');
+      });
+      it('does not trust a time to come', async () => {
+        await age('3 days');
+        await fixture.host.run(`sed -i '/"alerted"/d; /"success_told"/d' /var/lib/backup-report/status.json; sed -i ':a;N;$!ba;s/,\\n\\( *\\)}/\\n\\1}/g' /var/lib/backup-report/status.json; systemctl start backup-watch.service`);
+        expect((await mails()).map(({ subject }) => subject)).toEqual(['backup of web: MISSING, last good in the future: was the clock set back?']);
+      });
+    });
+
+    it('keep the status for root and the group, and metrics for all', async () => {
+      const { host } = fixture;
+      expect((await backUp(host)).ok).toBe(true);
+      await settle();
+      expect((await host.run('backupctl status', { user: 'watcher' })).stdout).toMatch(/^web {2}ok, last good backup just now/);
+      expect((await host.run('backupctl status', { user: 'outsider', mayFail: true })).code).not.toBe(0);
+      const metrics = (await host.run('cat /var/lib/backup-report/backup.prom', { user: 'outsider' })).stdout;
+      expect(metrics).toMatch(/^backup_last_run_success\{unit="backup"\} 1\.0$/m);
+      expect(metrics).toMatch(/^backup_hook_success\{hook="backup-wiki\.service"\} 1\.0$/m);
+      expect(metrics).toMatch(/^backup_archive_files\{repository="\/var\/lib\/borg\/repository",series="files"\} \d+\.0$/m);
+    });
+
+    it('run in a sandbox of their own, without a capability, and see nothing that is saved or that opens it', async () => {
+      const { host } = fixture;
+      const { stdout } = await host.run('systemd-analyze security --no-pager backup-report@backup:failure.service | tail -1');
+      expect(Number(/exposure level for \S+ ([\d.]+)/.exec(stdout)?.[1])).toBeLessThanOrEqual(2.0);
+      await host.run('mkdir -p /etc/systemd/system/backup-report@probe.service.d');
+      await host.write('/usr/local/bin/probe', '#!/bin/sh\nfor f in /etc/shadow /etc/credstore/borg.passphrase /var/lib/borg/repository/config /backup/wiki /root/receiver.py; do cat $f > /dev/null 2>&1 && echo "reads $f"; done\nfor d in /root /home /backup /var/lib/borg /etc/credstore; do ls -A $d 2> /dev/null | grep -q . && echo "sees into $d"; done\nfor f in /etc/x /usr/x /backup/x /var/lib/x; do touch $f 2> /dev/null && echo "writes $f"; done\ngrep CapEff /proc/self/status\nid -un\n', '0755');
+      await host.write('/etc/systemd/system/backup-report@probe.service.d/probe.conf', '[Service]\nExecStart=\nExecStart=/usr/local/bin/probe\n');
+      await host.run('systemctl daemon-reload; systemctl start backup-report@probe.service');
+      expect((await host.run('journalctl --output=cat --no-pager _SYSTEMD_UNIT=backup-report@probe.service')).stdout).toBe('CapEff:\t0000000000000000\nbackup-report\n');
+      await host.run('rm -r /etc/systemd/system/backup-report@probe.service.d; systemctl daemon-reload');
+    });
+  },
+);
