@@ -170,7 +170,7 @@ export const borg: RoleSchema = {
     borg_mail_to: {
       type: 'array',
       description: [
-        'Who gets mail of a failure. It goes through the host’s own `sendmail` (postfix), or through `borg_mail_smtp`.',
+        'Who gets mail of a failure. It goes through the `sendmail` of the host (postfix), or through `borg_mail_smtp`.',
         'Without mail, and without `borg_report_url` and `borg_report_command`, a failure is seen only by who looks: in the journal, in `backupctl status`, in the metrics.',
       ],
       default: ['root'],
@@ -178,7 +178,7 @@ export const borg: RoleSchema = {
     },
     borg_mail_from: {
       type: 'string',
-      description: ['The sender of the mail. Empty: what the host’s mail server makes of the user `backup-report`.'],
+      description: ['The sender of the mail. Empty: what the mail server of the host makes of the user `backup-report`.'],
       default: '',
       pattern: '(?:[A-Za-z0-9_][^\\x00-\\x20\\x7f<>,;"]*)?',
       allowed: 'a mail address',
@@ -186,7 +186,7 @@ export const borg: RoleSchema = {
     borg_mail_smtp: {
       type: 'string',
       description: [
-        'A mail server to use in place of the host’s own `sendmail`, as the lines of an account of msmtp(1): `host`, `port`, `tls on`, `auth on`, `user`, `password`, `from`. Put it in a vault; msmtp gets it as a systemd credential only.',
+        'A mail server to use in place of the `sendmail` of the host, as the lines of an account of msmtp(1): `host`, `port`, `tls on`, `auth on`, `user`, `password`, `from`. Put it in a vault; msmtp gets it as a systemd credential only.',
       ],
       default: '',
       writeOnly: true,
@@ -197,7 +197,7 @@ export const borg: RoleSchema = {
     borg_report_url: {
       type: 'string',
       description: [
-        'A dead-man’s switch or push service: it is called with `/start` added when a backup begins, as it is after a success, and with `/fail` added after a failure, with the report as the body (the paths of healthchecks). Who knows it can silence it, so put it in a vault.',
+        'A dead man switch or push service: it is called with `/start` added when a backup begins, as it is after a success, and with `/fail` added after a failure, with the report as the body (the paths of healthchecks). Who knows it can silence it, so put it in a vault.',
       ],
       default: '',
       writeOnly: true,

@@ -65,7 +65,7 @@ export function reportUnits(settings: ReportSettings): Unit[] {
         {
           name: 'Service',
           directives: only(settings.url, [
-            set('ExecStartPre', '-!/bin/systemctl start --no-block backup-report@backup:begun.service', 'The dead-man’s switch is told that a run began.'),
+            set('ExecStartPre', '-!/bin/systemctl start --no-block backup-report@backup:begun.service', 'A dead man switch is told that a run began.'),
           ]),
         },
       ],

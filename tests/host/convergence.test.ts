@@ -3,12 +3,12 @@ import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { backUp, onEachRelease } from './fixture.ts';
 
-/** Every file of a host that a role could touch, with mode, owner and checksum. */
+/** Every file of a host that a role could touch, with mode, owner and checksum; not what reports write at a time of their own. */
 const snapshot = `
-find /etc /usr/local /backup /var/lib /backup.last -xdev \\( -path /var/lib/systemd -o -path /var/lib/postgresql -o -path /var/lib/private \\) -prune -o -printf '%p %m %u %g %y\\n' 2> /dev/null | sort
+find /etc /usr/local /backup /var/lib /backup.last -xdev \\( -path /var/lib/systemd -o -path /var/lib/postgresql -o -path /var/lib/private \\) -prune -o -printf '%p %m %u %g %y\\n' 2> /dev/null | grep -v '^/var/lib/backup-report/' | sort
 find /etc /usr/local -xdev -type f ! -name '*.pub' ! -path '/etc/ssl/*' -print0 | sort -z | xargs -0 sha256sum
 systemctl list-unit-files --no-legend | grep -E 'backup|borg'
-getent passwd borg`;
+getent passwd borg backup-report`;
 
 onEachRelease('the roles', () => Promise.resolve(), (fixture) => {
   const both = ['borg', 'postgres'];

@@ -13,6 +13,8 @@ onEachRelease('the exposure level', ({ lab }) => lab.roles(['borg', 'postgres'])
     ['borg-init.service', 0.8],
     ['borg-check.service', 0.8],
     ['borg-secrets.service', 0.6],
+    ['backup-report@backup:failure.service', 0.5],
+    ['backup-watch.service', 0.5],
     ['backup-postgresql.service', 0.3],
   ])('of %s is at most %d with a local repository', async (unit, limit) => {
     expect(await exposure(fixture.host, unit)).toBeLessThanOrEqual(limit);
