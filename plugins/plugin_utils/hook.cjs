@@ -4433,6 +4433,8 @@ function files(options) {
   return [
     ...[hookService(hook), hookSnippet(hook), ...cleanup === "remove" ? [hookCleanup(hook)] : []].map((unit2) => file(unit2.path, renderUnit(unit2, header))),
     file(`/etc/tmpfiles.d/backup-${name}.conf`, `${comment(header)}d ${hookDirectory(name)} 0700 ${user} ${group ?? "-"}
+# A dump of another user, as whom the hook ran before.
+Z ${hookDirectory(name)} - ${user} ${group ?? "-"}
 `),
     ...script === void 0 ? [] : [file(scriptPath(name), script.endsWith("\n") ? script : `${script}
 `, 493)],

@@ -41,7 +41,7 @@ function files(options: HookOptions): Plan['files'] {
   const file = (path: string, content: string, mode = 0o644, sensitive = false) => ({ path, content, mode, sensitive });
   return [
     ...[hookService(hook), hookSnippet(hook), ...(cleanup === 'remove' ? [hookCleanup(hook)] : [])].map((unit) => file(unit.path, renderUnit(unit, header))),
-    file(`/etc/tmpfiles.d/backup-${name}.conf`, `${comment(header)}d ${hookDirectory(name)} 0700 ${user} ${group ?? '-'}\n`),
+    file(`/etc/tmpfiles.d/backup-${name}.conf`, `${comment(header)}d ${hookDirectory(name)} 0700 ${user} ${group ?? '-'}\n# A dump of another user, as whom the hook ran before.\nZ ${hookDirectory(name)} - ${user} ${group ?? '-'}\n`),
     ...(script === undefined ? [] : [file(scriptPath(name), script.endsWith('\n') ? script : `${script}\n`, 0o755)]),
     ...(exclude.length === 0 ? [] : [file(`/etc/backup/exclude.d/${name}`, `${comment(header)}${exclude.map((path) => `${path}\n`).join('')}`)]),
     ...Object.entries(secrets).map(([key, secret]) => file(`${secretDirectory(name)}/${key}`, secret, 0o600, true)),

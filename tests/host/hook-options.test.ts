@@ -202,6 +202,18 @@ ${more}  register: hook
       expect((await host.run('ls /etc/backup/exclude.d')).stdout).toBe('');
     });
 
+    it('change the user: what the old one left belongs to the new one', async () => {
+      const { host } = fixture;
+      const hook = (user: string): string => `- rootless.backup.hook: {name: wiki, user: ${user}, command: /usr/local/bin/tell, environment: {NAME: wiki}}`;
+      await tasks(hook('wiki'));
+      expect((await backUp(host)).ok).toBe(true);
+      await tasks(hook('admin'));
+      expect((await host.run('stat -c %U /backup/wiki /backup/wiki/told.json')).stdout).toBe('admin\nadmin\n');
+      const { ok, log } = await backUp(host);
+      expect(ok, log).toBe(true);
+      await forgetAll();
+    });
+
     it('may not name what another hook or role has laid down', async () => {
       const { host } = fixture;
       await host.run('mkdir -p /var/lib/rootless.backup; echo \'{"paths": ["/etc/systemd/system/backup-postgresql.service"]}\' > /var/lib/rootless.backup/postgresql.json');
