@@ -9,8 +9,8 @@ const bindable = `(?!.*:)${absolutePath}`;
 const path = (description: string): Schema => ({
   type: 'string',
   description: [description],
-  pattern: bindable,
-  allowed: 'an absolute path without . or .. and without a colon',
+  pattern: `(?!/+$)${bindable}`,
+  allowed: 'an absolute path, but not / itself, without . or .. and without a colon',
 });
 
 const hookName = '(?!(?:borg|zz-last)$|.*-cleanup$)[a-z0-9][a-z0-9_-]{0,49}';

@@ -44,6 +44,7 @@ describe('the options of a hook', () => {
     [{ ...wiki, environment: { 'A=B': 'x' } }, 'environment: the key "A=B" is not allowed'],
     [{ ...wiki, read: ['/srv/a:/etc'] }, 'read[0]: given is "/srv/a:/etc"'],
     [{ ...wiki, read: ['/srv/../etc'] }, 'read[0]'],
+    [{ ...wiki, write: ['//'] }, 'write[0]: given is "//"; allowed is an absolute path, but not / itself'],
     [{ ...wiki, after: ['x'] }, 'after[0]: given is "x"; allowed is the full name of a unit'],
     [{ ...wiki, network: 'all' }, 'network: given is "all"; allowed is one of none, local, any'],
     [{ ...wiki, required: 'perhaps' }, 'required: given is "perhaps"; allowed is true or false'],
