@@ -97,6 +97,7 @@ const borgJson = json('borg', [
   ['keep_weekly', 'borg_keep_weekly | int'],
   ['keep_monthly', 'borg_keep_monthly | int'],
   ['lock_wait', 'borg_lock_wait | int'],
+  ['upload_limit', 'borg_upload_limit | int'],
   ['check_duration', 'borg_check_duration | int'],
 ]);
 

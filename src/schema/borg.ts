@@ -159,6 +159,13 @@ export const borg: RoleSchema = {
       minimum: 1,
       maximum: 86_400,
     },
+    borg_upload_limit: {
+      type: 'integer',
+      description: ['How many KiB a second Borg may send to a remote repository, so that a backup leaves the line to others. 0: no limit.'],
+      default: 0,
+      minimum: 0,
+      maximum: 10_000_000,
+    },
     borg_check_schedule: timer(['When the repositories are checked for damage, by `borg-check.timer`.'], 'weekly'),
     borg_check_duration: {
       type: 'integer',

@@ -44,6 +44,19 @@ onEachRelease(
       expect(again.recap['web']?.changed).toBe(0);
     });
 
+    it('is sent no more in a second than the setting allows', async () => {
+      const upload = async (limit: number): Promise<number> => {
+        await fixture.lab.roles(['borg'], settings({ borg_upload_limit: limit, borg_compression: 'none' }), only);
+        await fixture.host.run('dd if=/dev/urandom of=/etc/random bs=1024 count=500 status=none');
+        const begun = Date.now();
+        expect((await backUp(fixture.host)).ok).toBe(true);
+        return (Date.now() - begun) / 1000;
+      };
+      // 500 KiB at 50 KiB a second take ten seconds more than without a limit; what else a run does takes as long in both.
+      expect(await upload(50)).toBeGreaterThan((await upload(0)) + 5);
+      await fixture.host.run('rm /etc/random');
+    });
+
     it('stands beside a local one, and a failure of one does not keep the other from its archives', async () => {
       await fixture.lab.roles(['borg'], settings({ borg_repositories: ['ssh://store@server/./web', '/var/lib/borg/repository'] }), only);
       expect((await backUp(fixture.host)).ok).toBe(true);
