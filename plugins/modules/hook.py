@@ -29,8 +29,8 @@ options:
     description:
       - "Names the hook: C(backup-NAME.service), its directory C(/backup/NAME), its snippet in C(backup.service.d)."
       - >-
-        Allowed is up to 50 small letters, digits, dashes and underscores, but not borg, zz-last or what ends in
-        -cleanup.
+        Allowed is up to 50 small letters, digits, dashes and underscores, but not borg, report, watch, zz-last or
+        what ends in -cleanup.
     type: str
     required: true
   state:
@@ -64,7 +64,7 @@ options:
       - >-
         A script, in place of C(command), for what is more than one. It begins with C(#!) and is readable by everybody
         on the host: it is no place for a secret.
-      - "Allowed is a text that begins with #!/."
+      - "Allowed is a text whose first line begins with #!/ and does not end in a carriage return."
     type: str
   environment:
     description:

@@ -13,7 +13,7 @@ const path = (description: string): Schema => ({
   allowed: 'an absolute path, but not / itself, without . or .. and without a colon',
 });
 
-const hookName = '(?!(?:borg|zz-last)$|.*-cleanup$)[a-z0-9][a-z0-9_-]{0,49}';
+const hookName = '(?!(?:borg|report|watch|zz-last)$|.*-cleanup$)[a-z0-9][a-z0-9_-]{0,49}';
 
 /** A file name, and a credential's. @see systemd.exec(5) "LoadCredential=" */
 const credentialName = '[A-Za-z0-9][A-Za-z0-9._-]{0,99}';
@@ -28,7 +28,7 @@ export const hookOptions: Schema = {
       type: 'string',
       description: ['Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its snippet in `backup.service.d`.'],
       pattern: hookName,
-      allowed: 'up to 50 small letters, digits, dashes and underscores, but not borg, zz-last or what ends in -cleanup',
+      allowed: 'up to 50 small letters, digits, dashes and underscores, but not borg, report, watch, zz-last or what ends in -cleanup',
       examples: ['wiki'],
     },
     state: {
@@ -63,8 +63,8 @@ export const hookOptions: Schema = {
     script: {
       type: 'string',
       description: ['A script, in place of `command`, for what is more than one. It begins with `#!` and is readable by everybody on the host: it is no place for a secret.'],
-      pattern: '#!/[^]*',
-      allowed: 'a text that begins with #!/',
+      pattern: '#!/[^\\r\\n]+(?:\\n[^]*)?',
+      allowed: 'a text whose first line begins with #!/ and does not end in a carriage return',
     },
     environment: {
       type: 'object',

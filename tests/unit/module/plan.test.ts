@@ -36,6 +36,8 @@ describe('the options of a hook', () => {
     [{ ...wiki, name: 'Wiki' }, 'name: given is "Wiki"; allowed is up to 50 small letters'],
     [{ ...wiki, name: '../etc' }, 'name: given is "../etc"'],
     [{ ...wiki, name: 'borg' }, 'name: given is "borg"'],
+    [{ ...wiki, name: 'report' }, 'name: given is "report"'],
+    [{ name: 'wiki', user: 'wiki', script: '#!/bin/sh\r\ntrue\r\n' }, 'script: given is "#!/bin/sh\\r\\n'],
     [{ ...wiki, user: 'a b' }, 'user: given is "a b"'],
     [{ ...wiki, command: ['wiki'] }, 'command: given is the program "wiki"; allowed is an absolute path'],
     [{ ...wiki, command: ['/bin/a', 'b\nUser=root'] }, 'command[1]: given is "b\\nUser=root"'],
