@@ -18,7 +18,7 @@ from ansible.plugins.loader import lookup_loader
 AS_TEXT = {"convert_data": False} if tuple(map(int, core_version.split(".")[:2])) < (2, 19) else {}
 # How a collection has to name the interpreter of a program (ansible-test's `shebang`), and what Debian calls it.
 PORTABLE, DEBIAN = "#!/usr/bin/env python\n", "#!/usr/bin/python3\n"
-OPTIONS = {"name", "state", "templates", "files", "sensitive", "enable", "start", "users", "remove", "disown"}
+OPTIONS = {"name", "state", "templates", "files", "sensitive", "keep", "expect", "enable", "start", "users", "remove", "disown"}
 
 
 class ActionModule(ActionBase):
@@ -44,6 +44,8 @@ class ActionModule(ActionBase):
             "name": args["name"],
             "state": state,
             "files": self._tree(args, task_vars) if state == "present" else [],
+            "keep": args.get("keep", []),
+            "expect": args.get("expect", {}),
             "enable": args.get("enable", []),
             "start": args.get("start", []),
             "users": args.get("users", []),

@@ -39,10 +39,20 @@ options:
   sensitive:
     description:
       - Paths on the host that hold secrets. They get mode C(0600), and no diff shows what is in them.
-      - Such a file is never removed because it left the tree; only I(remove) takes it away.
     type: list
     elements: str
     default: []
+  keep:
+    description:
+      - Paths of files that stay on the host when they leave the tree, and with I(state=absent), since only the host knows what is in them.
+      - Only I(remove) takes them away.
+    type: list
+    elements: str
+    default: []
+  expect:
+    description: Settings, each with paths that are wanted on the host; there is a warning of each that is not there.
+    type: dict
+    default: {}
   enable:
     description: Units to enable and start; with I(state=absent) all units laid down are stopped and disabled.
     type: list

@@ -137,7 +137,7 @@ options:
     elements: str
   required:
     description:
-      - Whether the backup fails if the hook fails. If not, its failure is in the journal and the backup goes on.
+      - Whether the backup fails if the hook fails. If not, its failure is reported and the backup goes on.
     type: bool
     default: true
   order:

@@ -162,7 +162,7 @@ class Transaction:
     def __init__(self, module, plan):
         self.module = module
         self.plan = {"enable": [], "start": [], "users": [], "remove": [], "disown": [], "needs": [], "exposure": None,
-                     "keepSecrets": True, **plan}
+                     "keep": [], "expect": {}, **plan}
         self.host = Host(module)
         self.files = {each["path"]: each for each in plan["files"]}
         self.memory_path = os.path.join(MEMORY, plan["name"] + ".json")
@@ -188,7 +188,15 @@ class Transaction:
     # -- present ------------------------------------------------------------------------------------------------------
 
     def present(self):
-        lacking = [message for message in map(unmet, self.plan["needs"]) if message]
+        for need in self.plan["needs"]:
+            if need["kind"] == "hook" and not os.path.exists("%sbackup-%s.service" % (UNITS, need["value"])):
+                self.module.warn("%s: given is %s, but the host has no such hook; until it has, this one waits for nothing"
+                                 % (need["option"], json.dumps(need["value"])))
+        for setting, paths in self.plan["expect"].items():
+            for path in paths:
+                if not os.path.lexists(path):
+                    self.module.warn("%s: given is %s, but the host has no such path; every backup fails until it has" % (setting, json.dumps(path)))
+        lacking = [message for message in map(self._unmet, self.plan["needs"]) if message]
         if lacking and not self.module.check_mode:
             raise Failure("The host lacks what the options name; nothing was changed:\n- " + "\n- ".join(lacking))
         for message in lacking:
@@ -196,7 +204,7 @@ class Transaction:
             self.module.warn(message)
         self._refuse_what_is_anothers()
         different = [path for path in self.files if self._differs(path)]
-        kept = set(self.files) | set(self._secrets())
+        kept = set(self.files) | set(self._kept())
         obsolete = [path for path in self.memory["paths"] if path not in kept and os.path.lexists(path)]
         self.changed_paths = different + obsolete
         if not lacking and any(path.startswith(UNITS) for path in different):
@@ -222,6 +230,23 @@ class Transaction:
             raise Failure("%sEverything was put back as it was." % told) from error
         self._start()
 
+    def _unmet(self, need):
+        """What is missing of a need of the plan, for the administrator; None if nothing is."""
+        kind, value = need["kind"], need["value"]
+        given = "%s: given is %s, but " % (need["option"], json.dumps(value))
+        lacking = given + "the host has no such %s; " % kind
+        if kind == "user":
+            return None if exists(value) else lacking + "make it first"
+        if kind == "group":
+            return None if any(entry.gr_name == value for entry in grp.getgrall()) else lacking + "make it first"
+        if kind == "program":
+            if not os.path.isfile(value):
+                return lacking + "install it first"
+            # Whoever it runs as has to reach it and run it.
+            usable = not exists(need["user"]) or self.module.run_command(["runuser", "-u", need["user"], "--", "test", "-x", value])[0] == 0
+            return None if usable else given + "user %s may not run it; see the modes of the file and of the directories above it" % need["user"]
+        return None if kind == "hook" or os.path.lexists(value) else lacking + "make it first"
+
     def _refuse_what_is_anothers(self):
         """Two names, such as those of a role and of a hook, would overwrite each other's files for ever."""
         for entry in sorted(os.listdir(MEMORY)) if os.path.isdir(MEMORY) else []:
@@ -234,9 +259,9 @@ class Transaction:
                 raise Failure("name: given is %s, but %s is already laid down by %s; allowed is a name that nobody else uses. Nothing "
                               "was changed." % (self.plan["name"], ", ".join(taken), entry[:-len(".json")]))
 
-    def _secrets(self):
-        """The secrets that stay although they left the plan: what only this host knows goes only by name."""
-        return self.memory["sensitive"] if self.plan["keepSecrets"] else []
+    def _kept(self):
+        """What stays although it left the plan: what only this host knows goes only by name."""
+        return [path for path in self.plan["keep"] if path in self.memory["paths"]]
 
     def _differs(self, path):
         if os.path.islink(path):
@@ -251,6 +276,11 @@ class Transaction:
             return True
         return (content, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) != (
             wanted["content"].encode(), wanted["mode"], 0, 0)
+
+    def _show_removal(self, path):
+        """What goes with a path that is none of the tree's, in numbers: what is in a dump is nobody else's to see."""
+        count = sum(len(files) for _, _, files in os.walk(path)) if os.path.isdir(path) and not os.path.islink(path) else 1
+        self.diff.append({"before_header": path, "after_header": path, "before": "(%d files)\n" % count, "after": ""})
 
     def _show(self, path, after):
         """A file's entry of the diff; what a sensitive file holds stays out of it."""
@@ -384,8 +414,8 @@ class Transaction:
 
     def _remember(self):
         memory = {
-            "paths": sorted(self.files),
-            "sensitive": sorted(set(self._secrets()) | {path for path, each in self.files.items() if each["sensitive"]}),
+            "paths": sorted(set(self._kept()) | set(self.files)),
+            "sensitive": sorted(set(self._kept()) & set(self.memory["sensitive"]) | {path for path, each in self.files.items() if each["sensitive"]}),
             "enable": self.plan["enable"],
             "users": self.memory["users"],
         }
@@ -442,12 +472,14 @@ class Transaction:
     # -- absent -------------------------------------------------------------------------------------------------------
 
     def absent(self):
-        secrets = set(self._secrets()) - set(self.plan["remove"])
-        gone = [path for path in self.memory["paths"] if path not in secrets and os.path.lexists(path)]
+        kept = set(self._kept()) - set(self.plan["remove"])
+        gone = [path for path in self.memory["paths"] if path not in kept and os.path.lexists(path)]
         further = [path for path in self.plan["remove"] if removable(path)]
         users = [user for user in self.memory["users"] if exists(user)]
         for path in gone:
             self._show(path, None)
+        for path in further:
+            self._show_removal(path)
         self.changed_paths = gone + further
         self.changed = bool(gone or further or users or os.path.exists(self.memory_path))
         if self.module.check_mode or not self.changed:
@@ -455,15 +487,15 @@ class Transaction:
         # Of a template all instances.
         units = sorted({path[len(UNITS):].replace("@.", "@*.") for path in gone
                         if path.startswith(UNITS) and "/" not in path[len(UNITS):]})
-        timers = [unit for unit in units if unit.endswith(".timer")]
-        if timers:
-            self.host.run("systemctl", "disable", "--now", *timers)
+        starters = [unit for unit in units if unit.endswith((".timer", ".path"))]
+        if starters:
+            self.host.run("systemctl", "disable", "--now", *starters)
         if units:
             self.host.run("systemctl", "stop", *units)
         for path in gone:
             os.unlink(path)
-        for timer in timers:
-            stamp = "/var/lib/systemd/timers/stamp-" + timer
+        for starter in starters:
+            stamp = "/var/lib/systemd/timers/stamp-" + starter
             if os.path.exists(stamp):
                 os.unlink(stamp)
         self.host.run("systemctl", "daemon-reload")
@@ -496,19 +528,6 @@ def exists(user):
         return True
     except KeyError:
         return False
-
-
-def unmet(need):
-    """What is missing of a need of the plan, for the administrator; None if nothing is."""
-    kind, value = need["kind"], need["value"]
-    given = "%s: given is %s, but the host has no such %s; " % (need["option"], json.dumps(value), kind)
-    if kind == "user":
-        return None if exists(value) else given + "make it first"
-    if kind == "group":
-        return None if any(entry.gr_name == value for entry in grp.getgrall()) else given + "make it first"
-    if kind == "program":
-        return None if os.path.isfile(value) and os.access(value, os.X_OK) else given + "install it first"
-    return None if os.path.lexists(value) else given + "make it first"
 
 
 def look(path):

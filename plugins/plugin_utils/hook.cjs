@@ -3957,9 +3957,10 @@ var hookOptions = {
       allowedNames: "letters, digits, dots, dashes and underscores, beginning with a letter or digit",
       additionalProperties: {
         type: "string",
+        writeOnly: true,
         description: ["A file of the host."],
         pattern: `(?!.*[ \\\\]/*$)${bindable}`,
-        allowed: "an absolute path without . or .., without a colon, and without a blank or backslash at its end"
+        allowed: "an absolute path of a file on the host, without . or .., without a colon, and without a blank or backslash at its end; a secret itself is one of the `secrets`"
       }
     },
     secrets: {
@@ -4014,14 +4015,14 @@ var hookOptions = {
     },
     required: {
       type: "boolean",
-      description: ["Whether the backup fails if the hook fails. If not, its failure is in the journal and the backup goes on."],
+      description: ["Whether the backup fails if the hook fails. If not, its failure is reported and the backup goes on."],
       default: true
     },
     order: {
       type: "array",
       description: ["The hooks, by their names, that have to be done before it starts, because it shares something with them. All others run at the same time."],
       default: [],
-      items: { type: "string", description: ["The name of a hook."], pattern: hookName, allowed: "the name of a hook" }
+      items: { type: "string", description: ["The name of a hook."], pattern: hookName, allowed: "the name of a hook: small letters, digits, dashes and underscores" }
     },
     after: {
       type: "array",
@@ -4050,139 +4051,6 @@ function allowed(setting) {
       return "a string";
   }
 }
-
-// src/module/closest.ts
-function closest(given, known) {
-  const ranked = known.map((name) => ({ name, steps: distance(given.toLowerCase(), name.toLowerCase()) })).sort((a, b) => a.steps - b.steps);
-  const [best] = ranked;
-  return best !== void 0 && best.steps <= Math.max(1, Math.ceil(best.name.length / 3)) ? best.name : void 0;
-}
-function distance(a, b) {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (const [i, letter] of Array.from(a).entries()) {
-    const next = [i + 1];
-    for (const [j, other] of Array.from(b).entries())
-      next.push(Math.min((row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1, (row[j] ?? 0) + (letter === other ? 0 : 1)));
-    row = next;
-  }
-  return row.at(-1) ?? 0;
-}
-
-// src/module/words.ts
-function words(command) {
-  const found = [];
-  let word2;
-  let quote = "";
-  for (let at = 0; at < command.length; at++) {
-    const letter = command[at] ?? "";
-    if (quote === "'") {
-      if (letter === quote) quote = "";
-      else word2 = (word2 ?? "") + letter;
-    } else if (letter === "\\") {
-      at += 1;
-      if (at === command.length) throw new Error("it ends in a backslash");
-      const next = command[at] ?? "";
-      word2 = (word2 ?? "") + (quote === '"' && !'"\\$`'.includes(next) ? `\\${next}` : next);
-    } else if (quote === "" && /\s/.test(letter)) {
-      if (word2 !== void 0) found.push(word2);
-      word2 = void 0;
-    } else if (letter === '"' || letter === "'" && quote === "") {
-      quote = quote === letter ? "" : letter;
-      word2 ??= "";
-    } else if ("$`".includes(letter) || quote === "" && /[|&;<>()*?~#]/.test(letter)) {
-      throw new Error(`no shell runs that would understand the ${letter} in it: write a script, or give a list, in which it is taken as it is`);
-    } else word2 = (word2 ?? "") + letter;
-  }
-  if (quote !== "") throw new Error(`a ${quote} is open at its end`);
-  if (word2 !== void 0) found.push(word2);
-  return found;
-}
-
-// src/module/hook-options.ts
-var OptionsError = class extends Error {
-  constructor(problems) {
-    super(problems.join("\n"));
-    this.problems = problems;
-  }
-};
-function hookOptionsFrom(given, schema, validate2) {
-  const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
-  const problems = [];
-  for (const [name, { type }] of Object.entries(schema.properties ?? {})) if (type === "boolean" && Object.hasOwn(options, name)) options[name] = truth(options[name]);
-  if (typeof options["command"] === "string") {
-    try {
-      options["command"] = words(options["command"]);
-    } catch (error) {
-      problems.push(`command: given is ${JSON.stringify(options["command"])}, but ${error.message}`);
-      delete options["command"];
-    }
-  }
-  if (!validate2(options)) problems.push(...(validate2.errors ?? []).filter(({ propertyName }) => propertyName === void 0).map((error) => message(error, schema, options)));
-  const checked = options;
-  if (problems.length === 0) problems.push(...together(checked));
-  if (problems.length > 0) throw new OptionsError([...new Set(problems)]);
-  return checked;
-}
-function together({ name, state, user, command, script, credentials, secrets, order }) {
-  if (state === "absent") return [];
-  return [
-    ...user === void 0 ? ["user: it is missing; name the user that the hook runs as"] : [],
-    ...command === void 0 === (script === void 0) ? ["command, script: give one of them"] : [],
-    ...command?.[0] !== void 0 && !/^\/(?!.*\/\.{1,2}(?:\/|$)).+/.test(command[0]) ? [`command: given is the program ${JSON.stringify(command[0])}; allowed is an absolute path without . or ..`] : [],
-    ...Object.keys(secrets).filter((key) => Object.hasOwn(credentials, key)).map((key) => `secrets.${key}: there is one of this name in credentials; give it another name`),
-    ...order.includes(name) ? [`order: given is ${JSON.stringify(name)}, which is the hook itself; allowed are other hooks`] : []
-  ];
-}
-function message({ instancePath, keyword, params }, schema, options) {
-  const path2 = instancePath.split("/").slice(1).map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
-  const name = path2.reduce((done, part) => /^\d+$/.test(part) ? `${done}[${part}]` : done === "" ? part : `${done}.${part}`, "");
-  const below = (key) => name === "" ? String(key) : `${name}.${String(key)}`;
-  const at = schemaAt(schema, path2);
-  const data = path2.reduce((value, part) => value?.[part], options);
-  const shown = (value) => at?.writeOnly === true ? "a secret that is not shown" : JSON.stringify(value);
-  switch (keyword) {
-    case "additionalProperties": {
-      const known = Object.keys(at?.properties ?? {});
-      const close = closest(String(params["additionalProperty"]), known);
-      return `${below(params["additionalProperty"])}: unknown ${at?.noun ?? "option"}; ${close === void 0 ? `allowed are ${known.join(", ")}` : `did you mean ${close}?`}`;
-    }
-    case "required":
-      return `${below(params["missingProperty"])}: it is missing`;
-    case "propertyNames":
-      return `${name}: the key ${JSON.stringify(params["propertyName"])} is not allowed; allowed are ${at?.allowedNames}`;
-  }
-  return `${name}: given is ${shown(data)}; allowed is ${at === void 0 ? "something else" : allowed(at)}`;
-}
-function schemaAt(schema, path2) {
-  return path2.reduce((at, part) => at?.items ?? at?.properties?.[part] ?? at?.additionalProperties, schema);
-}
-function truth(value) {
-  if (typeof value !== "string") return value;
-  if (/^(?:y|yes|on|1|true|t)$/i.test(value)) return true;
-  return /^(?:n|no|off|0|false|f)$/i.test(value) ? false : value;
-}
-
-// src/render/header.ts
-var managedBy = (by) => `Managed by Ansible (collection rootless.backup, ${by}): changes made here are overwritten.`;
-
-// src/render/unit.ts
-function renderUnit(unit2, header) {
-  return `${comment(header)}
-${unit2.sections.map(renderSection).join("\n")}`;
-}
-function renderSection(section) {
-  return `[${section.name}]
-${section.directives.map(renderDirective).join("")}`;
-}
-function renderDirective({ name, value, why, when }) {
-  const text2 = `${why === void 0 ? "" : comment(why)}${name}=${value}
-`;
-  return when === void 0 ? text2 : `{% if ${when.source} %}
-${text2}{% endif %}
-`;
-}
-var comment = (text2) => text2.split("\n").map((line2) => `# ${line2}
-`).join("");
 
 // src/render/value.ts
 var Expression = class {
@@ -4419,10 +4287,166 @@ function hookSnippet({ name, description, required = true, cleanup = false }) {
   };
 }
 
+// src/module/closest.ts
+function closest(given, known) {
+  const ranked = known.map((name) => ({ name, steps: distance(given.toLowerCase(), name.toLowerCase()) })).sort((a, b) => a.steps - b.steps);
+  const [best] = ranked;
+  return best !== void 0 && best.steps <= Math.max(1, Math.ceil(best.name.length / 3)) ? best.name : void 0;
+}
+function distance(a, b) {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (const [i, letter] of Array.from(a).entries()) {
+    const next = [i + 1];
+    for (const [j, other] of Array.from(b).entries())
+      next.push(Math.min((row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1, (row[j] ?? 0) + (letter === other ? 0 : 1)));
+    row = next;
+  }
+  return row.at(-1) ?? 0;
+}
+
+// src/module/words.ts
+function words(command) {
+  const found = [];
+  let word2;
+  let quote = "";
+  for (let at = 0; at < command.length; at++) {
+    const letter = command[at] ?? "";
+    if (quote === "'") {
+      if (letter === quote) quote = "";
+      else word2 = (word2 ?? "") + letter;
+    } else if (letter === "\\") {
+      at += 1;
+      if (at === command.length) throw new Error("it ends in a backslash");
+      const next = command[at] ?? "";
+      word2 = (word2 ?? "") + (quote === '"' && !'"\\$`'.includes(next) ? `\\${next}` : next);
+    } else if (quote === "" && /\s/.test(letter)) {
+      if (word2 !== void 0) found.push(word2);
+      word2 = void 0;
+    } else if (letter === '"' || letter === "'" && quote === "") {
+      quote = quote === letter ? "" : letter;
+      word2 ??= "";
+    } else if ("$`".includes(letter) || quote === "" && /[|&;<>()*?~#]/.test(letter)) {
+      throw new Error(`no shell runs that would understand the ${letter} in it: write a script, or give a list, in which it is taken as it is`);
+    } else word2 = (word2 ?? "") + letter;
+  }
+  if (quote !== "") throw new Error(`a ${quote} is open at its end`);
+  if (word2 !== void 0) found.push(word2);
+  return found;
+}
+
+// src/module/hook-options.ts
+var OptionsError = class extends Error {
+  constructor(problems) {
+    super(problems.join("\n"));
+    this.problems = problems;
+  }
+};
+function hookOptionsFrom(given, schema, validate2) {
+  const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
+  const problems = [];
+  for (const [name, { type }] of Object.entries(schema.properties ?? {})) if (type === "boolean" && Object.hasOwn(options, name)) options[name] = truth(options[name]);
+  if (typeof options["command"] === "string") {
+    try {
+      options["command"] = words(options["command"]);
+    } catch (error) {
+      problems.push(`command: given is ${JSON.stringify(options["command"])}, but ${error.message}`);
+      delete options["command"];
+    }
+  }
+  if (!validate2(options)) problems.push(...(validate2.errors ?? []).filter(({ propertyName }) => propertyName === void 0).map((error) => message(error, schema, options)));
+  const checked = options;
+  if (problems.length === 0) problems.push(...together(checked));
+  if (problems.length > 0) throw new OptionsError([...new Set(problems)]);
+  return checked;
+}
+function together({ name, state, user, command, script, credentials, secrets, order, read, write }) {
+  if (state === "absent") return [];
+  return [
+    ...user === void 0 ? ["user: it is missing; name the user that the hook runs as"] : [],
+    ...command === void 0 && script === void 0 ? ["command, script: both are missing; give one of them"] : [],
+    ...command !== void 0 && script !== void 0 ? ["command, script: both are given; give one of them"] : [],
+    ...outOfSight(command?.[0], [...read, ...write]),
+    ...command?.[0] !== void 0 && !/^\/(?!.*\/\.{1,2}(?:\/|$)).+/.test(command[0]) ? [`command: given is the program ${JSON.stringify(command[0])}; allowed is an absolute path without . or ..`] : [],
+    ...Object.keys(secrets).filter((key) => Object.hasOwn(credentials, key)).map((key) => `secrets.${key}: there is one of this name in credentials; give it another name`),
+    ...order.includes(name) ? [`order: given is ${JSON.stringify(name)}, which is the hook itself; allowed are other hooks`] : []
+  ];
+}
+function outOfSight(program, given) {
+  const hidden = [...hiddenDirectories, "/home", "/root"].find((directory) => program?.startsWith(`${directory}/`));
+  if (program === void 0 || hidden === void 0 || given.some((path2) => program === path2 || program.startsWith(`${path2.replace(/\/+$/, "")}/`))) return [];
+  return [`command: given is the program ${JSON.stringify(program)}, but a hook sees nothing of ${hidden}; add ${JSON.stringify(program)} to read`];
+}
+var instead = {
+  ReadWritePaths: "write",
+  BindPaths: "write",
+  ReadOnlyPaths: "read",
+  BindReadOnlyPaths: "read",
+  User: "user",
+  Group: "group",
+  LoadCredential: "credentials",
+  Environment: "environment",
+  TimeoutStartSec: "timeout",
+  After: "after",
+  ExecStart: "command",
+  SetCredential: "secrets"
+};
+function message({ instancePath, keyword, params }, schema, options) {
+  const path2 = instancePath.split("/").slice(1).map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
+  const name = path2.reduce((done, part) => /^\d+$/.test(part) ? `${done}[${part}]` : done === "" ? part : `${done}.${part}`, "");
+  const below = (key) => name === "" ? String(key) : `${name}.${String(key)}`;
+  const at = schemaAt(schema, path2);
+  const data = path2.reduce((value, part) => value?.[part], options);
+  const shown = (value) => at?.writeOnly === true ? "a secret that is not shown" : JSON.stringify(value);
+  switch (keyword) {
+    case "additionalProperties": {
+      const known = Object.keys(at?.properties ?? {});
+      const option = at?.noun === "directive" ? instead[String(params["additionalProperty"])] : void 0;
+      if (option !== void 0) return `${below(params["additionalProperty"])}: unknown directive; the option ${option} of the hook is for this`;
+      const close = closest(String(params["additionalProperty"]), known);
+      return `${below(params["additionalProperty"])}: unknown ${at?.noun ?? "option"}; ${close === void 0 ? `allowed are ${known.join(", ")}` : `did you mean ${close}?`}`;
+    }
+    case "required":
+      return `${below(params["missingProperty"])}: it is missing; give ${schemaAt(schema, [...path2, String(params["missingProperty"])])?.allowed ?? "it"}`;
+    case "propertyNames":
+      return `${name}: the key ${JSON.stringify(params["propertyName"])} is not allowed; allowed are ${at?.allowedNames}`;
+  }
+  return `${name}: given is ${shown(data)}; allowed is ${at === void 0 ? "something else" : allowed(at)}`;
+}
+function schemaAt(schema, path2) {
+  return path2.reduce((at, part) => at?.items ?? at?.properties?.[part] ?? at?.additionalProperties, schema);
+}
+function truth(value) {
+  if (typeof value !== "string") return value;
+  if (/^(?:y|yes|on|1|true|t)$/i.test(value)) return true;
+  return /^(?:n|no|off|0|false|f)$/i.test(value) ? false : value;
+}
+
+// src/render/header.ts
+var managedBy = (by) => `Managed by Ansible (collection rootless.backup, ${by}): changes made here are overwritten.`;
+
+// src/render/unit.ts
+function renderUnit(unit2, header) {
+  return `${comment(header)}
+${unit2.sections.map(renderSection).join("\n")}`;
+}
+function renderSection(section) {
+  return `[${section.name}]
+${section.directives.map(renderDirective).join("")}`;
+}
+function renderDirective({ name, value, why, when }) {
+  const text2 = `${why === void 0 ? "" : comment(why)}${name}=${value}
+`;
+  return when === void 0 ? text2 : `{% if ${when.source} %}
+${text2}{% endif %}
+`;
+}
+var comment = (text2) => text2.split("\n").map((line2) => `# ${line2}
+`).join("");
+
 // src/module/plan.ts
 function planHook(options) {
   const { name, state } = options;
-  const taken = { name: `hook-${name}`, state, files: [], needs: [], keepSecrets: false, remove: [hookDirectory(name), secretDirectory(name)] };
+  const taken = { name: `hook-${name}`, state, files: [], needs: [], remove: [hookDirectory(name), secretDirectory(name)] };
   return state === "absent" ? taken : { ...taken, files: files(options), needs: needs(options), exposure: `backup-${name}.service` };
 }
 function files(options) {
@@ -4443,15 +4467,16 @@ Z ${hookDirectory(name)} - ${user} ${group ?? "-"}
     ...Object.entries(secrets).map(([key, secret]) => file(`${secretDirectory(name)}/${key}`, secret, 384, true))
   ];
 }
-function needs({ user = "", group, script, command, credentials, read, write, sandbox: sandbox2 }) {
+function needs({ user = "", group, script, command, credentials, read, write, order, sandbox: sandbox2 }) {
   const groups = sandbox2?.["SupplementaryGroups"]?.value ?? [];
   return [
     { option: "user", kind: "user", value: user },
     ...group === void 0 ? [] : [{ option: "group", kind: "group", value: group }],
     ...[groups].flat().map((value) => ({ option: "sandbox.SupplementaryGroups", kind: "group", value })),
-    ...script === void 0 && command?.[0] !== void 0 ? [{ option: "command", kind: "program", value: command[0] }] : [],
+    ...script === void 0 && command?.[0] !== void 0 ? [{ option: "command", kind: "program", value: command[0], user }] : [],
     ...Object.entries({ read, write }).flatMap(([option, paths]) => paths.map((value) => ({ option, kind: "path", value }))),
-    ...Object.entries(credentials).map(([key, value]) => ({ option: `credentials.${key}`, kind: "path", value }))
+    ...Object.entries(credentials).map(([key, value]) => ({ option: `credentials.${key}`, kind: "path", value })),
+    ...order.map((value) => ({ option: "order", kind: "hook", value }))
   ];
 }
 function hookFrom({ name, user = "", group, command = [], script, environment, credentials, secrets, read, write, network, timeout, cleanup, required, order, after, sandbox: sandbox2 }) {

@@ -2,6 +2,7 @@ import { managedBy } from '../render/header.ts';
 import { comment, renderUnit } from '../render/unit.ts';
 import { jinja, word } from '../render/value.ts';
 import { borgTemplateSettings, borgUnits } from '../units/borg.ts';
+import { requestable, requestDirectory } from '../units/request.ts';
 import { reportState } from '../units/report.ts';
 import { postgresTemplateSettings, postgresUnits } from '../units/postgres.ts';
 import { hookDirectory } from '../units/hook.ts';
@@ -30,6 +31,9 @@ export function borgTemplates(): GeneratedFile[] {
       'd /var/cache/borg 0700 borg borg',
       '# Its set-group-id bit gives what is in it to those who may read the status.',
       `d ${reportState} 2755 backup-report {{ borg_status_group }}`,
+      '# Who touches a file in it asks for the unit of that name.',
+      `d ${requestDirectory} 0750 root {{ borg_status_group }}`,
+      ...requestable.map((name) => `f ${requestDirectory}/${name} 0660 root {{ borg_status_group }}`),
       '{% if borg_metrics %}',
       `L+ ${word(jinja('borg_metrics'))}/backup.prom - - - - ${reportState}/backup.prom`,
       '{% endif %}',

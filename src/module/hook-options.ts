@@ -1,5 +1,6 @@
 import { allowed } from '../schema/allowed.ts';
 import type { Schema } from '../schema/schema.ts';
+import { hiddenDirectories } from '../units/hook.ts';
 import { closest } from './closest.ts';
 import { words } from './words.ts';
 
@@ -79,11 +80,13 @@ export function hookOptionsFrom(given: Readonly<Record<string, unknown>>, schema
 }
 
 /** What has to hold between options that are each right. */
-function together({ name, state, user, command, script, credentials, secrets, order }: HookOptions): string[] {
+function together({ name, state, user, command, script, credentials, secrets, order, read, write }: HookOptions): string[] {
   if (state === 'absent') return [];
   return [
     ...(user === undefined ? ['user: it is missing; name the user that the hook runs as'] : []),
-    ...((command === undefined) === (script === undefined) ? ['command, script: give one of them'] : []),
+    ...(command === undefined && script === undefined ? ['command, script: both are missing; give one of them'] : []),
+    ...(command !== undefined && script !== undefined ? ['command, script: both are given; give one of them'] : []),
+    ...outOfSight(command?.[0], [...read, ...write]),
     ...(command?.[0] !== undefined && !/^\/(?!.*\/\.{1,2}(?:\/|$)).+/.test(command[0])
       ? [`command: given is the program ${JSON.stringify(command[0])}; allowed is an absolute path without . or ..`]
       : []),
@@ -91,6 +94,19 @@ function together({ name, state, user, command, script, credentials, secrets, or
     ...(order.includes(name) ? [`order: given is ${JSON.stringify(name)}, which is the hook itself; allowed are other hooks`] : []),
   ];
 }
+
+/** A program below a hidden directory is not there for the hook, unless it is given to read. */
+function outOfSight(program: string | undefined, given: readonly string[]): string[] {
+  const hidden = [...hiddenDirectories, '/home', '/root'].find((directory) => program?.startsWith(`${directory}/`));
+  if (program === undefined || hidden === undefined || given.some((path) => program === path || program.startsWith(`${path.replace(/\/+$/, '')}/`))) return [];
+  return [`command: given is the program ${JSON.stringify(program)}, but a hook sees nothing of ${hidden}; add ${JSON.stringify(program)} to read`];
+}
+
+/** What is said of a directive that is none of the sandbox's, but has an option of its own. */
+const instead: Readonly<Record<string, string>> = {
+  ReadWritePaths: 'write', BindPaths: 'write', ReadOnlyPaths: 'read', BindReadOnlyPaths: 'read', User: 'user', Group: 'group', LoadCredential: 'credentials', Environment: 'environment',
+  TimeoutStartSec: 'timeout', After: 'after', ExecStart: 'command', SetCredential: 'secrets',
+};
 
 function message({ instancePath, keyword, params }: AjvError, schema: Schema, options: unknown): string {
   const path = instancePath.split('/').slice(1).map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
@@ -102,11 +118,13 @@ function message({ instancePath, keyword, params }: AjvError, schema: Schema, op
   switch (keyword) {
     case 'additionalProperties': {
       const known = Object.keys(at?.properties ?? {});
+      const option = at?.noun === 'directive' ? instead[String(params['additionalProperty'])] : undefined;
+      if (option !== undefined) return `${below(params['additionalProperty'])}: unknown directive; the option ${option} of the hook is for this`;
       const close = closest(String(params['additionalProperty']), known);
       return `${below(params['additionalProperty'])}: unknown ${at?.noun ?? 'option'}; ${close === undefined ? `allowed are ${known.join(', ')}` : `did you mean ${close}?`}`;
     }
     case 'required':
-      return `${below(params['missingProperty'])}: it is missing`;
+      return `${below(params['missingProperty'])}: it is missing; give ${schemaAt(schema, [...path, String(params['missingProperty'])])?.allowed ?? 'it'}`;
     case 'propertyNames':
       return `${name}: the key ${JSON.stringify(params['propertyName'])} is not allowed; allowed are ${at?.allowedNames}`;
   }

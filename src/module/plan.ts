@@ -15,22 +15,23 @@ export interface Plan {
   readonly needs: readonly Need[];
   /** With `absent`: further paths to remove; one that ends in a slash only if it is empty. */
   readonly remove: readonly string[];
-  /** Whether a secret that left the plan stays on the host until it is removed by name. */
-  readonly keepSecrets: boolean;
   /** The service whose exposure level is told. */
   readonly exposure?: string;
 }
 
 export interface Need {
   readonly option: string;
-  readonly kind: 'user' | 'group' | 'program' | 'path';
+  /** A hook that is not there is warned of only: a later task may make it. */
+  readonly kind: 'user' | 'group' | 'program' | 'path' | 'hook';
   readonly value: string;
+  /** Who has to be able to use it; not for what only the sandbox shows. */
+  readonly user?: string;
 }
 
 /** The plan of a hook: its services, its snippet, its directory, its script, its secrets. Pure. */
 export function planHook(options: HookOptions): Plan {
   const { name, state } = options;
-  const taken: Plan = { name: `hook-${name}`, state, files: [], needs: [], keepSecrets: false, remove: [hookDirectory(name), secretDirectory(name)] };
+  const taken: Plan = { name: `hook-${name}`, state, files: [], needs: [], remove: [hookDirectory(name), secretDirectory(name)] };
   return state === 'absent' ? taken : { ...taken, files: files(options), needs: needs(options), exposure: `backup-${name}.service` };
 }
 
@@ -49,15 +50,16 @@ function files(options: HookOptions): Plan['files'] {
 }
 
 /** What the host has to have: an earlier task of the play may make it. */
-function needs({ user = '', group, script, command, credentials, read, write, sandbox }: HookOptions): Need[] {
+function needs({ user = '', group, script, command, credentials, read, write, order, sandbox }: HookOptions): Need[] {
   const groups = sandbox?.['SupplementaryGroups']?.value ?? [];
   return [
     { option: 'user', kind: 'user', value: user },
     ...(group === undefined ? [] : [{ option: 'group', kind: 'group' as const, value: group }]),
     ...[groups].flat().map((value) => ({ option: 'sandbox.SupplementaryGroups', kind: 'group' as const, value })),
-    ...(script === undefined && command?.[0] !== undefined ? [{ option: 'command', kind: 'program' as const, value: command[0] }] : []),
+    ...(script === undefined && command?.[0] !== undefined ? [{ option: 'command', kind: 'program' as const, value: command[0], user }] : []),
     ...Object.entries({ read, write }).flatMap(([option, paths]) => paths.map((value) => ({ option, kind: 'path' as const, value }))),
     ...Object.entries(credentials).map(([key, value]) => ({ option: `credentials.${key}`, kind: 'path' as const, value })),
+    ...order.map((value) => ({ option: 'order', kind: 'hook' as const, value })),
   ];
 }
 

@@ -82,9 +82,10 @@ export const hookOptions: Schema = {
       allowedNames: 'letters, digits, dots, dashes and underscores, beginning with a letter or digit',
       additionalProperties: {
         type: 'string',
+        writeOnly: true,
         description: ['A file of the host.'],
         pattern: `(?!.*[ \\\\]/*$)${bindable}`,
-        allowed: 'an absolute path without . or .., without a colon, and without a blank or backslash at its end',
+        allowed: 'an absolute path of a file on the host, without . or .., without a colon, and without a blank or backslash at its end; a secret itself is one of the `secrets`',
       },
     },
     secrets: {
@@ -139,14 +140,14 @@ export const hookOptions: Schema = {
     },
     required: {
       type: 'boolean',
-      description: ['Whether the backup fails if the hook fails. If not, its failure is in the journal and the backup goes on.'],
+      description: ['Whether the backup fails if the hook fails. If not, its failure is reported and the backup goes on.'],
       default: true,
     },
     order: {
       type: 'array',
       description: ['The hooks, by their names, that have to be done before it starts, because it shares something with them. All others run at the same time.'],
       default: [],
-      items: { type: 'string', description: ['The name of a hook.'], pattern: hookName, allowed: 'the name of a hook' },
+      items: { type: 'string', description: ['The name of a hook.'], pattern: hookName, allowed: 'the name of a hook: small letters, digits, dashes and underscores' },
     },
     after: {
       type: 'array',

@@ -2,6 +2,7 @@ import { Verbatim, jinja, jinjaList, type Value } from '../render/value.ts';
 import { backupFrame, engineSnippet, engineTask, markSnippet, type Engine } from './backup.ts';
 import { sandbox } from './sandbox.ts';
 import { timer } from './timer.ts';
+import { requestable, requestUnit } from './request.ts';
 import { reportsEnd, reportTemplateSettings, reportUnits } from './report.ts';
 import { programs, set, unitDirectory, type Directive, type Unit } from './unit.ts';
 
@@ -94,6 +95,7 @@ export function borgUnits(settings: BorgSettings): Unit[] {
       randomizedDelay: settings.randomizedDelay,
     }),
     ...reportUnits(reportTemplateSettings),
+    ...requestable.map(requestUnit),
   ];
 }
 

@@ -35,7 +35,7 @@ export interface Hook {
 }
 
 /** What a hook sees nothing of, but for what it is given to read or write. */
-const hiddenDirectories = ['/srv', '/mnt', '/media'];
+export const hiddenDirectories = ['/srv', '/mnt', '/media'];
 
 /** Where a hook leaves what it wants saved: its own, 0700, and all it sees of `/backup`. */
 export const hookDirectory = (name: string): string => `/backup/${name}`;

@@ -11,7 +11,7 @@ export interface Directive {
 }
 
 export interface Section {
-  readonly name: 'Unit' | 'Service' | 'Timer' | 'Install';
+  readonly name: 'Unit' | 'Service' | 'Timer' | 'Path' | 'Install';
   readonly directives: readonly Directive[];
 }
 

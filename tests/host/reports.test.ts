@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { backUp, onEachRelease } from './fixture.ts';
+import { backUp, newest, onEachRelease } from './fixture.ts';
 
 /** Takes whatever is posted to it, and logs a line of JSON for each. */
 const receiver = `import http.server, json, sys
@@ -52,10 +52,10 @@ onEachRelease(
       expect((await backUp(fixture.host)).ok).toBe(false);
       expect((await backUp(fixture.host)).ok).toBe(false);
       const found = await mails();
-      expect(found.map(({ subject }) => subject)).toEqual(Array(2).fill('backup of web: FAILED: backup-wiki.service (exit-code)'));
+      expect(found.map(({ subject }) => subject)).toEqual(Array(2).fill('backup of web: FAILED: backup-wiki.service (exit-code): the disk of the wiki is full'));
       const text = found[1]?.text ?? '';
       expect(text).toMatch(/^backup\.service of web failed at \S+ \S+ UTC, after \d+ s\.\n/);
-      expect(text).toMatch(/^What failed: +backup-wiki\.service \(exit-code\)$/m);
+      expect(text).toMatch(/^What failed: +backup-wiki\.service \(exit-code\): the disk of the wiki is full$/m);
       expect(text).toMatch(/^Failing since: +\S+ \S+ UTC, 2 runs$/m);
       expect(text).toMatch(/^Last good one: +\S+ \S+ UTC, (?:just now|\d+ minutes ago)$/m);
       expect(text).toMatch(/^What to do: +Mend what is said above; more is in `journalctl -u backup-wiki\.service`\.$/m);
@@ -66,10 +66,38 @@ onEachRelease(
       expect(stdout).not.toContain('\u001b');
     });
 
+    it('do not blame a hook that was still at work when another one failed', async () => {
+      const { host, lab } = fixture;
+      await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'slow', user: 'wiki', command: '/usr/bin/sleep 5' } }] }]);
+      expect((await backUp(host)).ok).toBe(false);
+      const text = (await mails())[0]?.text ?? '';
+      expect(text).toMatch(/^What failed: +backup-wiki.service .*\nFailing since:/m);
+      expect(text).toMatch(/backup-slow\.service: it was (?:still running|not run)/);
+      await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'slow', state: 'absent' } }] }]);
+    });
+
     it('of a success after failures come too', async () => {
       await hook('/bin/true');
       expect((await backUp(fixture.host)).ok).toBe(true);
-      expect((await mails()).map(({ subject }) => subject)).toEqual(['backup of web: ok again, after 2 failures']);
+      expect((await mails()).map(({ subject }) => subject)).toEqual(['backup of web: ok again, after 3 failures']);
+    });
+
+    it('tell of a hook that the backup does not need, or a cleanup, that failed, though the backup is good', async () => {
+      const { host } = fixture;
+      await hook('/bin/false', { required: false });
+      expect((await backUp(host)).ok).toBe(true);
+      const [mail] = await mails();
+      expect(mail?.subject).toBe('backup of web: ok, but failed: backup-wiki.service (exit-code)');
+      expect(mail?.text).toMatch(/^What failed: +backup-wiki\.service \(exit-code\)$/m);
+      expect((await host.run('backupctl status', { mayFail: true })).stdout).toContain('backup-wiki.service (exit-code) failed; the backup does not need it.');
+      await hook('/bin/true', { cleanup: 'remove' });
+      await host.run('mkdir -p /backup/wiki/fixed && touch /backup/wiki/fixed/file && chown -R root: /backup/wiki/fixed && chmod 700 /backup/wiki/fixed');
+      expect((await backUp(host)).ok).toBe(true);
+      expect((await mails())[0]?.subject).toContain('backup of web: ok, but failed: backup-wiki-cleanup.service (exit-code): ');
+      await host.run('rm -r /backup/wiki/fixed');
+      await hook('/bin/true');
+      expect((await backUp(host)).ok).toBe(true);
+      expect(await mails()).toEqual([]);
     });
 
     it('of what Borg could not save name it', async () => {
@@ -113,6 +141,21 @@ onEachRelease(
       await mails();
     });
 
+    it('go by SMTP where the host has no sendmail', async () => {
+      const { host, lab } = fixture;
+      await host.run('mv /usr/sbin/sendmail /usr/sbin/sendmail.away');
+      const smtp = 'host 127.0.0.1\nport 25\ntls off\nauth off\nfrom backup@web\n';
+      const settings = { borg_lock_wait: 20, borg_paths: ['/etc'], borg_report_success: 'always' };
+      await lab.roles(['borg'], { ...settings, borg_mail_smtp: smtp });
+      expect((await backUp(host)).ok).toBe(true);
+      expect((await mails()).map(({ subject }) => subject)).toEqual(['backup of web: ok']);
+      expect((await host.run('stat -c %U:%a /etc/credstore/backup-report.msmtprc')).stdout).toBe('root:600\n');
+      await host.run('mv /usr/sbin/sendmail.away /usr/sbin/sendmail');
+      await lab.roles(['borg'], { borg_lock_wait: 20, borg_paths: ['/etc'] });
+      expect(await host.exists('/etc/credstore/backup-report.msmtprc')).toBe(false);
+      expect(await host.exists('/etc/credstore/backup-report.url')).toBe(false);
+    });
+
     describe('the watch', () => {
       const age = (what: string): Promise<unknown> => fixture.host.run(`touch -d '${what}' /backup.last; sed -i 's/"last_good": [0-9.]*/"last_good": '$(date -d '${what}' +%s)'/' /var/lib/backup-report/status.json`);
       it('is silent while there is a good backup, and reports once a day when there is none for too long', async () => {
@@ -142,6 +185,22 @@ onEachRelease(
       expect(metrics).toMatch(/^backup_last_run_success\{unit="backup"\} 1\.0$/m);
       expect(metrics).toMatch(/^backup_hook_success\{hook="backup-wiki\.service"\} 1\.0$/m);
       expect(metrics).toMatch(/^backup_archive_files\{repository="\/var\/lib\/borg\/repository",series="files"\} \d+\.0$/m);
+    });
+
+    it('and a backup, a check, the list of archives are there for the group to ask for, and for no other', async () => {
+      const { host } = fixture;
+      const asked = await host.run('backupctl run', { user: 'watcher' });
+      expect(asked.stdout).toMatch(/archive web-files-\S+: \d+ files[^]*backup\.service succeeded after \d+ s\n$/);
+      expect((await host.run('backupctl check', { user: 'watcher' })).stdout).toMatch(/borg-check\.service succeeded/);
+      expect((await host.run('backupctl list', { user: 'watcher' })).stdout).toContain(`  ${await newest(host, 'files')}\n`);
+      await hook('/bin/false');
+      expect((await host.run('backupctl run', { user: 'watcher', mayFail: true })).code).toBe(1);
+      await hook('/bin/true');
+      for (const command of ['run', 'check', 'list']) {
+        const refused = await host.run(`backupctl ${command}`, { user: 'outsider', mayFail: true });
+        expect(refused.code).toBe(1);
+        expect(refused.stderr).toContain('the members of the group adm may');
+      }
     });
 
     it('run in a sandbox of their own, without a capability, and see nothing that is saved or that opens it', async () => {

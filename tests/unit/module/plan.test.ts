@@ -51,8 +51,8 @@ describe('the options of a hook', () => {
     [{ ...wiki, network: 'all' }, 'network: given is "all"; allowed is one of none, local, any'],
     [{ ...wiki, required: 'perhaps' }, 'required: given is "perhaps"; allowed is true or false'],
     [{ name: 'wiki', command: '/bin/a' }, 'user: it is missing'],
-    [{ name: 'wiki', user: 'wiki' }, 'command, script: give one of them'],
-    [{ ...wiki, script: '#!/bin/sh\n' }, 'command, script: give one of them'],
+    [{ name: 'wiki', user: 'wiki' }, 'command, script: both are missing; give one of them'],
+    [{ ...wiki, script: '#!/bin/sh\n' }, 'command, script: both are given; give one of them'],
     [{ user: 'wiki' }, 'name: it is missing'],
     [{ ...wiki, name: 'wiki-cleanup' }, 'name: given is "wiki-cleanup"'],
     [{ ...wiki, sandbox: { ProtectSytem: { value: 'full', reason: 'it writes to /opt' } } }, 'sandbox.ProtectSytem: unknown directive; did you mean ProtectSystem?'],
@@ -66,6 +66,9 @@ describe('the options of a hook', () => {
     [{ ...wiki, exclude: ['srv'] }, 'exclude[0]: given is "srv"; allowed is an absolute path or shell pattern'],
     [{ ...wiki, secrets: { key: null } }, 'secrets.key: given is a secret that is not shown'],
     [{ ...wiki, secrets: { 'a/b': 'hush' } }, 'secrets: the key "a/b" is not allowed; allowed are letters, digits, dots'],
+    [{ ...wiki, command: '/srv/wiki/bin/dump' }, 'command: given is the program "/srv/wiki/bin/dump", but a hook sees nothing of /srv; add "/srv/wiki/bin/dump" to read'],
+    [{ ...wiki, sandbox: { ReadWritePaths: { value: '/srv', reason: 'x' } } }, 'sandbox.ReadWritePaths: unknown directive; the option write of the hook is for this'],
+    [{ ...wiki, credentials: { key: 'hush' } }, 'credentials.key: given is a secret that is not shown; allowed is an absolute path of a file on the host'],
     [{ ...wiki, secrets: { key: 'hush' }, credentials: { key: '/etc/key' } }, 'secrets.key: there is one of this name in credentials'],
   ])('are refused with a message that names the option: %j', (options, message) => {
     expect(problems(options).join('\n')).toContain(message);
@@ -86,15 +89,14 @@ describe('the options of a hook', () => {
 
 describe('the plan of a hook', () => {
   it('lays secrets down for root only, as files whose content no diff shows and which go when they leave the plan', () => {
-    const { files, keepSecrets } = plan({ ...wiki, secrets: { key: 'hush' } });
+    const { files } = plan({ ...wiki, secrets: { key: 'hush' } });
     expect(files.filter(({ sensitive }) => sensitive)).toEqual([{ path: '/etc/credstore/backup-wiki/key', content: 'hush', mode: 0o600, sensitive: true }]);
-    expect(keepSecrets).toBe(false);
   });
 
   it('names what the host has to have', () => {
     expect(plan({ ...wiki, read: ['/srv/wiki'], credentials: { key: '/etc/key' } }).needs).toEqual([
       { option: 'user', kind: 'user', value: 'wiki' },
-      { option: 'command', kind: 'program', value: '/usr/bin/wiki' },
+      { option: 'command', kind: 'program', value: '/usr/bin/wiki', user: 'wiki' },
       { option: 'read', kind: 'path', value: '/srv/wiki' },
       { option: 'credentials.key', kind: 'path', value: '/etc/key' },
     ]);

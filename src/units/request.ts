@@ -1,0 +1,22 @@
+import { set, unitDirectory, type Unit } from './unit.ts';
+
+/** Whose members may touch the files in it; each file asks for the unit of its name. */
+export const requestDirectory = '/run/backup-asked';
+
+/** The units that may be asked for by somebody who is not root. */
+export const requestable = ['backup', 'borg-check'] as const;
+
+/**
+ * `NAME.path`: starts `NAME.service` when its file is touched, so that who may ask needs no privilege, and gets none.
+ * @see systemd.path(5) "PathModified="
+ */
+export function requestUnit(name: (typeof requestable)[number]): Unit {
+  return {
+    path: `${unitDirectory}/${name}.path`,
+    sections: [
+      { name: 'Unit', directives: [set('Description', `Start ${name}.service when a member of the group asks for it`)] },
+      { name: 'Path', directives: [set('PathModified', `${requestDirectory}/${name}`)] },
+      { name: 'Install', directives: [set('WantedBy', 'paths.target')] },
+    ],
+  };
+}
