@@ -66,6 +66,10 @@ const commands = {
     installMachine();
     vitest('tests/host.config.ts', args);
   },
+  faults() {
+    installMachine();
+    vitest('tests/faults.config.ts', args);
+  },
   bench: () => program('tests/bench/main.ts', args),
   dev() {
     installMachine();
@@ -84,6 +88,8 @@ const commands = {
     vitest('tests/unit.config.ts');
     step('Host tests (the first run makes the Debian roots: some minutes)');
     vitest('tests/host.config.ts');
+    step('The fault matrix');
+    vitest('tests/faults.config.ts');
   },
 };
 

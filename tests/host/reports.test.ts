@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { backUp, newest, onEachRelease } from './fixture.ts';
+import { mails, settle } from './mail.ts';
 
 /** Takes whatever is posted to it, and logs a line of JSON for each. */
 const receiver = `import http.server, json, sys
@@ -27,22 +28,13 @@ onEachRelease(
     const hook = async (command: string, more: object = {}): Promise<void> => {
       await fixture.lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'wiki', user: 'wiki', command, ...more } }] }]);
     };
-    const settle = async (): Promise<void> => {
-      await fixture.host.run('for unit in backup-report@backup:success backup-report@backup:failure backup-report@backup:begun; do while systemctl is-active -q $unit || [ "$(systemctl is-active $unit)" = activating ]; do sleep 0.1; done; done; while [ -n "$(postqueue -j)" ]; do sleep 0.1; done');
-    };
-    /** The mails that root has got since the last call, as a list of subject and text. */
-    const mails = async (): Promise<{ subject: string; text: string }[]> => {
-      await settle();
-      const { stdout } = await fixture.host.run(['python3', '-c', 'import json, mailbox, os\nfrom email.header import decode_header, make_header\nbox = mailbox.mbox("/var/mail/root")\nprint(json.dumps([{"subject": str(make_header(decode_header(m["Subject"]))), "text": m.get_payload(decode=True).decode()} for m in box]))\nopen("/var/mail/root", "a").truncate(0)']);
-      return JSON.parse(stdout) as { subject: string; text: string }[];
-    };
     const status = async (): Promise<Record<string, never>> => JSON.parse((await fixture.host.run('backupctl status --json', { mayFail: true })).stdout) as Record<string, never>;
 
     it('say nothing of a success', async () => {
       await hook('/bin/true');
       const { ok, log } = await backUp(fixture.host);
       expect(ok, log).toBe(true);
-      expect(await mails()).toEqual([]);
+      expect(await mails(fixture.host)).toEqual([]);
       expect((await fixture.host.run('systemctl show --property=Result --value backup-report@backup:success.service')).stdout.trim()).toBe('success');
       expect(await status()).toMatchObject({ problems: [], units: { backup: { result: 'success', hooks: [{ unit: 'backup-wiki.service', result: 'success', required: true }] } } });
     });
@@ -51,9 +43,9 @@ onEachRelease(
       await hook('', { command: undefined, script: '#!/bin/sh\necho "the disk of the wiki is full" >&2\nexit 3\n' });
       expect((await backUp(fixture.host)).ok).toBe(false);
       // A report that is still at work is not started a second time.
-      await settle();
+      await settle(fixture.host);
       expect((await backUp(fixture.host)).ok).toBe(false);
-      const found = await mails();
+      const found = await mails(fixture.host);
       expect(found.map(({ subject }) => subject)).toEqual(Array(2).fill('backup of web: FAILED: backup-wiki.service (exit-code): the disk of the wiki is full'));
       const text = found[1]?.text ?? '';
       expect(text).toMatch(/^backup\.service of web failed at \S+ \S+ UTC, after \d+ s\.\n/);
@@ -72,7 +64,7 @@ onEachRelease(
       const { host, lab } = fixture;
       await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'z-slow', user: 'wiki', command: '/usr/bin/sleep 5' } }] }]);
       expect((await backUp(host)).ok).toBe(false);
-      const text = (await mails())[0]?.text ?? '';
+      const text = (await mails(fixture.host))[0]?.text ?? '';
       expect(text).toMatch(/^What failed: +backup-wiki.service .*\nFailing since:/m);
       expect(text).toMatch(/backup-z-slow\.service: it was (?:still running|not run)/);
       await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'z-slow', state: 'absent' } }] }]);
@@ -81,35 +73,35 @@ onEachRelease(
     it('of a success after failures come too', async () => {
       await hook('/bin/true');
       expect((await backUp(fixture.host)).ok).toBe(true);
-      expect((await mails()).map(({ subject }) => subject)).toEqual(['backup of web: ok again, after 3 failures']);
+      expect((await mails(fixture.host)).map(({ subject }) => subject)).toEqual(['backup of web: ok again, after 3 failures']);
     });
 
     it('tell of a hook that the backup does not need, or a cleanup, that failed, though the backup is good', async () => {
       const { host } = fixture;
       await hook('/bin/false', { required: false });
       expect((await backUp(host)).ok).toBe(true);
-      const [mail] = await mails();
+      const [mail] = await mails(fixture.host);
       expect(mail?.subject).toBe('backup of web: ok, but failed: backup-wiki.service (exit-code)');
       expect(mail?.text).toMatch(/^What failed: +backup-wiki\.service \(exit-code\)$/m);
       expect((await host.run('backupctl status', { mayFail: true })).stdout).toContain('backup-wiki.service (exit-code) failed; the backup does not need it.');
       await hook('/bin/true', { cleanup: 'remove' });
       await host.run('mkdir -p /backup/wiki/fixed && touch /backup/wiki/fixed/file && chown -R root: /backup/wiki/fixed && chmod 700 /backup/wiki/fixed');
       expect((await backUp(host)).ok).toBe(true);
-      expect((await mails())[0]?.subject).toContain('backup of web: ok, but failed: backup-wiki-cleanup.service (exit-code): ');
+      expect((await mails(fixture.host))[0]?.subject).toContain('backup of web: ok, but failed: backup-wiki-cleanup.service (exit-code): ');
       await host.run('rm -r /backup/wiki/fixed');
       await hook('/bin/true');
       expect((await backUp(host)).ok).toBe(true);
-      expect(await mails()).toEqual([]);
+      expect(await mails(fixture.host)).toEqual([]);
     });
 
     it('of what Borg could not save name it', async () => {
       await fixture.lab.roles(['borg'], { borg_lock_wait: 20, borg_paths: ['/etc', '/srv/gone'] });
       expect((await backUp(fixture.host)).ok).toBe(false);
-      const [mail] = await mails();
+      const [mail] = await mails(fixture.host);
       expect(mail?.subject).toContain('/srv/gone');
       await fixture.lab.roles(['borg'], { borg_lock_wait: 20, borg_paths: ['/etc'] });
       expect((await backUp(fixture.host)).ok).toBe(true);
-      await mails();
+      await mails(fixture.host);
     });
 
     it('reach a URL and a command too, each of them even if another fails, and the backup’s result stays', async () => {
@@ -120,7 +112,7 @@ onEachRelease(
       expect(stdout).not.toContain('secret-token');
       await host.run('mv /usr/sbin/sendmail /usr/sbin/sendmail.away');
       expect((await backUp(host)).ok).toBe(true);
-      await settle();
+      await settle(fixture.host);
       const received = (await host.read('/root/received')).trim().split('\n').map((line) => JSON.parse(line) as { path: string; body: string });
       expect(received.map(({ path }) => path)).toEqual(['/secret-token/start', '/secret-token']);
       expect(await host.read('/var/lib/backup-report/told')).toMatch(/^backup\.service of web succeeded[^]*success backup backup of web: ok\n$/);
@@ -129,18 +121,18 @@ onEachRelease(
       await host.run('mv /usr/sbin/sendmail.away /usr/sbin/sendmail; systemctl reset-failed; rm /root/received');
       await hook('/bin/false');
       expect((await backUp(host)).ok).toBe(false);
-      expect((await mails()).length).toBe(1);
+      expect((await mails(fixture.host)).length).toBe(1);
       expect((await host.read('/root/received')).trim().split('\n').map((line) => (JSON.parse(line) as { path: string }).path)).toEqual(['/secret-token/start', '/secret-token/fail']);
       await host.run('systemctl stop receiver');
       expect((await backUp(host)).ok).toBe(false);
-      await settle();
+      await settle(fixture.host);
       const journal = await host.journal('backup-report@backup:failure.service');
       expect(journal).toContain('not delivered by the URL');
       expect(journal).not.toContain('secret-token');
       await hook('/bin/true');
       await lab.roles(['borg'], { borg_lock_wait: 20, borg_paths: ['/etc'] });
       expect((await backUp(host)).ok).toBe(true);
-      await mails();
+      await mails(fixture.host);
     });
 
     it('go by SMTP where the host has no sendmail', async () => {
@@ -150,7 +142,7 @@ onEachRelease(
       const settings = { borg_lock_wait: 20, borg_paths: ['/etc'], borg_report_success: 'always' };
       await lab.roles(['borg'], { ...settings, borg_mail_smtp: smtp });
       expect((await backUp(host)).ok).toBe(true);
-      expect((await mails()).map(({ subject }) => subject)).toEqual(['backup of web: ok']);
+      expect((await mails(fixture.host)).map(({ subject }) => subject)).toEqual(['backup of web: ok']);
       expect((await host.run('stat -c %U:%a /etc/credstore/backup-report.msmtprc')).stdout).toBe('root:600\n');
       await host.run('mv /usr/sbin/sendmail.away /usr/sbin/sendmail');
       await lab.roles(['borg'], { borg_lock_wait: 20, borg_paths: ['/etc'] });
@@ -162,10 +154,10 @@ onEachRelease(
       const age = (what: string): Promise<unknown> => fixture.host.run(`touch -d '${what}' /backup.last; sed -i 's/"last_good": [0-9.]*/"last_good": '$(date -d '${what}' +%s)'/' /var/lib/backup-report/status.json`);
       it('is silent while there is a good backup, and reports once a day when there is none for too long', async () => {
         await fixture.host.run('systemctl start backup-watch.service');
-        expect(await mails()).toEqual([]);
+        expect(await mails(fixture.host)).toEqual([]);
         await age('3 days ago');
         await fixture.host.run('systemctl disable --now backup.timer; mv /etc/systemd/system/backup.service /root/; ln -s /dev/null /etc/systemd/system/backup.service; systemctl daemon-reload; systemctl start backup-watch.service; systemctl start backup-watch.service');
-        const found = await mails();
+        const found = await mails(fixture.host);
         expect(found.map(({ subject }) => subject)).toEqual(['backup of web: MISSING, last good 3 days ago']);
         expect(found[0]?.text).toMatch(/^backup\.timer: +disabled, inactive\nbackup\.service: +masked/m);
         await fixture.host.run('mv /root/backup.service /etc/systemd/system/; systemctl daemon-reload; systemctl enable --now backup.timer');
@@ -173,14 +165,14 @@ onEachRelease(
       it('does not trust a time to come', async () => {
         await age('3 days');
         await fixture.host.run(`sed -i '/"alerted"/d; /"success_told"/d' /var/lib/backup-report/status.json; sed -i ':a;N;$!ba;s/,\\n\\( *\\)}/\\n\\1}/g' /var/lib/backup-report/status.json; systemctl start backup-watch.service`);
-        expect((await mails()).map(({ subject }) => subject)).toEqual(['backup of web: MISSING, last good in the future: was the clock set back?']);
+        expect((await mails(fixture.host)).map(({ subject }) => subject)).toEqual(['backup of web: MISSING, last good in the future: was the clock set back?']);
       });
     });
 
     it('keep the status for root and the group, and metrics for all', async () => {
       const { host } = fixture;
       expect((await backUp(host)).ok).toBe(true);
-      await settle();
+      await settle(fixture.host);
       expect((await host.run('backupctl status', { user: 'watcher' })).stdout).toMatch(/^web {2}ok, last good backup just now/);
       expect((await host.run('backupctl status', { user: 'outsider', mayFail: true })).code).not.toBe(0);
       const metrics = (await host.run('cat /var/lib/backup-report/backup.prom', { user: 'outsider' })).stdout;

@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['tests/faults/**/*.test.ts'],
+    globalSetup: ['tests/lab/setup.ts'],
+    // Hosts boot in a second, but a playbook on a busy machine takes its time.
+    testTimeout: 180_000,
+    hookTimeout: 300_000,
+    pool: 'forks',
+    poolOptions: { forks: { maxForks: 3, minForks: 1 } },
+    reporters: ['verbose'],
+  },
+});

@@ -1,0 +1,63 @@
+import { expect } from 'vitest';
+import { onEachRelease } from '../host/fixture.ts';
+import { fault, faultRepeatedly, hook, prepare } from './fault.ts';
+
+onEachRelease(
+  'the fault matrix: a sudden end',
+  async (fixture) => {
+    await fixture.host.run('head -c 30M /dev/urandom > /srv/random');
+    // Slow compression: an instant of a run can be met.
+    await prepare(fixture, { borg_compression: 'zlib,6' });
+  },
+  (fixture) => {
+    const newData = 'head -c 30M /dev/urandom > /srv/random';
+    const ended = 'while [ "$(systemctl is-active backup.service)" = activating ]; do sleep 0.05; done';
+    const borg = (command: string): string => `[/]usr/bin/borg .* ${command}( |$)`;
+
+    // How long each of them takes here, roughly; a kill that comes too late is tried again, a little earlier.
+    for (const [command, kills, megabytes, seconds] of [['create', 8, 30, 1.5], ['prune', 6, 1, 0.3], ['compact', 6, 1, 0.3]] as const) {
+      const data = `head -c ${megabytes}M /dev/urandom > /srv/random`;
+      faultRepeatedly(fixture, `kill in ${command}`, kills, () => {
+        let delay = Math.random() * seconds;
+        return {
+          provoke: ({ host }) => host.run(data),
+          run: async ({ host }) => {
+            for (;;) {
+              const { stdout } = await host.run(
+                `systemctl start --no-block backup.service; until pgrep --full '${borg(command)}' > /dev/null; do sleep 0.01; done; sleep ${delay.toFixed(3)}; pkill -9 --full '${borg(command)}' && echo hit; ${ended}`,
+                { mayFail: true, timeoutSeconds: 60 },
+              );
+              if (stdout === 'hit\n') return `killed after ${delay.toFixed(3)} s\n${await host.journal('backup.service')}`;
+              delay *= 0.7;
+              await host.run(data);
+            }
+          },
+        };
+      });
+    }
+
+    fault(fixture, 'kill of all', {
+      provoke: ({ host }) => host.run(newData),
+      run: ({ host }) => host.run(`systemctl start --no-block backup.service; until pgrep --full '${borg('create')}' > /dev/null; do sleep 0.05; done; sleep 0.5; systemctl kill --signal=KILL --kill-whom=all backup.service; ${ended}`),
+    });
+
+    fault(fixture, 'stopped', {
+      provoke: async ({ host }) => {
+        await hook(fixture, { name: 'wiki', user: 'wiki', command: '/usr/bin/sleep 600' });
+        await host.run('systemctl start --no-block backup.service; until pgrep --full "[s]leep 600"; do sleep 0.05; done');
+      },
+      run: ({ host }) => host.run('systemctl stop backup.service'),
+      during: async ({ host }) => expect((await host.run('pgrep --full "[s]leep 600"', { mayFail: true })).stdout).toBe(''),
+      mend: () => hook(fixture, { name: 'wiki', state: 'absent' }),
+    });
+
+    fault(fixture, 'power loss', {
+      provoke: async ({ host }) => {
+        await host.run(`${newData}; systemctl start --no-block backup.service; until pgrep --full '${borg('create')}' > /dev/null; do sleep 0.05; done; sleep 0.7`);
+        await host.powerOff();
+        await host.boot();
+        await host.run('systemctl restart postfix');
+      },
+    });
+  },
+);

@@ -1,0 +1,87 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { onEachRelease } from '../host/fixture.ts';
+import { debianFile } from '../lab/packages.ts';
+import { fault, prepare } from './fault.ts';
+
+onEachRelease(
+  'the fault matrix: the machine and its settings',
+  (fixture) => prepare(fixture),
+  (fixture) => {
+    const on =
+      (command: string) =>
+      (): Promise<unknown> => fixture.host.run(command);
+    const dropIn = async (unit: string, lines: string): Promise<unknown> => {
+      await fixture.host.write(`/etc/systemd/system/${unit}.d/fault.conf`, `[Service]\n${lines}\n`);
+      return fixture.host.run('systemctl daemon-reload');
+    };
+    const withoutDropIns = on('rm -f /etc/systemd/system/*.d/fault.conf; systemctl daemon-reload');
+    const role = (): Promise<unknown> => fixture.lab.roles(['borg'], { borg_lock_wait: 10, borg_paths: ['/srv'] });
+    const passphrase = (): string => readFileSync(join(fixture.lab.directory, 'backup-secrets/web/passphrase'), 'utf8');
+
+    // Not even the capability reads another process's files of /proc.
+    fault(fixture, 'unreadable', {
+      provoke: on('mkdir -p /srv/closed; mount --bind /proc/1/task/1/fd /srv/closed'),
+      mend: on('umount /srv/closed; rmdir /srv/closed'),
+    });
+    fault(fixture, 'many entries', {
+      provoke: on(`python3 -c 'import os
+os.mkdir("/srv/many")
+open("/srv/many/0", "w").close()
+for n in range(1, 1_000_000): os.link("/srv/many/0", "/srv/many/%d" % n)'`),
+      mend: on('rm -r /srv/many'),
+    });
+    fault(fixture, 'clock back', {
+      provoke: async ({ host }) => {
+        await host.write('/usr/local/lib/faketime.so', await debianFile('libfaketime', '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1'));
+        for (const unit of ['backup.service', 'backup-report@backup:success.service']) await dropIn(unit, 'Environment=LD_PRELOAD=/usr/local/lib/faketime.so FAKETIME=+3d');
+        await host.run('systemctl start backup.service');
+        expect((await host.run('backup-borg list --short --last 1')).stdout).toContain((await host.run('date -u -d "3 days" +%F')).stdout.trim());
+        await withoutDropIns();
+      },
+      // They would be listed as the newest for three days.
+      mend: on('backup-borg delete --glob-archives "*-$(date -u -d "3 days" +%F)T*"'),
+    });
+    fault(fixture, 'no memory', { provoke: () => dropIn('backup.service', 'LimitAS=60M'), mend: withoutDropIns });
+    fault(fixture, 'unit hides data', {
+      provoke: on('mkdir -p /srv/private; echo InaccessiblePaths=/srv/private >> /etc/systemd/system/backup.service; systemctl daemon-reload'),
+      mend: role,
+    });
+    const watch = on("sed -i 's/\"last_good\": [0-9.]*/\"last_good\": '$(date -d '3 days ago' +%s)'/' /var/lib/backup-report/status.json; touch -d '3 days ago' /backup.last; systemctl start backup-watch.service");
+    const unwatched = on('sed -i \'s/"alerted": [0-9.]*/"alerted": 0/\' /var/lib/backup-report/status.json');
+    fault(fixture, 'unit broken', {
+      provoke: on('sed -i "s/^Type=.*/ExecStart=nonsense/" /etc/systemd/system/backup.service; systemctl daemon-reload; systemctl start backup.service || true'),
+      run: watch,
+      mend: async () => {
+        await unwatched();
+        await role();
+      },
+    });
+    fault(fixture, 'timer off', {
+      provoke: on('systemctl disable --now backup.timer'),
+      run: watch,
+      mend: async () => {
+        await unwatched();
+        await role();
+      },
+    });
+    fault(fixture, 'credential missing', {
+      provoke: on('rm /etc/credstore/borg.passphrase'),
+      mend: ({ host }) => host.write('/etc/credstore/borg.passphrase', passphrase(), '0600'),
+    });
+    fault(fixture, 'credential wrong', {
+      provoke: ({ host }) => host.write('/etc/credstore/borg.passphrase', 'not the right one\n', '0600'),
+      mend: ({ host }) => host.write('/etc/credstore/borg.passphrase', passphrase(), '0600'),
+    });
+    fault(fixture, 'timer missed', {
+      provoke: async ({ host }) => {
+        await host.run("systemctl stop backup.timer; touch -d '2 days ago' /var/lib/systemd/timers/stamp-backup.timer; rm /backup.last; mkdir -p /etc/systemd/system/backup.timer.d; printf '[Timer]\\nRandomizedDelaySec=0\\n' > /etc/systemd/system/backup.timer.d/now.conf");
+        await host.powerOff();
+        await host.boot();
+      },
+      run: on('until [ -e /backup.last ]; do sleep 0.2; done; systemctl restart postfix'),
+      mend: on('rm -r /etc/systemd/system/backup.timer.d; systemctl daemon-reload'),
+    });
+  },
+);

@@ -1,0 +1,67 @@
+/** A row of the fault matrix: what goes wrong, and what has to come of it. The tests hold it against real hosts; docs/faults.md shows it. */
+export interface Fault {
+  readonly group: string;
+  readonly what: string;
+  /** `Result=` of the unit, or several joined by `or`. @see systemd.service(5) */
+  readonly result: string;
+  /** The unit that meets the fault, if not `backup`. */
+  readonly unit?: string;
+  /** The subject of the mail, without `backup of HOST: `; `…` is another each time. None: nobody has to do anything. */
+  readonly told?: string;
+  /** Whether the mail comes only when the fault has ended. */
+  readonly late?: true;
+  /** The command that the report names, where the next run is good only after it. */
+  readonly hand?: string;
+  /** For the reader. */
+  readonly note?: string;
+}
+
+const repository = { group: 'The repository', result: 'exit-code' };
+const killed = { group: 'A sudden end' };
+const dumps = { group: 'Hooks and databases', result: 'exit-code' };
+const machine = { group: 'The machine and its settings', result: 'exit-code' };
+const reports = { group: 'Reports' };
+
+export const faults = {
+  'disk full': { ...repository, what: 'its disk is full', told: 'FAILED: …No space left on device…' },
+  'read-only': { ...repository, what: 'its disk is read-only', told: 'FAILED: …Read-only file system…' },
+  missing: { ...repository, what: 'it was moved away', told: 'FAILED: Repository /mnt/repository does not exist.' },
+  unmounted: { ...repository, what: 'its disk is not mounted', told: 'FAILED: Repository /mnt/repository does not exist.', note: 'Nothing is written below the empty mount point.' },
+  another: { ...repository, what: 'another repository is in its place', told: 'FAILED: …' },
+  corrupted: {
+    ...repository, what: 'a segment of it is damaged', unit: 'borg-check', told: 'borg-check FAILED: …', hand: 'backup-borg check --repair',
+    note: 'Found by the weekly check. What was damaged is saved again by the next backup, if it is still on the machine.',
+  },
+  'lock of another host': { ...repository, what: 'another host uses it for longer than this one waits', told: 'FAILED: Failed to create/acquire the lock …' },
+  'lock of a dead host': { ...repository, what: 'another host died and left its lock', told: 'FAILED: Failed to create/acquire the lock …', hand: 'backup-borg break-lock' },
+
+  'kill in create': { ...killed, what: 'Borg is killed while it creates an archive', result: 'exit-code', told: 'FAILED: …borg create failed with exit code -9' },
+  'kill in prune': { ...killed, what: 'Borg is killed while it prunes', result: 'exit-code', told: 'FAILED: …borg prune failed with exit code -9' },
+  'kill in compact': { ...killed, what: 'Borg is killed while it compacts', result: 'exit-code', told: 'FAILED: …borg compact failed with exit code -9' },
+  'kill of all': { ...killed, what: 'the whole unit is killed, as when memory runs out', result: 'signal', told: 'FAILED: backup.service was ended by signal', note: 'The lock that stays is known as a stale one of this host.' },
+  'power loss': { ...killed, what: 'the power fails in the middle of a run', result: 'success', note: 'The run of the next start of the timer is good. If there is none, the dead-man switch tells.' },
+  stopped: { ...killed, what: 'an administrator stops the run', result: 'exit-code or signal', told: 'FAILED: …', note: 'Its hooks stop with it.' },
+
+  'staging full': { ...dumps, what: '`/backup` is full in the middle of a dump', told: 'FAILED: backup-postgresql.service (exit-code): …', note: 'The last good dump is still there, and whole.' },
+  'database down': { ...dumps, what: 'the database is down', told: 'FAILED: backup-postgresql.service (exit-code): …' },
+  'database refuses': { ...dumps, what: 'the database refuses the connection', told: 'FAILED: backup-postgresql.service (exit-code): …' },
+  'database locked': { ...dumps, what: 'a table is locked for ever', told: 'FAILED: backup-postgresql.service (exit-code): …' },
+  'database hangs': { ...dumps, what: 'the database hangs', told: 'FAILED: backup-postgresql.service (timeout)…' },
+  'hook hangs': { ...dumps, what: 'a hook hangs', told: 'FAILED: backup-wiki.service (timeout)…' },
+  'hook crashes': { ...dumps, what: 'a hook crashes', told: 'FAILED: backup-wiki.service (signal)…' },
+  'hook forks': { ...dumps, what: 'a hook leaves a process behind', result: 'success', note: 'The process ends with the backup.' },
+
+  unreadable: { ...machine, what: 'a directory cannot be read in spite of the capability', told: 'FAILED: …/srv/closed…' },
+  'many entries': { ...machine, what: 'a directory has a million entries', result: 'success' },
+  'clock back': { ...machine, what: 'the clock is set back by three days', result: 'success' },
+  'no memory': { ...machine, what: 'Borg gets no memory', told: 'FAILED: …' },
+  'unit hides data': { ...machine, what: 'the unit was edited and hides a directory', told: 'FAILED: the sandbox hides /srv/private from the backup…' },
+  'unit broken': { ...machine, what: 'the unit was edited and cannot be loaded', unit: 'backup-watch', result: 'success', told: 'MISSING, last good …', note: 'Told by the dead-man switch; applying the role mends it.' },
+  'timer off': { ...machine, what: 'the timer is switched off', unit: 'backup-watch', result: 'success', told: 'MISSING, last good …', note: 'Told by the dead-man switch.' },
+  'timer missed': { ...machine, what: 'the machine was off at the time of the backup', result: 'success', note: 'The run is made up at the next boot.' },
+  'credential missing': { ...machine, what: 'the passphrase is missing on the host', told: 'FAILED: …' },
+  'credential wrong': { ...machine, what: 'the passphrase on the host is wrong', told: 'FAILED: passphrase supplied in … is incorrect.' },
+
+  'postfix down': { ...reports, what: 'postfix is down when a hook fails', result: 'exit-code', told: 'FAILED: backup-wiki.service (exit-code)…', late: true, note: 'The mail waits and goes out when postfix is up again.' },
+  'URL hangs': { ...reports, what: 'the report’s URL hangs when a hook fails', result: 'exit-code', told: 'FAILED: backup-wiki.service (exit-code)…', note: 'The mail is sent all the same; the unit of the report fails, so that it is seen.' },
+} satisfies Record<string, Fault>;
