@@ -75,6 +75,10 @@ const commands = {
     installMachine();
     program('tests/dev.ts', args);
   },
+  picture() {
+    installMachine();
+    program('tests/picture.ts', args);
+  },
   release: () => program('tests/release.ts', args),
   demo() {
     installMachine();

@@ -195,7 +195,8 @@ class Transaction:
         for setting, paths in self.plan["expect"].items():
             for path in paths:
                 if not os.path.lexists(path):
-                    self.module.warn("%s: given is %s, but the host has no such path; every backup fails until it has" % (setting, json.dumps(path)))
+                    self.module.warn("%s: given is %s, but the host has no such path; every backup fails until it has"
+                                     % (setting, json.dumps(path)))
         lacking = [message for message in map(self._unmet, self.plan["needs"]) if message]
         if lacking and not self.module.check_mode:
             raise Failure("The host lacks what the options name; nothing was changed:\n- " + "\n- ".join(lacking))
@@ -243,8 +244,10 @@ class Transaction:
             if not os.path.isfile(value):
                 return lacking + "install it first"
             # Whoever it runs as has to reach it and run it.
-            usable = not exists(need["user"]) or self.module.run_command(["runuser", "-u", need["user"], "--", "test", "-x", value])[0] == 0
-            return None if usable else given + "user %s may not run it; see the modes of the file and of the directories above it" % need["user"]
+            attempt = ["runuser", "-u", need["user"], "--", "test", "-x", value]
+            if not exists(need["user"]) or self.module.run_command(attempt)[0] == 0:
+                return None
+            return given + "user %s may not run it; see the modes of the file and of the directories above it" % need["user"]
         return None if kind == "hook" or os.path.lexists(value) else lacking + "make it first"
 
     def _refuse_what_is_anothers(self):
@@ -279,7 +282,7 @@ class Transaction:
 
     def _show_removal(self, path):
         """What goes with a path that is none of the tree's, in numbers: what is in a dump is nobody else's to see."""
-        count = sum(len(files) for _, _, files in os.walk(path)) if os.path.isdir(path) and not os.path.islink(path) else 1
+        count = sum(len(files) for _top, _names, files in os.walk(path)) if os.path.isdir(path) and not os.path.islink(path) else 1
         self.diff.append({"before_header": path, "after_header": path, "before": "(%d files)\n" % count, "after": ""})
 
     def _show(self, path, after):
@@ -415,7 +418,8 @@ class Transaction:
     def _remember(self):
         memory = {
             "paths": sorted(set(self._kept()) | set(self.files)),
-            "sensitive": sorted(set(self._kept()) & set(self.memory["sensitive"]) | {path for path, each in self.files.items() if each["sensitive"]}),
+            "sensitive": sorted(set(self._kept()) & set(self.memory["sensitive"])
+                                | {path for path, each in self.files.items() if each["sensitive"]}),
             "enable": self.plan["enable"],
             "users": self.memory["users"],
         }

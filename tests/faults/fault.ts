@@ -92,7 +92,6 @@ export async function suffer(fixture: Fixture, key: keyof typeof faults, { provo
   }
   if (row.late === true) told = await mails(host);
   expect(row.result.split(' or '), log).toContain(result);
-  (await import('node:fs')).appendFileSync('/tmp/told.log', `${key}: ${result}: ${told.map(({ subject }) => subject).join(' | ')}\n`);
   expect(told.map(({ subject }) => subject), log).toEqual(row.told === undefined ? [] : [expect.stringMatching(pattern(row.told))]);
 
   // What was good before is there, unless a whole archive of this run has taken its place.

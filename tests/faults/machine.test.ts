@@ -34,7 +34,7 @@ for n in range(1, 1_000_000): os.link("/srv/many/0", "/srv/many/%d" % n)'`),
     });
     fault(fixture, 'clock back', {
       provoke: async ({ host }) => {
-        await host.write('/usr/local/lib/faketime.so', await debianFile('libfaketime', '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1'));
+        await host.write('/usr/local/lib/faketime.so', readFileSync(await debianFile('libfaketime', '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1')));
         for (const unit of ['backup.service', 'backup-report@backup:success.service']) await dropIn(unit, 'Environment=LD_PRELOAD=/usr/local/lib/faketime.so FAKETIME=+3d');
         await host.run('systemctl start backup.service');
         expect((await host.run('backup-borg list --short --last 1')).stdout).toContain((await host.run('date -u -d "3 days" +%F')).stdout.trim());

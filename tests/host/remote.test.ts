@@ -77,6 +77,24 @@ onEachRelease(
       expect((await backUp(fixture.host)).ok).toBe(true);
     });
 
+    it('that is served append-only outlives a client that deletes all: the server takes back what came after', async () => {
+      const { host } = fixture;
+      await server.run("sed -i 's/borg serve/borg serve --append-only/' /home/store/.ssh/authorized_keys");
+      expect((await backUp(host)).ok).toBe(true);
+      const before = await archives(host);
+      // As in the documentation of Borg, "Append-only mode".
+      const last = (await server.run('tail -1 /home/store/web/transactions | sed "s/^transaction \\([0-9]*\\),.*/\\1/"')).stdout.trim();
+      expect(last).toMatch(/^\d+$/);
+      await host.run("backup-borg delete --force --glob-archives '*' && backup-borg compact --threshold 0");
+      expect(await archives(host)).toEqual([]);
+      await server.run(`cd /home/store/web; for file in $(find data -type f); do [ "$(basename "$file")" -le ${last} ] || rm "$file"; done; rm index.* hints.* integrity.*`);
+      // To this host, which saw the later state, the earlier one would look like an attack.
+      await host.run('rm -r /var/lib/borg/.config/borg/security /var/cache/borg/*');
+      expect(await archives(host)).toEqual(before);
+      expect((await host.run(`backup-borg extract --stdout ::${before.find((name) => name.includes('-files-')) ?? ''} etc/hostname`)).stdout).toBe('web\n');
+      expect((await backUp(host)).ok).toBe(true);
+    });
+
     it('loses its known_hosts on the host when no repository is remote any more', async () => {
       await fixture.lab.roles(['borg'], { borg_paths: ['/etc'] }, only);
       expect(await fixture.host.exists('/etc/backup/known_hosts')).toBe(false);
