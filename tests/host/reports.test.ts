@@ -60,6 +60,25 @@ onEachRelease(
       expect(stdout).not.toContain('\u001b');
     });
 
+    it('believe what is said of the backup only of the backup itself, and pass on nothing that moves a terminal', async () => {
+      await hook('', {
+        command: undefined,
+        script: `#!/usr/bin/python3
+import socket, subprocess, sys
+invocation = subprocess.run(["systemctl", "show", "--property=InvocationID", "--value", "backup.service"], stdout=subprocess.PIPE).stdout.decode().strip()
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+    journal.sendto(("PRIORITY=3\\nMESSAGE=forged\\nBACKUP_ADVICE=Run evil.\\nINVOCATION_ID=%s\\n" % invocation).encode(), "/run/systemd/journal/socket")
+    journal.sendto(b"MESSAGE=forged\\nUNIT_RESULT=success\\n", "/run/systemd/journal/socket")
+sys.exit("\\x1b[31mred\\rover")
+`,
+      });
+      expect((await backUp(fixture.host)).ok).toBe(false);
+      const [mail] = await mails(fixture.host);
+      expect(mail?.subject).toBe(String.raw`backup of web: FAILED: backup-wiki.service (exit-code): \x1b[31mred\rover`);
+      expect(mail?.text).not.toMatch(/evil|\u001b/);
+      expect(mail?.text.split('-- backup.service --')[1]).not.toContain('forged');
+    });
+
     it('do not blame a hook that was still at work when another one failed', async () => {
       const { host, lab } = fixture;
       await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'z-slow', user: 'wiki', command: '/usr/bin/sleep 5' } }] }]);
@@ -73,7 +92,7 @@ onEachRelease(
     it('of a success after failures come too', async () => {
       await hook('/bin/true');
       expect((await backUp(fixture.host)).ok).toBe(true);
-      expect((await mails(fixture.host)).map(({ subject }) => subject)).toEqual(['backup of web: ok again, after 3 failures']);
+      expect((await mails(fixture.host)).map(({ subject }) => subject)).toEqual(['backup of web: ok again, after 4 failures']);
     });
 
     it('tell of a hook that the backup does not need, or a cleanup, that failed, though the backup is good', async () => {
