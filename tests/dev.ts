@@ -11,12 +11,18 @@ import { buildTarball, copyTree, temporary } from './lab/collection.ts';
 import { Lab } from './lab/lab.ts';
 import { releases } from './lab/root.ts';
 
-const { values, positionals } = parseArgs({ options: { debian: { type: 'string', default: '12' } }, allowPositionals: true });
-const debian = releases.find((release) => String(release) === values.debian);
-if (debian === undefined) {
-  console.error(`--debian is ${values.debian}; allowed are ${releases.join(' and ')}`);
+const usage = (message: string): never => {
+  console.error(`${message}\nusage: npm run dev [-- --debian ${releases.join('|')}] [ROLE …]`);
   process.exit(2);
-}
+};
+const { values, positionals } = ((): { values: { debian: string }; positionals: string[] } => {
+  try {
+    return parseArgs({ options: { debian: { type: 'string', default: '12' } }, allowPositionals: true });
+  } catch (error) {
+    return usage((error as Error).message);
+  }
+})();
+const debian = releases.find((release) => String(release) === values.debian) ?? usage(`--debian is ${values.debian}`);
 const roles = positionals.length > 0 ? positionals : ['borg', 'postgres'];
 
 const directory = await temporary();
@@ -26,6 +32,7 @@ const host = await lab.boot({ name: 'dev', debian });
 /** Makes the host what the working tree says; a fault is shown, and the next save tries again. */
 async function converge(): Promise<void> {
   const since = Date.now();
+  let became = 'The host is what the working tree says';
   try {
     if (spawnSync(process.execPath, ['tests/run.mjs', 'build'], { stdio: 'inherit' }).status !== 0) throw new Error('npm run build failed');
     const work = await mkdtemp(join(directory, 'save-'));
@@ -35,8 +42,9 @@ async function converge(): Promise<void> {
     console.log(stdout.trim());
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
+    became = 'It failed: the host is as it was before';
   }
-  console.log(`\n${((Date.now() - since) / 1000).toFixed(1)} s. A shell on the host, in another terminal:\n  ${lab.shell(host)}\nWaiting for the next save; Control-C ends it.`);
+  console.log(`\n${became}, ${((Date.now() - since) / 1000).toFixed(1)} s. A shell on the host, in another terminal:\n  ${lab.shell(host)}\nWaiting for the next save; Control-C ends it.`);
 }
 
 // One at a time; what is saved meanwhile is applied after it. So is what the build wrote, once: the second build writes nothing.

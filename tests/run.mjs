@@ -70,7 +70,10 @@ const commands = {
     installMachine();
     vitest('tests/faults.config.ts', args);
   },
-  bench: () => program('tests/bench/main.ts', args),
+  bench() {
+    installMachine();
+    program('tests/bench/main.ts', args);
+  },
   dev() {
     installMachine();
     program('tests/dev.ts', args);

@@ -1,6 +1,9 @@
 /** `npm run bench [-- PART…]`: measures side by side, and prints a table for each part. */
 import { cpus, totalmem } from 'node:os';
 import { table } from '../../src/render/markdown.ts';
+import { converge } from './converge.ts';
+import { hooks } from './hooks.ts';
+import { overhead } from './overhead.ts';
 import { planner } from './planner.ts';
 
 export interface Part {
@@ -9,7 +12,7 @@ export interface Part {
   measure(): Promise<readonly (readonly string[])[]>;
 }
 
-const parts: Readonly<Record<string, Part>> = { planner };
+const parts: Readonly<Record<string, Part>> = { planner, overhead, hooks, converge };
 const chosen = process.argv.slice(2);
 const unknown = chosen.filter((name) => !(name in parts));
 if (unknown.length > 0) {

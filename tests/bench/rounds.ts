@@ -30,3 +30,9 @@ export async function takeTurns<Name extends string>(rounds: number, contestants
   }
   return Object.fromEntries([...taken].map(([name, values]) => [name, new Rounds(values)])) as Record<Name, Rounds>;
 }
+
+/** Median and quartiles, as two cells of a table. */
+export const milliseconds = ({ median, spread: [low, high] }: Rounds): [string, string] => [`${median.toFixed(0)} ms`, `${low.toFixed(0)}–${high.toFixed(0)} ms`];
+
+/** How the medians compare. */
+export const ratio = (one: Rounds, other: Rounds): string => (one.median / other.median).toFixed(2);

@@ -1,0 +1,41 @@
+import { Lab } from '../lab/lab.ts';
+import type { Part } from './main.ts';
+import { milliseconds, ratio, takeTurns } from './rounds.ts';
+
+/** Ten hooks that take two seconds each, against the article's way, one after the other, and against one alone. */
+export const hooks: Part = {
+  title: 'Ten hooks of 2 s',
+  columns: ['What', 'Median', 'Quartiles', 'Ratio to one hook', 'Reach'],
+  async measure() {
+    const lab = await Lab.open();
+    try {
+      await lab.installCollection();
+      const host = await lab.boot({ name: 'bench', debian: 12 });
+      await host.run('useradd --system wiki');
+      await lab.roles(['borg'], { borg_paths: ['/etc/hostname'], borg_mail_to: [] });
+      // Only what comes before Borg is measured.
+      await host.write('/etc/systemd/system/backup.service.d/zz-bench.conf', '[Service]\nExecStart=\nExecStart=/bin/true\n');
+      const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'];
+      const set = async (state: string, how: (name: string) => object): Promise<void> => {
+        await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: names.map((name) => ({ 'rootless.backup.hook': { name, state, ...how(name) } })) }]);
+      };
+      const start = (): Promise<unknown> => host.run('systemctl start backup.service');
+      const hook = { user: 'wiki', command: '/usr/bin/sleep 2' };
+      const measured = async (): Promise<Awaited<ReturnType<typeof takeTurns<'it'>>>['it']> => (await takeTurns(5, { it: start })).it;
+      await set('present', () => hook);
+      const ten = await measured();
+      await set('present', (name) => ({ ...hook, order: name === 'a' ? [] : [names[names.indexOf(name) - 1]] }));
+      const ordered = (await takeTurns(1, { it: start })).it;
+      await set('absent', () => ({}));
+      await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'a', ...hook } }] }]);
+      const one = await measured();
+      return [
+        ['one', ...milliseconds(one), '1', ''],
+        ['ten', ...milliseconds(ten), ratio(ten, one), '≤ 1.10'],
+        ['ten, each told to wait for the one before (`order`)', ...milliseconds(ordered), ratio(ordered, one), ''],
+      ];
+    } finally {
+      await lab.close();
+    }
+  },
+};
