@@ -43,7 +43,7 @@ onEachRelease(
     fault(fixture, 'hook crashes', { provoke: broken('kill -SEGV $$'), mend: mended });
     fault(fixture, 'hook forks', {
       provoke: broken('setsid sleep 600 > /dev/null 2>&1 &'),
-      during: async ({ host }) => expect((await host.run('pgrep --full "[s]leep 600"', { mayFail: true })).stdout).toBe(''),
+      during: async ({ host }) => expect((await host.run('for wait in {1..50}; do pgrep --full "[s]leep 600" || break; sleep 0.1; done > /dev/null; pgrep --full "[s]leep 600"', { mayFail: true })).stdout).toBe(''),
       mend: mended,
     });
   },

@@ -46,7 +46,8 @@ onEachRelease(
         await hook(fixture, { name: 'wiki', user: 'wiki', command: '/usr/bin/sleep 600' });
         await host.run('systemctl start --no-block backup.service; until pgrep --full "[s]leep 600"; do sleep 0.05; done');
       },
-      run: ({ host }) => host.run('systemctl stop backup.service'),
+      // The hook is told to stop by then, and has a moment to do it.
+      run: ({ host }) => host.run('systemctl stop backup.service; for wait in {1..50}; do pgrep --full "[s]leep 600" > /dev/null || break; sleep 0.1; done'),
       during: async ({ host }) => expect((await host.run('pgrep --full "[s]leep 600"', { mayFail: true })).stdout).toBe(''),
       mend: () => hook(fixture, { name: 'wiki', state: 'absent' }),
     });

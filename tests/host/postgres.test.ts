@@ -163,7 +163,7 @@ onEachRelease(
       expect((await backUp(host)).ok).toBe(false);
       expect(Date.now() - begun).toBeLessThan(30_000);
       await lab.roles(['postgres'], {}, { args: ['--limit', 'web'] });
-      await host.run('systemctl start --no-block backup.service; until [ "$(systemctl is-active backup-postgresql)" = activating ]; do sleep 0.1; done; sleep 1; systemctl stop backup.service');
+      await host.run('systemctl start --no-block backup.service; until [ "$(systemctl is-active backup-postgresql)" = activating ]; do sleep 0.1; done; sleep 1; systemctl stop backup.service; for wait in {1..50}; do [ "$(systemctl is-active backup-postgresql)" = deactivating ] || break; sleep 0.1; done');
       expect((await host.run('systemctl is-active backup-postgresql; pgrep pg_dump', { mayFail: true })).stdout.trim()).toMatch(/^(inactive|failed)$/);
       await sql(host, 'postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()");
       await host.run('systemctl reset-failed');
