@@ -51,6 +51,7 @@ export function* hostileHooks(count: number): Generator<HostileHook> {
     const several = <Value>(most: number, make: () => Value): Value[] => Array.from({ length: random(most + 1) }, make);
     const seldom = (tame: string): string => (pieces === harmless || random(3) > 0 ? tame : text());
     const path = (): string => `/srv/${text()}`;
+    const required = pick(true, false);
     const work = random(4) === 0 ? { script: `#!/bin/sh\n${text()}\n${text()}` } : { command: ['/usr/bin/true', ...several(3, text)] };
     yield {
       name: seldom('wiki'),
@@ -61,12 +62,13 @@ export function* hostileHooks(count: number): Generator<HostileHook> {
       secrets: Object.fromEntries(several(1, () => [seldom('word'), `x${text()}`])),
       read: several(2, path),
       write: several(1, path),
-      exclude: several(1, path),
+      // What is not required leaves nothing out, but for a try now and then.
+      exclude: required || random(8) === 0 ? several(1, path) : [],
       order: several(1, () => seldom(pick('first', 'second'))),
       after: several(1, () => seldom('postgresql.service')),
       timeout: seldom(pick('5min', '1h 30min', '90')),
       network: seldom(pick('none', 'local', 'any')),
-      required: pick(true, false),
+      required,
       cleanup: seldom(pick('keep', 'remove')),
       sandbox: Object.fromEntries(several(2, () => {
         const [name, values] = pick(...directives);

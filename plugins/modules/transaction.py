@@ -192,6 +192,8 @@ class Transaction:
             if need["kind"] == "hook" and not os.path.exists("%sbackup-%s.service" % (UNITS, need["value"])):
                 self.module.warn("%s: given is %s, but the host has no such hook; until it has, this one waits for nothing"
                                  % (need["option"], json.dumps(need["value"])))
+        if self.plan["exposure"] is not None and not os.path.exists(UNITS + "backup.service"):
+            self.module.warn("this host has no backup.service, so nothing runs the hook yet; role borg makes it")
         for setting, paths in self.plan["expect"].items():
             for path in paths:
                 if not os.path.lexists(path):
@@ -248,7 +250,12 @@ class Transaction:
             if not exists(need["user"]) or self.module.run_command(attempt)[0] == 0:
                 return None
             return given + "user %s may not run it; see the modes of the file and of the directories above it" % need["user"]
-        return None if kind == "hook" or os.path.lexists(value) else lacking + "make it first"
+        if kind == "credential" and os.path.lexists(value):
+            loose = replaceable(value)
+            return None if loose is None else given + (
+                "somebody other than root can put another file in its place, by %s, and systemd reads it as root; keep it in a directory "
+                "of root" % loose)
+        return None if kind == "hook" or os.path.lexists(value) else lacking.replace("credential", "file") + "make it first"
 
     def _refuse_what_is_anothers(self):
         """Two names, such as those of a role and of a hook, would overwrite each other's files for ever."""
@@ -392,12 +399,18 @@ class Transaction:
         # Registered first, so that a half done run is undone too.
         self.host.directories += [path for path, state in before.items() if state is None]
         self.host.run("systemd-tmpfiles", "--create", *confs)
-        self.changed |= any(look(path) != state for path, state in before.items())
+        after = {path: look(path) for path in before}
+        self.changed |= any(after[path] != state for path, state in before.items())
+        for path, state in before.items():
+            # Another user than before goes on with what the old one left.
+            if state is not None and path.startswith("/backup/") and state[1] != after[path][1]:
+                hand_over(path, state[1], after[path][1], after[path][2])
 
     def _directories(self):
-        """The directories that the tree's tmpfiles.d makes."""
+        """The directories that the tree's tmpfiles.d makes: `{path: (mode, user)}`."""
         lines = [line for conf in self._below("/etc/tmpfiles.d/") for line in self.files[conf]["content"].splitlines()]
-        return [shlex.split(line)[1].replace("%%", "%") for line in lines if line.startswith("d ")]
+        fields = [shlex.split(line) for line in lines if line.startswith("d ")]
+        return {path.replace("%%", "%"): (mode, user) for _type, path, mode, user, *_group in fields}
 
     def _enable(self, different):
         for unit in self.plan["enable"]:
@@ -465,7 +478,7 @@ class Transaction:
     def _predict(self):
         """What else check mode can tell: users, directories, units and runs that are still to come."""
         missing = [user for user in self.plan["users"] if not exists(user)]
-        missing += [path for path in self._directories() if look(path) is None]
+        missing += [path for path, wanted in self._directories().items() if drifted(path, *wanted)]
         missing += [unit for unit in self.plan["enable"] if self._state(unit) != (True, True)]
         self.changed |= bool(missing)
         self._start()
@@ -476,6 +489,9 @@ class Transaction:
     # -- absent -------------------------------------------------------------------------------------------------------
 
     def absent(self):
+        if self.plan["exposure"] is None and self.plan["name"].startswith("hook-") and not os.path.exists(self.memory_path):
+            # Somebody else's hook of this name, and its dump, are none of ours.
+            return
         kept = set(self._kept()) - set(self.plan["remove"])
         gone = [path for path in self.memory["paths"] if path not in kept and os.path.lexists(path)]
         further = [path for path in self.plan["remove"] if removable(path)]
@@ -543,9 +559,42 @@ def look(path):
     return found.st_mode, found.st_uid, found.st_gid
 
 
+def replaceable(path):
+    """The first part of a path that somebody other than root could put something else in the place of, or None."""
+    parts = path.strip("/").split("/")
+    for depth in range(len(parts) + 1):
+        place = "/" + "/".join(parts[:depth])
+        found = os.lstat(place)
+        last = depth == len(parts)
+        if stat.S_ISLNK(found.st_mode) or (not last and (found.st_uid != 0 or found.st_mode & 0o022)):
+            return place
+    return None
+
+
+def drifted(path, mode, user):
+    """Whether a directory is not there, or is not as tmpfiles.d would make it."""
+    found = look(path)
+    if found is None:
+        return True
+    return stat.S_IMODE(found[0]) != int(mode, 8) or (exists(user) and found[1] != pwd.getpwnam(user).pw_uid)
+
+
+def hand_over(top, old, new, group):
+    """Give what was one user's in a directory to another. A file with a second name may be elsewhere too, so it is left alone."""
+    for directory, names, files in os.walk(top):
+        for name in [*names, *files]:
+            path = os.path.join(directory, name)
+            found = os.lstat(path)
+            if found.st_uid == old and (stat.S_ISDIR(found.st_mode) or found.st_nlink == 1):
+                os.chown(path, new, group, follow_symlinks=False)
+
+
 def disown(top):
-    """Give a directory and all in it to root."""
-    if os.path.isdir(top):
+    """Give a directory and all in it to root; if the path ends in a slash, only the directory itself."""
+    if top.endswith("/"):
+        if os.path.isdir(top):
+            os.chown(top, 0, 0)
+    elif os.path.isdir(top):
         for directory, names, files in os.walk(top):
             for name in [".", *names, *files]:
                 os.chown(os.path.join(directory, name), 0, 0, follow_symlinks=False)

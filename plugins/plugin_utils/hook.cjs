@@ -4195,7 +4195,7 @@ var hookDirectory = (name) => `/backup/${name}`;
 function hookService(hook) {
   const directory = hookDirectory(hook.name);
   const { read = [], write = [], after = [], order = [] } = hook;
-  const before = [...after, ...order.map(hookUnit)];
+  const before = ["network-online.target", ...after, ...order.map(hookUnit)];
   const inHomes = [...read, ...write].some((path2) => /^\/(?:home|root)(?:\/|$)/.test(path2));
   return {
     path: `${unitDirectory}/${hookUnit(hook.name)}`,
@@ -4204,7 +4204,7 @@ function hookService(hook) {
         name: "Unit",
         directives: [
           set("Description", line(hook.description)),
-          ...before.length === 0 ? [] : [set("After", before.join(" "))],
+          set("After", before.join(" ")),
           set("StartLimitIntervalSec", "0"),
           set("PartOf", backupService, "Stopping the backup stops the hook."),
           set("StopWhenUnneeded", "true", "Done once for each backup, and again for the next.")
@@ -4280,7 +4280,8 @@ function hookSnippet({ name, description, required = true, cleanup = false }) {
         name: "Service",
         directives: [
           required ? set("ExecStartPre", `!/bin/systemctl start ${service}`, "Waited for; if it fails, the backup fails.") : set("ExecStartPre", `-!/bin/systemctl start ${service}`, "Waited for; if it fails, the backup goes on."),
-          ...cleanup ? [set("ExecStartPost", `-!/bin/systemctl start ${cleanupUnit(name)}`, "Everything was saved, so a failure is one of the cleanup alone.")] : []
+          ...cleanup ? [set("ExecStartPost", `-!/bin/systemctl start ${cleanupUnit(name)}`, "Everything was saved, so a failure is one of the cleanup alone.")] : [],
+          set("ExecStopPost", `-!/bin/systemctl stop ${service}`, "Over before the backup is: a next one that starts at once would take what is left of it for done.")
         ]
       }
     ]
@@ -4359,12 +4360,13 @@ function hookOptionsFrom(given, schema, validate2) {
   if (problems.length > 0) throw new OptionsError([...new Set(problems)]);
   return checked;
 }
-function together({ name, state, user, command, script, credentials, secrets, order, read, write }) {
+function together({ name, state, user, command, script, credentials, secrets, order, read, write, required, exclude }) {
   if (state === "absent") return [];
   return [
     ...user === void 0 ? ["user: it is missing; name the user that the hook runs as"] : [],
     ...command === void 0 && script === void 0 ? ["command, script: both are missing; give one of them"] : [],
     ...command !== void 0 && script !== void 0 ? ["command, script: both are given; give one of them"] : [],
+    ...!required && exclude.length > 0 ? ["exclude: the hook is not required, so when it fails, what is left out would not be saved at all; make it required, or leave nothing out"] : [],
     ...outOfSight(command?.[0], [...read, ...write]),
     ...command?.[0] !== void 0 && !/^\/(?!.*\/\.{1,2}(?:\/|$)).+/.test(command[0]) ? [`command: given is the program ${JSON.stringify(command[0])}; allowed is an absolute path without . or ..`] : [],
     ...Object.keys(secrets).filter((key) => Object.hasOwn(credentials, key)).map((key) => `secrets.${key}: there is one of this name in credentials; give it another name`),
@@ -4457,8 +4459,6 @@ function files(options) {
   return [
     ...[hookService(hook), hookSnippet(hook), ...cleanup === "remove" ? [hookCleanup(hook)] : []].map((unit2) => file(unit2.path, renderUnit(unit2, header))),
     file(`/etc/tmpfiles.d/backup-${name}.conf`, `${comment(header)}d ${hookDirectory(name)} 0700 ${user} ${group ?? "-"}
-# A dump of another user, as whom the hook ran before.
-Z ${hookDirectory(name)} - ${user} ${group ?? "-"}
 `),
     ...script === void 0 ? [] : [file(scriptPath(name), script.endsWith("\n") ? script : `${script}
 `, 493)],
@@ -4475,7 +4475,7 @@ function needs({ user = "", group, script, command, credentials, read, write, or
     ...[groups].flat().map((value) => ({ option: "sandbox.SupplementaryGroups", kind: "group", value })),
     ...script === void 0 && command?.[0] !== void 0 ? [{ option: "command", kind: "program", value: command[0], user }] : [],
     ...Object.entries({ read, write }).flatMap(([option, paths]) => paths.map((value) => ({ option, kind: "path", value }))),
-    ...Object.entries(credentials).map(([key, value]) => ({ option: `credentials.${key}`, kind: "path", value })),
+    ...Object.entries(credentials).map(([key, value]) => ({ option: `credentials.${key}`, kind: "credential", value })),
     ...order.map((value) => ({ option: "order", kind: "hook", value }))
   ];
 }

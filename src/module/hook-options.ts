@@ -80,12 +80,13 @@ export function hookOptionsFrom(given: Readonly<Record<string, unknown>>, schema
 }
 
 /** What has to hold between options that are each right. */
-function together({ name, state, user, command, script, credentials, secrets, order, read, write }: HookOptions): string[] {
+function together({ name, state, user, command, script, credentials, secrets, order, read, write, required, exclude }: HookOptions): string[] {
   if (state === 'absent') return [];
   return [
     ...(user === undefined ? ['user: it is missing; name the user that the hook runs as'] : []),
     ...(command === undefined && script === undefined ? ['command, script: both are missing; give one of them'] : []),
     ...(command !== undefined && script !== undefined ? ['command, script: both are given; give one of them'] : []),
+    ...(!required && exclude.length > 0 ? ['exclude: the hook is not required, so when it fails, what is left out would not be saved at all; make it required, or leave nothing out'] : []),
     ...outOfSight(command?.[0], [...read, ...write]),
     ...(command?.[0] !== undefined && !/^\/(?!.*\/\.{1,2}(?:\/|$)).+/.test(command[0])
       ? [`command: given is the program ${JSON.stringify(command[0])}; allowed is an absolute path without . or ..`]

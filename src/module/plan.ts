@@ -22,7 +22,7 @@ export interface Plan {
 export interface Need {
   readonly option: string;
   /** A hook that is not there is warned of only: a later task may make it. */
-  readonly kind: 'user' | 'group' | 'program' | 'path' | 'hook';
+  readonly kind: 'user' | 'group' | 'program' | 'path' | 'credential' | 'hook';
   readonly value: string;
   /** Who has to be able to use it; not for what only the sandbox shows. */
   readonly user?: string;
@@ -42,7 +42,7 @@ function files(options: HookOptions): Plan['files'] {
   const file = (path: string, content: string, mode = 0o644, sensitive = false) => ({ path, content, mode, sensitive });
   return [
     ...[hookService(hook), hookSnippet(hook), ...(cleanup === 'remove' ? [hookCleanup(hook)] : [])].map((unit) => file(unit.path, renderUnit(unit, header))),
-    file(`/etc/tmpfiles.d/backup-${name}.conf`, `${comment(header)}d ${hookDirectory(name)} 0700 ${user} ${group ?? '-'}\n# A dump of another user, as whom the hook ran before.\nZ ${hookDirectory(name)} - ${user} ${group ?? '-'}\n`),
+    file(`/etc/tmpfiles.d/backup-${name}.conf`, `${comment(header)}d ${hookDirectory(name)} 0700 ${user} ${group ?? '-'}\n`),
     ...(script === undefined ? [] : [file(scriptPath(name), script.endsWith('\n') ? script : `${script}\n`, 0o755)]),
     ...(exclude.length === 0 ? [] : [file(`/etc/backup/exclude.d/${name}`, `${comment(header)}${exclude.map((path) => `${path}\n`).join('')}`)]),
     ...Object.entries(secrets).map(([key, secret]) => file(`${secretDirectory(name)}/${key}`, secret, 0o600, true)),
@@ -58,7 +58,7 @@ function needs({ user = '', group, script, command, credentials, read, write, or
     ...[groups].flat().map((value) => ({ option: 'sandbox.SupplementaryGroups', kind: 'group' as const, value })),
     ...(script === undefined && command?.[0] !== undefined ? [{ option: 'command', kind: 'program' as const, value: command[0], user }] : []),
     ...Object.entries({ read, write }).flatMap(([option, paths]) => paths.map((value) => ({ option, kind: 'path' as const, value }))),
-    ...Object.entries(credentials).map(([key, value]) => ({ option: `credentials.${key}`, kind: 'path' as const, value })),
+    ...Object.entries(credentials).map(([key, value]) => ({ option: `credentials.${key}`, kind: 'credential' as const, value })),
     ...order.map((value) => ({ option: 'order', kind: 'hook' as const, value })),
   ];
 }

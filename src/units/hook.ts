@@ -50,7 +50,8 @@ export const hookDirectory = (name: string): string => `/backup/${name}`;
 export function hookService(hook: Hook): Unit {
   const directory = hookDirectory(hook.name);
   const { read = [], write = [], after = [], order = [] } = hook;
-  const before = [...after, ...order.map(hookUnit)];
+  // What the backup waits for too: a hook that is done long before it begins would be none of its run.
+  const before = ['network-online.target', ...after, ...order.map(hookUnit)];
   const inHomes = [...read, ...write].some((path) => /^\/(?:home|root)(?:\/|$)/.test(path));
   return {
     path: `${unitDirectory}/${hookUnit(hook.name)}`,
@@ -59,7 +60,7 @@ export function hookService(hook: Hook): Unit {
         name: 'Unit',
         directives: [
           set('Description', line(hook.description)),
-          ...(before.length === 0 ? [] : [set('After', before.join(' '))]),
+          set('After', before.join(' ')),
           set('StartLimitIntervalSec', '0'),
           set('PartOf', backupService, 'Stopping the backup stops the hook.'),
           set('StopWhenUnneeded', 'true', 'Done once for each backup, and again for the next.'),
@@ -145,6 +146,7 @@ export function hookSnippet({ name, description, required = true, cleanup = fals
           ...(cleanup
             ? [set('ExecStartPost', `-!/bin/systemctl start ${cleanupUnit(name)}`, 'Everything was saved, so a failure is one of the cleanup alone.')]
             : []),
+          set('ExecStopPost', `-!/bin/systemctl stop ${service}`, 'Over before the backup is: a next one that starts at once would take what is left of it for done.'),
         ],
       },
     ],

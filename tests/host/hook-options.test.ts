@@ -207,7 +207,10 @@ ${more}  register: hook
       const hook = (user: string): string => `- rootless.backup.hook: {name: wiki, user: ${user}, command: /usr/local/bin/tell, environment: {NAME: wiki}}`;
       await tasks(hook('wiki'));
       expect((await backUp(host)).ok).toBe(true);
+      // A name in its directory of a file elsewhere gives nobody that file.
+      await host.run('touch /var/lib/linked; chown wiki /var/lib/linked; ln /var/lib/linked /backup/wiki/linked');
       await tasks(hook('admin'));
+      expect((await host.run('stat -c %U /var/lib/linked; rm /backup/wiki/linked')).stdout).toBe('wiki\n');
       expect((await host.run('stat -c %U /backup/wiki /backup/wiki/told.json')).stdout).toBe('admin\nadmin\n');
       const { ok, log } = await backUp(host);
       expect(ok, log).toBe(true);

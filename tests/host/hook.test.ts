@@ -97,12 +97,46 @@ onEachRelease(
       expect(await dump()).toMatchObject({ arguments: [...odd, '/backup/wiki/wiki.xml'], variable: '50% "$HOME" \\', secret: 'hush' });
     });
 
+    it('runs for every backup, also for one that starts the moment another has ended', async () => {
+      const { host } = fixture;
+      await hook({ name: 'count', user: 'wiki', script: '#!/bin/sh\necho run >> /var/lib/queue/runs\n', write: ['/var/lib/queue'] });
+      // systemd itself starts the next one as it ends the last: no client is as quick.
+      await host.write('/etc/systemd/system/again.target', '[Unit]\nWants=backup.service\n');
+      await host.write('/etc/systemd/system/backup.service.d/again.conf', '[Unit]\nOnSuccess=again.target\n');
+      await host.run('chown wiki /var/lib/queue; systemctl daemon-reload; date +%s > /run/begun; systemctl start backup.service; sleep 8; rm /etc/systemd/system/backup.service.d/again.conf; systemctl daemon-reload; while [ "$(systemctl is-active backup.service)" != inactive ]; do sleep 0.1; done');
+      const { stdout } = await host.run('journalctl --output=cat --since=@$(cat /run/begun) --unit=backup.service --grep="^Finished" | wc -l; wc -l < /var/lib/queue/runs; rm /etc/systemd/system/again.target; systemctl daemon-reload');
+      const [backups, runs] = stdout.trim().split('\n').map(Number);
+      expect(backups).toBeGreaterThan(2);
+      expect(runs).toBe(backups);
+      await hook({ name: 'count', state: 'absent' });
+      await host.run('rm /var/lib/queue/runs');
+    });
+
+    it('takes no credential that its user could put another file in the place of', async () => {
+      const { host } = fixture;
+      await host.run('install -d -o wiki /srv/open; install -d /srv/closed; touch /srv/open/key /srv/closed/key; ln -s /etc/shadow /srv/closed/link');
+      for (const [path, place] of [['/srv/open/key', '/srv/open'], ['/srv/closed/link', '/srv/closed/link']] as const) {
+        const { stdout, recap } = await hook({ ...wiki, credentials: { key: path } }, { mayFail: true });
+        expect(recap['web']?.failed).toBe(1);
+        expect(stdout).toContain(`somebody other than root can put another file in its place, by ${place}, and systemd reads it as root`);
+      }
+      await hook({ ...wiki, credentials: { key: '/srv/closed/key' } });
+    });
+
+    it('of that name that is not of the module is left alone when it is taken away, and its dump too', async () => {
+      const { host } = fixture;
+      await host.run('mkdir -p /backup/foreign; touch /backup/foreign/dump');
+      expect((await hook({ name: 'foreign', state: 'absent' })).recap['web']?.changed).toBe(0);
+      expect(await host.exists('/backup/foreign/dump')).toBe(true);
+      await host.run('rm -r /backup/foreign');
+    });
+
     it('that fails, fails the backup, unless it is not required', async () => {
       await hook({ name: 'wiki', user: 'wiki', command: '/bin/false' });
       expect((await backUp(fixture.host)).ok).toBe(false);
       await hook({ name: 'wiki', user: 'wiki', command: '/bin/false', required: false });
       expect((await backUp(fixture.host)).ok).toBe(true);
-      expect(await fixture.host.journal('backup-wiki.service')).toContain('Failed with result');
+      expect((await fixture.host.run('journalctl --output=cat --since=@$(systemctl show --timestamp=unix --property=InactiveExitTimestamp --value backup.service | tr -d @) --unit=backup-wiki.service')).stdout).toContain('Failed with result');
     });
 
     it('does what each of its documented examples says', async () => {

@@ -66,6 +66,7 @@ describe('the options of a hook', () => {
     [{ ...wiki, exclude: ['srv'] }, 'exclude[0]: given is "srv"; allowed is an absolute path or shell pattern'],
     [{ ...wiki, secrets: { key: null } }, 'secrets.key: given is a secret that is not shown'],
     [{ ...wiki, secrets: { 'a/b': 'hush' } }, 'secrets: the key "a/b" is not allowed; allowed are letters, digits, dots'],
+    [{ ...wiki, required: false, exclude: ['/srv/db'] }, 'exclude: the hook is not required'],
     [{ ...wiki, command: '/srv/wiki/bin/dump' }, 'command: given is the program "/srv/wiki/bin/dump", but a hook sees nothing of /srv; add "/srv/wiki/bin/dump" to read'],
     [{ ...wiki, sandbox: { ReadWritePaths: { value: '/srv', reason: 'x' } } }, 'sandbox.ReadWritePaths: unknown directive; the option write of the hook is for this'],
     [{ ...wiki, credentials: { key: 'hush' } }, 'credentials.key: given is a secret that is not shown; allowed is an absolute path of a file on the host'],
@@ -98,7 +99,7 @@ describe('the plan of a hook', () => {
       { option: 'user', kind: 'user', value: 'wiki' },
       { option: 'command', kind: 'program', value: '/usr/bin/wiki', user: 'wiki' },
       { option: 'read', kind: 'path', value: '/srv/wiki' },
-      { option: 'credentials.key', kind: 'path', value: '/etc/key' },
+      { option: 'credentials.key', kind: 'credential', value: '/etc/key' },
     ]);
   });
 
@@ -121,7 +122,7 @@ describe('the plan of a hook', () => {
       expect(Object.fromEntries(words('Environment').map((value) => value.split(/=([^]*)/)))).toEqual(options.environment);
       expect(words('BindReadOnlyPaths')).toEqual(options.read.map(normal));
       expect(words('BindPaths')).toEqual([`/backup/${options.name}`, ...options.write.map(normal)]);
-      expect(words('After')).toEqual([...options.after, ...options.order.map((name) => `backup-${name}.service`)]);
+      expect(words('After')).toEqual(['network-online.target', ...options.after, ...options.order.map((name) => `backup-${name}.service`)]);
       expect(unit.get('User')).toEqual([options.user]);
       expect(unit.get('TimeoutStartSec')).toEqual([options.timeout]);
       expect(unit.get('LoadCredential') ?? []).toEqual([

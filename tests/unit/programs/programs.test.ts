@@ -147,3 +147,20 @@ describe('backup-postgresql', () => {
     expect(call(postgresql, 'program.covers(given[0], given[1])', [pattern, path])).toBe(want);
   });
 });
+
+describe('backup-report', () => {
+  const report = 'roles/borg/files/usr/local/lib/backup/backup-report';
+  const due = (policy: string, daysAgo: number): unknown =>
+    call(report, 'program.due(given[0], type("State", (), {"last_success_told": lambda self: program.time.time() - given[1] * 86400})())', [policy, daysAgo]);
+
+  it.each([
+    ['never', 400, false], ['always', 0, true], ['weekly', 3, false], ['weekly', 7, true], ['weekly', 400, true],
+    // The clock was set back: better one mail too many.
+    ['weekly', -3, true],
+  ])('tells of a success %s, %d days after it last did: %s', (policy, days, want) => expect(due(policy, days)).toBe(want));
+
+  it('shows what moves a terminal or ends a header as text', () => {
+    expect(call(report, 'program.message({"MESSAGE": given})', 'a\u001b[31mb\rc\u2028d\te')).toBe(String.raw`a\x1b[31mb\rc\u2028d` + '\te');
+    expect(call(report, 'program.header(given)', 'one\r\nBcc: two')).toBe('one  Bcc: two');
+  });
+});
