@@ -11,7 +11,7 @@ onEachRelease(
   },
   (fixture) => {
     const newData = 'head -c 30M /dev/urandom > /srv/random';
-    const ended = 'while [ "$(systemctl is-active backup.service)" = activating ]; do sleep 0.05; done';
+    const ended = 'while systemctl is-active backup.service | grep -q activating; do sleep 0.05; done';
     const borg = (command: string): string => `[/]usr/bin/borg .* ${command}( |$)`;
 
     // How long each of them takes here, roughly; a kill that comes too late is tried again, a little earlier.
