@@ -1,0 +1,27 @@
+import type { Chart } from './bars.ts';
+
+/** How much a part is to do. */
+export interface Effort {
+  /** Only to see that it works: few rounds, little data, and no page. */
+  readonly quick: boolean;
+}
+
+export interface Table {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+/** What a part found: on the page the tables come first, then the charts, then the remarks. */
+export interface Found {
+  readonly tables: readonly Table[];
+  readonly charts?: readonly Chart[];
+  /** Paragraphs: what follows from the figures. */
+  readonly remarks?: readonly string[];
+}
+
+export interface Part {
+  readonly title: string;
+  /** What is compared with what, and in how many rounds. */
+  readonly about: string;
+  measure(effort: Effort): Promise<Found>;
+}
