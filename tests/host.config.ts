@@ -5,7 +5,7 @@ export default defineConfig({
     include: ['tests/host/**/*.test.ts'],
     globalSetup: ['tests/lab/setup.ts'],
     // Hosts boot in a second, but a playbook on a busy machine takes its time.
-    testTimeout: 180_000,
+    testTimeout: 300_000,
     hookTimeout: 300_000,
     pool: 'forks',
     poolOptions: { forks: { maxForks: 3, minForks: 1 } },

@@ -4,6 +4,8 @@ export interface HostileHook {
   user: string;
   command?: string[];
   script?: string;
+  restore?: string[];
+  prove?: string[];
   environment: Record<string, string>;
   credentials: Record<string, string>;
   secrets: Record<string, string>;
@@ -57,6 +59,8 @@ export function* hostileHooks(count: number): Generator<HostileHook> {
       name: seldom('wiki'),
       user: seldom('nobody'),
       ...work,
+      ...(random(3) === 0 ? { restore: ['/usr/bin/true', ...several(2, text)] } : {}),
+      ...(random(3) === 0 ? { prove: ['/usr/bin/true', ...several(2, text)] } : {}),
       environment: Object.fromEntries(several(2, () => [seldom(pick('KEY', 'OTHER', '_k2')), text()])),
       credentials: Object.fromEntries(several(1, () => [seldom('key'), path()])),
       secrets: Object.fromEntries(several(1, () => [seldom('word'), `x${text()}`])),

@@ -48,7 +48,8 @@ function installMachine() {
 
 /** Bundles a TypeScript program and runs it. */
 function program(entry, programArgs) {
-  const output = `build/${entry.replace(/^.*\//, '').replace(/\.ts$/, '.mjs')}`;
+  // A name of its own each: two that run at once must not take each other's place.
+  const output = `build/${entry.replaceAll('/', '-').replace(/\.ts$/, '.mjs')}`;
   run('node_modules/.bin/esbuild', [
     entry, '--bundle', '--platform=node', '--format=esm', '--target=node18', '--packages=external', '--log-level=warning', `--outfile=${output}`,
   ]);

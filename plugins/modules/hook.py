@@ -29,8 +29,8 @@ options:
     description:
       - "Names the hook: C(backup-NAME.service), its directory C(/backup/NAME), its snippet in C(backup.service.d)."
       - >-
-        Allowed is up to 50 small letters, digits, dashes and underscores, but not borg, report, watch, zz-last or
-        what ends in -cleanup.
+        Allowed is up to 50 small letters, digits, dashes and underscores, but not borg, drill, report, watch, zz-last
+        or what ends in -cleanup or -restore.
     type: str
     required: true
   state:
@@ -66,6 +66,29 @@ options:
         on the host: it is no place for a secret.
       - "Allowed is a text whose first line begins with #!/ and does not end in a carriage return."
     type: str
+  restore:
+    description:
+      - >-
+        The program, with its absolute path, and its arguments, that loads what was saved of the hook; C(backupctl
+        restore-db NAME) starts it as the hook itself is started, in C(backup-NAME-restore.service).
+      - >-
+        It finds what is to be restored in C($BACKUP_DUMP), a directory, and in the file C($BACKUP_REQUEST) as what,
+        in JSON: C(items), each with C(file), C(name) and C(into); C(over), whether it may take the place of what is
+        there; C(globals).
+      - With C(script), the script is C(/usr/local/lib/backup/hook-NAME).
+      - Allowed is a program with its absolute path, and its arguments, as a list or one string.
+    type: raw
+  prove:
+    description:
+      - >-
+        The program, with its absolute path, and its arguments, that proves what was saved of the hook:
+        C(backup-drill.service) starts it after it has restored an archive. It runs as the user C(borg), without
+        network, secrets or capabilities, in an empty directory that goes afterwards.
+      - >-
+        It finds all that was in C(/backup/NAME) in C($BACKUP_DUMP). It exits with 0 only if the dump is good, and
+        prints what is not, a line each that begins with C(<3>), and at last what it has proven.
+      - Allowed is a program with its absolute path, and its arguments, as a list or one string.
+    type: raw
   environment:
     description:
       - "Environment variables. They are readable by everybody on the host: a secret is one of the C(credentials)."

@@ -78,7 +78,8 @@ UNITS = "/etc/systemd/system/"
 # What was laid down by which name, so that it can be taken away again without its tree.
 MEMORY = "/var/lib/rootless.backup"
 # Directories that several names put something into. The last of them to go takes along what is empty.
-SHARED = (UNITS + "backup.service.d", "/usr/local/lib/backup", "/etc/backup/exclude.d", "/etc/backup", "/backup", MEMORY)
+SHARED = (UNITS + "backup.service.d", UNITS + "backup-drill.service.d", "/usr/local/lib/backup", "/etc/backup/exclude.d",
+          "/etc/backup/prove.d", "/etc/backup", "/backup", MEMORY)
 
 
 class Failure(Exception):

@@ -56,9 +56,9 @@ var require_hook_validator = __commonJS({
     "use strict";
     module2.exports = validate21;
     module2.exports.default = validate21;
-    var schema6 = { "type": "object", "required": ["name"], "properties": { "name": { "$ref": "#/$defs/shared0" }, "state": { "type": "string", "enum": ["present", "absent"], "default": "present" }, "user": { "$ref": "#/$defs/shared1" }, "group": { "$ref": "#/$defs/shared1" }, "command": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/shared2" } }, "script": { "type": "string", "pattern": "^(?:#!/[^\\r\\n]+(?:\\n[^]*)?)$" }, "environment": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z_][A-Za-z0-9_]*)$" }, "additionalProperties": { "$ref": "#/$defs/shared2" } }, "credentials": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "type": "string", "pattern": "^(?:(?!.*[ \\\\]/*$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "secrets": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "type": "string", "pattern": "^(?:[^\\x00]+)$" } }, "read": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared3" } }, "write": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared3" } }, "network": { "type": "string", "enum": ["none", "local", "any"], "default": "none" }, "timeout": { "type": "string", "default": "1h", "pattern": "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$" }, "cleanup": { "type": "string", "enum": ["keep", "remove"], "default": "keep" }, "exclude": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "required": { "type": "boolean", "default": true }, "order": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared0" } }, "after": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$" } }, "sandbox": { "$ref": "#/$defs/shared4" } }, "additionalProperties": false, "$defs": { "shared0": { "type": "string", "pattern": "^(?:(?!(?:borg|report|watch|zz-last)$|.*-cleanup$)[a-z0-9][a-z0-9_-]{0,49})$" }, "shared1": { "type": "string", "pattern": "^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$" }, "shared2": { "type": "string", "pattern": "^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared3": { "type": "string", "pattern": "^(?:(?!/+$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared7": { "type": "string", "pattern": "^(?:CAP_[A-Z_]+)$" }, "shared6": { "type": "array", "items": { "$ref": "#/$defs/shared7" } }, "shared8": { "type": "string", "pattern": "^(?:(?=.*\\S)[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]+)$" }, "shared5": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared6" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared9": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?)$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared10": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["auto", "closed", "strict"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared13": { "type": "string", "pattern": "^(?:any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?)$" }, "shared12": { "type": "array", "items": { "$ref": "#/$defs/shared13" } }, "shared11": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared12" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared14": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["private", "inherit", "shared"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared15": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:(?:infinity|[0-9]+[KMGTPE]?))$" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared17": { "type": "string", "enum": ["true", "false"] }, "shared16": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared17" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared18": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared19": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["pid", "all"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared20": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["true", "tmpfs", "read-only", "false"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared21": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["invisible", "ptraceable", "noaccess", "default"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared22": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["strict", "full", "true", "false"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared23": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:AF_[A-Z0-9_]+)$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared24": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared27": { "type": "string", "pattern": "^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$" }, "shared26": { "type": "array", "items": { "$ref": "#/$defs/shared27" } }, "shared25": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared26" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared28": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "$ref": "#/$defs/shared1" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared29": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:[a-z0-9-]+)$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared30": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:kill|E[A-Z0-9]+)$" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared31": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$" } }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared32": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:0?[0-7]{3})$" }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false }, "shared4": { "type": "object", "properties": { "AmbientCapabilities": { "$ref": "#/$defs/shared5" }, "CapabilityBoundingSet": { "$ref": "#/$defs/shared5" }, "DeviceAllow": { "$ref": "#/$defs/shared9" }, "DevicePolicy": { "$ref": "#/$defs/shared10" }, "IPAddressAllow": { "$ref": "#/$defs/shared11" }, "IPAddressDeny": { "$ref": "#/$defs/shared11" }, "KeyringMode": { "$ref": "#/$defs/shared14" }, "LimitCORE": { "$ref": "#/$defs/shared15" }, "LockPersonality": { "$ref": "#/$defs/shared16" }, "MemoryDenyWriteExecute": { "$ref": "#/$defs/shared16" }, "NoExecPaths": { "$ref": "#/$defs/shared18" }, "NoNewPrivileges": { "$ref": "#/$defs/shared16" }, "PrivateDevices": { "$ref": "#/$defs/shared16" }, "PrivateIPC": { "$ref": "#/$defs/shared16" }, "PrivateNetwork": { "$ref": "#/$defs/shared16" }, "PrivateTmp": { "$ref": "#/$defs/shared16" }, "PrivateUsers": { "$ref": "#/$defs/shared16" }, "ProcSubset": { "$ref": "#/$defs/shared19" }, "ProtectClock": { "$ref": "#/$defs/shared16" }, "ProtectControlGroups": { "$ref": "#/$defs/shared16" }, "ProtectHome": { "$ref": "#/$defs/shared20" }, "ProtectHostname": { "$ref": "#/$defs/shared16" }, "ProtectKernelLogs": { "$ref": "#/$defs/shared16" }, "ProtectKernelModules": { "$ref": "#/$defs/shared16" }, "ProtectKernelTunables": { "$ref": "#/$defs/shared16" }, "ProtectProc": { "$ref": "#/$defs/shared21" }, "ProtectSystem": { "$ref": "#/$defs/shared22" }, "RestrictAddressFamilies": { "$ref": "#/$defs/shared23" }, "RestrictNamespaces": { "$ref": "#/$defs/shared24" }, "RestrictRealtime": { "$ref": "#/$defs/shared16" }, "RestrictSUIDSGID": { "$ref": "#/$defs/shared16" }, "SocketBindAllow": { "$ref": "#/$defs/shared25" }, "SocketBindDeny": { "$ref": "#/$defs/shared25" }, "SupplementaryGroups": { "$ref": "#/$defs/shared28" }, "SystemCallArchitectures": { "$ref": "#/$defs/shared29" }, "SystemCallErrorNumber": { "$ref": "#/$defs/shared30" }, "SystemCallFilter": { "$ref": "#/$defs/shared31" }, "UMask": { "$ref": "#/$defs/shared32" } }, "additionalProperties": false } } };
+    var schema6 = { "type": "object", "required": ["name"], "properties": { "name": { "$ref": "#/$defs/shared0" }, "state": { "type": "string", "enum": ["present", "absent"], "default": "present" }, "user": { "$ref": "#/$defs/shared1" }, "group": { "$ref": "#/$defs/shared1" }, "command": { "$ref": "#/$defs/shared2" }, "script": { "type": "string", "pattern": "^(?:#!/[^\\r\\n]+(?:\\n[^]*)?)$" }, "restore": { "$ref": "#/$defs/shared2" }, "prove": { "$ref": "#/$defs/shared2" }, "environment": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z_][A-Za-z0-9_]*)$" }, "additionalProperties": { "$ref": "#/$defs/shared3" } }, "credentials": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "type": "string", "pattern": "^(?:(?!.*[ \\\\]/*$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "secrets": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "type": "string", "pattern": "^(?:[^\\x00]+)$" } }, "read": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared4" } }, "write": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared4" } }, "network": { "type": "string", "enum": ["none", "local", "any"], "default": "none" }, "timeout": { "type": "string", "default": "1h", "pattern": "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$" }, "cleanup": { "type": "string", "enum": ["keep", "remove"], "default": "keep" }, "exclude": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "required": { "type": "boolean", "default": true }, "order": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared0" } }, "after": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$" } }, "sandbox": { "$ref": "#/$defs/shared5" } }, "additionalProperties": false, "$defs": { "shared0": { "type": "string", "pattern": "^(?:(?!(?:borg|drill|report|watch|zz-last)$|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49})$" }, "shared1": { "type": "string", "pattern": "^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$" }, "shared3": { "type": "string", "pattern": "^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared2": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/shared3" } }, "shared4": { "type": "string", "pattern": "^(?:(?!/+$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared8": { "type": "string", "pattern": "^(?:CAP_[A-Z_]+)$" }, "shared7": { "type": "array", "items": { "$ref": "#/$defs/shared8" } }, "shared9": { "type": "string", "pattern": "^(?:(?=.*\\S)[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]+)$" }, "shared6": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared7" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared10": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared11": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["auto", "closed", "strict"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared14": { "type": "string", "pattern": "^(?:any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?)$" }, "shared13": { "type": "array", "items": { "$ref": "#/$defs/shared14" } }, "shared12": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared13" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared15": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["private", "inherit", "shared"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared16": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:(?:infinity|[0-9]+[KMGTPE]?))$" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared18": { "type": "string", "enum": ["true", "false"] }, "shared17": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared18" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared19": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared20": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["pid", "all"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared21": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["true", "tmpfs", "read-only", "false"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared22": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["invisible", "ptraceable", "noaccess", "default"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared23": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["strict", "full", "true", "false"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared24": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:AF_[A-Z0-9_]+)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared25": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared28": { "type": "string", "pattern": "^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$" }, "shared27": { "type": "array", "items": { "$ref": "#/$defs/shared28" } }, "shared26": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared27" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared29": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "$ref": "#/$defs/shared1" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared30": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:[a-z0-9-]+)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared31": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:kill|E[A-Z0-9]+)$" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared32": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared33": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:0?[0-7]{3})$" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared5": { "type": "object", "properties": { "AmbientCapabilities": { "$ref": "#/$defs/shared6" }, "CapabilityBoundingSet": { "$ref": "#/$defs/shared6" }, "DeviceAllow": { "$ref": "#/$defs/shared10" }, "DevicePolicy": { "$ref": "#/$defs/shared11" }, "IPAddressAllow": { "$ref": "#/$defs/shared12" }, "IPAddressDeny": { "$ref": "#/$defs/shared12" }, "KeyringMode": { "$ref": "#/$defs/shared15" }, "LimitCORE": { "$ref": "#/$defs/shared16" }, "LockPersonality": { "$ref": "#/$defs/shared17" }, "MemoryDenyWriteExecute": { "$ref": "#/$defs/shared17" }, "NoExecPaths": { "$ref": "#/$defs/shared19" }, "NoNewPrivileges": { "$ref": "#/$defs/shared17" }, "PrivateDevices": { "$ref": "#/$defs/shared17" }, "PrivateIPC": { "$ref": "#/$defs/shared17" }, "PrivateNetwork": { "$ref": "#/$defs/shared17" }, "PrivateTmp": { "$ref": "#/$defs/shared17" }, "PrivateUsers": { "$ref": "#/$defs/shared17" }, "ProcSubset": { "$ref": "#/$defs/shared20" }, "ProtectClock": { "$ref": "#/$defs/shared17" }, "ProtectControlGroups": { "$ref": "#/$defs/shared17" }, "ProtectHome": { "$ref": "#/$defs/shared21" }, "ProtectHostname": { "$ref": "#/$defs/shared17" }, "ProtectKernelLogs": { "$ref": "#/$defs/shared17" }, "ProtectKernelModules": { "$ref": "#/$defs/shared17" }, "ProtectKernelTunables": { "$ref": "#/$defs/shared17" }, "ProtectProc": { "$ref": "#/$defs/shared22" }, "ProtectSystem": { "$ref": "#/$defs/shared23" }, "RestrictAddressFamilies": { "$ref": "#/$defs/shared24" }, "RestrictNamespaces": { "$ref": "#/$defs/shared25" }, "RestrictRealtime": { "$ref": "#/$defs/shared17" }, "RestrictSUIDSGID": { "$ref": "#/$defs/shared17" }, "SocketBindAllow": { "$ref": "#/$defs/shared26" }, "SocketBindDeny": { "$ref": "#/$defs/shared26" }, "SupplementaryGroups": { "$ref": "#/$defs/shared29" }, "SystemCallArchitectures": { "$ref": "#/$defs/shared30" }, "SystemCallErrorNumber": { "$ref": "#/$defs/shared31" }, "SystemCallFilter": { "$ref": "#/$defs/shared32" }, "UMask": { "$ref": "#/$defs/shared33" } }, "additionalProperties": false } } };
     var func2 = Object.prototype.hasOwnProperty;
-    var pattern0 = new RegExp("^(?:(?!(?:borg|report|watch|zz-last)$|.*-cleanup$)[a-z0-9][a-z0-9_-]{0,49})$", "u");
+    var pattern0 = new RegExp("^(?:(?!(?:borg|drill|report|watch|zz-last)$|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49})$", "u");
     function validate22(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
@@ -96,7 +96,7 @@ var require_hook_validator = __commonJS({
       }
       if (typeof data === "string") {
         if (!pattern0.test(data)) {
-          const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:(?!(?:borg|report|watch|zz-last)$|.*-cleanup$)[a-z0-9][a-z0-9_-]{0,49})$" } };
+          const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:(?!(?:borg|drill|report|watch|zz-last)$|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49})$" } };
           if (vErrors === null) {
             vErrors = [err1];
           } else {
@@ -159,7 +159,7 @@ var require_hook_validator = __commonJS({
       return errors === 0;
     }
     var pattern2 = new RegExp("^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
-    function validate27(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate28(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (typeof data !== "string") {
@@ -205,11 +205,65 @@ var require_hook_validator = __commonJS({
           errors++;
         }
       }
+      validate28.errors = vErrors;
+      return errors === 0;
+    }
+    function validate27(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (!Array.isArray(data)) {
+        let dataType0 = typeof data;
+        let coerced0 = void 0;
+        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
+          data = data[0];
+          dataType0 = typeof data;
+          if (Array.isArray(data)) {
+            coerced0 = data;
+          }
+        }
+        if (!(coerced0 !== void 0)) {
+          if (dataType0 === "string" || dataType0 === "number" || dataType0 === "boolean" || data === null) {
+            coerced0 = [data];
+          } else {
+            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "array" } };
+            if (vErrors === null) {
+              vErrors = [err0];
+            } else {
+              vErrors.push(err0);
+            }
+            errors++;
+          }
+        }
+        if (coerced0 !== void 0) {
+          data = coerced0;
+          if (parentData !== void 0) {
+            parentData[parentDataProperty] = coerced0;
+          }
+        }
+      }
+      if (Array.isArray(data)) {
+        if (data.length < 1) {
+          const err1 = { instancePath, schemaPath: "#/minItems", keyword: "minItems", params: { limit: 1 } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        const len0 = data.length;
+        for (let i0 = 0; i0 < len0; i0++) {
+          if (!validate28(data[i0], { instancePath: instancePath + "/" + i0, parentData: data, parentDataProperty: i0, rootData })) {
+            vErrors = vErrors === null ? validate28.errors : vErrors.concat(validate28.errors);
+            errors = vErrors.length;
+          }
+        }
+      }
       validate27.errors = vErrors;
       return errors === 0;
     }
     var pattern9 = new RegExp("^(?:(?!/+$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
-    function validate30(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate34(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (typeof data !== "string") {
@@ -255,12 +309,12 @@ var require_hook_validator = __commonJS({
           errors++;
         }
       }
-      validate30.errors = vErrors;
+      validate34.errors = vErrors;
       return errors === 0;
     }
-    var schema11 = { "type": "object", "properties": { "AmbientCapabilities": { "$ref": "#/$defs/shared5" }, "CapabilityBoundingSet": { "$ref": "#/$defs/shared5" }, "DeviceAllow": { "$ref": "#/$defs/shared9" }, "DevicePolicy": { "$ref": "#/$defs/shared10" }, "IPAddressAllow": { "$ref": "#/$defs/shared11" }, "IPAddressDeny": { "$ref": "#/$defs/shared11" }, "KeyringMode": { "$ref": "#/$defs/shared14" }, "LimitCORE": { "$ref": "#/$defs/shared15" }, "LockPersonality": { "$ref": "#/$defs/shared16" }, "MemoryDenyWriteExecute": { "$ref": "#/$defs/shared16" }, "NoExecPaths": { "$ref": "#/$defs/shared18" }, "NoNewPrivileges": { "$ref": "#/$defs/shared16" }, "PrivateDevices": { "$ref": "#/$defs/shared16" }, "PrivateIPC": { "$ref": "#/$defs/shared16" }, "PrivateNetwork": { "$ref": "#/$defs/shared16" }, "PrivateTmp": { "$ref": "#/$defs/shared16" }, "PrivateUsers": { "$ref": "#/$defs/shared16" }, "ProcSubset": { "$ref": "#/$defs/shared19" }, "ProtectClock": { "$ref": "#/$defs/shared16" }, "ProtectControlGroups": { "$ref": "#/$defs/shared16" }, "ProtectHome": { "$ref": "#/$defs/shared20" }, "ProtectHostname": { "$ref": "#/$defs/shared16" }, "ProtectKernelLogs": { "$ref": "#/$defs/shared16" }, "ProtectKernelModules": { "$ref": "#/$defs/shared16" }, "ProtectKernelTunables": { "$ref": "#/$defs/shared16" }, "ProtectProc": { "$ref": "#/$defs/shared21" }, "ProtectSystem": { "$ref": "#/$defs/shared22" }, "RestrictAddressFamilies": { "$ref": "#/$defs/shared23" }, "RestrictNamespaces": { "$ref": "#/$defs/shared24" }, "RestrictRealtime": { "$ref": "#/$defs/shared16" }, "RestrictSUIDSGID": { "$ref": "#/$defs/shared16" }, "SocketBindAllow": { "$ref": "#/$defs/shared25" }, "SocketBindDeny": { "$ref": "#/$defs/shared25" }, "SupplementaryGroups": { "$ref": "#/$defs/shared28" }, "SystemCallArchitectures": { "$ref": "#/$defs/shared29" }, "SystemCallErrorNumber": { "$ref": "#/$defs/shared30" }, "SystemCallFilter": { "$ref": "#/$defs/shared31" }, "UMask": { "$ref": "#/$defs/shared32" } }, "additionalProperties": false };
+    var schema12 = { "type": "object", "properties": { "AmbientCapabilities": { "$ref": "#/$defs/shared6" }, "CapabilityBoundingSet": { "$ref": "#/$defs/shared6" }, "DeviceAllow": { "$ref": "#/$defs/shared10" }, "DevicePolicy": { "$ref": "#/$defs/shared11" }, "IPAddressAllow": { "$ref": "#/$defs/shared12" }, "IPAddressDeny": { "$ref": "#/$defs/shared12" }, "KeyringMode": { "$ref": "#/$defs/shared15" }, "LimitCORE": { "$ref": "#/$defs/shared16" }, "LockPersonality": { "$ref": "#/$defs/shared17" }, "MemoryDenyWriteExecute": { "$ref": "#/$defs/shared17" }, "NoExecPaths": { "$ref": "#/$defs/shared19" }, "NoNewPrivileges": { "$ref": "#/$defs/shared17" }, "PrivateDevices": { "$ref": "#/$defs/shared17" }, "PrivateIPC": { "$ref": "#/$defs/shared17" }, "PrivateNetwork": { "$ref": "#/$defs/shared17" }, "PrivateTmp": { "$ref": "#/$defs/shared17" }, "PrivateUsers": { "$ref": "#/$defs/shared17" }, "ProcSubset": { "$ref": "#/$defs/shared20" }, "ProtectClock": { "$ref": "#/$defs/shared17" }, "ProtectControlGroups": { "$ref": "#/$defs/shared17" }, "ProtectHome": { "$ref": "#/$defs/shared21" }, "ProtectHostname": { "$ref": "#/$defs/shared17" }, "ProtectKernelLogs": { "$ref": "#/$defs/shared17" }, "ProtectKernelModules": { "$ref": "#/$defs/shared17" }, "ProtectKernelTunables": { "$ref": "#/$defs/shared17" }, "ProtectProc": { "$ref": "#/$defs/shared22" }, "ProtectSystem": { "$ref": "#/$defs/shared23" }, "RestrictAddressFamilies": { "$ref": "#/$defs/shared24" }, "RestrictNamespaces": { "$ref": "#/$defs/shared25" }, "RestrictRealtime": { "$ref": "#/$defs/shared17" }, "RestrictSUIDSGID": { "$ref": "#/$defs/shared17" }, "SocketBindAllow": { "$ref": "#/$defs/shared26" }, "SocketBindDeny": { "$ref": "#/$defs/shared26" }, "SupplementaryGroups": { "$ref": "#/$defs/shared29" }, "SystemCallArchitectures": { "$ref": "#/$defs/shared30" }, "SystemCallErrorNumber": { "$ref": "#/$defs/shared31" }, "SystemCallFilter": { "$ref": "#/$defs/shared32" }, "UMask": { "$ref": "#/$defs/shared33" } }, "additionalProperties": false };
     var pattern13 = new RegExp("^(?:CAP_[A-Z_]+)$", "u");
-    function validate37(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate41(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (typeof data !== "string") {
@@ -306,10 +360,10 @@ var require_hook_validator = __commonJS({
           errors++;
         }
       }
-      validate37.errors = vErrors;
+      validate41.errors = vErrors;
       return errors === 0;
     }
-    function validate36(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate40(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (!Array.isArray(data)) {
@@ -345,17 +399,17 @@ var require_hook_validator = __commonJS({
       if (Array.isArray(data)) {
         const len0 = data.length;
         for (let i0 = 0; i0 < len0; i0++) {
-          if (!validate37(data[i0], { instancePath: instancePath + "/" + i0, parentData: data, parentDataProperty: i0, rootData })) {
-            vErrors = vErrors === null ? validate37.errors : vErrors.concat(validate37.errors);
+          if (!validate41(data[i0], { instancePath: instancePath + "/" + i0, parentData: data, parentDataProperty: i0, rootData })) {
+            vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
             errors = vErrors.length;
           }
         }
       }
-      validate36.errors = vErrors;
+      validate40.errors = vErrors;
       return errors === 0;
     }
     var pattern14 = new RegExp("^(?:(?=.*\\S)[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]+)$", "u");
-    function validate40(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate44(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (typeof data !== "string") {
@@ -401,10 +455,10 @@ var require_hook_validator = __commonJS({
           errors++;
         }
       }
-      validate40.errors = vErrors;
+      validate44.errors = vErrors;
       return errors === 0;
     }
-    function validate35(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate39(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -438,14 +492,14 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.value !== void 0) {
-          if (!validate36(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
-            vErrors = vErrors === null ? validate36.errors : vErrors.concat(validate36.errors);
+          if (!validate40(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
+            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
             errors = vErrors.length;
           }
         }
         if (data.reason !== void 0) {
-          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
             errors = vErrors.length;
           }
         }
@@ -458,11 +512,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate35.errors = vErrors;
+      validate39.errors = vErrors;
       return errors === 0;
     }
     var pattern15 = new RegExp("^(?:(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?)$", "u");
-    function validate44(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate48(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -578,8 +632,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
             errors = vErrors.length;
           }
         }
@@ -592,11 +646,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate44.errors = vErrors;
+      validate48.errors = vErrors;
       return errors === 0;
     }
-    var schema17 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["auto", "closed", "strict"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
-    function validate47(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    var schema18 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["auto", "closed", "strict"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false };
+    function validate51(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -664,7 +718,7 @@ var require_hook_validator = __commonJS({
             }
           }
           if (!(data0 === "auto" || data0 === "closed" || data0 === "strict")) {
-            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema17.properties.value.enum } };
+            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema18.properties.value.enum } };
             if (vErrors === null) {
               vErrors = [err4];
             } else {
@@ -674,8 +728,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
             errors = vErrors.length;
           }
         }
@@ -688,11 +742,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate47.errors = vErrors;
+      validate51.errors = vErrors;
       return errors === 0;
     }
     var pattern16 = new RegExp("^(?:any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?)$", "u");
-    function validate52(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate56(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (typeof data !== "string") {
@@ -738,10 +792,10 @@ var require_hook_validator = __commonJS({
           errors++;
         }
       }
-      validate52.errors = vErrors;
+      validate56.errors = vErrors;
       return errors === 0;
     }
-    function validate51(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate55(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (!Array.isArray(data)) {
@@ -777,16 +831,16 @@ var require_hook_validator = __commonJS({
       if (Array.isArray(data)) {
         const len0 = data.length;
         for (let i0 = 0; i0 < len0; i0++) {
-          if (!validate52(data[i0], { instancePath: instancePath + "/" + i0, parentData: data, parentDataProperty: i0, rootData })) {
-            vErrors = vErrors === null ? validate52.errors : vErrors.concat(validate52.errors);
+          if (!validate56(data[i0], { instancePath: instancePath + "/" + i0, parentData: data, parentDataProperty: i0, rootData })) {
+            vErrors = vErrors === null ? validate56.errors : vErrors.concat(validate56.errors);
             errors = vErrors.length;
           }
         }
       }
-      validate51.errors = vErrors;
+      validate55.errors = vErrors;
       return errors === 0;
     }
-    function validate50(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate54(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -820,14 +874,14 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.value !== void 0) {
-          if (!validate51(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
-            vErrors = vErrors === null ? validate51.errors : vErrors.concat(validate51.errors);
+          if (!validate55(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
+            vErrors = vErrors === null ? validate55.errors : vErrors.concat(validate55.errors);
             errors = vErrors.length;
           }
         }
         if (data.reason !== void 0) {
-          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
             errors = vErrors.length;
           }
         }
@@ -840,11 +894,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate50.errors = vErrors;
+      validate54.errors = vErrors;
       return errors === 0;
     }
-    var schema21 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["private", "inherit", "shared"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
-    function validate58(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    var schema22 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["private", "inherit", "shared"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false };
+    function validate62(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -912,7 +966,7 @@ var require_hook_validator = __commonJS({
             }
           }
           if (!(data0 === "private" || data0 === "inherit" || data0 === "shared")) {
-            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema21.properties.value.enum } };
+            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema22.properties.value.enum } };
             if (vErrors === null) {
               vErrors = [err4];
             } else {
@@ -922,8 +976,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
             errors = vErrors.length;
           }
         }
@@ -936,11 +990,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate58.errors = vErrors;
+      validate62.errors = vErrors;
       return errors === 0;
     }
     var pattern17 = new RegExp("^(?:(?:infinity|[0-9]+[KMGTPE]?))$", "u");
-    function validate61(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate65(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -1020,8 +1074,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
             errors = vErrors.length;
           }
         }
@@ -1034,11 +1088,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate61.errors = vErrors;
+      validate65.errors = vErrors;
       return errors === 0;
     }
-    var schema24 = { "type": "string", "enum": ["true", "false"] };
-    function validate65(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    var schema25 = { "type": "string", "enum": ["true", "false"] };
+    function validate69(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (typeof data !== "string") {
@@ -1074,7 +1128,7 @@ var require_hook_validator = __commonJS({
         }
       }
       if (!(data === "true" || data === "false")) {
-        const err1 = { instancePath, schemaPath: "#/enum", keyword: "enum", params: { allowedValues: schema24.enum } };
+        const err1 = { instancePath, schemaPath: "#/enum", keyword: "enum", params: { allowedValues: schema25.enum } };
         if (vErrors === null) {
           vErrors = [err1];
         } else {
@@ -1082,10 +1136,10 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate65.errors = vErrors;
+      validate69.errors = vErrors;
       return errors === 0;
     }
-    function validate64(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate68(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -1119,14 +1173,14 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.value !== void 0) {
-          if (!validate65(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
-            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+          if (!validate69(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
+            vErrors = vErrors === null ? validate69.errors : vErrors.concat(validate69.errors);
             errors = vErrors.length;
           }
         }
         if (data.reason !== void 0) {
-          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
             errors = vErrors.length;
           }
         }
@@ -1139,11 +1193,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate64.errors = vErrors;
+      validate68.errors = vErrors;
       return errors === 0;
     }
     var pattern18 = new RegExp("^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
-    function validate70(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate74(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -1259,8 +1313,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
             errors = vErrors.length;
           }
         }
@@ -1273,11 +1327,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate70.errors = vErrors;
+      validate74.errors = vErrors;
       return errors === 0;
     }
-    var schema26 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["pid", "all"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
-    function validate79(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    var schema27 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["pid", "all"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false };
+    function validate83(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -1345,7 +1399,7 @@ var require_hook_validator = __commonJS({
             }
           }
           if (!(data0 === "pid" || data0 === "all")) {
-            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema26.properties.value.enum } };
+            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema27.properties.value.enum } };
             if (vErrors === null) {
               vErrors = [err4];
             } else {
@@ -1355,8 +1409,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
             errors = vErrors.length;
           }
         }
@@ -1369,11 +1423,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate79.errors = vErrors;
+      validate83.errors = vErrors;
       return errors === 0;
     }
-    var schema27 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["true", "tmpfs", "read-only", "false"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
-    function validate84(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    var schema28 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["true", "tmpfs", "read-only", "false"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false };
+    function validate88(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -1441,7 +1495,7 @@ var require_hook_validator = __commonJS({
             }
           }
           if (!(data0 === "true" || data0 === "tmpfs" || data0 === "read-only" || data0 === "false")) {
-            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema27.properties.value.enum } };
+            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema28.properties.value.enum } };
             if (vErrors === null) {
               vErrors = [err4];
             } else {
@@ -1451,8 +1505,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
             errors = vErrors.length;
           }
         }
@@ -1465,11 +1519,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate84.errors = vErrors;
+      validate88.errors = vErrors;
       return errors === 0;
     }
-    var schema28 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["invisible", "ptraceable", "noaccess", "default"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
-    function validate91(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    var schema29 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["invisible", "ptraceable", "noaccess", "default"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false };
+    function validate95(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -1537,7 +1591,7 @@ var require_hook_validator = __commonJS({
             }
           }
           if (!(data0 === "invisible" || data0 === "ptraceable" || data0 === "noaccess" || data0 === "default")) {
-            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema28.properties.value.enum } };
+            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema29.properties.value.enum } };
             if (vErrors === null) {
               vErrors = [err4];
             } else {
@@ -1547,8 +1601,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
             errors = vErrors.length;
           }
         }
@@ -1561,11 +1615,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate91.errors = vErrors;
+      validate95.errors = vErrors;
       return errors === 0;
     }
-    var schema29 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["strict", "full", "true", "false"] }, "reason": { "$ref": "#/$defs/shared8" } }, "additionalProperties": false };
-    function validate94(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    var schema30 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["strict", "full", "true", "false"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false };
+    function validate98(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -1633,7 +1687,7 @@ var require_hook_validator = __commonJS({
             }
           }
           if (!(data0 === "strict" || data0 === "full" || data0 === "true" || data0 === "false")) {
-            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema29.properties.value.enum } };
+            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema30.properties.value.enum } };
             if (vErrors === null) {
               vErrors = [err4];
             } else {
@@ -1643,8 +1697,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
             errors = vErrors.length;
           }
         }
@@ -1657,11 +1711,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate94.errors = vErrors;
+      validate98.errors = vErrors;
       return errors === 0;
     }
     var pattern19 = new RegExp("^(?:AF_[A-Z0-9_]+)$", "u");
-    function validate97(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate101(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -1777,8 +1831,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
             errors = vErrors.length;
           }
         }
@@ -1791,11 +1845,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate97.errors = vErrors;
+      validate101.errors = vErrors;
       return errors === 0;
     }
     var pattern20 = new RegExp("^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$", "u");
-    function validate100(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate104(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -1911,8 +1965,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
             errors = vErrors.length;
           }
         }
@@ -1925,11 +1979,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate100.errors = vErrors;
+      validate104.errors = vErrors;
       return errors === 0;
     }
     var pattern21 = new RegExp("^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$", "u");
-    function validate107(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate111(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (typeof data !== "string") {
@@ -1975,10 +2029,10 @@ var require_hook_validator = __commonJS({
           errors++;
         }
       }
-      validate107.errors = vErrors;
+      validate111.errors = vErrors;
       return errors === 0;
     }
-    function validate106(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate110(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (!Array.isArray(data)) {
@@ -2014,16 +2068,16 @@ var require_hook_validator = __commonJS({
       if (Array.isArray(data)) {
         const len0 = data.length;
         for (let i0 = 0; i0 < len0; i0++) {
-          if (!validate107(data[i0], { instancePath: instancePath + "/" + i0, parentData: data, parentDataProperty: i0, rootData })) {
-            vErrors = vErrors === null ? validate107.errors : vErrors.concat(validate107.errors);
+          if (!validate111(data[i0], { instancePath: instancePath + "/" + i0, parentData: data, parentDataProperty: i0, rootData })) {
+            vErrors = vErrors === null ? validate111.errors : vErrors.concat(validate111.errors);
             errors = vErrors.length;
           }
         }
       }
-      validate106.errors = vErrors;
+      validate110.errors = vErrors;
       return errors === 0;
     }
-    function validate105(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate109(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -2057,14 +2111,14 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.value !== void 0) {
-          if (!validate106(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
-            vErrors = vErrors === null ? validate106.errors : vErrors.concat(validate106.errors);
+          if (!validate110(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
+            vErrors = vErrors === null ? validate110.errors : vErrors.concat(validate110.errors);
             errors = vErrors.length;
           }
         }
         if (data.reason !== void 0) {
-          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
             errors = vErrors.length;
           }
         }
@@ -2077,10 +2131,10 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate105.errors = vErrors;
+      validate109.errors = vErrors;
       return errors === 0;
     }
-    function validate113(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate117(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -2156,8 +2210,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
             errors = vErrors.length;
           }
         }
@@ -2170,11 +2224,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate113.errors = vErrors;
+      validate117.errors = vErrors;
       return errors === 0;
     }
     var pattern22 = new RegExp("^(?:[a-z0-9-]+)$", "u");
-    function validate117(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate121(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -2290,8 +2344,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
             errors = vErrors.length;
           }
         }
@@ -2304,11 +2358,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate117.errors = vErrors;
+      validate121.errors = vErrors;
       return errors === 0;
     }
     var pattern23 = new RegExp("^(?:kill|E[A-Z0-9]+)$", "u");
-    function validate120(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate124(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -2388,8 +2442,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
             errors = vErrors.length;
           }
         }
@@ -2402,11 +2456,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate120.errors = vErrors;
+      validate124.errors = vErrors;
       return errors === 0;
     }
     var pattern24 = new RegExp("^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$", "u");
-    function validate123(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate127(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -2522,8 +2576,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
             errors = vErrors.length;
           }
         }
@@ -2536,11 +2590,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate123.errors = vErrors;
+      validate127.errors = vErrors;
       return errors === 0;
     }
     var pattern25 = new RegExp("^(?:0?[0-7]{3})$", "u");
-    function validate126(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate130(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -2620,8 +2674,8 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.reason !== void 0) {
-          if (!validate40(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
             errors = vErrors.length;
           }
         }
@@ -2634,15 +2688,15 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate126.errors = vErrors;
+      validate130.errors = vErrors;
       return errors === 0;
     }
-    function validate34(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    function validate38(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
         for (const key0 in data) {
-          if (!func2.call(schema11.properties, key0)) {
+          if (!func2.call(schema12.properties, key0)) {
             const err0 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
             if (vErrors === null) {
               vErrors = [err0];
@@ -2653,230 +2707,230 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.AmbientCapabilities !== void 0) {
-          if (!validate35(data.AmbientCapabilities, { instancePath: instancePath + "/AmbientCapabilities", parentData: data, parentDataProperty: "AmbientCapabilities", rootData })) {
-            vErrors = vErrors === null ? validate35.errors : vErrors.concat(validate35.errors);
+          if (!validate39(data.AmbientCapabilities, { instancePath: instancePath + "/AmbientCapabilities", parentData: data, parentDataProperty: "AmbientCapabilities", rootData })) {
+            vErrors = vErrors === null ? validate39.errors : vErrors.concat(validate39.errors);
             errors = vErrors.length;
           }
         }
         if (data.CapabilityBoundingSet !== void 0) {
-          if (!validate35(data.CapabilityBoundingSet, { instancePath: instancePath + "/CapabilityBoundingSet", parentData: data, parentDataProperty: "CapabilityBoundingSet", rootData })) {
-            vErrors = vErrors === null ? validate35.errors : vErrors.concat(validate35.errors);
+          if (!validate39(data.CapabilityBoundingSet, { instancePath: instancePath + "/CapabilityBoundingSet", parentData: data, parentDataProperty: "CapabilityBoundingSet", rootData })) {
+            vErrors = vErrors === null ? validate39.errors : vErrors.concat(validate39.errors);
             errors = vErrors.length;
           }
         }
         if (data.DeviceAllow !== void 0) {
-          if (!validate44(data.DeviceAllow, { instancePath: instancePath + "/DeviceAllow", parentData: data, parentDataProperty: "DeviceAllow", rootData })) {
-            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
+          if (!validate48(data.DeviceAllow, { instancePath: instancePath + "/DeviceAllow", parentData: data, parentDataProperty: "DeviceAllow", rootData })) {
+            vErrors = vErrors === null ? validate48.errors : vErrors.concat(validate48.errors);
             errors = vErrors.length;
           }
         }
         if (data.DevicePolicy !== void 0) {
-          if (!validate47(data.DevicePolicy, { instancePath: instancePath + "/DevicePolicy", parentData: data, parentDataProperty: "DevicePolicy", rootData })) {
-            vErrors = vErrors === null ? validate47.errors : vErrors.concat(validate47.errors);
+          if (!validate51(data.DevicePolicy, { instancePath: instancePath + "/DevicePolicy", parentData: data, parentDataProperty: "DevicePolicy", rootData })) {
+            vErrors = vErrors === null ? validate51.errors : vErrors.concat(validate51.errors);
             errors = vErrors.length;
           }
         }
         if (data.IPAddressAllow !== void 0) {
-          if (!validate50(data.IPAddressAllow, { instancePath: instancePath + "/IPAddressAllow", parentData: data, parentDataProperty: "IPAddressAllow", rootData })) {
-            vErrors = vErrors === null ? validate50.errors : vErrors.concat(validate50.errors);
+          if (!validate54(data.IPAddressAllow, { instancePath: instancePath + "/IPAddressAllow", parentData: data, parentDataProperty: "IPAddressAllow", rootData })) {
+            vErrors = vErrors === null ? validate54.errors : vErrors.concat(validate54.errors);
             errors = vErrors.length;
           }
         }
         if (data.IPAddressDeny !== void 0) {
-          if (!validate50(data.IPAddressDeny, { instancePath: instancePath + "/IPAddressDeny", parentData: data, parentDataProperty: "IPAddressDeny", rootData })) {
-            vErrors = vErrors === null ? validate50.errors : vErrors.concat(validate50.errors);
+          if (!validate54(data.IPAddressDeny, { instancePath: instancePath + "/IPAddressDeny", parentData: data, parentDataProperty: "IPAddressDeny", rootData })) {
+            vErrors = vErrors === null ? validate54.errors : vErrors.concat(validate54.errors);
             errors = vErrors.length;
           }
         }
         if (data.KeyringMode !== void 0) {
-          if (!validate58(data.KeyringMode, { instancePath: instancePath + "/KeyringMode", parentData: data, parentDataProperty: "KeyringMode", rootData })) {
-            vErrors = vErrors === null ? validate58.errors : vErrors.concat(validate58.errors);
+          if (!validate62(data.KeyringMode, { instancePath: instancePath + "/KeyringMode", parentData: data, parentDataProperty: "KeyringMode", rootData })) {
+            vErrors = vErrors === null ? validate62.errors : vErrors.concat(validate62.errors);
             errors = vErrors.length;
           }
         }
         if (data.LimitCORE !== void 0) {
-          if (!validate61(data.LimitCORE, { instancePath: instancePath + "/LimitCORE", parentData: data, parentDataProperty: "LimitCORE", rootData })) {
-            vErrors = vErrors === null ? validate61.errors : vErrors.concat(validate61.errors);
+          if (!validate65(data.LimitCORE, { instancePath: instancePath + "/LimitCORE", parentData: data, parentDataProperty: "LimitCORE", rootData })) {
+            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
             errors = vErrors.length;
           }
         }
         if (data.LockPersonality !== void 0) {
-          if (!validate64(data.LockPersonality, { instancePath: instancePath + "/LockPersonality", parentData: data, parentDataProperty: "LockPersonality", rootData })) {
-            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
+          if (!validate68(data.LockPersonality, { instancePath: instancePath + "/LockPersonality", parentData: data, parentDataProperty: "LockPersonality", rootData })) {
+            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
             errors = vErrors.length;
           }
         }
         if (data.MemoryDenyWriteExecute !== void 0) {
-          if (!validate64(data.MemoryDenyWriteExecute, { instancePath: instancePath + "/MemoryDenyWriteExecute", parentData: data, parentDataProperty: "MemoryDenyWriteExecute", rootData })) {
-            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
+          if (!validate68(data.MemoryDenyWriteExecute, { instancePath: instancePath + "/MemoryDenyWriteExecute", parentData: data, parentDataProperty: "MemoryDenyWriteExecute", rootData })) {
+            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
             errors = vErrors.length;
           }
         }
         if (data.NoExecPaths !== void 0) {
-          if (!validate70(data.NoExecPaths, { instancePath: instancePath + "/NoExecPaths", parentData: data, parentDataProperty: "NoExecPaths", rootData })) {
-            vErrors = vErrors === null ? validate70.errors : vErrors.concat(validate70.errors);
+          if (!validate74(data.NoExecPaths, { instancePath: instancePath + "/NoExecPaths", parentData: data, parentDataProperty: "NoExecPaths", rootData })) {
+            vErrors = vErrors === null ? validate74.errors : vErrors.concat(validate74.errors);
             errors = vErrors.length;
           }
         }
         if (data.NoNewPrivileges !== void 0) {
-          if (!validate64(data.NoNewPrivileges, { instancePath: instancePath + "/NoNewPrivileges", parentData: data, parentDataProperty: "NoNewPrivileges", rootData })) {
-            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
+          if (!validate68(data.NoNewPrivileges, { instancePath: instancePath + "/NoNewPrivileges", parentData: data, parentDataProperty: "NoNewPrivileges", rootData })) {
+            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
             errors = vErrors.length;
           }
         }
         if (data.PrivateDevices !== void 0) {
-          if (!validate64(data.PrivateDevices, { instancePath: instancePath + "/PrivateDevices", parentData: data, parentDataProperty: "PrivateDevices", rootData })) {
-            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
+          if (!validate68(data.PrivateDevices, { instancePath: instancePath + "/PrivateDevices", parentData: data, parentDataProperty: "PrivateDevices", rootData })) {
+            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
             errors = vErrors.length;
           }
         }
         if (data.PrivateIPC !== void 0) {
-          if (!validate64(data.PrivateIPC, { instancePath: instancePath + "/PrivateIPC", parentData: data, parentDataProperty: "PrivateIPC", rootData })) {
-            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
+          if (!validate68(data.PrivateIPC, { instancePath: instancePath + "/PrivateIPC", parentData: data, parentDataProperty: "PrivateIPC", rootData })) {
+            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
             errors = vErrors.length;
           }
         }
         if (data.PrivateNetwork !== void 0) {
-          if (!validate64(data.PrivateNetwork, { instancePath: instancePath + "/PrivateNetwork", parentData: data, parentDataProperty: "PrivateNetwork", rootData })) {
-            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
+          if (!validate68(data.PrivateNetwork, { instancePath: instancePath + "/PrivateNetwork", parentData: data, parentDataProperty: "PrivateNetwork", rootData })) {
+            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
             errors = vErrors.length;
           }
         }
         if (data.PrivateTmp !== void 0) {
-          if (!validate64(data.PrivateTmp, { instancePath: instancePath + "/PrivateTmp", parentData: data, parentDataProperty: "PrivateTmp", rootData })) {
-            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
+          if (!validate68(data.PrivateTmp, { instancePath: instancePath + "/PrivateTmp", parentData: data, parentDataProperty: "PrivateTmp", rootData })) {
+            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
             errors = vErrors.length;
           }
         }
         if (data.PrivateUsers !== void 0) {
-          if (!validate64(data.PrivateUsers, { instancePath: instancePath + "/PrivateUsers", parentData: data, parentDataProperty: "PrivateUsers", rootData })) {
-            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
+          if (!validate68(data.PrivateUsers, { instancePath: instancePath + "/PrivateUsers", parentData: data, parentDataProperty: "PrivateUsers", rootData })) {
+            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProcSubset !== void 0) {
-          if (!validate79(data.ProcSubset, { instancePath: instancePath + "/ProcSubset", parentData: data, parentDataProperty: "ProcSubset", rootData })) {
-            vErrors = vErrors === null ? validate79.errors : vErrors.concat(validate79.errors);
+          if (!validate83(data.ProcSubset, { instancePath: instancePath + "/ProcSubset", parentData: data, parentDataProperty: "ProcSubset", rootData })) {
+            vErrors = vErrors === null ? validate83.errors : vErrors.concat(validate83.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectClock !== void 0) {
-          if (!validate64(data.ProtectClock, { instancePath: instancePath + "/ProtectClock", parentData: data, parentDataProperty: "ProtectClock", rootData })) {
-            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
+          if (!validate68(data.ProtectClock, { instancePath: instancePath + "/ProtectClock", parentData: data, parentDataProperty: "ProtectClock", rootData })) {
+            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectControlGroups !== void 0) {
-          if (!validate64(data.ProtectControlGroups, { instancePath: instancePath + "/ProtectControlGroups", parentData: data, parentDataProperty: "ProtectControlGroups", rootData })) {
-            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
+          if (!validate68(data.ProtectControlGroups, { instancePath: instancePath + "/ProtectControlGroups", parentData: data, parentDataProperty: "ProtectControlGroups", rootData })) {
+            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectHome !== void 0) {
-          if (!validate84(data.ProtectHome, { instancePath: instancePath + "/ProtectHome", parentData: data, parentDataProperty: "ProtectHome", rootData })) {
-            vErrors = vErrors === null ? validate84.errors : vErrors.concat(validate84.errors);
+          if (!validate88(data.ProtectHome, { instancePath: instancePath + "/ProtectHome", parentData: data, parentDataProperty: "ProtectHome", rootData })) {
+            vErrors = vErrors === null ? validate88.errors : vErrors.concat(validate88.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectHostname !== void 0) {
-          if (!validate64(data.ProtectHostname, { instancePath: instancePath + "/ProtectHostname", parentData: data, parentDataProperty: "ProtectHostname", rootData })) {
-            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
+          if (!validate68(data.ProtectHostname, { instancePath: instancePath + "/ProtectHostname", parentData: data, parentDataProperty: "ProtectHostname", rootData })) {
+            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectKernelLogs !== void 0) {
-          if (!validate64(data.ProtectKernelLogs, { instancePath: instancePath + "/ProtectKernelLogs", parentData: data, parentDataProperty: "ProtectKernelLogs", rootData })) {
-            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
+          if (!validate68(data.ProtectKernelLogs, { instancePath: instancePath + "/ProtectKernelLogs", parentData: data, parentDataProperty: "ProtectKernelLogs", rootData })) {
+            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectKernelModules !== void 0) {
-          if (!validate64(data.ProtectKernelModules, { instancePath: instancePath + "/ProtectKernelModules", parentData: data, parentDataProperty: "ProtectKernelModules", rootData })) {
-            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
+          if (!validate68(data.ProtectKernelModules, { instancePath: instancePath + "/ProtectKernelModules", parentData: data, parentDataProperty: "ProtectKernelModules", rootData })) {
+            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectKernelTunables !== void 0) {
-          if (!validate64(data.ProtectKernelTunables, { instancePath: instancePath + "/ProtectKernelTunables", parentData: data, parentDataProperty: "ProtectKernelTunables", rootData })) {
-            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
+          if (!validate68(data.ProtectKernelTunables, { instancePath: instancePath + "/ProtectKernelTunables", parentData: data, parentDataProperty: "ProtectKernelTunables", rootData })) {
+            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectProc !== void 0) {
-          if (!validate91(data.ProtectProc, { instancePath: instancePath + "/ProtectProc", parentData: data, parentDataProperty: "ProtectProc", rootData })) {
-            vErrors = vErrors === null ? validate91.errors : vErrors.concat(validate91.errors);
+          if (!validate95(data.ProtectProc, { instancePath: instancePath + "/ProtectProc", parentData: data, parentDataProperty: "ProtectProc", rootData })) {
+            vErrors = vErrors === null ? validate95.errors : vErrors.concat(validate95.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectSystem !== void 0) {
-          if (!validate94(data.ProtectSystem, { instancePath: instancePath + "/ProtectSystem", parentData: data, parentDataProperty: "ProtectSystem", rootData })) {
-            vErrors = vErrors === null ? validate94.errors : vErrors.concat(validate94.errors);
+          if (!validate98(data.ProtectSystem, { instancePath: instancePath + "/ProtectSystem", parentData: data, parentDataProperty: "ProtectSystem", rootData })) {
+            vErrors = vErrors === null ? validate98.errors : vErrors.concat(validate98.errors);
             errors = vErrors.length;
           }
         }
         if (data.RestrictAddressFamilies !== void 0) {
-          if (!validate97(data.RestrictAddressFamilies, { instancePath: instancePath + "/RestrictAddressFamilies", parentData: data, parentDataProperty: "RestrictAddressFamilies", rootData })) {
-            vErrors = vErrors === null ? validate97.errors : vErrors.concat(validate97.errors);
+          if (!validate101(data.RestrictAddressFamilies, { instancePath: instancePath + "/RestrictAddressFamilies", parentData: data, parentDataProperty: "RestrictAddressFamilies", rootData })) {
+            vErrors = vErrors === null ? validate101.errors : vErrors.concat(validate101.errors);
             errors = vErrors.length;
           }
         }
         if (data.RestrictNamespaces !== void 0) {
-          if (!validate100(data.RestrictNamespaces, { instancePath: instancePath + "/RestrictNamespaces", parentData: data, parentDataProperty: "RestrictNamespaces", rootData })) {
-            vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
+          if (!validate104(data.RestrictNamespaces, { instancePath: instancePath + "/RestrictNamespaces", parentData: data, parentDataProperty: "RestrictNamespaces", rootData })) {
+            vErrors = vErrors === null ? validate104.errors : vErrors.concat(validate104.errors);
             errors = vErrors.length;
           }
         }
         if (data.RestrictRealtime !== void 0) {
-          if (!validate64(data.RestrictRealtime, { instancePath: instancePath + "/RestrictRealtime", parentData: data, parentDataProperty: "RestrictRealtime", rootData })) {
-            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
+          if (!validate68(data.RestrictRealtime, { instancePath: instancePath + "/RestrictRealtime", parentData: data, parentDataProperty: "RestrictRealtime", rootData })) {
+            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
             errors = vErrors.length;
           }
         }
         if (data.RestrictSUIDSGID !== void 0) {
-          if (!validate64(data.RestrictSUIDSGID, { instancePath: instancePath + "/RestrictSUIDSGID", parentData: data, parentDataProperty: "RestrictSUIDSGID", rootData })) {
-            vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
+          if (!validate68(data.RestrictSUIDSGID, { instancePath: instancePath + "/RestrictSUIDSGID", parentData: data, parentDataProperty: "RestrictSUIDSGID", rootData })) {
+            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
             errors = vErrors.length;
           }
         }
         if (data.SocketBindAllow !== void 0) {
-          if (!validate105(data.SocketBindAllow, { instancePath: instancePath + "/SocketBindAllow", parentData: data, parentDataProperty: "SocketBindAllow", rootData })) {
-            vErrors = vErrors === null ? validate105.errors : vErrors.concat(validate105.errors);
+          if (!validate109(data.SocketBindAllow, { instancePath: instancePath + "/SocketBindAllow", parentData: data, parentDataProperty: "SocketBindAllow", rootData })) {
+            vErrors = vErrors === null ? validate109.errors : vErrors.concat(validate109.errors);
             errors = vErrors.length;
           }
         }
         if (data.SocketBindDeny !== void 0) {
-          if (!validate105(data.SocketBindDeny, { instancePath: instancePath + "/SocketBindDeny", parentData: data, parentDataProperty: "SocketBindDeny", rootData })) {
-            vErrors = vErrors === null ? validate105.errors : vErrors.concat(validate105.errors);
+          if (!validate109(data.SocketBindDeny, { instancePath: instancePath + "/SocketBindDeny", parentData: data, parentDataProperty: "SocketBindDeny", rootData })) {
+            vErrors = vErrors === null ? validate109.errors : vErrors.concat(validate109.errors);
             errors = vErrors.length;
           }
         }
         if (data.SupplementaryGroups !== void 0) {
-          if (!validate113(data.SupplementaryGroups, { instancePath: instancePath + "/SupplementaryGroups", parentData: data, parentDataProperty: "SupplementaryGroups", rootData })) {
-            vErrors = vErrors === null ? validate113.errors : vErrors.concat(validate113.errors);
-            errors = vErrors.length;
-          }
-        }
-        if (data.SystemCallArchitectures !== void 0) {
-          if (!validate117(data.SystemCallArchitectures, { instancePath: instancePath + "/SystemCallArchitectures", parentData: data, parentDataProperty: "SystemCallArchitectures", rootData })) {
+          if (!validate117(data.SupplementaryGroups, { instancePath: instancePath + "/SupplementaryGroups", parentData: data, parentDataProperty: "SupplementaryGroups", rootData })) {
             vErrors = vErrors === null ? validate117.errors : vErrors.concat(validate117.errors);
             errors = vErrors.length;
           }
         }
+        if (data.SystemCallArchitectures !== void 0) {
+          if (!validate121(data.SystemCallArchitectures, { instancePath: instancePath + "/SystemCallArchitectures", parentData: data, parentDataProperty: "SystemCallArchitectures", rootData })) {
+            vErrors = vErrors === null ? validate121.errors : vErrors.concat(validate121.errors);
+            errors = vErrors.length;
+          }
+        }
         if (data.SystemCallErrorNumber !== void 0) {
-          if (!validate120(data.SystemCallErrorNumber, { instancePath: instancePath + "/SystemCallErrorNumber", parentData: data, parentDataProperty: "SystemCallErrorNumber", rootData })) {
-            vErrors = vErrors === null ? validate120.errors : vErrors.concat(validate120.errors);
+          if (!validate124(data.SystemCallErrorNumber, { instancePath: instancePath + "/SystemCallErrorNumber", parentData: data, parentDataProperty: "SystemCallErrorNumber", rootData })) {
+            vErrors = vErrors === null ? validate124.errors : vErrors.concat(validate124.errors);
             errors = vErrors.length;
           }
         }
         if (data.SystemCallFilter !== void 0) {
-          if (!validate123(data.SystemCallFilter, { instancePath: instancePath + "/SystemCallFilter", parentData: data, parentDataProperty: "SystemCallFilter", rootData })) {
-            vErrors = vErrors === null ? validate123.errors : vErrors.concat(validate123.errors);
+          if (!validate127(data.SystemCallFilter, { instancePath: instancePath + "/SystemCallFilter", parentData: data, parentDataProperty: "SystemCallFilter", rootData })) {
+            vErrors = vErrors === null ? validate127.errors : vErrors.concat(validate127.errors);
             errors = vErrors.length;
           }
         }
         if (data.UMask !== void 0) {
-          if (!validate126(data.UMask, { instancePath: instancePath + "/UMask", parentData: data, parentDataProperty: "UMask", rootData })) {
-            vErrors = vErrors === null ? validate126.errors : vErrors.concat(validate126.errors);
+          if (!validate130(data.UMask, { instancePath: instancePath + "/UMask", parentData: data, parentDataProperty: "UMask", rootData })) {
+            vErrors = vErrors === null ? validate130.errors : vErrors.concat(validate130.errors);
             errors = vErrors.length;
           }
         }
@@ -2889,7 +2943,7 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate34.errors = vErrors;
+      validate38.errors = vErrors;
       return errors === 0;
     }
     var pattern3 = new RegExp("^(?:#!/[^\\r\\n]+(?:\\n[^]*)?)$", "u");
@@ -3024,22 +3078,30 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.command !== void 0) {
-          let data4 = data.command;
-          if (!Array.isArray(data4)) {
-            let dataType1 = typeof data4;
+          if (!validate27(data.command, { instancePath: instancePath + "/command", parentData: data, parentDataProperty: "command", rootData })) {
+            vErrors = vErrors === null ? validate27.errors : vErrors.concat(validate27.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.script !== void 0) {
+          let data5 = data.script;
+          if (typeof data5 !== "string") {
+            let dataType1 = typeof data5;
             let coerced1 = void 0;
-            if (dataType1 == "object" && Array.isArray(data4) && data4.length == 1) {
-              data4 = data4[0];
-              dataType1 = typeof data4;
-              if (Array.isArray(data4)) {
-                coerced1 = data4;
+            if (dataType1 == "object" && Array.isArray(data5) && data5.length == 1) {
+              data5 = data5[0];
+              dataType1 = typeof data5;
+              if (typeof data5 === "string") {
+                coerced1 = data5;
               }
             }
             if (!(coerced1 !== void 0)) {
-              if (dataType1 === "string" || dataType1 === "number" || dataType1 === "boolean" || data4 === null) {
-                coerced1 = [data4];
+              if (dataType1 == "number" || dataType1 == "boolean") {
+                coerced1 = "" + data5;
+              } else if (data5 === null) {
+                coerced1 = "";
               } else {
-                const err4 = { instancePath: instancePath + "/command", schemaPath: "#/properties/command/type", keyword: "type", params: { type: "array" } };
+                const err4 = { instancePath: instancePath + "/script", schemaPath: "#/properties/script/type", keyword: "type", params: { type: "string" } };
                 if (vErrors === null) {
                   vErrors = [err4];
                 } else {
@@ -3049,15 +3111,15 @@ var require_hook_validator = __commonJS({
               }
             }
             if (coerced1 !== void 0) {
-              data4 = coerced1;
+              data5 = coerced1;
               if (data !== void 0) {
-                data["command"] = coerced1;
+                data["script"] = coerced1;
               }
             }
           }
-          if (Array.isArray(data4)) {
-            if (data4.length < 1) {
-              const err5 = { instancePath: instancePath + "/command", schemaPath: "#/properties/command/minItems", keyword: "minItems", params: { limit: 1 } };
+          if (typeof data5 === "string") {
+            if (!pattern3.test(data5)) {
+              const err5 = { instancePath: instancePath + "/script", schemaPath: "#/properties/script/pattern", keyword: "pattern", params: { pattern: "^(?:#!/[^\\r\\n]+(?:\\n[^]*)?)$" } };
               if (vErrors === null) {
                 vErrors = [err5];
               } else {
@@ -3065,34 +3127,27 @@ var require_hook_validator = __commonJS({
               }
               errors++;
             }
-            const len0 = data4.length;
-            for (let i0 = 0; i0 < len0; i0++) {
-              if (!validate27(data4[i0], { instancePath: instancePath + "/command/" + i0, parentData: data4, parentDataProperty: i0, rootData })) {
-                vErrors = vErrors === null ? validate27.errors : vErrors.concat(validate27.errors);
-                errors = vErrors.length;
-              }
-            }
           }
         }
-        if (data.script !== void 0) {
-          let data6 = data.script;
-          if (typeof data6 !== "string") {
-            let dataType2 = typeof data6;
-            let coerced2 = void 0;
-            if (dataType2 == "object" && Array.isArray(data6) && data6.length == 1) {
-              data6 = data6[0];
-              dataType2 = typeof data6;
-              if (typeof data6 === "string") {
-                coerced2 = data6;
-              }
-            }
-            if (!(coerced2 !== void 0)) {
-              if (dataType2 == "number" || dataType2 == "boolean") {
-                coerced2 = "" + data6;
-              } else if (data6 === null) {
-                coerced2 = "";
-              } else {
-                const err6 = { instancePath: instancePath + "/script", schemaPath: "#/properties/script/type", keyword: "type", params: { type: "string" } };
+        if (data.restore !== void 0) {
+          if (!validate27(data.restore, { instancePath: instancePath + "/restore", parentData: data, parentDataProperty: "restore", rootData })) {
+            vErrors = vErrors === null ? validate27.errors : vErrors.concat(validate27.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.prove !== void 0) {
+          if (!validate27(data.prove, { instancePath: instancePath + "/prove", parentData: data, parentDataProperty: "prove", rootData })) {
+            vErrors = vErrors === null ? validate27.errors : vErrors.concat(validate27.errors);
+            errors = vErrors.length;
+          }
+        }
+        let data8 = data.environment;
+        if (data8 && typeof data8 == "object" && !Array.isArray(data8)) {
+          for (const key1 in data8) {
+            const _errs14 = errors;
+            if (typeof key1 === "string") {
+              if (!pattern4.test(key1)) {
+                const err6 = { instancePath: instancePath + "/environment", schemaPath: "#/properties/environment/propertyNames/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z_][A-Za-z0-9_]*)$" }, propertyName: key1 };
                 if (vErrors === null) {
                   vErrors = [err6];
                 } else {
@@ -3101,16 +3156,9 @@ var require_hook_validator = __commonJS({
                 errors++;
               }
             }
-            if (coerced2 !== void 0) {
-              data6 = coerced2;
-              if (data !== void 0) {
-                data["script"] = coerced2;
-              }
-            }
-          }
-          if (typeof data6 === "string") {
-            if (!pattern3.test(data6)) {
-              const err7 = { instancePath: instancePath + "/script", schemaPath: "#/properties/script/pattern", keyword: "pattern", params: { pattern: "^(?:#!/[^\\r\\n]+(?:\\n[^]*)?)$" } };
+            var valid1 = _errs14 === errors;
+            if (!valid1) {
+              const err7 = { instancePath: instancePath + "/environment", schemaPath: "#/properties/environment/propertyNames", keyword: "propertyNames", params: { propertyName: key1 } };
               if (vErrors === null) {
                 vErrors = [err7];
               } else {
@@ -3119,111 +3167,109 @@ var require_hook_validator = __commonJS({
               errors++;
             }
           }
-        }
-        let data7 = data.environment;
-        if (data7 && typeof data7 == "object" && !Array.isArray(data7)) {
-          for (const key1 in data7) {
-            const _errs14 = errors;
-            if (typeof key1 === "string") {
-              if (!pattern4.test(key1)) {
-                const err8 = { instancePath: instancePath + "/environment", schemaPath: "#/properties/environment/propertyNames/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z_][A-Za-z0-9_]*)$" }, propertyName: key1 };
-                if (vErrors === null) {
-                  vErrors = [err8];
-                } else {
-                  vErrors.push(err8);
-                }
-                errors++;
-              }
-            }
-            var valid3 = _errs14 === errors;
-            if (!valid3) {
-              const err9 = { instancePath: instancePath + "/environment", schemaPath: "#/properties/environment/propertyNames", keyword: "propertyNames", params: { propertyName: key1 } };
-              if (vErrors === null) {
-                vErrors = [err9];
-              } else {
-                vErrors.push(err9);
-              }
-              errors++;
-            }
-          }
-          for (const key2 in data7) {
-            if (!validate27(data7[key2], { instancePath: instancePath + "/environment/" + key2.replace(/~/g, "~0").replace(/\//g, "~1"), parentData: data7, parentDataProperty: key2, rootData })) {
-              vErrors = vErrors === null ? validate27.errors : vErrors.concat(validate27.errors);
+          for (const key2 in data8) {
+            if (!validate28(data8[key2], { instancePath: instancePath + "/environment/" + key2.replace(/~/g, "~0").replace(/\//g, "~1"), parentData: data8, parentDataProperty: key2, rootData })) {
+              vErrors = vErrors === null ? validate28.errors : vErrors.concat(validate28.errors);
               errors = vErrors.length;
             }
           }
         } else {
-          const err10 = { instancePath: instancePath + "/environment", schemaPath: "#/properties/environment/type", keyword: "type", params: { type: "object" } };
+          const err8 = { instancePath: instancePath + "/environment", schemaPath: "#/properties/environment/type", keyword: "type", params: { type: "object" } };
           if (vErrors === null) {
-            vErrors = [err10];
+            vErrors = [err8];
           } else {
-            vErrors.push(err10);
+            vErrors.push(err8);
           }
           errors++;
         }
-        let data9 = data.credentials;
-        if (data9 && typeof data9 == "object" && !Array.isArray(data9)) {
-          for (const key3 in data9) {
+        let data10 = data.credentials;
+        if (data10 && typeof data10 == "object" && !Array.isArray(data10)) {
+          for (const key3 in data10) {
             const _errs19 = errors;
             if (typeof key3 === "string") {
               if (!pattern5.test(key3)) {
-                const err11 = { instancePath: instancePath + "/credentials", schemaPath: "#/properties/credentials/propertyNames/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, propertyName: key3 };
+                const err9 = { instancePath: instancePath + "/credentials", schemaPath: "#/properties/credentials/propertyNames/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, propertyName: key3 };
                 if (vErrors === null) {
-                  vErrors = [err11];
+                  vErrors = [err9];
                 } else {
-                  vErrors.push(err11);
+                  vErrors.push(err9);
                 }
                 errors++;
               }
             }
-            var valid5 = _errs19 === errors;
-            if (!valid5) {
-              const err12 = { instancePath: instancePath + "/credentials", schemaPath: "#/properties/credentials/propertyNames", keyword: "propertyNames", params: { propertyName: key3 } };
+            var valid3 = _errs19 === errors;
+            if (!valid3) {
+              const err10 = { instancePath: instancePath + "/credentials", schemaPath: "#/properties/credentials/propertyNames", keyword: "propertyNames", params: { propertyName: key3 } };
               if (vErrors === null) {
-                vErrors = [err12];
+                vErrors = [err10];
               } else {
-                vErrors.push(err12);
+                vErrors.push(err10);
               }
               errors++;
             }
           }
-          for (const key4 in data9) {
-            let data10 = data9[key4];
-            if (typeof data10 !== "string") {
-              let dataType3 = typeof data10;
-              let coerced3 = void 0;
-              if (dataType3 == "object" && Array.isArray(data10) && data10.length == 1) {
-                data10 = data10[0];
-                dataType3 = typeof data10;
-                if (typeof data10 === "string") {
-                  coerced3 = data10;
+          for (const key4 in data10) {
+            let data11 = data10[key4];
+            if (typeof data11 !== "string") {
+              let dataType2 = typeof data11;
+              let coerced2 = void 0;
+              if (dataType2 == "object" && Array.isArray(data11) && data11.length == 1) {
+                data11 = data11[0];
+                dataType2 = typeof data11;
+                if (typeof data11 === "string") {
+                  coerced2 = data11;
                 }
               }
-              if (!(coerced3 !== void 0)) {
-                if (dataType3 == "number" || dataType3 == "boolean") {
-                  coerced3 = "" + data10;
-                } else if (data10 === null) {
-                  coerced3 = "";
+              if (!(coerced2 !== void 0)) {
+                if (dataType2 == "number" || dataType2 == "boolean") {
+                  coerced2 = "" + data11;
+                } else if (data11 === null) {
+                  coerced2 = "";
                 } else {
-                  const err13 = { instancePath: instancePath + "/credentials/" + key4.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/credentials/additionalProperties/type", keyword: "type", params: { type: "string" } };
+                  const err11 = { instancePath: instancePath + "/credentials/" + key4.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/credentials/additionalProperties/type", keyword: "type", params: { type: "string" } };
                   if (vErrors === null) {
-                    vErrors = [err13];
+                    vErrors = [err11];
                   } else {
-                    vErrors.push(err13);
+                    vErrors.push(err11);
                   }
                   errors++;
                 }
               }
-              if (coerced3 !== void 0) {
-                data10 = coerced3;
-                if (data9 !== void 0) {
-                  data9[key4] = coerced3;
+              if (coerced2 !== void 0) {
+                data11 = coerced2;
+                if (data10 !== void 0) {
+                  data10[key4] = coerced2;
                 }
               }
             }
-            if (typeof data10 === "string") {
-              if (!pattern6.test(data10)) {
-                const err14 = { instancePath: instancePath + "/credentials/" + key4.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/credentials/additionalProperties/pattern", keyword: "pattern", params: { pattern: "^(?:(?!.*[ \\\\]/*$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
+            if (typeof data11 === "string") {
+              if (!pattern6.test(data11)) {
+                const err12 = { instancePath: instancePath + "/credentials/" + key4.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/credentials/additionalProperties/pattern", keyword: "pattern", params: { pattern: "^(?:(?!.*[ \\\\]/*$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
+                if (vErrors === null) {
+                  vErrors = [err12];
+                } else {
+                  vErrors.push(err12);
+                }
+                errors++;
+              }
+            }
+          }
+        } else {
+          const err13 = { instancePath: instancePath + "/credentials", schemaPath: "#/properties/credentials/type", keyword: "type", params: { type: "object" } };
+          if (vErrors === null) {
+            vErrors = [err13];
+          } else {
+            vErrors.push(err13);
+          }
+          errors++;
+        }
+        let data12 = data.secrets;
+        if (data12 && typeof data12 == "object" && !Array.isArray(data12)) {
+          for (const key5 in data12) {
+            const _errs25 = errors;
+            if (typeof key5 === "string") {
+              if (!pattern5.test(key5)) {
+                const err14 = { instancePath: instancePath + "/secrets", schemaPath: "#/properties/secrets/propertyNames/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, propertyName: key5 };
                 if (vErrors === null) {
                   vErrors = [err14];
                 } else {
@@ -3232,113 +3278,170 @@ var require_hook_validator = __commonJS({
                 errors++;
               }
             }
-          }
-        } else {
-          const err15 = { instancePath: instancePath + "/credentials", schemaPath: "#/properties/credentials/type", keyword: "type", params: { type: "object" } };
-          if (vErrors === null) {
-            vErrors = [err15];
-          } else {
-            vErrors.push(err15);
-          }
-          errors++;
-        }
-        let data11 = data.secrets;
-        if (data11 && typeof data11 == "object" && !Array.isArray(data11)) {
-          for (const key5 in data11) {
-            const _errs25 = errors;
-            if (typeof key5 === "string") {
-              if (!pattern5.test(key5)) {
-                const err16 = { instancePath: instancePath + "/secrets", schemaPath: "#/properties/secrets/propertyNames/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, propertyName: key5 };
-                if (vErrors === null) {
-                  vErrors = [err16];
-                } else {
-                  vErrors.push(err16);
-                }
-                errors++;
-              }
-            }
-            var valid7 = _errs25 === errors;
-            if (!valid7) {
-              const err17 = { instancePath: instancePath + "/secrets", schemaPath: "#/properties/secrets/propertyNames", keyword: "propertyNames", params: { propertyName: key5 } };
+            var valid5 = _errs25 === errors;
+            if (!valid5) {
+              const err15 = { instancePath: instancePath + "/secrets", schemaPath: "#/properties/secrets/propertyNames", keyword: "propertyNames", params: { propertyName: key5 } };
               if (vErrors === null) {
-                vErrors = [err17];
+                vErrors = [err15];
               } else {
-                vErrors.push(err17);
+                vErrors.push(err15);
               }
               errors++;
             }
           }
-          for (const key6 in data11) {
-            let data12 = data11[key6];
-            if (typeof data12 !== "string") {
-              let dataType4 = typeof data12;
-              let coerced4 = void 0;
-              if (dataType4 == "object" && Array.isArray(data12) && data12.length == 1) {
-                data12 = data12[0];
-                dataType4 = typeof data12;
-                if (typeof data12 === "string") {
-                  coerced4 = data12;
+          for (const key6 in data12) {
+            let data13 = data12[key6];
+            if (typeof data13 !== "string") {
+              let dataType3 = typeof data13;
+              let coerced3 = void 0;
+              if (dataType3 == "object" && Array.isArray(data13) && data13.length == 1) {
+                data13 = data13[0];
+                dataType3 = typeof data13;
+                if (typeof data13 === "string") {
+                  coerced3 = data13;
                 }
               }
-              if (!(coerced4 !== void 0)) {
-                if (dataType4 == "number" || dataType4 == "boolean") {
-                  coerced4 = "" + data12;
-                } else if (data12 === null) {
-                  coerced4 = "";
+              if (!(coerced3 !== void 0)) {
+                if (dataType3 == "number" || dataType3 == "boolean") {
+                  coerced3 = "" + data13;
+                } else if (data13 === null) {
+                  coerced3 = "";
                 } else {
-                  const err18 = { instancePath: instancePath + "/secrets/" + key6.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/secrets/additionalProperties/type", keyword: "type", params: { type: "string" } };
+                  const err16 = { instancePath: instancePath + "/secrets/" + key6.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/secrets/additionalProperties/type", keyword: "type", params: { type: "string" } };
                   if (vErrors === null) {
-                    vErrors = [err18];
+                    vErrors = [err16];
                   } else {
-                    vErrors.push(err18);
+                    vErrors.push(err16);
                   }
                   errors++;
                 }
               }
-              if (coerced4 !== void 0) {
-                data12 = coerced4;
-                if (data11 !== void 0) {
-                  data11[key6] = coerced4;
+              if (coerced3 !== void 0) {
+                data13 = coerced3;
+                if (data12 !== void 0) {
+                  data12[key6] = coerced3;
                 }
               }
             }
-            if (typeof data12 === "string") {
-              if (!pattern8.test(data12)) {
-                const err19 = { instancePath: instancePath + "/secrets/" + key6.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/secrets/additionalProperties/pattern", keyword: "pattern", params: { pattern: "^(?:[^\\x00]+)$" } };
+            if (typeof data13 === "string") {
+              if (!pattern8.test(data13)) {
+                const err17 = { instancePath: instancePath + "/secrets/" + key6.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/secrets/additionalProperties/pattern", keyword: "pattern", params: { pattern: "^(?:[^\\x00]+)$" } };
                 if (vErrors === null) {
-                  vErrors = [err19];
+                  vErrors = [err17];
                 } else {
-                  vErrors.push(err19);
+                  vErrors.push(err17);
                 }
                 errors++;
               }
             }
           }
         } else {
-          const err20 = { instancePath: instancePath + "/secrets", schemaPath: "#/properties/secrets/type", keyword: "type", params: { type: "object" } };
+          const err18 = { instancePath: instancePath + "/secrets", schemaPath: "#/properties/secrets/type", keyword: "type", params: { type: "object" } };
           if (vErrors === null) {
-            vErrors = [err20];
+            vErrors = [err18];
           } else {
-            vErrors.push(err20);
+            vErrors.push(err18);
           }
           errors++;
         }
-        let data13 = data.read;
-        if (!Array.isArray(data13)) {
-          let dataType5 = typeof data13;
+        let data14 = data.read;
+        if (!Array.isArray(data14)) {
+          let dataType4 = typeof data14;
+          let coerced4 = void 0;
+          if (dataType4 == "object" && Array.isArray(data14) && data14.length == 1) {
+            data14 = data14[0];
+            dataType4 = typeof data14;
+            if (Array.isArray(data14)) {
+              coerced4 = data14;
+            }
+          }
+          if (!(coerced4 !== void 0)) {
+            if (dataType4 === "string" || dataType4 === "number" || dataType4 === "boolean" || data14 === null) {
+              coerced4 = [data14];
+            } else {
+              const err19 = { instancePath: instancePath + "/read", schemaPath: "#/properties/read/type", keyword: "type", params: { type: "array" } };
+              if (vErrors === null) {
+                vErrors = [err19];
+              } else {
+                vErrors.push(err19);
+              }
+              errors++;
+            }
+          }
+          if (coerced4 !== void 0) {
+            data14 = coerced4;
+            if (data !== void 0) {
+              data["read"] = coerced4;
+            }
+          }
+        }
+        if (Array.isArray(data14)) {
+          const len0 = data14.length;
+          for (let i0 = 0; i0 < len0; i0++) {
+            if (!validate34(data14[i0], { instancePath: instancePath + "/read/" + i0, parentData: data14, parentDataProperty: i0, rootData })) {
+              vErrors = vErrors === null ? validate34.errors : vErrors.concat(validate34.errors);
+              errors = vErrors.length;
+            }
+          }
+        }
+        let data16 = data.write;
+        if (!Array.isArray(data16)) {
+          let dataType5 = typeof data16;
           let coerced5 = void 0;
-          if (dataType5 == "object" && Array.isArray(data13) && data13.length == 1) {
-            data13 = data13[0];
-            dataType5 = typeof data13;
-            if (Array.isArray(data13)) {
-              coerced5 = data13;
+          if (dataType5 == "object" && Array.isArray(data16) && data16.length == 1) {
+            data16 = data16[0];
+            dataType5 = typeof data16;
+            if (Array.isArray(data16)) {
+              coerced5 = data16;
             }
           }
           if (!(coerced5 !== void 0)) {
-            if (dataType5 === "string" || dataType5 === "number" || dataType5 === "boolean" || data13 === null) {
-              coerced5 = [data13];
+            if (dataType5 === "string" || dataType5 === "number" || dataType5 === "boolean" || data16 === null) {
+              coerced5 = [data16];
             } else {
-              const err21 = { instancePath: instancePath + "/read", schemaPath: "#/properties/read/type", keyword: "type", params: { type: "array" } };
+              const err20 = { instancePath: instancePath + "/write", schemaPath: "#/properties/write/type", keyword: "type", params: { type: "array" } };
+              if (vErrors === null) {
+                vErrors = [err20];
+              } else {
+                vErrors.push(err20);
+              }
+              errors++;
+            }
+          }
+          if (coerced5 !== void 0) {
+            data16 = coerced5;
+            if (data !== void 0) {
+              data["write"] = coerced5;
+            }
+          }
+        }
+        if (Array.isArray(data16)) {
+          const len1 = data16.length;
+          for (let i1 = 0; i1 < len1; i1++) {
+            if (!validate34(data16[i1], { instancePath: instancePath + "/write/" + i1, parentData: data16, parentDataProperty: i1, rootData })) {
+              vErrors = vErrors === null ? validate34.errors : vErrors.concat(validate34.errors);
+              errors = vErrors.length;
+            }
+          }
+        }
+        let data18 = data.network;
+        if (typeof data18 !== "string") {
+          let dataType6 = typeof data18;
+          let coerced6 = void 0;
+          if (dataType6 == "object" && Array.isArray(data18) && data18.length == 1) {
+            data18 = data18[0];
+            dataType6 = typeof data18;
+            if (typeof data18 === "string") {
+              coerced6 = data18;
+            }
+          }
+          if (!(coerced6 !== void 0)) {
+            if (dataType6 == "number" || dataType6 == "boolean") {
+              coerced6 = "" + data18;
+            } else if (data18 === null) {
+              coerced6 = "";
+            } else {
+              const err21 = { instancePath: instancePath + "/network", schemaPath: "#/properties/network/type", keyword: "type", params: { type: "string" } };
               if (vErrors === null) {
                 vErrors = [err21];
               } else {
@@ -3347,80 +3450,40 @@ var require_hook_validator = __commonJS({
               errors++;
             }
           }
-          if (coerced5 !== void 0) {
-            data13 = coerced5;
-            if (data !== void 0) {
-              data["read"] = coerced5;
-            }
-          }
-        }
-        if (Array.isArray(data13)) {
-          const len1 = data13.length;
-          for (let i1 = 0; i1 < len1; i1++) {
-            if (!validate30(data13[i1], { instancePath: instancePath + "/read/" + i1, parentData: data13, parentDataProperty: i1, rootData })) {
-              vErrors = vErrors === null ? validate30.errors : vErrors.concat(validate30.errors);
-              errors = vErrors.length;
-            }
-          }
-        }
-        let data15 = data.write;
-        if (!Array.isArray(data15)) {
-          let dataType6 = typeof data15;
-          let coerced6 = void 0;
-          if (dataType6 == "object" && Array.isArray(data15) && data15.length == 1) {
-            data15 = data15[0];
-            dataType6 = typeof data15;
-            if (Array.isArray(data15)) {
-              coerced6 = data15;
-            }
-          }
-          if (!(coerced6 !== void 0)) {
-            if (dataType6 === "string" || dataType6 === "number" || dataType6 === "boolean" || data15 === null) {
-              coerced6 = [data15];
-            } else {
-              const err22 = { instancePath: instancePath + "/write", schemaPath: "#/properties/write/type", keyword: "type", params: { type: "array" } };
-              if (vErrors === null) {
-                vErrors = [err22];
-              } else {
-                vErrors.push(err22);
-              }
-              errors++;
-            }
-          }
           if (coerced6 !== void 0) {
-            data15 = coerced6;
+            data18 = coerced6;
             if (data !== void 0) {
-              data["write"] = coerced6;
+              data["network"] = coerced6;
             }
           }
         }
-        if (Array.isArray(data15)) {
-          const len2 = data15.length;
-          for (let i2 = 0; i2 < len2; i2++) {
-            if (!validate30(data15[i2], { instancePath: instancePath + "/write/" + i2, parentData: data15, parentDataProperty: i2, rootData })) {
-              vErrors = vErrors === null ? validate30.errors : vErrors.concat(validate30.errors);
-              errors = vErrors.length;
-            }
+        if (!(data18 === "none" || data18 === "local" || data18 === "any")) {
+          const err22 = { instancePath: instancePath + "/network", schemaPath: "#/properties/network/enum", keyword: "enum", params: { allowedValues: schema6.properties.network.enum } };
+          if (vErrors === null) {
+            vErrors = [err22];
+          } else {
+            vErrors.push(err22);
           }
+          errors++;
         }
-        let data17 = data.network;
-        if (typeof data17 !== "string") {
-          let dataType7 = typeof data17;
+        let data19 = data.timeout;
+        if (typeof data19 !== "string") {
+          let dataType7 = typeof data19;
           let coerced7 = void 0;
-          if (dataType7 == "object" && Array.isArray(data17) && data17.length == 1) {
-            data17 = data17[0];
-            dataType7 = typeof data17;
-            if (typeof data17 === "string") {
-              coerced7 = data17;
+          if (dataType7 == "object" && Array.isArray(data19) && data19.length == 1) {
+            data19 = data19[0];
+            dataType7 = typeof data19;
+            if (typeof data19 === "string") {
+              coerced7 = data19;
             }
           }
           if (!(coerced7 !== void 0)) {
             if (dataType7 == "number" || dataType7 == "boolean") {
-              coerced7 = "" + data17;
-            } else if (data17 === null) {
+              coerced7 = "" + data19;
+            } else if (data19 === null) {
               coerced7 = "";
             } else {
-              const err23 = { instancePath: instancePath + "/network", schemaPath: "#/properties/network/type", keyword: "type", params: { type: "string" } };
+              const err23 = { instancePath: instancePath + "/timeout", schemaPath: "#/properties/timeout/type", keyword: "type", params: { type: "string" } };
               if (vErrors === null) {
                 vErrors = [err23];
               } else {
@@ -3430,39 +3493,41 @@ var require_hook_validator = __commonJS({
             }
           }
           if (coerced7 !== void 0) {
-            data17 = coerced7;
+            data19 = coerced7;
             if (data !== void 0) {
-              data["network"] = coerced7;
+              data["timeout"] = coerced7;
             }
           }
         }
-        if (!(data17 === "none" || data17 === "local" || data17 === "any")) {
-          const err24 = { instancePath: instancePath + "/network", schemaPath: "#/properties/network/enum", keyword: "enum", params: { allowedValues: schema6.properties.network.enum } };
-          if (vErrors === null) {
-            vErrors = [err24];
-          } else {
-            vErrors.push(err24);
+        if (typeof data19 === "string") {
+          if (!pattern10.test(data19)) {
+            const err24 = { instancePath: instancePath + "/timeout", schemaPath: "#/properties/timeout/pattern", keyword: "pattern", params: { pattern: "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$" } };
+            if (vErrors === null) {
+              vErrors = [err24];
+            } else {
+              vErrors.push(err24);
+            }
+            errors++;
           }
-          errors++;
         }
-        let data18 = data.timeout;
-        if (typeof data18 !== "string") {
-          let dataType8 = typeof data18;
+        let data20 = data.cleanup;
+        if (typeof data20 !== "string") {
+          let dataType8 = typeof data20;
           let coerced8 = void 0;
-          if (dataType8 == "object" && Array.isArray(data18) && data18.length == 1) {
-            data18 = data18[0];
-            dataType8 = typeof data18;
-            if (typeof data18 === "string") {
-              coerced8 = data18;
+          if (dataType8 == "object" && Array.isArray(data20) && data20.length == 1) {
+            data20 = data20[0];
+            dataType8 = typeof data20;
+            if (typeof data20 === "string") {
+              coerced8 = data20;
             }
           }
           if (!(coerced8 !== void 0)) {
             if (dataType8 == "number" || dataType8 == "boolean") {
-              coerced8 = "" + data18;
-            } else if (data18 === null) {
+              coerced8 = "" + data20;
+            } else if (data20 === null) {
               coerced8 = "";
             } else {
-              const err25 = { instancePath: instancePath + "/timeout", schemaPath: "#/properties/timeout/type", keyword: "type", params: { type: "string" } };
+              const err25 = { instancePath: instancePath + "/cleanup", schemaPath: "#/properties/cleanup/type", keyword: "type", params: { type: "string" } };
               if (vErrors === null) {
                 vErrors = [err25];
               } else {
@@ -3472,41 +3537,37 @@ var require_hook_validator = __commonJS({
             }
           }
           if (coerced8 !== void 0) {
-            data18 = coerced8;
+            data20 = coerced8;
             if (data !== void 0) {
-              data["timeout"] = coerced8;
+              data["cleanup"] = coerced8;
             }
           }
         }
-        if (typeof data18 === "string") {
-          if (!pattern10.test(data18)) {
-            const err26 = { instancePath: instancePath + "/timeout", schemaPath: "#/properties/timeout/pattern", keyword: "pattern", params: { pattern: "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$" } };
-            if (vErrors === null) {
-              vErrors = [err26];
-            } else {
-              vErrors.push(err26);
-            }
-            errors++;
+        if (!(data20 === "keep" || data20 === "remove")) {
+          const err26 = { instancePath: instancePath + "/cleanup", schemaPath: "#/properties/cleanup/enum", keyword: "enum", params: { allowedValues: schema6.properties.cleanup.enum } };
+          if (vErrors === null) {
+            vErrors = [err26];
+          } else {
+            vErrors.push(err26);
           }
+          errors++;
         }
-        let data19 = data.cleanup;
-        if (typeof data19 !== "string") {
-          let dataType9 = typeof data19;
+        let data21 = data.exclude;
+        if (!Array.isArray(data21)) {
+          let dataType9 = typeof data21;
           let coerced9 = void 0;
-          if (dataType9 == "object" && Array.isArray(data19) && data19.length == 1) {
-            data19 = data19[0];
-            dataType9 = typeof data19;
-            if (typeof data19 === "string") {
-              coerced9 = data19;
+          if (dataType9 == "object" && Array.isArray(data21) && data21.length == 1) {
+            data21 = data21[0];
+            dataType9 = typeof data21;
+            if (Array.isArray(data21)) {
+              coerced9 = data21;
             }
           }
           if (!(coerced9 !== void 0)) {
-            if (dataType9 == "number" || dataType9 == "boolean") {
-              coerced9 = "" + data19;
-            } else if (data19 === null) {
-              coerced9 = "";
+            if (dataType9 === "string" || dataType9 === "number" || dataType9 === "boolean" || data21 === null) {
+              coerced9 = [data21];
             } else {
-              const err27 = { instancePath: instancePath + "/cleanup", schemaPath: "#/properties/cleanup/type", keyword: "type", params: { type: "string" } };
+              const err27 = { instancePath: instancePath + "/exclude", schemaPath: "#/properties/exclude/type", keyword: "type", params: { type: "array" } };
               if (vErrors === null) {
                 vErrors = [err27];
               } else {
@@ -3516,119 +3577,150 @@ var require_hook_validator = __commonJS({
             }
           }
           if (coerced9 !== void 0) {
-            data19 = coerced9;
+            data21 = coerced9;
             if (data !== void 0) {
-              data["cleanup"] = coerced9;
+              data["exclude"] = coerced9;
             }
           }
         }
-        if (!(data19 === "keep" || data19 === "remove")) {
-          const err28 = { instancePath: instancePath + "/cleanup", schemaPath: "#/properties/cleanup/enum", keyword: "enum", params: { allowedValues: schema6.properties.cleanup.enum } };
-          if (vErrors === null) {
-            vErrors = [err28];
-          } else {
-            vErrors.push(err28);
-          }
-          errors++;
-        }
-        let data20 = data.exclude;
-        if (!Array.isArray(data20)) {
-          let dataType10 = typeof data20;
-          let coerced10 = void 0;
-          if (dataType10 == "object" && Array.isArray(data20) && data20.length == 1) {
-            data20 = data20[0];
-            dataType10 = typeof data20;
-            if (Array.isArray(data20)) {
-              coerced10 = data20;
-            }
-          }
-          if (!(coerced10 !== void 0)) {
-            if (dataType10 === "string" || dataType10 === "number" || dataType10 === "boolean" || data20 === null) {
-              coerced10 = [data20];
-            } else {
-              const err29 = { instancePath: instancePath + "/exclude", schemaPath: "#/properties/exclude/type", keyword: "type", params: { type: "array" } };
-              if (vErrors === null) {
-                vErrors = [err29];
-              } else {
-                vErrors.push(err29);
-              }
-              errors++;
-            }
-          }
-          if (coerced10 !== void 0) {
-            data20 = coerced10;
-            if (data !== void 0) {
-              data["exclude"] = coerced10;
-            }
-          }
-        }
-        if (Array.isArray(data20)) {
-          const len3 = data20.length;
-          for (let i3 = 0; i3 < len3; i3++) {
-            let data21 = data20[i3];
-            if (typeof data21 !== "string") {
-              let dataType11 = typeof data21;
-              let coerced11 = void 0;
-              if (dataType11 == "object" && Array.isArray(data21) && data21.length == 1) {
-                data21 = data21[0];
-                dataType11 = typeof data21;
-                if (typeof data21 === "string") {
-                  coerced11 = data21;
+        if (Array.isArray(data21)) {
+          const len2 = data21.length;
+          for (let i2 = 0; i2 < len2; i2++) {
+            let data22 = data21[i2];
+            if (typeof data22 !== "string") {
+              let dataType10 = typeof data22;
+              let coerced10 = void 0;
+              if (dataType10 == "object" && Array.isArray(data22) && data22.length == 1) {
+                data22 = data22[0];
+                dataType10 = typeof data22;
+                if (typeof data22 === "string") {
+                  coerced10 = data22;
                 }
               }
-              if (!(coerced11 !== void 0)) {
-                if (dataType11 == "number" || dataType11 == "boolean") {
-                  coerced11 = "" + data21;
-                } else if (data21 === null) {
-                  coerced11 = "";
+              if (!(coerced10 !== void 0)) {
+                if (dataType10 == "number" || dataType10 == "boolean") {
+                  coerced10 = "" + data22;
+                } else if (data22 === null) {
+                  coerced10 = "";
                 } else {
-                  const err30 = { instancePath: instancePath + "/exclude/" + i3, schemaPath: "#/properties/exclude/items/type", keyword: "type", params: { type: "string" } };
+                  const err28 = { instancePath: instancePath + "/exclude/" + i2, schemaPath: "#/properties/exclude/items/type", keyword: "type", params: { type: "string" } };
                   if (vErrors === null) {
-                    vErrors = [err30];
+                    vErrors = [err28];
                   } else {
-                    vErrors.push(err30);
+                    vErrors.push(err28);
                   }
                   errors++;
                 }
               }
-              if (coerced11 !== void 0) {
-                data21 = coerced11;
-                if (data20 !== void 0) {
-                  data20[i3] = coerced11;
+              if (coerced10 !== void 0) {
+                data22 = coerced10;
+                if (data21 !== void 0) {
+                  data21[i2] = coerced10;
                 }
               }
             }
-            if (typeof data21 === "string") {
-              if (!pattern11.test(data21)) {
-                const err31 = { instancePath: instancePath + "/exclude/" + i3, schemaPath: "#/properties/exclude/items/pattern", keyword: "pattern", params: { pattern: "^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
+            if (typeof data22 === "string") {
+              if (!pattern11.test(data22)) {
+                const err29 = { instancePath: instancePath + "/exclude/" + i2, schemaPath: "#/properties/exclude/items/pattern", keyword: "pattern", params: { pattern: "^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
                 if (vErrors === null) {
-                  vErrors = [err31];
+                  vErrors = [err29];
                 } else {
-                  vErrors.push(err31);
+                  vErrors.push(err29);
                 }
                 errors++;
               }
             }
           }
         }
-        let data22 = data.required;
-        if (typeof data22 !== "boolean") {
-          let dataType12 = typeof data22;
+        let data23 = data.required;
+        if (typeof data23 !== "boolean") {
+          let dataType11 = typeof data23;
+          let coerced11 = void 0;
+          if (dataType11 == "object" && Array.isArray(data23) && data23.length == 1) {
+            data23 = data23[0];
+            dataType11 = typeof data23;
+            if (typeof data23 === "boolean") {
+              coerced11 = data23;
+            }
+          }
+          if (!(coerced11 !== void 0)) {
+            if (data23 === "false" || data23 === 0 || data23 === null) {
+              coerced11 = false;
+            } else if (data23 === "true" || data23 === 1) {
+              coerced11 = true;
+            } else {
+              const err30 = { instancePath: instancePath + "/required", schemaPath: "#/properties/required/type", keyword: "type", params: { type: "boolean" } };
+              if (vErrors === null) {
+                vErrors = [err30];
+              } else {
+                vErrors.push(err30);
+              }
+              errors++;
+            }
+          }
+          if (coerced11 !== void 0) {
+            data23 = coerced11;
+            if (data !== void 0) {
+              data["required"] = coerced11;
+            }
+          }
+        }
+        let data24 = data.order;
+        if (!Array.isArray(data24)) {
+          let dataType12 = typeof data24;
           let coerced12 = void 0;
-          if (dataType12 == "object" && Array.isArray(data22) && data22.length == 1) {
-            data22 = data22[0];
-            dataType12 = typeof data22;
-            if (typeof data22 === "boolean") {
-              coerced12 = data22;
+          if (dataType12 == "object" && Array.isArray(data24) && data24.length == 1) {
+            data24 = data24[0];
+            dataType12 = typeof data24;
+            if (Array.isArray(data24)) {
+              coerced12 = data24;
             }
           }
           if (!(coerced12 !== void 0)) {
-            if (data22 === "false" || data22 === 0 || data22 === null) {
-              coerced12 = false;
-            } else if (data22 === "true" || data22 === 1) {
-              coerced12 = true;
+            if (dataType12 === "string" || dataType12 === "number" || dataType12 === "boolean" || data24 === null) {
+              coerced12 = [data24];
             } else {
-              const err32 = { instancePath: instancePath + "/required", schemaPath: "#/properties/required/type", keyword: "type", params: { type: "boolean" } };
+              const err31 = { instancePath: instancePath + "/order", schemaPath: "#/properties/order/type", keyword: "type", params: { type: "array" } };
+              if (vErrors === null) {
+                vErrors = [err31];
+              } else {
+                vErrors.push(err31);
+              }
+              errors++;
+            }
+          }
+          if (coerced12 !== void 0) {
+            data24 = coerced12;
+            if (data !== void 0) {
+              data["order"] = coerced12;
+            }
+          }
+        }
+        if (Array.isArray(data24)) {
+          const len3 = data24.length;
+          for (let i3 = 0; i3 < len3; i3++) {
+            if (!validate22(data24[i3], { instancePath: instancePath + "/order/" + i3, parentData: data24, parentDataProperty: i3, rootData })) {
+              vErrors = vErrors === null ? validate22.errors : vErrors.concat(validate22.errors);
+              errors = vErrors.length;
+            }
+          }
+        }
+        let data26 = data.after;
+        if (!Array.isArray(data26)) {
+          let dataType13 = typeof data26;
+          let coerced13 = void 0;
+          if (dataType13 == "object" && Array.isArray(data26) && data26.length == 1) {
+            data26 = data26[0];
+            dataType13 = typeof data26;
+            if (Array.isArray(data26)) {
+              coerced13 = data26;
+            }
+          }
+          if (!(coerced13 !== void 0)) {
+            if (dataType13 === "string" || dataType13 === "number" || dataType13 === "boolean" || data26 === null) {
+              coerced13 = [data26];
+            } else {
+              const err32 = { instancePath: instancePath + "/after", schemaPath: "#/properties/after/type", keyword: "type", params: { type: "array" } };
               if (vErrors === null) {
                 vErrors = [err32];
               } else {
@@ -3637,127 +3729,56 @@ var require_hook_validator = __commonJS({
               errors++;
             }
           }
-          if (coerced12 !== void 0) {
-            data22 = coerced12;
-            if (data !== void 0) {
-              data["required"] = coerced12;
-            }
-          }
-        }
-        let data23 = data.order;
-        if (!Array.isArray(data23)) {
-          let dataType13 = typeof data23;
-          let coerced13 = void 0;
-          if (dataType13 == "object" && Array.isArray(data23) && data23.length == 1) {
-            data23 = data23[0];
-            dataType13 = typeof data23;
-            if (Array.isArray(data23)) {
-              coerced13 = data23;
-            }
-          }
-          if (!(coerced13 !== void 0)) {
-            if (dataType13 === "string" || dataType13 === "number" || dataType13 === "boolean" || data23 === null) {
-              coerced13 = [data23];
-            } else {
-              const err33 = { instancePath: instancePath + "/order", schemaPath: "#/properties/order/type", keyword: "type", params: { type: "array" } };
-              if (vErrors === null) {
-                vErrors = [err33];
-              } else {
-                vErrors.push(err33);
-              }
-              errors++;
-            }
-          }
           if (coerced13 !== void 0) {
-            data23 = coerced13;
+            data26 = coerced13;
             if (data !== void 0) {
-              data["order"] = coerced13;
+              data["after"] = coerced13;
             }
           }
         }
-        if (Array.isArray(data23)) {
-          const len4 = data23.length;
+        if (Array.isArray(data26)) {
+          const len4 = data26.length;
           for (let i4 = 0; i4 < len4; i4++) {
-            if (!validate22(data23[i4], { instancePath: instancePath + "/order/" + i4, parentData: data23, parentDataProperty: i4, rootData })) {
-              vErrors = vErrors === null ? validate22.errors : vErrors.concat(validate22.errors);
-              errors = vErrors.length;
-            }
-          }
-        }
-        let data25 = data.after;
-        if (!Array.isArray(data25)) {
-          let dataType14 = typeof data25;
-          let coerced14 = void 0;
-          if (dataType14 == "object" && Array.isArray(data25) && data25.length == 1) {
-            data25 = data25[0];
-            dataType14 = typeof data25;
-            if (Array.isArray(data25)) {
-              coerced14 = data25;
-            }
-          }
-          if (!(coerced14 !== void 0)) {
-            if (dataType14 === "string" || dataType14 === "number" || dataType14 === "boolean" || data25 === null) {
-              coerced14 = [data25];
-            } else {
-              const err34 = { instancePath: instancePath + "/after", schemaPath: "#/properties/after/type", keyword: "type", params: { type: "array" } };
-              if (vErrors === null) {
-                vErrors = [err34];
-              } else {
-                vErrors.push(err34);
-              }
-              errors++;
-            }
-          }
-          if (coerced14 !== void 0) {
-            data25 = coerced14;
-            if (data !== void 0) {
-              data["after"] = coerced14;
-            }
-          }
-        }
-        if (Array.isArray(data25)) {
-          const len5 = data25.length;
-          for (let i5 = 0; i5 < len5; i5++) {
-            let data26 = data25[i5];
-            if (typeof data26 !== "string") {
-              let dataType15 = typeof data26;
-              let coerced15 = void 0;
-              if (dataType15 == "object" && Array.isArray(data26) && data26.length == 1) {
-                data26 = data26[0];
-                dataType15 = typeof data26;
-                if (typeof data26 === "string") {
-                  coerced15 = data26;
+            let data27 = data26[i4];
+            if (typeof data27 !== "string") {
+              let dataType14 = typeof data27;
+              let coerced14 = void 0;
+              if (dataType14 == "object" && Array.isArray(data27) && data27.length == 1) {
+                data27 = data27[0];
+                dataType14 = typeof data27;
+                if (typeof data27 === "string") {
+                  coerced14 = data27;
                 }
               }
-              if (!(coerced15 !== void 0)) {
-                if (dataType15 == "number" || dataType15 == "boolean") {
-                  coerced15 = "" + data26;
-                } else if (data26 === null) {
-                  coerced15 = "";
+              if (!(coerced14 !== void 0)) {
+                if (dataType14 == "number" || dataType14 == "boolean") {
+                  coerced14 = "" + data27;
+                } else if (data27 === null) {
+                  coerced14 = "";
                 } else {
-                  const err35 = { instancePath: instancePath + "/after/" + i5, schemaPath: "#/properties/after/items/type", keyword: "type", params: { type: "string" } };
+                  const err33 = { instancePath: instancePath + "/after/" + i4, schemaPath: "#/properties/after/items/type", keyword: "type", params: { type: "string" } };
                   if (vErrors === null) {
-                    vErrors = [err35];
+                    vErrors = [err33];
                   } else {
-                    vErrors.push(err35);
+                    vErrors.push(err33);
                   }
                   errors++;
                 }
               }
-              if (coerced15 !== void 0) {
-                data26 = coerced15;
-                if (data25 !== void 0) {
-                  data25[i5] = coerced15;
+              if (coerced14 !== void 0) {
+                data27 = coerced14;
+                if (data26 !== void 0) {
+                  data26[i4] = coerced14;
                 }
               }
             }
-            if (typeof data26 === "string") {
-              if (!pattern12.test(data26)) {
-                const err36 = { instancePath: instancePath + "/after/" + i5, schemaPath: "#/properties/after/items/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$" } };
+            if (typeof data27 === "string") {
+              if (!pattern12.test(data27)) {
+                const err34 = { instancePath: instancePath + "/after/" + i4, schemaPath: "#/properties/after/items/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$" } };
                 if (vErrors === null) {
-                  vErrors = [err36];
+                  vErrors = [err34];
                 } else {
-                  vErrors.push(err36);
+                  vErrors.push(err34);
                 }
                 errors++;
               }
@@ -3765,17 +3786,17 @@ var require_hook_validator = __commonJS({
           }
         }
         if (data.sandbox !== void 0) {
-          if (!validate34(data.sandbox, { instancePath: instancePath + "/sandbox", parentData: data, parentDataProperty: "sandbox", rootData })) {
-            vErrors = vErrors === null ? validate34.errors : vErrors.concat(validate34.errors);
+          if (!validate38(data.sandbox, { instancePath: instancePath + "/sandbox", parentData: data, parentDataProperty: "sandbox", rootData })) {
+            vErrors = vErrors === null ? validate38.errors : vErrors.concat(validate38.errors);
             errors = vErrors.length;
           }
         }
       } else {
-        const err37 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        const err35 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
         if (vErrors === null) {
-          vErrors = [err37];
+          vErrors = [err35];
         } else {
-          vErrors.push(err37);
+          vErrors.push(err35);
         }
         errors++;
       }
@@ -3892,8 +3913,16 @@ var path = (description) => ({
   pattern: `(?!/+$)${bindable}`,
   allowed: "an absolute path, but not / itself, without . or .. and without a colon"
 });
-var hookName = "(?!(?:borg|report|watch|zz-last)$|.*-cleanup$)[a-z0-9][a-z0-9_-]{0,49}";
+var hookName = "(?!(?:borg|drill|report|watch|zz-last)$|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49}";
 var credentialName = "[A-Za-z0-9][A-Za-z0-9._-]{0,99}";
+var command = (description) => ({
+  type: "array",
+  description,
+  minItems: 1,
+  items: { type: "string", description: ["An argument."], pattern: `${printable}*`, allowed: "text without control characters" },
+  allowed: "a program with its absolute path, and its arguments, as a list or one string"
+});
+var commandOptions = ["command", "restore", "prove"];
 var hookOptions = {
   type: "object",
   description: ["A hook of the backup."],
@@ -3903,7 +3932,7 @@ var hookOptions = {
       type: "string",
       description: ["Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its snippet in `backup.service.d`."],
       pattern: hookName,
-      allowed: "up to 50 small letters, digits, dashes and underscores, but not borg, report, watch, zz-last or what ends in -cleanup",
+      allowed: "up to 50 small letters, digits, dashes and underscores, but not borg, drill, report, watch, zz-last or what ends in -cleanup or -restore",
       examples: ["wiki"]
     },
     state: {
@@ -3925,14 +3954,10 @@ var hookOptions = {
       allowed: "the name of a group of the host"
     },
     command: {
-      type: "array",
-      description: [
+      ...command([
         "The program, with its absolute path, and its arguments; it leaves what is to be saved in `/backup/NAME`.",
         "A list is taken as it is. A string is split at white space, with quotes as in a shell, but no shell runs: what needs one is a `script`."
-      ],
-      minItems: 1,
-      items: { type: "string", description: ["An argument."], pattern: `${printable}*`, allowed: "text without control characters" },
-      allowed: "a program with its absolute path, and its arguments, as a list or one string",
+      ]),
       examples: [["/usr/local/bin/wiki", "export", "--to", "/backup/wiki/wiki.xml"]]
     },
     script: {
@@ -3941,6 +3966,15 @@ var hookOptions = {
       pattern: "#!/[^\\r\\n]+(?:\\n[^]*)?",
       allowed: "a text whose first line begins with #!/ and does not end in a carriage return"
     },
+    restore: command([
+      "The program, with its absolute path, and its arguments, that loads what was saved of the hook; `backupctl restore-db NAME` starts it as the hook itself is started, in `backup-NAME-restore.service`.",
+      "It finds what is to be restored in `$BACKUP_DUMP`, a directory, and in the file `$BACKUP_REQUEST` as what, in JSON: `items`, each with `file`, `name` and `into`; `over`, whether it may take the place of what is there; `globals`.",
+      "With `script`, the script is `/usr/local/lib/backup/hook-NAME`."
+    ]),
+    prove: command([
+      "The program, with its absolute path, and its arguments, that proves what was saved of the hook: `backup-drill.service` starts it after it has restored an archive. It runs as the user `borg`, without network, secrets or capabilities, in an empty directory that goes afterwards.",
+      "It finds all that was in `/backup/NAME` in `$BACKUP_DUMP`. It exits with 0 only if the dump is good, and prints what is not, a line each that begins with `<3>`, and at last what it has proven."
+    ]),
     environment: {
       type: "object",
       description: ["Environment variables. They are readable by everybody on the host: a secret is one of the `credentials`."],
@@ -4117,7 +4151,7 @@ function sandbox({ capabilities: capabilities2, home, users, writable, network, 
     set("LockPersonality", "true"),
     set("UMask", "0077", "What is written is for nobody else to read."),
     set("ProtectSystem", "strict", "Files: the whole tree is read-only but for what is named."),
-    home === "read-only" ? set("ProtectHome", "read-only", 'Not "true": the homes are to be saved.') : set("ProtectHome", home === "empty" ? "tmpfs" : "true"),
+    home === "read-only" ? set("ProtectHome", "read-only", 'Not "true": the homes are saved, and a repository can be in one.') : set("ProtectHome", home === "empty" ? "tmpfs" : "true"),
     set("PrivateTmp", "true"),
     set("PrivateDevices", "true"),
     set("DevicePolicy", "closed"),
@@ -4193,10 +4227,8 @@ var backupService = "backup.service";
 var hiddenDirectories = ["/srv", "/mnt", "/media"];
 var hookDirectory = (name) => `/backup/${name}`;
 function hookService(hook) {
-  const directory = hookDirectory(hook.name);
-  const { read = [], write = [], after = [], order = [] } = hook;
+  const { after = [], order = [] } = hook;
   const before = ["network-online.target", ...after, ...order.map(hookUnit)];
-  const inHomes = [...read, ...write].some((path2) => /^\/(?:home|root)(?:\/|$)/.test(path2));
   return {
     path: `${unitDirectory}/${hookUnit(hook.name)}`,
     sections: [
@@ -4215,33 +4247,68 @@ function hookService(hook) {
         directives: [
           set("Type", "oneshot"),
           set("RemainAfterExit", "true"),
-          set("ExecStart", hook.command.map(argument).join(" ")),
-          ...Object.entries(hook.environment ?? {}).map(([name, value]) => set("Environment", word(value, `${name}=`))),
-          ...Object.entries(hook.credentials ?? {}).map(([name, file]) => set("LoadCredential", `${name}:${line(file)}`)),
-          set("User", line(hook.user)),
-          ...hook.group === void 0 ? [] : [set("Group", line(hook.group))],
-          set("TimeoutStartSec", line(hook.timeLimit), "A hung hook would block every later backup."),
-          ...background(),
-          // Never RemoveIPC= here: when the unit stops it would destroy the shared memory of a daemon with the same user.
-          ...loosened(
-            sandbox({
-              capabilities: [],
-              home: inHomes ? "empty" : "hidden",
-              users: "hidden",
-              writable: [directory, ...write.map((path2) => word(path2))],
-              network: hook.network ?? false
-            }),
-            hook.loosened ?? []
-          ),
-          set(
-            "TemporaryFileSystem",
-            ["/backup", ...hiddenDirectories].map((path2) => `${path2}:ro`).join(" "),
-            "Of /backup it sees only its own directory, of these others only what it is given."
-          ),
-          set("BindPaths", [directory, ...write.map((path2) => word(path2))].join(" ")),
-          ...read.length === 0 ? [] : [set("BindReadOnlyPaths", read.map((path2) => word(path2)).join(" "))]
+          ...does(hook, hook.command, hookDirectory(hook.name))
         ]
       }
+    ]
+  };
+}
+function does(hook, command2, directory, environment = {}) {
+  const { read = [], write = [] } = hook;
+  const inHomes = [...read, ...write].some((path2) => /^\/(?:home|root)(?:\/|$)/.test(path2));
+  const writable = [directory, ...write.map((path2) => word(path2))];
+  return [
+    set("ExecStart", command2.map(argument).join(" ")),
+    ...Object.entries({ ...hook.environment, ...environment }).map(([name, value]) => set("Environment", word(value, `${name}=`))),
+    ...Object.entries(hook.credentials ?? {}).map(([name, file]) => set("LoadCredential", `${name}:${line(file)}`)),
+    set("User", line(hook.user)),
+    ...hook.group === void 0 ? [] : [set("Group", line(hook.group))],
+    set("TimeoutStartSec", line(hook.timeLimit), "A hung hook would block every later backup."),
+    ...background(),
+    // Never RemoveIPC= here: when the unit stops it would destroy the shared memory of a daemon with the same user.
+    ...loosened(
+      sandbox({ capabilities: [], home: inHomes ? "empty" : "hidden", users: "hidden", writable, network: hook.network ?? false }),
+      hook.loosened ?? []
+    ),
+    set(
+      "TemporaryFileSystem",
+      ["/backup", ...hiddenDirectories].map((path2) => `${path2}:ro`).join(" "),
+      "Of /backup it sees only its own directory, of these others only what it is given."
+    ),
+    set("BindPaths", writable.join(" ")),
+    ...read.length === 0 ? [] : [set("BindReadOnlyPaths", read.map((path2) => word(path2)).join(" "))]
+  ];
+}
+var restoreDirectory = (name) => `/var/lib/backup-restore/${name}`;
+function hookRestore(hook) {
+  if (hook.restore === void 0) return void 0;
+  const directory = restoreDirectory(hook.name);
+  const environment = { BACKUP_DUMP: `${directory}/dump`, BACKUP_REQUEST: `${directory}/request.json` };
+  return {
+    path: `${unitDirectory}/${hookUnit(`${hook.name}-restore`)}`,
+    sections: [
+      {
+        name: "Unit",
+        directives: [
+          set("Description", line(`Restore of what hook ${hook.name} of the backup saved`)),
+          set("After", ["network-online.target", ...hook.after ?? []].join(" ")),
+          set("StartLimitIntervalSec", "0")
+        ]
+      },
+      { name: "Service", directives: [set("Type", "oneshot"), ...does(hook, hook.restore, directory, environment)] }
+    ]
+  };
+}
+function hookProof({ name, prove, environment = {} }) {
+  return prove === void 0 ? void 0 : { path: `/etc/backup/prove.d/${name}.json`, proof: { command: prove, environment } };
+}
+var drillService = "backup-drill.service";
+function hookDrill({ name, prove }) {
+  if (prove === void 0) return void 0;
+  return {
+    path: `${unitDirectory}/${drillService}.d/${name}.conf`,
+    sections: [
+      { name: "Service", directives: [set("ExecStart", `-!/bin/systemctl start backup-prove@${name}.service`, "Its failure is judged behind the proofs of all hooks.")] }
     ]
   };
 }
@@ -4306,19 +4373,19 @@ function distance(a, b) {
 }
 
 // src/module/words.ts
-function words(command) {
+function words(command2) {
   const found = [];
   let word2;
   let quote = "";
-  for (let at = 0; at < command.length; at++) {
-    const letter = command[at] ?? "";
+  for (let at = 0; at < command2.length; at++) {
+    const letter = command2[at] ?? "";
     if (quote === "'") {
       if (letter === quote) quote = "";
       else word2 = (word2 ?? "") + letter;
     } else if (letter === "\\") {
       at += 1;
-      if (at === command.length) throw new Error("it ends in a backslash");
-      const next = command[at] ?? "";
+      if (at === command2.length) throw new Error("it ends in a backslash");
+      const next = command2[at] ?? "";
       word2 = (word2 ?? "") + (quote === '"' && !'"\\$`'.includes(next) ? `\\${next}` : next);
     } else if (quote === "" && /\s/.test(letter)) {
       if (word2 !== void 0) found.push(word2);
@@ -4346,12 +4413,14 @@ function hookOptionsFrom(given, schema, validate2) {
   const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
   const problems = [];
   for (const [name, { type }] of Object.entries(schema.properties ?? {})) if (type === "boolean" && Object.hasOwn(options, name)) options[name] = truth(options[name]);
-  if (typeof options["command"] === "string") {
+  for (const name of commandOptions) {
+    const text2 = options[name];
+    if (typeof text2 !== "string") continue;
     try {
-      options["command"] = words(options["command"]);
+      options[name] = words(text2);
     } catch (error) {
-      problems.push(`command: given is ${JSON.stringify(options["command"])}, but ${error.message}`);
-      delete options["command"];
+      problems.push(`${name}: given is ${JSON.stringify(text2)}, but ${error.message}`);
+      options[name] = void 0;
     }
   }
   if (!validate2(options)) problems.push(...(validate2.errors ?? []).filter(({ propertyName }) => propertyName === void 0).map((error) => message(error, schema, options)));
@@ -4360,23 +4429,27 @@ function hookOptionsFrom(given, schema, validate2) {
   if (problems.length > 0) throw new OptionsError([...new Set(problems)]);
   return checked;
 }
-function together({ name, state, user, command, script, credentials, secrets, order, read, write, required, exclude }) {
+function together(options) {
+  const { name, state, user, command: command2, script, credentials, secrets, order, read, write, required, exclude } = options;
   if (state === "absent") return [];
   return [
     ...user === void 0 ? ["user: it is missing; name the user that the hook runs as"] : [],
-    ...command === void 0 && script === void 0 ? ["command, script: both are missing; give one of them"] : [],
-    ...command !== void 0 && script !== void 0 ? ["command, script: both are given; give one of them"] : [],
+    ...command2 === void 0 && script === void 0 ? ["command, script: both are missing; give one of them"] : [],
+    ...command2 !== void 0 && script !== void 0 ? ["command, script: both are given; give one of them"] : [],
     ...!required && exclude.length > 0 ? ["exclude: the hook is not required, so when it fails, what is left out would not be saved at all; make it required, or leave nothing out"] : [],
-    ...outOfSight(command?.[0], [...read, ...write]),
-    ...command?.[0] !== void 0 && !/^\/(?!.*\/\.{1,2}(?:\/|$)).+/.test(command[0]) ? [`command: given is the program ${JSON.stringify(command[0])}; allowed is an absolute path without . or ..`] : [],
+    ...commandOptions.flatMap((option) => program(option, options[option]?.[0], option === "prove" ? [] : [...read, ...write])),
     ...Object.keys(secrets).filter((key) => Object.hasOwn(credentials, key)).map((key) => `secrets.${key}: there is one of this name in credentials; give it another name`),
     ...order.includes(name) ? [`order: given is ${JSON.stringify(name)}, which is the hook itself; allowed are other hooks`] : []
   ];
 }
-function outOfSight(program, given) {
-  const hidden = [...hiddenDirectories, "/home", "/root"].find((directory) => program?.startsWith(`${directory}/`));
-  if (program === void 0 || hidden === void 0 || given.some((path2) => program === path2 || program.startsWith(`${path2.replace(/\/+$/, "")}/`))) return [];
-  return [`command: given is the program ${JSON.stringify(program)}, but a hook sees nothing of ${hidden}; add ${JSON.stringify(program)} to read`];
+function program(option, path2, given) {
+  if (path2 === void 0) return [];
+  const program2 = `${option}: given is the program ${JSON.stringify(path2)}`;
+  if (!/^\/(?!.*\/\.{1,2}(?:\/|$)).+/.test(path2)) return [`${program2}; allowed is an absolute path without . or ..`];
+  const hidden = [...hiddenDirectories, "/home", "/root"].find((directory) => path2.startsWith(`${directory}/`));
+  if (hidden === void 0 || given.some((place2) => path2 === place2 || path2.startsWith(`${place2.replace(/\/+$/, "")}/`))) return [];
+  if (option === "prove") return [`${program2}, but the drill sees nothing of ${hidden}; put it elsewhere, such as into /usr/local/lib`];
+  return [`${program2}, but a hook sees nothing of ${hidden}; add ${JSON.stringify(path2)} to read`];
 }
 var instead = {
   ReadWritePaths: "write",
@@ -4445,6 +4518,12 @@ ${text2}{% endif %}
 var comment = (text2) => text2.split("\n").map((line2) => `# ${line2}
 `).join("");
 
+// src/render/json.ts
+function proofJson(header, { command: command2, environment }) {
+  return `${JSON.stringify({ "#": header, command: command2, environment }, void 0, 2)}
+`;
+}
+
 // src/module/plan.ts
 function planHook(options) {
   const { name, state } = options;
@@ -4456,8 +4535,11 @@ function files(options) {
   const header = managedBy("module hook");
   const hook = hookFrom(options);
   const file = (path2, content, mode = 420, sensitive = false) => ({ path: path2, content, mode, sensitive });
+  const proof = hookProof(hook);
+  const units = [hookService(hook), hookSnippet(hook), cleanup === "remove" ? hookCleanup(hook) : void 0, hookRestore(hook), hookDrill(hook)];
   return [
-    ...[hookService(hook), hookSnippet(hook), ...cleanup === "remove" ? [hookCleanup(hook)] : []].map((unit2) => file(unit2.path, renderUnit(unit2, header))),
+    ...units.filter((unit2) => unit2 !== void 0).map((unit2) => file(unit2.path, renderUnit(unit2, header))),
+    ...proof === void 0 ? [] : [file(proof.path, proofJson(header, proof.proof))],
     file(`/etc/tmpfiles.d/backup-${name}.conf`, `${comment(header)}d ${hookDirectory(name)} 0700 ${user} ${group ?? "-"}
 `),
     ...script === void 0 ? [] : [file(scriptPath(name), script.endsWith("\n") ? script : `${script}
@@ -4467,25 +4549,28 @@ function files(options) {
     ...Object.entries(secrets).map(([key, secret]) => file(`${secretDirectory(name)}/${key}`, secret, 384, true))
   ];
 }
-function needs({ user = "", group, script, command, credentials, read, write, order, sandbox: sandbox2 }) {
+function needs({ name, user = "", group, script, command: command2, restore, prove, credentials, read, write, order, sandbox: sandbox2 }) {
+  const programs2 = Object.entries({ command: { by: user, path: command2?.[0] }, restore: { by: user, path: restore?.[0] }, prove: { by: "borg", path: prove?.[0] } });
   const groups = sandbox2?.["SupplementaryGroups"]?.value ?? [];
   return [
     { option: "user", kind: "user", value: user },
     ...group === void 0 ? [] : [{ option: "group", kind: "group", value: group }],
     ...[groups].flat().map((value) => ({ option: "sandbox.SupplementaryGroups", kind: "group", value })),
-    ...script === void 0 && command?.[0] !== void 0 ? [{ option: "command", kind: "program", value: command[0], user }] : [],
+    ...programs2.flatMap(([option, { by, path: path2 }]) => path2 === void 0 || script !== void 0 && path2 === scriptPath(name) ? [] : [{ option, kind: "program", value: path2, user: by }]),
     ...Object.entries({ read, write }).flatMap(([option, paths]) => paths.map((value) => ({ option, kind: "path", value }))),
     ...Object.entries(credentials).map(([key, value]) => ({ option: `credentials.${key}`, kind: "credential", value })),
     ...order.map((value) => ({ option: "order", kind: "hook", value }))
   ];
 }
-function hookFrom({ name, user = "", group, command = [], script, environment, credentials, secrets, read, write, network, timeout, cleanup, required, order, after, sandbox: sandbox2 }) {
+function hookFrom({ name, user = "", group, command: command2 = [], script, restore, prove, environment, credentials, secrets, read, write, network, timeout, cleanup, required, order, after, sandbox: sandbox2 }) {
   return {
     name,
     description: `Hook ${name} of the backup`,
     user,
     ...group === void 0 ? {} : { group },
-    command: script === void 0 ? command : [scriptPath(name)],
+    command: script === void 0 ? command2 : [scriptPath(name)],
+    ...restore === void 0 ? {} : { restore },
+    ...prove === void 0 ? {} : { prove },
     environment,
     credentials: {
       ...Object.fromEntries(Object.entries(credentials).map(([key, path2]) => [key, normal(path2)])),

@@ -7,7 +7,7 @@ import { hookDocs } from './module-docs.ts';
 import { readme } from './readme.ts';
 import { roleReadme } from './role-readme.ts';
 import { settingsFiles } from './settings.ts';
-import { borgTemplates, postgresTemplates } from './templates.ts';
+import { borgSandboxes, borgTemplates, postgresTemplates } from './templates.ts';
 import { variablesSchema } from './variables-schema.ts';
 
 /** The roles, in the order of the README. */
@@ -18,6 +18,7 @@ export function files(readmeText: string): GeneratedFile[] {
   return [
     ...roles.flatMap(settingsFiles),
     ...borgTemplates(),
+    borgSandboxes(),
     ...postgresTemplates(),
     ...roles.map(roleReadme),
     variablesSchema(roles),

@@ -1,6 +1,6 @@
 import { yaml } from '../render/yaml.ts';
 import type { Schema } from '../schema/schema.ts';
-import { hookOptions } from '../schema/hook.ts';
+import { commandOptions, hookOptions } from '../schema/hook.ts';
 import { markComment, type GeneratedFile } from './generated.ts';
 import { argument } from './settings.ts';
 
@@ -48,7 +48,7 @@ function documented(name: string, option: Schema, required: readonly string[]): 
   // What is not logged is for argument specs; documentation may not say it.
   const { elements, no_log, ...entry } = argument(option) as { elements?: string; no_log?: boolean };
   // Ansible would split a string at commas.
-  if (name === 'command') return { ...entry, type: 'raw' };
+  if ((commandOptions as readonly string[]).includes(name)) return { ...entry, type: 'raw' };
   return { ...entry, ...(elements === undefined ? {} : { elements }), ...(required.includes(name) ? { required: true } : {}) };
 }
 

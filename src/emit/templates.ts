@@ -4,9 +4,11 @@ import { jinja, word } from '../render/value.ts';
 import { borgTemplateSettings, borgUnits } from '../units/borg.ts';
 import { requestable, requestDirectory } from '../units/request.ts';
 import { reportState } from '../units/report.ts';
-import { postgresTemplateSettings, postgresUnits } from '../units/postgres.ts';
-import { hookDirectory } from '../units/hook.ts';
-import type { Unit } from '../units/unit.ts';
+import { postgresHook, postgresTemplateSettings, postgresUnits } from '../units/postgres.ts';
+import { proofJson } from '../render/json.ts';
+import { drillState, hookDirectory, hookProof } from '../units/hook.ts';
+import { transientSandboxes } from '../units/restore.ts';
+import type { Directive, Unit } from '../units/unit.ts';
 import { mark, type GeneratedFile } from './generated.ts';
 
 /** The templates tree of role `borg`: a picture of the host. */
@@ -19,6 +21,8 @@ export function borgTemplates(): GeneratedFile[] {
       'u backup-report - "Reports of the backup" / /usr/sbin/nologin',
       'm backup-report systemd-journal',
       'm backup-report postdrop',
+      '# Runs what is in a dump, to prove it.',
+      'u backup-prove - "Proofs of the backup" / /usr/sbin/nologin',
     ]),
     template('borg', '/etc/tmpfiles.d/borg.conf', [
       '# Hooks have directories of their own in here. The group is for hooks that other software brings; the sticky bit',
@@ -26,8 +30,13 @@ export function borgTemplates(): GeneratedFile[] {
       'd /backup 1771 root borg',
       'd /etc/backup 0755 root root',
       'd /etc/backup/exclude.d 0755 root root',
+      'd /etc/backup/prove.d 0755 root root',
       'd /etc/credstore 0700 root root',
       'd /var/lib/borg 0700 borg borg',
+      'd /var/lib/backup-restore 0711 root root',
+      '# Emptied at the boot, in case the machine went down in a drill.',
+      `D! ${drillState} 0700 borg borg`,
+      `d ${drillState} 0700 borg borg`,
       'd /var/cache/borg 0700 borg borg',
       '# Its set-group-id bit gives what is in it to those who may read the status.',
       `d ${reportState} 2755 backup-report {{ borg_status_group }}`,
@@ -68,6 +77,14 @@ export function borgTemplates(): GeneratedFile[] {
   ];
 }
 
+/** The sandboxes of transient units, for the program that hands them to systemd-run(1). */
+export function borgSandboxes(): GeneratedFile {
+  const { path, ...sandboxes } = transientSandboxes();
+  const lines = (directives: readonly Directive[]): string[] => directives.map(({ name, value }) => `${name}=${value}`);
+  const text = Object.fromEntries(Object.entries(sandboxes).map(([kind, { local, remote }]) => [kind, { local: lines(local), remote: lines(remote) }]));
+  return { path: `roles/borg/files${path}`, content: `${JSON.stringify({ '#': `${managedBy('role borg')} ${mark}units/restore.ts.`, ...text }, undefined, 2)}\n` };
+}
+
 /** The templates tree of role `postgres`. */
 export function postgresTemplates(): GeneratedFile[] {
   return [
@@ -81,6 +98,7 @@ export function postgresTemplates(): GeneratedFile[] {
       '{{ path }}',
       '{% endfor %}',
     ]),
+    ...[hookProof(postgresHook(postgresTemplateSettings))].flatMap((found) => (found === undefined ? [] : [{ path: `roles/postgres/templates${found.path}.j2`, content: `{# ${mark}units/postgres.ts. Do not edit. #}\n${proofJson(managedBy('role postgres'), found.proof)}` }])),
     {
       path: 'roles/postgres/templates/etc/backup/postgresql.json.j2',
       content: `{# ${mark}emit/templates.ts. Do not edit. #}\n${postgresJson}`,
@@ -103,6 +121,7 @@ const borgJson = json('borg', [
   ['lock_wait', 'borg_lock_wait | int'],
   ['upload_limit', 'borg_upload_limit | int'],
   ['check_duration', 'borg_check_duration | int'],
+  ['drill_sample', 'borg_drill_sample | int'],
 ]);
 
 const reportJson = json('borg', [

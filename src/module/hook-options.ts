@@ -1,4 +1,5 @@
 import { allowed } from '../schema/allowed.ts';
+import { commandOptions } from '../schema/hook.ts';
 import type { Schema } from '../schema/schema.ts';
 import { hiddenDirectories } from '../units/hook.ts';
 import { closest } from './closest.ts';
@@ -12,6 +13,8 @@ export interface HookOptions {
   readonly group?: string;
   readonly command?: readonly string[];
   readonly script?: string;
+  readonly restore?: readonly string[];
+  readonly prove?: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly credentials: Readonly<Record<string, string>>;
   readonly secrets: Readonly<Record<string, string>>;
@@ -64,12 +67,15 @@ export function hookOptionsFrom(given: Readonly<Record<string, unknown>>, schema
   const options: Record<string, unknown> = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
   const problems: string[] = [];
   for (const [name, { type }] of Object.entries(schema.properties ?? {})) if (type === 'boolean' && Object.hasOwn(options, name)) options[name] = truth(options[name]);
-  if (typeof options['command'] === 'string') {
+  for (const name of commandOptions) {
+    const text = options[name];
+    if (typeof text !== 'string') continue;
     try {
-      options['command'] = words(options['command']);
+      options[name] = words(text);
     } catch (error) {
-      problems.push(`command: given is ${JSON.stringify(options['command'])}, but ${(error as Error).message}`);
-      delete options['command'];
+      problems.push(`${name}: given is ${JSON.stringify(text)}, but ${(error as Error).message}`);
+      // Told already: the validator has nothing to say of it.
+      options[name] = undefined;
     }
   }
   if (!validate(options)) problems.push(...(validate.errors ?? []).filter(({ propertyName }) => propertyName === undefined).map((error) => message(error, schema, options)));
@@ -80,27 +86,29 @@ export function hookOptionsFrom(given: Readonly<Record<string, unknown>>, schema
 }
 
 /** What has to hold between options that are each right. */
-function together({ name, state, user, command, script, credentials, secrets, order, read, write, required, exclude }: HookOptions): string[] {
+function together(options: HookOptions): string[] {
+  const { name, state, user, command, script, credentials, secrets, order, read, write, required, exclude } = options;
   if (state === 'absent') return [];
   return [
     ...(user === undefined ? ['user: it is missing; name the user that the hook runs as'] : []),
     ...(command === undefined && script === undefined ? ['command, script: both are missing; give one of them'] : []),
     ...(command !== undefined && script !== undefined ? ['command, script: both are given; give one of them'] : []),
     ...(!required && exclude.length > 0 ? ['exclude: the hook is not required, so when it fails, what is left out would not be saved at all; make it required, or leave nothing out'] : []),
-    ...outOfSight(command?.[0], [...read, ...write]),
-    ...(command?.[0] !== undefined && !/^\/(?!.*\/\.{1,2}(?:\/|$)).+/.test(command[0])
-      ? [`command: given is the program ${JSON.stringify(command[0])}; allowed is an absolute path without . or ..`]
-      : []),
+    ...commandOptions.flatMap((option) => program(option, options[option]?.[0], option === 'prove' ? [] : [...read, ...write])),
     ...Object.keys(secrets).filter((key) => Object.hasOwn(credentials, key)).map((key) => `secrets.${key}: there is one of this name in credentials; give it another name`),
     ...(order.includes(name) ? [`order: given is ${JSON.stringify(name)}, which is the hook itself; allowed are other hooks`] : []),
   ];
 }
 
-/** A program below a hidden directory is not there for the hook, unless it is given to read. */
-function outOfSight(program: string | undefined, given: readonly string[]): string[] {
-  const hidden = [...hiddenDirectories, '/home', '/root'].find((directory) => program?.startsWith(`${directory}/`));
-  if (program === undefined || hidden === undefined || given.some((path) => program === path || program.startsWith(`${path.replace(/\/+$/, '')}/`))) return [];
-  return [`command: given is the program ${JSON.stringify(program)}, but a hook sees nothing of ${hidden}; add ${JSON.stringify(program)} to read`];
+/** What is wrong with a program: below a hidden directory it is not there for the hook, unless it is given to read. */
+function program(option: string, path: string | undefined, given: readonly string[]): string[] {
+  if (path === undefined) return [];
+  const program = `${option}: given is the program ${JSON.stringify(path)}`;
+  if (!/^\/(?!.*\/\.{1,2}(?:\/|$)).+/.test(path)) return [`${program}; allowed is an absolute path without . or ..`];
+  const hidden = [...hiddenDirectories, '/home', '/root'].find((directory) => path.startsWith(`${directory}/`));
+  if (hidden === undefined || given.some((place) => path === place || path.startsWith(`${place.replace(/\/+$/, '')}/`))) return [];
+  if (option === 'prove') return [`${program}, but the drill sees nothing of ${hidden}; put it elsewhere, such as into /usr/local/lib`];
+  return [`${program}, but a hook sees nothing of ${hidden}; add ${JSON.stringify(path)} to read`];
 }
 
 /** What is said of a directive that is none of the sandbox's, but has an option of its own. */

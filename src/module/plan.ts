@@ -1,7 +1,8 @@
 import { managedBy } from '../render/header.ts';
 import { renderUnit, comment } from '../render/unit.ts';
 import { line, word } from '../render/value.ts';
-import { hookCleanup, hookDirectory, hookService, hookSnippet, type Hook } from '../units/hook.ts';
+import { proofJson } from '../render/json.ts';
+import { hookCleanup, hookDirectory, hookDrill, hookProof, hookRestore, hookService, hookSnippet, type Hook } from '../units/hook.ts';
 import { programs, set, type Directive } from '../units/unit.ts';
 import type { HookOptions, Loosened } from './hook-options.ts';
 
@@ -40,8 +41,11 @@ function files(options: HookOptions): Plan['files'] {
   const header = managedBy('module hook');
   const hook = hookFrom(options);
   const file = (path: string, content: string, mode = 0o644, sensitive = false) => ({ path, content, mode, sensitive });
+  const proof = hookProof(hook);
+  const units = [hookService(hook), hookSnippet(hook), cleanup === 'remove' ? hookCleanup(hook) : undefined, hookRestore(hook), hookDrill(hook)];
   return [
-    ...[hookService(hook), hookSnippet(hook), ...(cleanup === 'remove' ? [hookCleanup(hook)] : [])].map((unit) => file(unit.path, renderUnit(unit, header))),
+    ...units.filter((unit) => unit !== undefined).map((unit) => file(unit.path, renderUnit(unit, header))),
+    ...(proof === undefined ? [] : [file(proof.path, proofJson(header, proof.proof))]),
     file(`/etc/tmpfiles.d/backup-${name}.conf`, `${comment(header)}d ${hookDirectory(name)} 0700 ${user} ${group ?? '-'}\n`),
     ...(script === undefined ? [] : [file(scriptPath(name), script.endsWith('\n') ? script : `${script}\n`, 0o755)]),
     ...(exclude.length === 0 ? [] : [file(`/etc/backup/exclude.d/${name}`, `${comment(header)}${exclude.map((path) => `${path}\n`).join('')}`)]),
@@ -50,26 +54,30 @@ function files(options: HookOptions): Plan['files'] {
 }
 
 /** What the host has to have: an earlier task of the play may make it. */
-function needs({ user = '', group, script, command, credentials, read, write, order, sandbox }: HookOptions): Need[] {
+function needs({ name, user = '', group, script, command, restore, prove, credentials, read, write, order, sandbox }: HookOptions): Need[] {
+  // Who runs each; the script comes with the hook.
+  const programs = Object.entries({ command: { by: user, path: command?.[0] }, restore: { by: user, path: restore?.[0] }, prove: { by: 'borg', path: prove?.[0] } });
   const groups = sandbox?.['SupplementaryGroups']?.value ?? [];
   return [
     { option: 'user', kind: 'user', value: user },
     ...(group === undefined ? [] : [{ option: 'group', kind: 'group' as const, value: group }]),
     ...[groups].flat().map((value) => ({ option: 'sandbox.SupplementaryGroups', kind: 'group' as const, value })),
-    ...(script === undefined && command?.[0] !== undefined ? [{ option: 'command', kind: 'program' as const, value: command[0], user }] : []),
+    ...programs.flatMap(([option, { by, path }]) => (path === undefined || (script !== undefined && path === scriptPath(name)) ? [] : [{ option, kind: 'program' as const, value: path, user: by }])),
     ...Object.entries({ read, write }).flatMap(([option, paths]) => paths.map((value) => ({ option, kind: 'path' as const, value }))),
     ...Object.entries(credentials).map(([key, value]) => ({ option: `credentials.${key}`, kind: 'credential' as const, value })),
     ...order.map((value) => ({ option: 'order', kind: 'hook' as const, value })),
   ];
 }
 
-function hookFrom({ name, user = '', group, command = [], script, environment, credentials, secrets, read, write, network, timeout, cleanup, required, order, after, sandbox }: HookOptions): Hook {
+function hookFrom({ name, user = '', group, command = [], script, restore, prove, environment, credentials, secrets, read, write, network, timeout, cleanup, required, order, after, sandbox }: HookOptions): Hook {
   return {
     name,
     description: `Hook ${name} of the backup`,
     user,
     ...(group === undefined ? {} : { group }),
     command: script === undefined ? command : [scriptPath(name)],
+    ...(restore === undefined ? {} : { restore }),
+    ...(prove === undefined ? {} : { prove }),
     environment,
     credentials: {
       ...Object.fromEntries(Object.entries(credentials).map(([key, path]) => [key, normal(path)])),

@@ -174,6 +174,27 @@ export const borg: RoleSchema = {
       minimum: 60,
       maximum: 86_400,
     },
+    borg_drill: {
+      type: 'boolean',
+      description: ['Whether `backup-drill.timer` runs the drill: it restores from the newest archives, and from an older one in turn, and compares with what was recorded when they were made. Dumps are loaded into a throwaway server.'],
+      default: true,
+    },
+    borg_drill_schedule: timer(['When the drill runs.'], 'weekly'),
+    borg_drill_sample: {
+      type: 'integer',
+      description: ['How many files each backup records the checksums of, chosen at random anew each time, for the drill to restore and compare.'],
+      default: 50,
+      minimum: 1,
+      maximum: 10_000,
+    },
+    borg_drill_time_limit: span(['The drill may take this long; then it fails, and leaves nothing behind.'], '6h', timeLimit),
+    borg_drill_memory: {
+      type: 'string',
+      description: ['How much memory the throwaway servers of a hook may take in the drill.'],
+      default: '2G',
+      pattern: '[1-9][0-9]*[KMGT]?',
+      allowed: 'a number of bytes with an optional K, M, G or T',
+    },
     borg_mail_to: {
       type: 'array',
       description: [

@@ -13,10 +13,21 @@ const path = (description: string): Schema => ({
   allowed: 'an absolute path, but not / itself, without . or .. and without a colon',
 });
 
-const hookName = '(?!(?:borg|report|watch|zz-last)$|.*-cleanup$)[a-z0-9][a-z0-9_-]{0,49}';
+const hookName = '(?!(?:borg|drill|report|watch|zz-last)$|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49}';
 
 /** A file name, and a credential's. @see systemd.exec(5) "LoadCredential=" */
 const credentialName = '[A-Za-z0-9][A-Za-z0-9._-]{0,99}';
+
+const command = (description: readonly string[]): Schema => ({
+  type: 'array',
+  description,
+  minItems: 1,
+  items: { type: 'string', description: ['An argument.'], pattern: `${printable}*`, allowed: 'text without control characters' },
+  allowed: 'a program with its absolute path, and its arguments, as a list or one string',
+});
+
+/** The options that are command lines: a list, or a string that is split into one. */
+export const commandOptions = ['command', 'restore', 'prove'] as const;
 
 /** The options of `rootless.backup.hook`: what one piece of software wants done before every backup. */
 export const hookOptions: Schema = {
@@ -28,7 +39,7 @@ export const hookOptions: Schema = {
       type: 'string',
       description: ['Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its snippet in `backup.service.d`.'],
       pattern: hookName,
-      allowed: 'up to 50 small letters, digits, dashes and underscores, but not borg, report, watch, zz-last or what ends in -cleanup',
+      allowed: 'up to 50 small letters, digits, dashes and underscores, but not borg, drill, report, watch, zz-last or what ends in -cleanup or -restore',
       examples: ['wiki'],
     },
     state: {
@@ -50,14 +61,10 @@ export const hookOptions: Schema = {
       allowed: 'the name of a group of the host',
     },
     command: {
-      type: 'array',
-      description: [
+      ...command([
         'The program, with its absolute path, and its arguments; it leaves what is to be saved in `/backup/NAME`.',
         'A list is taken as it is. A string is split at white space, with quotes as in a shell, but no shell runs: what needs one is a `script`.',
-      ],
-      minItems: 1,
-      items: { type: 'string', description: ['An argument.'], pattern: `${printable}*`, allowed: 'text without control characters' },
-      allowed: 'a program with its absolute path, and its arguments, as a list or one string',
+      ]),
       examples: [['/usr/local/bin/wiki', 'export', '--to', '/backup/wiki/wiki.xml']],
     },
     script: {
@@ -66,6 +73,15 @@ export const hookOptions: Schema = {
       pattern: '#!/[^\\r\\n]+(?:\\n[^]*)?',
       allowed: 'a text whose first line begins with #!/ and does not end in a carriage return',
     },
+    restore: command([
+      'The program, with its absolute path, and its arguments, that loads what was saved of the hook; `backupctl restore-db NAME` starts it as the hook itself is started, in `backup-NAME-restore.service`.',
+      'It finds what is to be restored in `$BACKUP_DUMP`, a directory, and in the file `$BACKUP_REQUEST` as what, in JSON: `items`, each with `file`, `name` and `into`; `over`, whether it may take the place of what is there; `globals`.',
+      'With `script`, the script is `/usr/local/lib/backup/hook-NAME`.',
+    ]),
+    prove: command([
+      'The program, with its absolute path, and its arguments, that proves what was saved of the hook: `backup-drill.service` starts it after it has restored an archive. It runs as the user `borg`, without network, secrets or capabilities, in an empty directory that goes afterwards.',
+      'It finds all that was in `/backup/NAME` in `$BACKUP_DUMP`. It exits with 0 only if the dump is good, and prints what is not, a line each that begins with `<3>`, and at last what it has proven.',
+    ]),
     environment: {
       type: 'object',
       description: ['Environment variables. They are readable by everybody on the host: a secret is one of the `credentials`.'],

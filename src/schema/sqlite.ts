@@ -11,7 +11,7 @@ export const sqlite: RoleSchema = {
   summary: 'Save SQLite databases with every backup',
   description: [
     'Injects a sandboxed hook `backup-sqlite-NAME.service` for each entry of `sqlite_databases` into `backup.service`, by the module `rootless.backup.hook`: it copies live databases into `/backup/sqlite-NAME`, while others write to them.',
-    'Pages stay where they are in the file, so Borg deduplicates well; each copy passes an integrity check, and a manifest holds sizes and checksums.',
+    'Pages stay where they are in the file, so Borg deduplicates well; each copy passes an integrity check, and a manifest holds sizes and checksums, and of each table the number of rows and a checksum of what is in them.',
   ],
   settings: {
     sqlite_state: {

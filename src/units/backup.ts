@@ -23,8 +23,14 @@ export interface Engine {
 interface Task {
   readonly name: string;
   readonly description: string;
-  readonly command: string;
+  /** The engine's program, if not given. */
+  readonly program?: string;
+  readonly command: readonly Value[];
   readonly timeLimit: Value;
+  /** A task that reads no files of the host is given no capability for it; false if not given. */
+  readonly archivesOnly?: boolean;
+  /** What it may write to beside the engine's own. */
+  readonly writable?: readonly string[];
 }
 
 /** `backup.service`: who runs and in which sandbox. What it runs comes from a snippet. */
@@ -33,7 +39,7 @@ export function backupFrame(engine: Engine, timeLimit: Value): Unit {
     path: `${unitDirectory}/${backupService}`,
     sections: [
       unitSection('Backup of this machine'),
-      { name: 'Service', directives: frame(engine, timeLimit) },
+      { name: 'Service', directives: frame(engine, { timeLimit }) },
     ],
   };
 }
@@ -42,7 +48,7 @@ export function backupFrame(engine: Engine, timeLimit: Value): Unit {
 export function engineSnippet(engine: Engine): Unit {
   return {
     path: `${unitDirectory}/${backupService}.d/borg.conf`,
-    sections: [{ name: 'Service', directives: runs(engine, 'create') }],
+    sections: [{ name: 'Service', directives: runs(engine, { command: ['create'] }) }],
   };
 }
 
@@ -65,13 +71,14 @@ export function markSnippet(): Unit {
 }
 
 /** Another task of the same engine (initialise, check) in the same sandbox, as a unit of its own. */
-export function engineTask(engine: Engine, { name, description, command, timeLimit }: Task): Unit {
+export function engineTask(engine: Engine, task: Task): Unit {
+  const { name, description } = task;
   return {
     path: `${unitDirectory}/${name}.service`,
     sections: [
       // Behind a running backup, without its own time running out meanwhile.
       unitSection(description, backupService),
-      { name: 'Service', directives: [...frame(engine, timeLimit), ...runs(engine, command)] },
+      { name: 'Service', directives: [...frame(engine, task), ...runs(engine, task)] },
     ],
   };
 }
@@ -80,14 +87,14 @@ const unitSection = (description: string, ...after: readonly string[]) =>
   ({
     name: 'Unit',
     directives: [
-      set('Description', line(description)),
+      set('Description', line(description).replaceAll('%%i', '%i')),
       set('StartLimitIntervalSec', '0', 'Who tries again after a failure is not told to wait.'),
       set('Wants', 'network-online.target'),
       set('After', ['network-online.target', ...after].join(' ')),
     ],
   }) as const;
 
-function frame(engine: Engine, timeLimit: Value): Directive[] {
+function frame(engine: Engine, { timeLimit, archivesOnly = false, writable = [] }: Pick<Task, 'timeLimit' | 'archivesOnly' | 'writable'>): Directive[] {
   return [
     set('Type', 'oneshot'),
     set('User', engine.user),
@@ -97,19 +104,19 @@ function frame(engine: Engine, timeLimit: Value): Directive[] {
     // Its own user has no other process, so its IPC objects are nobody else's.
     set('RemoveIPC', 'true'),
     ...sandbox({
-      capabilities: ['CAP_DAC_READ_SEARCH'],
+      capabilities: archivesOnly ? [] : ['CAP_DAC_READ_SEARCH'],
       home: 'read-only',
       // PrivateUsers= would turn every owner into nobody.
       users: 'visible',
-      writable: [`/var/lib/${engine.state}`, `/var/cache/${engine.state}`, word(engine.repositories, '-')],
+      writable: [`/var/lib/${engine.state}`, `/var/cache/${engine.state}`, word(engine.repositories, '-'), ...writable],
       network: engine.network,
     }),
   ];
 }
 
-function runs(engine: Engine, command: string): Directive[] {
+function runs(engine: Engine, { program = engine.program, command, writable = [] }: Pick<Task, 'program' | 'command' | 'writable'>): Directive[] {
   return [
-    set('ExecStart', `${engine.program} ${argument(command)}`),
+    set('ExecStart', [program, ...command.map(argument)].join(' ')),
     ...Object.entries(engine.environment).map(([name, value]) => set('Environment', word(value, `${name}=`))),
     ...engine.credentials.map(({ name, file, why, when }) => ({
       ...set('LoadCredential', `${name}:${file}`, why),
@@ -119,6 +126,6 @@ function runs(engine: Engine, command: string): Directive[] {
     set('StateDirectoryMode', '0700'),
     set('CacheDirectory', engine.state),
     set('CacheDirectoryMode', '0700'),
-    set('ReadWritePaths', word(engine.repositories, '-'), 'A repository that is not there must not stop the unit from starting: the program says so in words.'),
+    set('ReadWritePaths', [word(engine.repositories, '-'), ...writable].join(' '), 'A repository that is not there must not stop the unit from starting: the program says so in words.'),
   ];
 }

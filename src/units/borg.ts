@@ -1,5 +1,7 @@
 import { Verbatim, jinja, jinjaList, type Value } from '../render/value.ts';
 import { backupFrame, engineSnippet, engineTask, markSnippet, type Engine } from './backup.ts';
+import { drillUnits } from './drill.ts';
+import { restoreDirectory } from './hook.ts';
 import { sandbox } from './sandbox.ts';
 import { timer } from './timer.ts';
 import { requestable, requestUnit } from './request.ts';
@@ -13,6 +15,9 @@ export interface BorgSettings {
   readonly timeLimit: Value;
   readonly checkSchedule: Value;
   readonly checkTimeLimit: Value;
+  readonly drillSchedule: Value;
+  readonly drillTimeLimit: Value;
+  readonly drillMemory: Value;
 }
 
 /** The settings as the role's templates take them. */
@@ -21,6 +26,9 @@ export const borgTemplateSettings: BorgSettings = {
   randomizedDelay: jinja('borg_randomized_delay'),
   timeLimit: jinja('borg_time_limit'),
   checkSchedule: jinja('borg_check_schedule'),
+  drillSchedule: jinja('borg_drill_schedule'),
+  drillTimeLimit: jinja('borg_drill_time_limit'),
+  drillMemory: jinja('borg_drill_memory'),
   // Each repository has its time; a margin for opening it.
   checkTimeLimit: jinja('(borg_check_duration | int + borg_lock_wait | int + 300) * (borg_repositories | length)'),
 };
@@ -70,7 +78,7 @@ export function borgUnits(settings: BorgSettings): Unit[] {
       engineTask(engine, {
         name: 'borg-init',
         description: 'Initialise the Borg repositories that do not exist yet',
-        command: 'init',
+        command: ['init'],
         timeLimit: '10min',
       }),
       [
@@ -83,7 +91,7 @@ export function borgUnits(settings: BorgSettings): Unit[] {
       engineTask(engine, {
         name: 'borg-check',
         description: 'Check the Borg repositories for damage',
-        command: 'check',
+        command: ['check'],
         timeLimit: settings.checkTimeLimit,
       }),
       reportsEnd('borg-check'),
@@ -93,6 +101,16 @@ export function borgUnits(settings: BorgSettings): Unit[] {
       description: 'Check the Borg repositories for damage',
       calendar: settings.checkSchedule,
       randomizedDelay: settings.randomizedDelay,
+    }),
+    ...drillUnits(engine, settings),
+    engineTask(engine, {
+      name: 'backup-stage@',
+      description: 'Lay down what is to be restored of hook %i of the backup',
+      program: `${programs}/backup-dumps`,
+      command: ['stage', new Verbatim('%i')],
+      timeLimit: settings.timeLimit,
+      archivesOnly: true,
+      writable: [`-${restoreDirectory('%i')}`],
     }),
     ...reportUnits(reportTemplateSettings),
     ...requestable.map(requestUnit),

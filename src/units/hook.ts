@@ -30,6 +30,10 @@ export interface Hook {
   readonly order?: readonly string[];
   /** Whether its dump goes when everything was saved; false if not given. */
   readonly cleanup?: boolean;
+  /** Program and arguments that load what was saved of it; see `hookRestore`. */
+  readonly restore?: readonly Value[];
+  /** Program and arguments that prove what was saved of it; see `hookProof`. */
+  readonly prove?: readonly Value[];
   /** Directives that take the place of the sandbox's own, their values rendered. */
   readonly loosened?: readonly Directive[];
 }
@@ -48,11 +52,9 @@ export const hookDirectory = (name: string): string => `/backup/${name}`;
  * @see systemd.unit(5) "StopWhenUnneeded="
  */
 export function hookService(hook: Hook): Unit {
-  const directory = hookDirectory(hook.name);
-  const { read = [], write = [], after = [], order = [] } = hook;
+  const { after = [], order = [] } = hook;
   // What the backup waits for too: a hook that is done long before it begins would be none of its run.
   const before = ['network-online.target', ...after, ...order.map(hookUnit)];
-  const inHomes = [...read, ...write].some((path) => /^\/(?:home|root)(?:\/|$)/.test(path));
   return {
     path: `${unitDirectory}/${hookUnit(hook.name)}`,
     sections: [
@@ -71,33 +73,84 @@ export function hookService(hook: Hook): Unit {
         directives: [
           set('Type', 'oneshot'),
           set('RemainAfterExit', 'true'),
-          set('ExecStart', hook.command.map(argument).join(' ')),
-          ...Object.entries(hook.environment ?? {}).map(([name, value]) => set('Environment', word(value, `${name}=`))),
-          ...Object.entries(hook.credentials ?? {}).map(([name, file]) => set('LoadCredential', `${name}:${line(file)}`)),
-          set('User', line(hook.user)),
-          ...(hook.group === undefined ? [] : [set('Group', line(hook.group))]),
-          set('TimeoutStartSec', line(hook.timeLimit), 'A hung hook would block every later backup.'),
-          ...background(),
-          // Never RemoveIPC= here: when the unit stops it would destroy the shared memory of a daemon with the same user.
-          ...loosened(
-            sandbox({
-              capabilities: [],
-              home: inHomes ? 'empty' : 'hidden',
-              users: 'hidden',
-              writable: [directory, ...write.map((path) => word(path))],
-              network: hook.network ?? false,
-            }),
-            hook.loosened ?? [],
-          ),
-          set(
-            'TemporaryFileSystem',
-            ['/backup', ...hiddenDirectories].map((path) => `${path}:ro`).join(' '),
-            'Of /backup it sees only its own directory, of these others only what it is given.',
-          ),
-          set('BindPaths', [directory, ...write.map((path) => word(path))].join(' ')),
-          ...(read.length === 0 ? [] : [set('BindReadOnlyPaths', read.map((path) => word(path)).join(' '))]),
+          ...does(hook, hook.command, hookDirectory(hook.name)),
         ],
       },
+    ],
+  };
+}
+
+/** What the hook's own program does, and its restore step: the same user in the same sandbox, with one directory of its own. */
+function does(hook: Hook, command: readonly Value[], directory: string, environment: Readonly<Record<string, Value>> = {}): Directive[] {
+  const { read = [], write = [] } = hook;
+  const inHomes = [...read, ...write].some((path) => /^\/(?:home|root)(?:\/|$)/.test(path));
+  const writable = [directory, ...write.map((path) => word(path))];
+  return [
+    set('ExecStart', command.map(argument).join(' ')),
+    ...Object.entries({ ...hook.environment, ...environment }).map(([name, value]) => set('Environment', word(value, `${name}=`))),
+    ...Object.entries(hook.credentials ?? {}).map(([name, file]) => set('LoadCredential', `${name}:${line(file)}`)),
+    set('User', line(hook.user)),
+    ...(hook.group === undefined ? [] : [set('Group', line(hook.group))]),
+    set('TimeoutStartSec', line(hook.timeLimit), 'A hung hook would block every later backup.'),
+    ...background(),
+    // Never RemoveIPC= here: when the unit stops it would destroy the shared memory of a daemon with the same user.
+    ...loosened(
+      sandbox({ capabilities: [], home: inHomes ? 'empty' : 'hidden', users: 'hidden', writable, network: hook.network ?? false }),
+      hook.loosened ?? [],
+    ),
+    set(
+      'TemporaryFileSystem',
+      ['/backup', ...hiddenDirectories].map((path) => `${path}:ro`).join(' '),
+      'Of /backup it sees only its own directory, of these others only what it is given.',
+    ),
+    set('BindPaths', writable.join(' ')),
+    ...(read.length === 0 ? [] : [set('BindReadOnlyPaths', read.map((path) => word(path)).join(' '))]),
+  ];
+}
+
+/** Where `backupctl restore-db` lays down what a restore step is to load: `dump/`, and `request.json`, which says as what. */
+export const restoreDirectory = (name: string): string => `/var/lib/backup-restore/${name}`;
+
+/**
+ * The service that loads what was saved of the hook: its user and its sandbox, with what is to be restored in place of `/backup/NAME`.
+ * `undefined` for a hook that does not say how.
+ */
+export function hookRestore(hook: Hook): Unit | undefined {
+  if (hook.restore === undefined) return undefined;
+  const directory = restoreDirectory(hook.name);
+  const environment = { BACKUP_DUMP: `${directory}/dump`, BACKUP_REQUEST: `${directory}/request.json` };
+  return {
+    path: `${unitDirectory}/${hookUnit(`${hook.name}-restore`)}`,
+    sections: [
+      {
+        name: 'Unit',
+        directives: [
+          set('Description', line(`Restore of what hook ${hook.name} of the backup saved`)),
+          set('After', ['network-online.target', ...(hook.after ?? [])].join(' ')),
+          set('StartLimitIntervalSec', '0'),
+        ],
+      },
+      { name: 'Service', directives: [set('Type', 'oneshot'), ...does(hook, hook.restore, directory, environment)] },
+    ],
+  };
+}
+
+/** Which program proves what was saved of the hook: for `backup-drill`, which runs it as nobody who could do harm. */
+export function hookProof({ name, prove, environment = {} }: Hook): { readonly path: string; readonly proof: { readonly command: readonly Value[]; readonly environment: Readonly<Record<string, Value>> } } | undefined {
+  return prove === undefined ? undefined : { path: `/etc/backup/prove.d/${name}.json`, proof: { command: prove, environment } };
+}
+
+/** The unit that proves the backups by restoring them, and where it lays down what it restores. */
+export const drillService = 'backup-drill.service';
+export const drillState = '/var/lib/backup-drill';
+
+/** The snippet that has the drill prove the hook. */
+export function hookDrill({ name, prove }: Hook): Unit | undefined {
+  if (prove === undefined) return undefined;
+  return {
+    path: `${unitDirectory}/${drillService}.d/${name}.conf`,
+    sections: [
+      { name: 'Service', directives: [set('ExecStart', `-!/bin/systemctl start backup-prove@${name}.service`, 'Its failure is judged behind the proofs of all hooks.')] },
     ],
   };
 }

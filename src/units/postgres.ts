@@ -1,5 +1,5 @@
 import { jinja, type Value } from '../render/value.ts';
-import { hookService, hookSnippet, type Hook } from './hook.ts';
+import { hookDrill, hookRestore, hookService, hookSnippet, type Hook } from './hook.ts';
 import { programs, type Unit } from './unit.ts';
 
 /** The values of role `postgres`'s settings that its units hold. */
@@ -14,16 +14,23 @@ export const postgresTemplateSettings: PostgresSettings = {
   timeLimit: jinja('postgres_time_limit'),
 };
 
+const program = `${programs}/backup-postgresql`;
+
+/** The hook that dumps PostgreSQL. */
+export const postgresHook = ({ user, timeLimit }: PostgresSettings): Hook => ({
+  name: 'postgresql',
+  description: 'Dump of the PostgreSQL databases',
+  user,
+  command: [program],
+  restore: [program, 'restore'],
+  prove: [program, 'prove'],
+  environment: { LANG: 'C.UTF-8' },
+  timeLimit,
+  after: ['postgresql.service'],
+});
+
 /** All units of role `postgres`. */
-export function postgresUnits({ user, timeLimit }: PostgresSettings): Unit[] {
-  const hook: Hook = {
-    name: 'postgresql',
-    description: 'Dump of the PostgreSQL databases',
-    user,
-    command: [`${programs}/backup-postgresql`],
-    environment: { LANG: 'C.UTF-8' },
-    timeLimit,
-    after: ['postgresql.service'],
-  };
-  return [hookService(hook), hookSnippet(hook)];
+export function postgresUnits(settings: PostgresSettings): Unit[] {
+  const hook = postgresHook(settings);
+  return [hookService(hook), hookSnippet(hook), hookRestore(hook), hookDrill(hook)].filter((unit) => unit !== undefined);
 }

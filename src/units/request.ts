@@ -4,7 +4,7 @@ import { set, unitDirectory, type Unit } from './unit.ts';
 export const requestDirectory = '/run/backup-asked';
 
 /** The units that may be asked for by somebody who is not root. */
-export const requestable = ['backup', 'borg-check'] as const;
+export const requestable = ['backup', 'borg-check', 'backup-drill'] as const;
 
 /**
  * `NAME.path`: starts `NAME.service` when its file is touched, so that who may ask needs no privilege, and gets none.

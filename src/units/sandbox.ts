@@ -35,7 +35,7 @@ export function sandbox({ capabilities, home, users, writable, network, netlink 
 
     set('ProtectSystem', 'strict', 'Files: the whole tree is read-only but for what is named.'),
     home === 'read-only'
-      ? set('ProtectHome', 'read-only', 'Not "true": the homes are to be saved.')
+      ? set('ProtectHome', 'read-only', 'Not "true": the homes are saved, and a repository can be in one.')
       : set('ProtectHome', home === 'empty' ? 'tmpfs' : 'true'),
     set('PrivateTmp', 'true'),
     set('PrivateDevices', 'true'),

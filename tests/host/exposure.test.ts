@@ -16,6 +16,10 @@ onEachRelease('the exposure level', ({ lab }) => lab.roles(['borg', 'postgres'])
     ['backup-report@backup:failure.service', 0.5],
     ['backup-watch.service', 0.5],
     ['backup-postgresql.service', 0.3],
+    ['backup-postgresql-restore.service', 0.3],
+    ['backup-stage@postgresql.service', 0.5],
+    ['backup-drill.service', 0.5],
+    ['backup-prove@postgresql.service', 0.3],
   ])('of %s is at most %d with a local repository', async (unit, limit) => {
     expect(await exposure(fixture.host, unit)).toBeLessThanOrEqual(limit);
   });

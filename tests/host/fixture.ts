@@ -29,9 +29,12 @@ export function onEachRelease(title: string, prepare: (fixture: Fixture) => Prom
 }
 
 /** Starts the backup and waits for its end. @returns its journal and whether it succeeded. */
-export async function backUp(host: Host): Promise<{ ok: boolean; log: string }> {
-  const { code } = await host.run('systemctl start backup.service', { mayFail: true });
-  const invocation = (await host.run('systemctl show --property=InvocationID --value backup.service')).stdout.trim();
+export const backUp = (host: Host): Promise<{ ok: boolean; log: string }> => start(host, 'backup.service');
+
+/** Starts a oneshot service and waits for its end. @returns its journal and whether it succeeded. */
+export async function start(host: Host, unit: string): Promise<{ ok: boolean; log: string }> {
+  const { code } = await host.run(`systemctl start ${unit}`, { mayFail: true });
+  const invocation = (await host.run(`systemctl show --property=InvocationID --value ${unit}; journalctl --sync`)).stdout.trim();
   const { stdout } = await host.run(`journalctl --output=cat --no-pager _SYSTEMD_INVOCATION_ID=${invocation} + INVOCATION_ID=${invocation}`);
   return { ok: code === 0, log: stdout };
 }

@@ -29,7 +29,7 @@ onEachRelease(
       const key = (await fixture.host.read('/etc/credstore/borg.ssh-key.pub')).trim();
       expect(key).toContain(line?.[2] ?? 'no key');
       // What opens the local one is saved all the same.
-      expect(readdirSync(join(fixture.lab.directory, 'backup-secrets/web')).map((name) => name.slice(0, 4)).sort()).toEqual(['key-', 'pass']);
+      expect(readdirSync(join(fixture.lab.directory, 'backup-secrets/web')).map((name) => name.slice(0, 4)).sort()).toEqual(['key-', 'pass', 'ssh-']);
       await server.write('/home/store/.ssh/authorized_keys', `restrict,command="borg serve --restrict-to-repository ${line?.[1]}" ${key}\n`, '0644');
     });
 

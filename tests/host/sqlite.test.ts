@@ -124,6 +124,99 @@ onEachRelease(
       expect(restored.filter(({ moved }) => moved !== null).map(({ moved }) => moved?.[1])).toEqual([0, 0]);
     });
 
+    const program = '/usr/local/lib/backup/hook-sqlite-app';
+    const settings = `SETTINGS=${JSON.stringify({ name: 'app', paths: app.paths, busy_timeout: 1 })}`;
+    /** A copy of what was archived, as `user` gets it; `change` is run in it. */
+    const dump = async (user: string, change = 'true'): Promise<string> => {
+      const path = `/run/dump-${user}`;
+      await fixture.host.run(`rm -rf ${path} && cp -r /srv/restored/backup/sqlite-app ${path} && cd ${path} && ${change} && chown -R ${user}: . && chmod -R go-w .`);
+      return path;
+    };
+    /** As the drill does: as `borg`, without a network or a capability, in an empty directory. */
+    const prove = async (change?: string) => {
+      const path = await dump('borg', change);
+      await fixture.host.run('rm -rf /run/drill && install -d -o borg /run/drill');
+      const isolated = ['--property=PrivateNetwork=true', '--property=CapabilityBoundingSet=', '--property=NoNewPrivileges=true', '--property=ProtectSystem=strict', '--property=ReadWritePaths=/run/drill'];
+      const result = await fixture.host.run(['systemd-run', '--quiet', '--wait', '--pipe', '--uid=borg', '--working-directory=/run/drill', ...isolated, `--setenv=${settings}`, `--setenv=BACKUP_DUMP=${path}`, program, 'prove'], { mayFail: true });
+      expect((await fixture.host.run('ls -A /run/drill')).stdout).toBe('');
+      return result;
+    };
+    /** Runs SQL in a file of a dump, as root. */
+    const edit = (file: string, statement: string): string => `python3 -c 'import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); d.execute(sys.argv[2]); d.commit(); d.close()' ${file} '${statement}'`;
+
+    it('is proven by what was recorded in each table when it was copied; lost rows, a changed value, a lost table and a truncated file are each found and named', async () => {
+      const good = await prove();
+      expect(good.stdout).toMatch(new RegExp(`^<6>sqlite: ${7 + odd.length} databases, \\d+ tables, \\d+ rows\n$`));
+      expect(good.code).toBe(0);
+      const file = 'srv/app/one/data.db';
+      for (const [change, finding] of [
+        [edit(file, 'DELETE FROM page WHERE n = 7'), ', table "page": it has 199 rows; it had 200.'],
+        [edit(file, 'UPDATE page SET b = CAST(b AS TEXT) WHERE n = 7'), ', table "page": a value is not what it was.'],
+        [edit(file, 'DROP TABLE page'), ', table "page": it is missing.'],
+        [edit(file, 'CREATE TABLE extra (n)'), ', table "extra": it is not in manifest.json.'],
+        [`truncate --size=-4096 ${file}`, ' cannot be restored: '],
+        [`rm ${file}`, ' cannot be restored: unable to open database file'],
+      ] as const) {
+        const { code, stdout } = await prove(change);
+        expect([change, code]).toEqual([change, 1]);
+        const findings = stdout.split('\n').filter((line) => line.startsWith('<3>'));
+        expect(findings).toHaveLength(1);
+        expect(findings[0]).toContain(`<3>"/srv/app/one/data.db"${finding}`);
+        expect(stdout).toContain('<5>Not proven: ');
+      }
+      expect((await prove('echo x > stray.db')).stdout).toContain('<3>"stray.db" is not in manifest.json');
+      expect((await prove('rm manifest.json')).stdout).toContain('<3>manifest.json cannot be read, so nothing is proven');
+      expect((await prove(`sed -i 's/"tables"/"tablets"/' manifest.json`)).stdout).toContain('an older version of the role copied it');
+    });
+
+    it('is restored beside what is there, or over it only if that is asked for; a failure, and a program that works on it, keep the old one', async () => {
+      const { host } = fixture;
+      const path = await dump('app');
+      const restore = async (into: readonly string[], over = false, file = 'srv/app/one/data.db') => {
+        await host.write('/run/request.json', JSON.stringify({ items: into.map((place) => ({ file, name: `/${file}`, into: place })), over, globals: false }));
+        return host.run(['env', settings, `BACKUP_DUMP=${path}`, 'BACKUP_REQUEST=/run/request.json', program, 'restore'], { user: 'app', mayFail: true });
+      };
+      await host.run('install -d -o app /var/lib/app/again');
+      const made = '/var/lib/app/again/made.db';
+      const contents = async (of: string) => (await seen(host, [of]))[0]?.contents;
+      const want = await contents(`${path}/srv/app/one/data.db`);
+      const first = await restore([made]);
+      expect([first.code, first.stdout]).toEqual([0, expect.stringMatching(`^<6>"${made}" is restored, \\d+ bytes\\.\n$`)]);
+      expect(await contents(made)).toBe(want);
+      expect((await host.run(`stat -c '%U %a' ${made}`)).stdout).toBe('app 600\n');
+
+      const change = (statement: string) => host.run(['python3', '-c', `import os, sqlite3; d = sqlite3.connect("${made}"); ${statement}`], { user: 'app', mayFail: true });
+      await change('d.execute("DELETE FROM page"); d.commit(); d.close(); os.chmod("/var/lib/app/again/made.db", 0o640)');
+      const before = (await host.run(`sha256sum ${made}`)).stdout;
+      const refused = await restore(['/var/lib/app/again/other.db', made]);
+      expect([refused.code, refused.stdout]).toEqual([1, `<3>"${made}" exists already. Choose another place with --into PATH, or replace it with --over.\n`]);
+      expect((await restore(['/var/lib/app/again/other.db', '/var/lib/app/again/other.db'])).stdout).toContain('more than one database would go there');
+      expect((await restore(['/nowhere/x.db'])).stdout).toContain('its directory is not there');
+      expect((await host.run(`ls -A /var/lib/app/again; sha256sum ${made}`)).stdout).toBe(`made.db\n${before}`);
+
+      await host.run(`truncate --size=-4096 ${path}/srv/app/two/data.db`);
+      const broken = await restore([made], true, 'srv/app/two/data.db');
+      expect([broken.code, broken.stdout]).toEqual([1, expect.stringContaining('was not restored, and what is there stays as it was')]);
+      await host.run(`systemd-run --quiet --uid=app --unit=holder python3 -c 'import sqlite3, time; d = sqlite3.connect("${made}", isolation_level=None); d.execute("BEGIN IMMEDIATE"); time.sleep(600)'; sleep 1`);
+      const held = await restore([made], true);
+      expect([held.code, held.stdout]).toEqual([1, expect.stringContaining('a program has it open. Stop that program')]);
+      await host.run('systemctl stop holder');
+      expect((await host.run(`ls -A /var/lib/app/again; sha256sum ${made}`)).stdout).toBe(`made.db\n${before}`);
+
+      // A WAL that a crash left must not be played into the new one.
+      await change('d.execute("PRAGMA journal_mode=WAL"); d.execute("CREATE TABLE late (n)"); d.commit(); os.kill(os.getpid(), 9)');
+      expect(await host.exists(`${made}-wal`)).toBe(true);
+      const over = await restore([made], true);
+      expect(over.code, over.stdout).toBe(0);
+      expect(await contents(made)).toBe(want);
+      expect((await host.run(`ls -A /var/lib/app/again; stat -c '%U %a' ${made}`)).stdout).toBe('made.db\napp 640\n');
+      await host.run(`head -c 9000 /dev/urandom > ${made}`);
+      const damaged = await restore([made], true);
+      expect([damaged.code, damaged.stdout]).toEqual([0, expect.stringContaining('is damaged (file is not a database) and replaced all the same')]);
+      expect(await contents(made)).toBe(want);
+      await host.run('rm -r /var/lib/app/again');
+    });
+
     it('has its pages where they were, so that Borg knows them again', async () => {
       const { host } = fixture;
       const differing = (await host.run(`cmp -l /srv/app/one/data.db ${target}/srv/app/one/data.db`, { mayFail: true })).stdout.split('\n').filter(Boolean);

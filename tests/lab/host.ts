@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run, type Result, type RunOptions } from './process.ts';
@@ -130,6 +130,12 @@ export class Host {
 
   async exists(path: string): Promise<boolean> {
     return (await this.run(['test', '-e', path], { mayFail: true })).code === 0;
+  }
+
+  /** Processor time, in seconds, of all that this host's units did since it was first booted; `run` is not part of it. */
+  cpuSeconds(): number {
+    const [v1, v2] = [`/sys/fs/cgroup/cpuacct/${this.namespace}/cpuacct.usage`, `/sys/fs/cgroup/${this.namespace}/cpu.stat`];
+    return existsSync(v1) ? Number(readFileSync(v1, 'utf8')) / 1e9 : Number(/^usage_usec (\d+)$/m.exec(readFileSync(v2, 'utf8'))?.[1]) / 1e6;
   }
 
   /** What a unit wrote to the journal, this boot. */

@@ -93,7 +93,7 @@ export class Lab {
   async installCollection(source?: string): Promise<string> {
     const collections = join(this.directory, 'collections');
     await this.ansible('ansible-galaxy', ['collection', 'install', '--force', source ?? (await buildCollection()), '-p', collections]);
-    return join(collections, 'ansible_collections/rootless/backup');
+    return this.collection;
   }
 
   /** Runs a program of Ansible on the control node: the distribution's, or that of `ANSIBLE_BIN` to try another version. */
@@ -128,6 +128,17 @@ export class Lab {
   roles(roles: readonly string[], vars: object = {}, options: PlaybookOptions = {}): Promise<PlaybookResult> {
     const tasks = roles.map((role) => ({ name: role, 'ansible.builtin.include_role': { name: `rootless.backup.${role}` } }));
     return this.playbook([{ hosts: 'all', vars, tasks }], options);
+  }
+
+  /** Takes a host away for good, as a fire does; another one may have its name. */
+  async forget(host: Host): Promise<void> {
+    await host.remove();
+    this.hosts.splice(this.hosts.indexOf(host), 1);
+  }
+
+  /** Where the collection is that `installCollection` installed. */
+  get collection(): string {
+    return join(this.directory, 'collections/ansible_collections/rootless/backup');
   }
 
   /** The command that gives a shell on a host. */

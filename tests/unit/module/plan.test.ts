@@ -67,6 +67,9 @@ describe('the options of a hook', () => {
     [{ ...wiki, secrets: { key: null } }, 'secrets.key: given is a secret that is not shown'],
     [{ ...wiki, secrets: { 'a/b': 'hush' } }, 'secrets: the key "a/b" is not allowed; allowed are letters, digits, dots'],
     [{ ...wiki, required: false, exclude: ['/srv/db'] }, 'exclude: the hook is not required'],
+    [{ ...wiki, name: 'wiki-restore' }, 'name: given is "wiki-restore"'],
+    [{ ...wiki, restore: 'load it' }, 'restore: given is the program "load"; allowed is an absolute path'],
+    [{ ...wiki, prove: '/home/alice/prove', read: ['/home/alice'] }, 'prove: given is the program "/home/alice/prove", but the drill sees nothing of /home'],
     [{ ...wiki, command: '/srv/wiki/bin/dump' }, 'command: given is the program "/srv/wiki/bin/dump", but a hook sees nothing of /srv; add "/srv/wiki/bin/dump" to read'],
     [{ ...wiki, sandbox: { ReadWritePaths: { value: '/srv', reason: 'x' } } }, 'sandbox.ReadWritePaths: unknown directive; the option write of the hook is for this'],
     [{ ...wiki, credentials: { key: 'hush' } }, 'credentials.key: given is a secret that is not shown; allowed is an absolute path of a file on the host'],
@@ -136,6 +139,10 @@ describe('the plan of a hook', () => {
       }
       expect(content(`/etc/backup/exclude.d/${options.name}`)?.split('\n').slice(1, -1) ?? []).toEqual(options.exclude);
       expect(content(`/etc/systemd/system/backup-${options.name}-cleanup.service`) !== undefined).toBe(options.cleanup === 'remove');
+      const restore = content(`/etc/systemd/system/backup-${options.name}-restore.service`);
+      expect(restore && unquoted(read(restore).get('ExecStart')?.[0] ?? '', true)).toEqual(options.restore);
+      const proof = content(`/etc/backup/prove.d/${options.name}.json`);
+      expect(proof && (JSON.parse(proof) as { command: string[] }).command).toEqual(options.prove);
       // Whatever the texts hold, no directive is there that the planner did not mean.
       expect([...unit.keys()].filter((name) => !/^[A-Za-z]+$/.test(name))).toEqual([]);
       expect(unit.get('ExecStartPre')).toBeUndefined();

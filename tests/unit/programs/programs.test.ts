@@ -148,6 +148,32 @@ describe('backup-postgresql', () => {
   });
 });
 
+describe('what the drill is held to', () => {
+  const borg = 'roles/borg/files/usr/local/lib/backup/backup-borg';
+  const drill = 'roles/borg/files/usr/local/lib/backup/backup-drill';
+
+  it.each([
+    ['/var/cache', '/var/cache/apt/x', true], ['/var/cache', '/var/cached', false], ['/home/*/.cache', '/home/a/.cache/x', true],
+    ['/home/*/.cache', '/home/a/b/.cache/x', false], ['/srv/**/*.log', '/srv/a/b/x.log', true], ['/srv/**/*.log', '/srv/x.log', true],
+    ['/srv/**/*.log', '/srv/x.logs', false], ['/d/[0-9]?', '/d/1x', true], ['/d/[!0-9]', '/d/1', false], ['/a.b', '/axb', false],
+  ])('knows that the exclude %s leaves %s out: %s', (pattern, path, want) => {
+    expect(call(borg, 'bool(program.re.compile(program.shell_pattern(given[0]), program.re.DOTALL).fullmatch(given[1]))', [pattern, path])).toBe(want);
+  });
+
+  it('is a sample in which all that was offered has the same chance', () => {
+    const counts = call(borg, '[sum(n in s for s in given) for n in range(10)] if not given.extend((lambda s: [s.offer(n) for n in range(10)] and s.taken)(program.Sample(3)) for _ in range(3000)) else 0', []) as number[];
+    expect(counts.reduce((a, b) => a + b)).toBe(9000);
+    for (const count of counts) expect(Math.abs(count - 900)).toBeLessThan(150);
+  });
+
+  it('takes the newest archive each time, and each older one in its turn', () => {
+    const turn = '(lambda directory: [program.chosen(given, directory + "/turn") for _ in range(5)])(program.tempfile.mkdtemp())';
+    expect(call(drill, turn, ['a', 'b', 'c', 'd'])).toEqual([['d', 'c'], ['d', 'b'], ['d', 'a'], ['d', 'c'], ['d', 'b']]);
+    expect(call(drill, turn, ['a'])).toEqual(Array(5).fill(['a']));
+    expect(call(drill, turn, [])).toEqual(Array(5).fill([]));
+  });
+});
+
 describe('backup-report', () => {
   const report = 'roles/borg/files/usr/local/lib/backup/backup-report';
   const due = (policy: string, daysAgo: number): unknown =>

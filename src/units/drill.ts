@@ -1,0 +1,80 @@
+import { line, type Value } from '../render/value.ts';
+import { engineTask, type Engine } from './backup.ts';
+import { drillService, drillState } from './hook.ts';
+import { reportsEnd } from './report.ts';
+import { background, sandbox } from './sandbox.ts';
+import { timer } from './timer.ts';
+import { programs, set, unitDirectory, type Directive, type Unit } from './unit.ts';
+
+/** The values of role `borg`'s settings that the units of the drill hold. */
+export interface DrillSettings {
+  readonly randomizedDelay: Value;
+  readonly drillSchedule: Value;
+  readonly drillTimeLimit: Value;
+  readonly drillMemory: Value;
+}
+
+const program = `${programs}/backup-drill`;
+
+/**
+ * The drill: restores from the archives and compares. `backup-drill.service` holds what opens the repositories and lays down what
+ * was saved; each hook's proof runs in `backup-prove@NAME.service`, where there is nothing to be had: loading a dump runs code that
+ * is in it, such as the functions of an index. A hook's snippet starts its proof; the last snippet judges.
+ */
+export function drillUnits(engine: Engine, settings: DrillSettings): Unit[] {
+  const drill = engineTask(engine, {
+    name: 'backup-drill',
+    description: 'Prove the backups by restoring them',
+    program,
+    command: ['stage'],
+    timeLimit: settings.drillTimeLimit,
+    archivesOnly: true,
+    writable: [drillState],
+  });
+  return [
+    added(drill, reportsEnd('backup-drill'), [
+      set('ExecStopPost', '-!/bin/systemctl stop backup-prove@*.service', 'However it ended, it leaves nothing behind.'),
+      set('ExecStopPost', `/usr/bin/find ${drillState} -mindepth 1 -delete`),
+    ]),
+    {
+      path: `${unitDirectory}/${drillService}.d/zz-judge.conf`,
+      sections: [{ name: 'Service', directives: [set('ExecStart', `${program} judge`, 'Behind the proofs of all hooks, whose snippets sort before it.')] }],
+    },
+    proof(settings),
+    timer({ name: 'backup-drill', description: 'Prove the backups by restoring them', calendar: settings.drillSchedule, randomizedDelay: settings.randomizedDelay }),
+  ];
+}
+
+/** Runs a hook's proof of what was restored of it. */
+function proof({ drillTimeLimit, drillMemory }: DrillSettings): Unit {
+  const staged = `${drillState}/staged/%i`;
+  return {
+    path: `${unitDirectory}/backup-prove@.service`,
+    sections: [
+      { name: 'Unit', directives: [set('Description', 'Proof of what the backup saved of hook %i'), set('StartLimitIntervalSec', '0')] },
+      {
+        name: 'Service',
+        directives: [
+          set('Type', 'oneshot'),
+          set('ExecStart', `${program} prove %i`),
+          set('Environment', 'LANG=C.UTF-8'),
+          set('User', 'backup-prove', 'Nobody else is: what is in a dump could do as much harm as its user.'),
+          set('Group', 'backup-prove'),
+          set('StandardOutput', `append:${drillState}/%i.told`, 'Told by the drill, in one place.'),
+          set('TimeoutStartSec', line(drillTimeLimit)),
+          set('MemoryMax', line(drillMemory)),
+          ...background(),
+          set('RemoveIPC', 'true'),
+          ...sandbox({ capabilities: [], home: 'hidden', users: 'hidden', writable: [], network: false }),
+          set('TemporaryFileSystem', '/backup:ro /srv:ro /mnt:ro /media:ro /var/lib:ro', 'It sees what was restored, and of the machine its programs.'),
+          set('BindReadOnlyPaths', `${staged}:/var/lib/backup-prove`),
+        ],
+      },
+    ],
+  };
+}
+
+function added(unit: Unit, ofUnit: readonly Directive[], ofService: readonly Directive[]): Unit {
+  const more: Readonly<Record<string, readonly Directive[]>> = { Unit: ofUnit, Service: ofService };
+  return { ...unit, sections: unit.sections.map((section) => ({ ...section, directives: [...section.directives, ...(more[section.name] ?? [])] })) };
+}

@@ -1,0 +1,40 @@
+import { programs, set, type Directive } from './unit.ts';
+import { loosened, sandbox } from './sandbox.ts';
+
+/** The sandboxes of the transient units that `backup-borg` and `backupctl restore` start, each for local and for remote repositories. */
+export interface TransientSandboxes {
+  readonly path: string;
+  /** What is run by hand on a repository: it reads archives, and writes nothing but the repository. */
+  readonly read: Readonly<Record<'local' | 'remote', readonly Directive[]>>;
+  /** What restores files, with owners and all else that only root gives: it writes below its target, and nowhere else. */
+  readonly restore: Readonly<Record<'local' | 'remote', readonly Directive[]>>;
+}
+
+/** What restoring metadata needs, beyond reading nothing and writing only below the target. @see capabilities(7) */
+const restoring = ['CAP_CHOWN', 'CAP_FOWNER', 'CAP_DAC_OVERRIDE', 'CAP_FSETID', 'CAP_SETFCAP', 'CAP_MKNOD'];
+
+/** Where engines keep their state; the units of systemd-run make these too. */
+const own = ['/var/lib/borg', '/var/cache/borg'];
+
+export function transientSandboxes(): TransientSandboxes {
+  const read = (network: boolean): readonly Directive[] => sandbox({ capabilities: [], home: 'read-only', users: 'visible', writable: own, network });
+  const restore = (network: boolean): readonly Directive[] =>
+    loosened(sandbox({ capabilities: restoring, home: 'read-only', users: 'visible', writable: own, network }), [
+      set('RestrictSUIDSGID', 'false', 'A set-user-id program comes back as one.'),
+      set('PrivateTmp', 'false', 'A target below /tmp is in the /tmp that everybody sees.'),
+      set('NoExecPaths', own.join(' ')),
+      set('PrivateDevices', 'false', 'Device nodes come back: this, DevicePolicy= and ProtectClock= would forbid mknod(2).'),
+      set('DevicePolicy', 'auto'),
+      set('ProtectClock', 'false'),
+      set('ReadOnlyPaths', '/run', 'CAP_DAC_OVERRIDE could make units in it; ProtectSystem= leaves it writable.'),
+      set('BindReadOnlyPaths', '/dev', 'As well; ReadOnlyPaths=/dev is without effect beside ProtectProc= and the like on systemd 257.'),
+      set('SystemCallFilter', '@system-service'),
+      set('SystemCallFilter', '~@privileged @resources'),
+      set('SystemCallFilter', '@chown', 'Owners come back: @privileged has chown(2) in it.'),
+    ]);
+  return {
+    path: `${programs}/sandboxes.json`,
+    read: { local: read(false), remote: read(true) },
+    restore: { local: restore(false), remote: restore(true) },
+  };
+}

@@ -1,0 +1,130 @@
+import { expect, it } from 'vitest';
+import type { Host } from '../lab/host.ts';
+import { archives, backUp, newest, onEachRelease } from './fixture.ts';
+
+const odd = 'odd "name\' é';
+const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
+async function sql(host: Host, database: string, script: string): Promise<string> {
+  return (await host.run(['env', `PGDATABASE=${database}`, 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', '-'], { user: 'postgres', input: script })).stdout;
+}
+
+/** Runs `backupctl restore-db`. @returns whether it succeeded and what it said. */
+async function restore(host: Host, ...args: string[]): Promise<{ ok: boolean; said: string }> {
+  const { code, stdout, stderr } = await host.run(['backupctl', 'restore-db', ...args], { mayFail: true });
+  return { ok: code === 0, said: stdout + stderr };
+}
+
+/** What a database is, beside what is in its tables. */
+const properties = (host: Host, name: string): Promise<string> =>
+  sql(host, 'postgres', `SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datconnlimit, (SELECT array_agg(a ORDER BY a::text) FROM unnest(datacl) a), (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = d.oid AND setrole = 0) FROM pg_database d WHERE datname = '${name.replaceAll("'", "''")}'`);
+const contents = (host: Host, name: string): Promise<string> =>
+  sql(host, name, "SELECT count(*), sum(n), md5(string_agg(t, ',' ORDER BY n)) FROM data; SELECT count(*) FROM pg_indexes WHERE tablename = 'data'");
+
+onEachRelease(
+  'backupctl restore-db',
+  async ({ lab, host }) => {
+    await sql(host, 'postgres', `CREATE ROLE app LOGIN; CREATE ROLE reader; CREATE DATABASE shop OWNER app; CREATE DATABASE ${identifier(odd)} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0;
+      ALTER DATABASE shop SET search_path = public, "odd schema"; ALTER DATABASE shop SET work_mem = '7MB'; ALTER DATABASE shop CONNECTION LIMIT 17; ALTER DATABASE shop SET app.motto = 'it''s \\ odd';
+      REVOKE CONNECT ON DATABASE shop FROM PUBLIC; GRANT CONNECT ON DATABASE shop TO reader WITH GRANT OPTION;`);
+    for (const name of ['shop', odd]) await sql(host, name, 'CREATE TABLE public.data AS SELECT n, md5(n::text) AS t FROM generate_series(1, 2000) n; CREATE INDEX ON public.data (n)');
+    await lab.roles(['borg', 'postgres'], { borg_paths: ['/etc/hostname'] });
+    expect((await backUp(host)).ok).toBe(true);
+  },
+  (fixture) => {
+    it('loads a dump into a new database, as its own user, and only what is asked for', async () => {
+      const { host } = fixture;
+      const { ok, said } = await restore(host, '--into', 'shop_again', 'postgresql', 'shop');
+      expect(ok, said).toBe(true);
+      expect(said).toMatch(/database "shop_again": restored from "shop", as it was at \S+Z/);
+      expect(await contents(host, 'shop_again')).toBe(await contents(host, 'shop'));
+      expect(await properties(host, 'shop_again')).toBe(await properties(host, 'shop'));
+      expect(await properties(host, 'shop')).toContain('reader=c*/app');
+      expect((await host.run('systemctl show -p User --value backup-postgresql-restore backup-stage@postgresql')).stdout).toBe('postgres\n\nborg\n');
+      expect((await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .lock; find /var/lib/borg ! -user borg')).stdout).toBe('');
+      expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^(restoring|replaced)_'")).trim()).toBe('0');
+    });
+
+    it('does not touch a database that is there, unless it is told to, and then loads it beside it first', async () => {
+      const { host } = fixture;
+      await sql(host, 'shop', 'UPDATE public.data SET n = 0');
+      const changed = await contents(host, 'shop');
+      const refused = await restore(host, 'postgresql', 'shop', odd);
+      expect(refused.ok).toBe(false);
+      expect(refused.said).toMatch(/there is a database "shop" already, and it holds tables\. Restore under another name \(--into NAME\), or in its place \(--over\)/);
+      expect(await contents(host, 'shop')).toBe(changed);
+      // Somebody is connected to it.
+      await host.run("systemd-run --quiet --unit=reader --uid=postgres psql -X -c 'SELECT pg_sleep(600)' shop; sleep 0.5");
+      const done = await restore(host, '--over', 'postgresql', 'shop', odd);
+      expect(done.ok, done.said).toBe(true);
+      expect(await contents(host, 'shop')).toBe(await contents(host, 'shop_again'));
+      expect(await contents(host, odd)).toMatch(/^2000\|/);
+      expect(await properties(host, odd)).toMatch(/^postgres\|LATIN1\|C\|/);
+      expect(await properties(host, 'shop')).toBe(await properties(host, 'shop_again'));
+      expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^(restoring|replaced)_'")).trim()).toBe('0');
+    });
+
+    it('keeps what is there when the load fails, or is killed', async () => {
+      const { host } = fixture;
+      const before = await contents(host, 'shop');
+      // Its dump asks for a role that is gone.
+      await sql(host, 'postgres', 'ALTER ROLE app RENAME TO gone');
+      const failed = await restore(host, '--over', 'postgresql', 'shop');
+      expect(failed.ok).toBe(false);
+      expect(failed.said).toMatch(/database "shop" was not restored; what was there is as it was\..*role "app" does not exist/s);
+      await sql(host, 'postgres', 'ALTER ROLE gone RENAME TO app');
+      await Promise.all([
+        restore(host, '--over', 'postgresql', 'shop'),
+        host.run('until pgrep pg_restore > /dev/null; do sleep 0.01; done; systemctl kill --signal=KILL backup-postgresql-restore', { timeoutSeconds: 60 }),
+      ]);
+      expect(await contents(host, 'shop')).toBe(before);
+      expect((await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .lock')).stdout).toBe('');
+      const again = await restore(host, '--over', 'postgresql', 'shop');
+      expect(again.ok, again.said).toBe(true);
+      // What the killed one began is taken away by the next.
+      expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^(restoring|replaced)_'")).trim()).toBe('0');
+    });
+
+    it('loads nothing of a dump that is not what its manifest says', async () => {
+      const { host } = fixture;
+      await host.write('/usr/local/bin/change', '#!/bin/bash\nset -e\ncd /backup/postgresql/*-main\nprintf x | dd of=shop.dump bs=1 seek=5000 conv=notrunc status=none\n', '0755');
+      await host.write('/run/systemd/system/backup.service.d/tamper.conf', '[Service]\nExecStartPre=+/usr/local/bin/change\n');
+      await host.run('systemctl daemon-reload');
+      expect((await backUp(host)).ok).toBe(true);
+      await host.run('rm /run/systemd/system/backup.service.d/tamper.conf; systemctl daemon-reload');
+      const { ok, said } = await restore(host, '--into', 'spoilt', 'postgresql', 'shop');
+      expect(ok).toBe(false);
+      expect(said).toMatch(/Nothing is restored from archive \S+, which is not what its manifest says:\s+\S+shop\.dump has another checksum/);
+      expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname = 'spoilt'")).trim()).toBe('0');
+      const older = (await archives(host)).filter((name) => name.includes('-dumps-')).at(-2) ?? 'none';
+      const good = await restore(host, '--archive', older, '--into', 'spoilt', 'postgresql', 'shop');
+      expect(good.ok, good.said).toBe(true);
+      await host.run(`backup-borg delete ::${await newest(host, 'dumps')}`);
+    });
+
+    it('says what there is instead of what is not there, and how it is called', async () => {
+      const { host } = fixture;
+      expect((await restore(host, 'postgresql', 'nosuch')).said).toMatch(/holds no nosuch of hook postgresql; it holds: .*shop/);
+      expect((await restore(host, 'nosuch', 'shop')).said).toMatch(/no hook nosuch says how it is restored; there are: postgresql/);
+      expect((await restore(host, 'postgresql')).said).toMatch(/name what to restore of hook postgresql, or say --all/);
+      expect((await restore(host, '--into', 'x', '--all', 'postgresql')).said).toMatch(/--into gives one new name/);
+      expect((await restore(host, '--repository', '2', 'postgresql', 'shop')).said).toMatch(/--repository: given is 2; there are 1/);
+      expect((await restore(host, '--archive', 'nosuch', 'postgresql', 'shop')).ok).toBe(false);
+      expect((await restore(host, '--into', 'template1', 'postgresql', 'shop')).said).toMatch(/template1" is a template/);
+    });
+
+    it('brings all databases and roles to an empty server', async () => {
+      const { host } = fixture;
+      const before = await contents(host, 'shop');
+      const version = (await host.run('ls /etc/postgresql')).stdout.trim();
+      await host.run(`pg_dropcluster ${version} main --stop; pg_createcluster ${version} main --start`);
+      const { ok, said } = await restore(host, '--globals', '--all', 'postgresql');
+      expect(ok, said).toBe(true);
+      expect(await contents(host, 'shop')).toBe(before);
+      expect(await contents(host, odd)).toMatch(/^2000\|/);
+      expect(await sql(host, 'postgres', "SELECT count(*) FROM pg_roles WHERE rolname IN ('app', 'reader')")).toBe('2\n');
+      expect(await properties(host, 'shop')).toContain('reader=c*/app');
+      expect((await backUp(host)).ok).toBe(true);
+    });
+  },
+);

@@ -1,0 +1,235 @@
+import { expect, it } from 'vitest';
+import type { Host } from '../lab/host.ts';
+import { backUp, onEachRelease } from './fixture.ts';
+import { describeTree, tree } from './tree.ts';
+
+/** Runs `backupctl` with these arguments. @returns whether it succeeded and what it said. */
+async function backupctl(host: Host, ...args: string[]): Promise<{ ok: boolean; said: string }> {
+  const { code, stdout, stderr } = await host.run(['backupctl', ...args], { mayFail: true });
+  return { ok: code === 0, said: stdout + stderr };
+}
+
+const described = async (host: Host, top: string): Promise<string> => (await host.run(describeTree(top))).stdout;
+
+/** Tries what the sandbox of a restore forbids, and prints what worked. */
+const probe = `#!/usr/bin/python3
+import ctypes, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def tries(name, action):
+    try:
+        if action() is not False:
+            print("can", name)
+    except OSError:
+        pass
+def write(path):
+    return lambda: open(path + "/probe", "w").close()
+for place in ["/", "/etc", "/usr", "/var", "/var/tmp", "/tmp", "/home", "/home/alice", "/root", "/srv", "/backup", "/var/lib", "/var/lib/borg", "/srv/target", "/run", "/dev"]:
+    tries("write " + place, write(place))
+tries("read the shadow passwords", lambda: open("/etc/shadow").read())
+tries("read the key of the host", lambda: open("/etc/ssh/ssh_host_ed25519_key").read())
+tries("reach the network", lambda: socket.create_connection(("127.0.0.1", 22), 2).close())
+tries("open a socket of the network", lambda: socket.socket(socket.AF_INET).close())
+tries("see an interface of the network", lambda: [n for _, n in socket.if_nameindex()] != ["lo"])
+tries("signal another process", lambda: os.kill(int(os.environ.get("FOREIGN", "1")), 0))
+tries("mount", lambda: libc.mount(b"tmpfs", b"/srv/target", b"tmpfs", 0, None) == 0)
+tries("make a namespace", lambda: libc.unshare(0x10000000) == 0)
+tries("become root", lambda: os.setuid(0))
+tries("give a file away", lambda: os.chown("/srv/target/probe", 0, 0))
+print(*(line.strip() for line in open("/proc/self/status") if line.startswith(("Uid", "Cap", "NoNewPrivs"))), sep="\\n")
+`;
+
+onEachRelease(
+  'backupctl restore',
+  async ({ lab, host }) => {
+    await host.run(tree);
+    await host.run("echo 'a price' > '/srv/tree/costs $HOME and 5%'; mkdir /srv/other; echo 1 > /srv/other/kept");
+    await lab.roles(['borg'], { borg_paths: ['/srv', '/etc'] });
+    const { ok, log } = await backUp(host);
+    expect(ok, log).toBe(true);
+    await host.run('cp -a /srv/tree /root/original; echo 2 > /srv/other/kept; sleep 1');
+    expect((await backUp(host)).ok).toBe(true);
+  },
+  (fixture) => {
+    it('brings a tree back into a fresh directory, with all that belongs to it, and says where', async () => {
+      const { host } = fixture;
+      const { ok, said } = await backupctl(host, 'restore', '/srv/tree', '/etc/hostname');
+      expect(ok, said).toBe(true);
+      const into = /into (\/var\/tmp\/restored-\S+)/.exec(said)?.[1] ?? 'nowhere';
+      expect((await described(host, `${into}/srv/tree`)).split('\n').length).toBeGreaterThan(60);
+      expect(await described(host, `${into}/srv/tree`)).toBe(await described(host, '/srv/tree'));
+      expect(await host.read(`${into}/etc/hostname`)).toBe('web\n');
+      expect((await host.run(['cat', `${into}/srv/tree/costs $HOME and 5%`])).stdout).toBe('a price\n');
+      expect((await host.run('find /var/lib/borg /var/cache/borg ! -user borg')).stdout).toBe('');
+    });
+
+    it.each(['/root/restored', '/tmp/restored', '/home/alice/restored'])('restores into %s, if that is empty', async (into) => {
+      const { host } = fixture;
+      const { ok, said } = await backupctl(host, 'restore', '--into', into, '/srv/tree');
+      expect(ok, said).toBe(true);
+      expect(await described(host, `${into}/srv/tree`)).toBe(await described(host, '/srv/tree'));
+      const again = await backupctl(host, 'restore', '--into', into, '/srv/tree');
+      expect(again.ok).toBe(false);
+      expect(again.said).toContain(`given is ${into}, which is not empty`);
+    });
+
+    it('in place: each file is as it was, what was there is kept, and what the archive does not have stays', async () => {
+      const { host } = fixture;
+      const before = await described(host, '/srv/tree');
+      await host.run(`cd /srv/tree; echo changed > private; chown root private; rm one sub/three; rm -r closed; chmod 777 empty; setfacl -b acl
+        rm link; mkdir link; echo within > link/file; rm -r sub; echo 'a file now' > sub; echo new > new; setfattr -x user.note xattr; echo x >> sparse`);
+      const { ok, said } = await backupctl(host, 'restore', '--in-place', '/srv/tree');
+      expect(ok, said).toBe(true);
+      const kept = /kept in (\S+)$/m.exec(said)?.[1] ?? 'nowhere';
+      expect(await host.read(`${kept}/tree/private`)).toBe('changed\n');
+      expect(await host.read(`${kept}/tree/link/file`)).toBe('within\n');
+      expect(await host.read(`${kept}/tree/sub`)).toBe('a file now\n');
+      expect((await host.run(`stat -c '%a %U' ${kept}`)).stdout).toBe('700 root\n');
+      expect(await host.read('/srv/tree/new')).toBe('new\n');
+      expect((await host.run('stat -c %y /srv/tree')).stdout).toBe((await host.run('stat -c %y /root/original')).stdout);
+      await host.run(`rm -r /srv/tree/new ${kept}; touch -d "$(stat -c %y /root/original)" /srv/tree`);
+      expect(await described(host, '/srv/tree')).toBe(before);
+      expect((await host.run('find /srv -name ".backup-*"')).stdout).toBe('');
+      const again = await backupctl(host, 'restore', '--in-place', '/srv/tree');
+      expect(again.ok, again.said).toBe(true);
+    });
+
+    it('in place: a file that is gone with the directories above it, and one of an older archive', async () => {
+      const { host } = fixture;
+      await host.run('chown alice /srv/tree/sub; chmod 750 /srv/tree/sub');
+      expect((await backUp(host)).ok).toBe(true);
+      await host.run('rm -r /srv/tree/sub');
+      const first = (await host.run("backup-borg list --format '{archive}{NL}' | grep files | head -1")).stdout.trim();
+      const { ok, said } = await backupctl(host, 'restore', '--in-place', '/srv/tree/sub/three');
+      expect(ok, said).toBe(true);
+      expect((await host.run('cat /srv/tree/sub/three; stat -c "%U %a" /srv/tree/sub')).stdout).toBe('one\nalice 750\n');
+      const older = await backupctl(host, 'restore', '--archive', first, '--in-place', '/srv/other/kept');
+      expect(older.ok, older.said).toBe(true);
+      expect(await host.read('/srv/other/kept')).toBe('1\n');
+      expect((await host.run('cat /srv/other/.backup-kept-*/other/kept')).stdout).toBe('2\n');
+    });
+
+    it('in place: also on file systems that are mounted below, and what was there is kept on each', async () => {
+      const { host } = fixture;
+      await host.run('mkdir -p /srv/mounts/inner /srv/mounts/bound; mount -t tmpfs tmpfs /srv/mounts/inner; rm -rf /srv/tree/.backup-kept-*; cp -a /srv/tree/. /srv/mounts/inner; echo outer > /srv/mounts/outer; mkdir /srv/place; mount --bind /srv/place /srv/mounts/bound; echo bound > /srv/place/file');
+      expect((await backUp(host)).ok).toBe(true);
+      const before = await described(host, '/srv/mounts/inner');
+      await host.run('cd /srv/mounts; for f in inner/private inner/capable outer bound/file; do echo changed > $f; done');
+      const { ok, said } = await backupctl(host, 'restore', '--in-place', '/srv/mounts');
+      expect(ok, said).toBe(true);
+      expect((await host.run('cat /srv/mounts/outer /srv/place/file')).stdout).toBe('outer\nbound\n');
+      expect((await host.run("find /srv/mounts /srv/place -path '*/.backup-kept-*' -type f ! -empty -exec grep -l changed {} + | sed 's/backup-kept-[^/]*/KEPT/'")).stdout.trim().split('\n').sort()).toEqual(['/srv/mounts/.KEPT/mounts/outer', '/srv/mounts/bound/.KEPT/mounts/bound/file', '/srv/mounts/inner/.KEPT/mounts/inner/capable', '/srv/mounts/inner/.KEPT/mounts/inner/private', '/srv/place/.KEPT/mounts/bound/file']);
+      await host.run('rm -r /srv/mounts/inner/.backup-kept-*; touch -d "$(stat -c %y /srv/tree)" /srv/mounts/inner');
+      const after = await described(host, '/srv/mounts/inner');
+      expect(after.split('\n').filter((line) => !/^\. |^\S+sub /.test(line))).toEqual(before.split('\n').filter((line) => !/^\. |^\S+sub /.test(line)));
+      await host.run('umount /srv/mounts/inner /srv/mounts/bound');
+    });
+
+    it('does not write through a symbolic link that somebody put in the way', async () => {
+      const { host } = fixture;
+      await host.run('mkdir -p /srv/alice/deep/er; echo saved > /srv/alice/deep/er/file; chown -R alice /srv/alice; mkdir -p /srv/victim/er; echo victim > /srv/victim/er/file');
+      expect((await backUp(host)).ok).toBe(true);
+      await host.run('mv /srv/alice/deep /srv/alice/away; ln -s /srv/victim /srv/alice/deep');
+      const { ok, said } = await backupctl(host, 'restore', '--in-place', '/srv/alice');
+      expect(ok, said).toBe(true);
+      expect(await host.read('/srv/victim/er/file')).toBe('victim\n');
+      expect((await host.run('stat -c %F /srv/alice/deep; cat /srv/alice/deep/er/file')).stdout).toBe('directory\nsaved\n');
+      const through = await backupctl(host, 'restore', '--in-place', '/srv/alice/away/../deep');
+      expect(through.ok, through.said).toBe(true);
+      await host.run('ln -s /srv/victim /srv/lead');
+      expect((await backupctl(host, 'restore', '--in-place', '/srv/lead/er')).said).toMatch(/a symbolic link is in it: name \/srv\/victim\/er/);
+    });
+
+    it('in place and killed: each file is the old or the new one, and the next restore finishes it and takes away what is left', async () => {
+      const { host } = fixture;
+      await host.run('mkdir -p /srv/many; for n in {1..3000}; do echo new > /srv/many/$n; done');
+      expect((await backUp(host)).ok).toBe(true);
+      let mixed = 0;
+      for (let round = 0; round < 6; round++) {
+        await host.run('rm -rf /srv/many/.backup-kept-*; for n in {1..3000}; do echo old! > /srv/many/$n; done');
+        const started = host.run(['backupctl', 'restore', '--in-place', '/srv/many'], { mayFail: true });
+        await host.run(`for n in {1..2000}; do [ -e /srv/many/.backup-kept-* ] 2> /dev/null && break; sleep 0.01; done; sleep 0.0${round}; pkill -9 -u borg -f 'backup-restore --in-unit'`, { mayFail: true });
+        expect((await started).code).not.toBe(0);
+        const found = (await host.run('cd /srv/many; cat $(seq 1 3000) | sort | uniq -c')).stdout.trim().split('\n').map((line) => line.trim());
+        expect(found.every((line) => /^\d+ (old!|new)$/.test(line)), found.join()).toBe(true);
+        expect(found.reduce((sum, line) => sum + Number(line.split(' ')[0]), 0)).toBe(3000);
+        if (found.length === 2) mixed++;
+      }
+      expect(mixed).toBeGreaterThan(0);
+      const { ok, said } = await backupctl(host, 'restore', '--in-place', '/srv/many');
+      expect(ok, said).toBe(true);
+      expect((await host.run('cd /srv/many; cat $(seq 1 3000) | sort -u; ls -d .backup-restore-* 2> /dev/null', { mayFail: true })).stdout).toBe('new\n');
+    });
+
+    it('says what could not be restored, and fails', async () => {
+      const { host } = fixture;
+      const absent = await backupctl(host, 'restore', '/srv/other', '/srv/nosuch');
+      expect(absent.ok).toBe(false);
+      expect(absent.said).toContain('holds no /srv/nosuch; see backupctl find');
+      expect(absent.said).toContain('NOT all was restored');
+      await host.run('mkdir /srv/full; mount -t tmpfs -o size=64k tmpfs /srv/full');
+      const full = await backupctl(host, 'restore', '--into', '/srv/full', '/etc');
+      expect(full.ok).toBe(false);
+      expect(full.said).toMatch(/No space left on device/);
+      await host.run('umount /srv/full; mkdir /srv/plain; mount -t ramfs ramfs /srv/plain');
+      const plain = await backupctl(host, 'restore', '--into', '/srv/plain', '/srv/tree/acl', '/srv/tree/private');
+      expect(plain.ok).toBe(false);
+      expect(plain.said).toContain('cannot hold ACLs, which do not come back');
+      expect(await host.read('/srv/plain/srv/tree/private')).toBe('only alice\n');
+      await host.run('umount /srv/plain');
+      for (const [given, want] of [[['restore', 'etc'], /given is the path etc; allowed are absolute paths/], [['restore', '--archive', 'nosuch', '/etc'], /there is no archive nosuch; see backupctl list/],
+        [['restore', '--repository', '2', '/etc'], /given is 2; there are 1/], [['restore', '--in-place', '/nosuch/file'], /make the directory first/]] as const) {
+        const { ok, said } = await backupctl(host, ...given);
+        expect(ok).toBe(false);
+        expect(said).toMatch(want);
+      }
+    });
+
+    it('finds and shows what is in the archives', async () => {
+      const { host } = fixture;
+      await host.run('echo 22 > /srv/other/kept');
+      expect((await backUp(host)).ok).toBe(true);
+      const versions = await backupctl(host, 'find', 'kept');
+      expect(versions.ok, versions.said).toBe(true);
+      expect(versions.said.match(/^web-files-\S+ +-rw\S+ root +root +[23] \S+ \/srv\/other\/kept$/gm)?.length).toBe(2);
+      expect((await backupctl(host, 'find', '/srv/tree/o*')).said.trim().split('\n').map((line) => line.split(' /')[1]).sort()).toEqual(['srv/tree/old', 'srv/tree/one']);
+      expect(await backupctl(host, 'find', 'nosuch')).toEqual({ ok: false, said: 'backupctl find: nothing in the archives matches nosuch\n' });
+      expect(new Set((await backupctl(host, 'find', 'tree')).said.trim().split('\n').map((line) => line.split(' /')[1]))).toEqual(new Set(['srv/tree']));
+      const shown = await backupctl(host, 'show', 'latest', '/srv/tree');
+      expect(shown.ok, shown.said).toBe(true);
+      expect(shown.said).toMatch(/^-rw------- alice +bob +11 \S+ \/srv\/tree\/private$/m);
+      expect(shown.said).toMatch(/^l\S+ .* \/srv\/tree\/link -> private$/m);
+      expect(shown.said).not.toContain('closed/within');
+      expect((await backupctl(host, 'show', 'latest', '/nosuch')).said).toMatch(/holds no \/nosuch; see backupctl find/);
+    });
+
+    it('runs as the user borg with the capabilities of restoring and nothing else, and writes nowhere but in its target', async () => {
+      const { host } = fixture;
+      await host.write('/usr/local/bin/probe', probe, '0755');
+      // The very unit that a restore runs in, with the probe in place of the program.
+      await host.run(`mkdir /srv/target; cp -p /usr/local/lib/backup/backup-restore /root/program; cp /usr/local/bin/probe /usr/local/lib/backup/probe
+        sed 's|"/usr/local/lib/backup/backup-restore", "--in-unit", json.dumps(vars(asked))|"/usr/local/bin/probe"|' /root/program > /usr/local/bin/probed; chmod 755 /usr/local/bin/probed`);
+      const foreign = (await host.run('pgrep --oldest sshd')).stdout.trim();
+      const { stdout } = await host.run(`FOREIGN=${foreign} /usr/local/bin/probed restore --into /srv/target /etc`);
+      const uid = (await host.run('id --user borg')).stdout.trim();
+      expect(stdout).toMatch(new RegExp(`Uid:\\t${uid}\\t${uid}\\t${uid}\\t${uid}`));
+      // chown, dac_override, fowner, fsetid, mknod, setfcap.
+      for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']) expect(stdout).toContain(`${set}:\t000000008800001b`);
+      expect(stdout).toContain('NoNewPrivs:\t1');
+      expect([...stdout.matchAll(/^can (.*)$/gm)].map(([, what]) => what)).toEqual(['write /var/lib/borg', 'write /srv/target', 'read the shadow passwords', 'read the key of the host', 'give a file away']);
+      await host.run('rm -r /srv/target/probe');
+      // Also where the target is one of the places that the sandbox treats in a way of its own.
+      const home = (await host.run(`FOREIGN=${foreign} /usr/local/bin/probed restore --in-place /home`)).stdout;
+      expect([...home.matchAll(/^can (write .*)$/gm)].map(([, what]) => what)).toEqual(['write /home', 'write /home/alice', 'write /var/lib/borg']);
+      await host.run('rm /home/probe /home/alice/probe');
+    });
+
+    it('has an exposure level of at most 2.2', async () => {
+      const { host } = fixture;
+      const running = host.run(`sed 's|"/usr/local/bin/probe"|"/usr/bin/sleep", "30"|; s|os.execvp("systemd-run", |&["systemd-run", "--unit=exposed"] + |; s|command.unit(.*))|command.unit(repositories[asked.repository - 1], inner, targets)[1:])|' /usr/local/bin/probed > /usr/local/bin/exposed; chmod 755 /usr/local/bin/exposed; /usr/local/bin/exposed restore --into /srv/target /etc`, { mayFail: true });
+      await expect.poll(async () => (await host.run('systemctl is-active exposed', { mayFail: true })).stdout.trim(), { timeout: 10_000 }).toBe('active');
+      const { stdout } = await host.run('systemd-analyze security --no-pager exposed.service | tail -1; systemctl stop exposed');
+      await running;
+      expect(Number(/exposure level for \S+ ([\d.]+)/.exec(stdout.replace('→ Overall ', ''))?.[1] ?? /: ([\d.]+)/.exec(stdout)?.[1]), stdout).toBeLessThanOrEqual(2.2);
+    });
+  },
+);
