@@ -79,6 +79,19 @@ onEachRelease('a host of the lab', () => Promise.resolve(), (fixture) => {
     const groups = ['/sys/fs/cgroup', ...readdirSync('/sys/fs/cgroup').map((name) => `/sys/fs/cgroup/${name}`)];
     expect(groups.filter((path) => statSync(path).isDirectory()).flatMap((path) => readdirSync(path)).filter((name) => name.startsWith(id))).toEqual([]);
   });
+
+  it('outlives the hosts of other labs, whatever release they are of', async () => {
+    const [lasting, passing] = [await Lab.open(), await Lab.open()];
+    try {
+      await passing.boot({ name: 'passing', debian: fixture.release });
+      const host = await lasting.boot({ name: 'lasting', debian: 'testing' });
+      await passing.close();
+      expect((await host.run('hostname')).stdout).toBe('lasting\n');
+    } finally {
+      await passing.close();
+      await lasting.close();
+    }
+  });
 });
 
 /** The processes of this machine that are in one of these network namespaces. */

@@ -68,8 +68,9 @@ export class Host {
    */
   async boot(): Promise<void> {
     const console = openSync(join(this.directory, 'console'), 'a');
-    // A cgroup of its own: hosts that share one remove each other's units.
-    const enter = 'for d in /sys/fs/cgroup /sys/fs/cgroup/*; do [ -e "$d/cgroup.procs" ] && mkdir -p "$d/$0" && echo $$ > "$d/$0/cgroup.procs"; done 2> /dev/null; ';
+    // A cgroup of its own in each hierarchy: hosts that share one remove each other's units. Below a unified one are no hierarchies but
+    // the cgroups of other hosts, which end all that is in them.
+    const enter = 'h=(/sys/fs/cgroup); [ -e "$h/cgroup.procs" ] || h=(/sys/fs/cgroup/*); for d in "${h[@]}"; do [ -e "$d/cgroup.procs" ] && mkdir -p "$d/$0" && echo $$ > "$d/$0/cgroup.procs"; done 2> /dev/null; ';
     const shell = this.debian === 'testing' ? ['unshare', '--mount', 'bash', '-c', `${enter}${unified}${enter}exec "$@"`] : ['bash', '-c', `${enter}exec "$@"`];
     const child = spawn(
       'env',
