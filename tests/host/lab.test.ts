@@ -91,7 +91,8 @@ onEachRelease('a host of the lab', () => Promise.resolve(), (fixture) => {
       await passing.close();
       await lasting.close();
     }
-  });
+    // The first time it makes a root.
+  }, 900_000);
 });
 
 /** The processes of this machine that are in one of these network namespaces. */
