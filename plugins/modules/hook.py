@@ -82,8 +82,8 @@ options:
     description:
       - >-
         The program, with its absolute path, and its arguments, that proves what was saved of the hook:
-        C(backup-drill.service) starts it after it has restored an archive. It runs as the user C(borg), without
-        network, secrets or capabilities, in an empty directory that goes afterwards.
+        C(backup-drill.service) starts it after it has restored an archive. It runs as the user C(backup-prove), who
+        owns nothing, without network, secrets or capabilities, in an empty directory that goes afterwards.
       - >-
         It finds all that was in C(/backup/NAME) in C($BACKUP_DUMP). It exits with 0 only if the dump is good, and
         prints what is not, a line each that begins with C(<3>), and at last what it has proven.

@@ -3972,7 +3972,7 @@ var hookOptions = {
       "With `script`, the script is `/usr/local/lib/backup/hook-NAME`."
     ]),
     prove: command([
-      "The program, with its absolute path, and its arguments, that proves what was saved of the hook: `backup-drill.service` starts it after it has restored an archive. It runs as the user `borg`, without network, secrets or capabilities, in an empty directory that goes afterwards.",
+      "The program, with its absolute path, and its arguments, that proves what was saved of the hook: `backup-drill.service` starts it after it has restored an archive. It runs as the user `backup-prove`, who owns nothing, without network, secrets or capabilities, in an empty directory that goes afterwards.",
       "It finds all that was in `/backup/NAME` in `$BACKUP_DUMP`. It exits with 0 only if the dump is good, and prints what is not, a line each that begins with `<3>`, and at last what it has proven."
     ]),
     environment: {
@@ -4550,7 +4550,7 @@ function files(options) {
   ];
 }
 function needs({ name, user = "", group, script, command: command2, restore, prove, credentials, read, write, order, sandbox: sandbox2 }) {
-  const programs2 = Object.entries({ command: { by: user, path: command2?.[0] }, restore: { by: user, path: restore?.[0] }, prove: { by: "borg", path: prove?.[0] } });
+  const programs2 = Object.entries({ command: { by: user, path: command2?.[0] }, restore: { by: user, path: restore?.[0] }, prove: { by: "backup-prove", path: prove?.[0] } });
   const groups = sandbox2?.["SupplementaryGroups"]?.value ?? [];
   return [
     { option: "user", kind: "user", value: user },

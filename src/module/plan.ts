@@ -56,7 +56,7 @@ function files(options: HookOptions): Plan['files'] {
 /** What the host has to have: an earlier task of the play may make it. */
 function needs({ name, user = '', group, script, command, restore, prove, credentials, read, write, order, sandbox }: HookOptions): Need[] {
   // Who runs each; the script comes with the hook.
-  const programs = Object.entries({ command: { by: user, path: command?.[0] }, restore: { by: user, path: restore?.[0] }, prove: { by: 'borg', path: prove?.[0] } });
+  const programs = Object.entries({ command: { by: user, path: command?.[0] }, restore: { by: user, path: restore?.[0] }, prove: { by: 'backup-prove', path: prove?.[0] } });
   const groups = sandbox?.['SupplementaryGroups']?.value ?? [];
   return [
     { option: 'user', kind: 'user', value: user },

@@ -79,7 +79,7 @@ export const hookOptions: Schema = {
       'With `script`, the script is `/usr/local/lib/backup/hook-NAME`.',
     ]),
     prove: command([
-      'The program, with its absolute path, and its arguments, that proves what was saved of the hook: `backup-drill.service` starts it after it has restored an archive. It runs as the user `borg`, without network, secrets or capabilities, in an empty directory that goes afterwards.',
+      'The program, with its absolute path, and its arguments, that proves what was saved of the hook: `backup-drill.service` starts it after it has restored an archive. It runs as the user `backup-prove`, who owns nothing, without network, secrets or capabilities, in an empty directory that goes afterwards.',
       'It finds all that was in `/backup/NAME` in `$BACKUP_DUMP`. It exits with 0 only if the dump is good, and prints what is not, a line each that begins with `<3>`, and at last what it has proven.',
     ]),
     environment: {

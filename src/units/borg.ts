@@ -6,7 +6,7 @@ import { sandbox } from './sandbox.ts';
 import { timer } from './timer.ts';
 import { requestable, requestUnit } from './request.ts';
 import { reportsEnd, reportTemplateSettings, reportUnits } from './report.ts';
-import { programs, set, unitDirectory, type Directive, type Unit } from './unit.ts';
+import { programs, set, unitDirectory, withDirectives, type Unit } from './unit.ts';
 
 /** The values of role `borg`'s settings that its units hold. */
 export interface BorgSettings {
@@ -74,27 +74,29 @@ export function borgUnits(settings: BorgSettings): Unit[] {
       calendar: settings.schedule,
       randomizedDelay: settings.randomizedDelay,
     }),
-    withUnit(
+    withDirectives(
       engineTask(engine, {
         name: 'borg-init',
         description: 'Initialise the Borg repositories that do not exist yet',
         command: ['init'],
         timeLimit: '10min',
       }),
-      [
-        set('Requires', 'borg-secrets.service', 'Credentials are read before the first command, so they have to be there by then.'),
-        set('After', 'borg-secrets.service'),
-      ],
+      {
+        Unit: [
+          set('Requires', 'borg-secrets.service', 'Credentials are read before the first command, so they have to be there by then.'),
+          set('After', 'borg-secrets.service'),
+        ],
+      },
     ),
     secretsService(),
-    withUnit(
+    withDirectives(
       engineTask(engine, {
         name: 'borg-check',
         description: 'Check the Borg repositories for damage',
         command: ['check'],
         timeLimit: settings.checkTimeLimit,
       }),
-      reportsEnd('borg-check'),
+      { Unit: reportsEnd('borg-check') },
     ),
     timer({
       name: 'borg-check',
@@ -134,13 +136,5 @@ function secretsService(): Unit {
         ],
       },
     ],
-  };
-}
-
-/** The unit with further directives in its section `[Unit]`. */
-function withUnit(unit: Unit, directives: readonly Directive[]): Unit {
-  return {
-    ...unit,
-    sections: unit.sections.map((section) => (section.name === 'Unit' ? { ...section, directives: [...section.directives, ...directives] } : section)),
   };
 }

@@ -4,7 +4,7 @@ import { drillService, drillState } from './hook.ts';
 import { reportsEnd } from './report.ts';
 import { background, sandbox } from './sandbox.ts';
 import { timer } from './timer.ts';
-import { programs, set, unitDirectory, type Directive, type Unit } from './unit.ts';
+import { programs, set, unitDirectory, withDirectives, type Unit } from './unit.ts';
 
 /** The values of role `borg`'s settings that the units of the drill hold. */
 export interface DrillSettings {
@@ -32,10 +32,13 @@ export function drillUnits(engine: Engine, settings: DrillSettings): Unit[] {
     writable: [drillState],
   });
   return [
-    added(drill, reportsEnd('backup-drill'), [
-      set('ExecStopPost', '-!/bin/systemctl stop backup-prove@*.service', 'However it ended, it leaves nothing behind.'),
-      set('ExecStopPost', `/usr/bin/find ${drillState} -mindepth 1 -delete`),
-    ]),
+    withDirectives(drill, {
+      Unit: reportsEnd('backup-drill'),
+      Service: [
+        set('ExecStopPost', '-!/bin/systemctl stop backup-prove@*.service', 'However it ended, it leaves nothing behind.'),
+        set('ExecStopPost', `/usr/bin/find ${drillState} -mindepth 1 -delete`),
+      ],
+    }),
     {
       path: `${unitDirectory}/${drillService}.d/zz-judge.conf`,
       sections: [{ name: 'Service', directives: [set('ExecStart', `${program} judge`, 'Behind the proofs of all hooks, whose snippets sort before it.')] }],
@@ -72,9 +75,4 @@ function proof({ drillTimeLimit, drillMemory }: DrillSettings): Unit {
       },
     ],
   };
-}
-
-function added(unit: Unit, ofUnit: readonly Directive[], ofService: readonly Directive[]): Unit {
-  const more: Readonly<Record<string, readonly Directive[]>> = { Unit: ofUnit, Service: ofService };
-  return { ...unit, sections: unit.sections.map((section) => ({ ...section, directives: [...section.directives, ...(more[section.name] ?? [])] })) };
 }

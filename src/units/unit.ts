@@ -33,6 +33,11 @@ export function set(name: string, value: string, why?: string): Directive {
   return why === undefined ? { name, value } : { name, value, why };
 }
 
+/** The unit with further directives in sections that it has. */
+export function withDirectives(unit: Unit, more: Partial<Readonly<Record<Section['name'], readonly Directive[]>>>): Unit {
+  return { ...unit, sections: unit.sections.map((section) => ({ ...section, directives: [...section.directives, ...(more[section.name] ?? [])] })) };
+}
+
 /** The same directives, there only where `when` holds. */
 export function only(when: Expression, directives: readonly Directive[]): Directive[] {
   return directives.map((directive) => ({ ...directive, when }));
