@@ -3827,6 +3827,8 @@ var time = `(?:${number("1,2")}:${number("1,2")}(?::${seconds})?)`;
 var zone = "(?:UTC|[A-Z][A-Za-z_]*(?:/[A-Za-z0-9_+-]+)+)";
 var shorthand = "(?:minutely|hourly|daily|monthly|weekly|yearly|quarterly|annually|semiannually)";
 var calendarEvent = `(?:${shorthand}|${days}(?:,? ${date})?(?: ${time})?|${date}(?: ${time})?|${time})(?: ${zone})?`;
+var exponent = "(?:[6-9]|1[0-9]|2[0-3])";
+var chunkerParams = `(?:buzhash,${exponent},${exponent},${exponent},[0-9]{1,5}|fixed,[0-9]{3,7}(?:,[0-9]{1,9})?)`;
 
 // src/schema/sandbox.ts
 var one = (...values) => ({ type: "string", description: ["Its value."], enum: values });

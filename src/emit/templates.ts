@@ -115,6 +115,7 @@ const borgJson = json('borg', [
   ['exclude', "borg_exclude | map('string') | list | to_json"],
   ['one_file_system', 'borg_one_file_system | bool | to_json'],
   ['compression', 'borg_compression | string | to_json'],
+  ['dump_chunker_params', 'borg_dump_chunker_params | string | to_json'],
   ['keep_daily', 'borg_keep_daily | int'],
   ['keep_weekly', 'borg_keep_weekly | int'],
   ['keep_monthly', 'borg_keep_monthly | int'],

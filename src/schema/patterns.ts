@@ -37,3 +37,7 @@ export const calendarEvent =
 /** A Borg compression. @see borg-compression(1) */
 export const compression =
   '(?:auto,)?(?:none|lz4|zstd(?:,(?:[1-9]|1[0-9]|2[0-2]))?|zlib(?:,[0-9])?|lzma(?:,[0-9])?)';
+
+/** How Borg cuts files into chunks. Exponents up to 23, the largest chunk that Borg takes. @see borg-create(1) "--chunker-params" */
+const exponent = '(?:[6-9]|1[0-9]|2[0-3])';
+export const chunkerParams = `(?:buzhash,${exponent},${exponent},${exponent},[0-9]{1,5}|fixed,[0-9]{3,7}(?:,[0-9]{1,9})?)`;

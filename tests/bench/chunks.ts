@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../lab/process.ts';
 import { debianRoot } from '../lab/root.ts';
-import { dumpChunks } from './cost.ts';
+import { dumpChunkRules } from './cost.ts';
 import type { Part } from './part.ts';
 
 /** A real disk: what is measured is larger than the memory that test hosts live in. */
@@ -70,14 +70,16 @@ export const chunks: Part = {
   title: 'Memory and time by the size of a dump and of its chunks',
   about: `The first archive of a dump of which no part repeats itself (so no size of chunks can gain anything), by \`borg create\` with zstd,3 from a
 program that makes text of rows as it goes, into a repository without encryption on a real disk. Compared are Borg's own size of
-chunks, ours for dumps, and one between. One round: memory comes of the number of chunks, and the same bytes are cut
+chunks, the small ones for dumps, and those between. One round: memory comes of the number of chunks, and the same bytes are cut
 alike each time. Two are measured at once, so the ratio of times is that of Borg's processor time.`,
   async measure({ quick }) {
     const root = await debianRoot(12);
     const directory = await mkdtemp(join(disk, 'rootless.backup-bench-'));
     process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
-    const ways = { default: 'buzhash,19,23,21,4095', middle: 'buzhash,14,22,17,4095', ours: dumpChunks() };
-    const names = { default: 'Borg’s own', middle: 'between', ours: 'ours' };
+    const [fine, between, coarse] = dumpChunkRules();
+    if (fine === undefined || between === undefined || coarse === undefined) throw new Error('backup-borg has fewer than three sizes of chunks');
+    const ways = { default: coarse.params, middle: between.params, ours: fine.params };
+    const names = { default: 'Borg’s own', middle: 'between', ours: 'small' };
     const sizes = quick ? [0.02, 0.05] : [1, 5, 20];
     const keys = Object.keys(ways) as (keyof typeof ways)[];
     // The largest first, and two at a time: so both end at about the same time.
@@ -115,11 +117,13 @@ alike each time. Two are measured at once, so the ratio of times is that of Borg
       }],
       remarks: [
         `Below ${mebi(of('default', most)).toFixed(0)} MiB nothing can be told: so much Borg takes at its start, when it tests itself. Above that each GB of ` +
-          `dumps costs ${slope('ours').toFixed(1)} MiB with our chunks, ${slope('middle').toFixed(1)} MiB with those between, and at most ` +
+          `dumps costs ${slope('ours').toFixed(1)} MiB with small chunks, ${slope('middle').toFixed(1)} MiB with those between, and at most ` +
           `${slope('default').toFixed(1)} MiB with Borg's own, beside ${base.toFixed(0)} MiB for Borg itself.`,
-        `The rule for who wants to stay within ${bound} MiB: \`${ways.ours}\` while all dumps together are smaller than ${limit('ours')}, ` +
-          `\`${ways.middle}\` up to ${limit('middle')}, and \`${ways.default}\` above that. All chunks of the repository count a little, and those of ` +
-          'the newest archive most: where a large part of a database changes each day, halve these sizes.',
+        `Within ${bound} MiB are \`${ways.ours}\` while all dumps together are smaller than ${limit('ours')}, and ` +
+          `\`${ways.middle}\` up to ${limit('middle')}. All chunks of the repository count a little, and those of the newest archive most. So role ` +
+          `\`borg\` takes half: small chunks below ${fine.gibibytes} GiB, those between below ${between.gibibytes} GiB, and Borg's own above ` +
+          '(`borg_dump_chunker_params` says otherwise). Other chunks than before save all dumps anew once, so it goes back to smaller ones only ' +
+          'when the dumps are a quarter of that.',
       ],
     };
   },

@@ -29,10 +29,15 @@ export async function cost(host: Host, command: readonly string[], user?: string
   return JSON.parse(stdout) as Cost;
 }
 
-/** The size of chunks in the archive of dumps, as the engine has it. */
-export function dumpChunks(): string {
+/** How the engine cuts dumps that are so large together, smallest first; the first is what the other parts measure. */
+export function dumpChunkRules(): { readonly gibibytes: number; readonly params: string }[] {
   const engine = readFileSync('roles/borg/files/usr/local/lib/backup/backup-borg', 'utf8');
-  const found = /^DUMP_CHUNKS = "([^"]+)"$/m.exec(engine)?.[1];
-  if (found === undefined) throw new Error('backup-borg has no DUMP_CHUNKS any more: say here where the size of chunks is now');
-  return found;
+  const rules = [.../^DUMP_CHUNKS = (.*)$/m.exec(engine)?.[1]?.matchAll(/\((?:(\d+) << 30|math\.inf), "([^"]+)"\)/g) ?? []];
+  if (rules.length === 0) throw new Error('backup-borg has no DUMP_CHUNKS any more: say here where the sizes of chunks are now');
+  return rules.map(([, limit, params = '']) => ({ gibibytes: Number(limit ?? Infinity), params }));
+}
+
+/** How the engine cuts small dumps. */
+export function dumpChunks(): string {
+  return dumpChunkRules()[0]?.params ?? '';
 }

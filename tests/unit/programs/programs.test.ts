@@ -38,6 +38,26 @@ describe('backup-borg', () => {
       expect(passing({ msgid, message: '/x: file changed while we backed it up' })).toBe(want);
     });
 
+  const [fine, middle, coarse] = ['buzhash,12,20,15,4095', 'buzhash,14,22,17,4095', 'buzhash,19,23,21,4095'];
+  it.each([
+    [0, null, fine],
+    [15, null, fine],
+    [16, null, middle],
+    [63, fine, middle],
+    [64, fine, coarse],
+    [10_000, middle, coarse],
+    [15, middle, middle],
+    [5, middle, middle],
+    [3, middle, fine],
+    [17, coarse, coarse],
+    [15, coarse, middle],
+    [1, coarse, fine],
+    [15, 'fixed,8192', fine],
+    [30, '', middle],
+  ])('cuts %d GiB of dumps, cut by %s before, by %s', (size, before, want) => {
+    expect(call(borg, 'program.chunks_for(given[0] << 30, given[1])', [size, before])).toBe(want);
+  });
+
   it('reads mountinfo with its escapes, the uppermost mount of a place', () => {
     const text = '1 0 8:1 / / rw - ext4 a rw\n2 1 8:2 / /with\\040space rw - ext4 b rw\n3 1 8:3 /sub /with\\040space rw shared:4 master:2 - ext4 c rw\n';
     expect(call(borg, 'program.mounts(given)', text)).toEqual({ '/': ['8:1', '/', false], '/with space': ['8:3', '/sub', true] });
