@@ -6,7 +6,7 @@ import { requestable, requestDirectory } from '../units/request.ts';
 import { reportState } from '../units/report.ts';
 import { postgresHook, postgresTemplateSettings, postgresUnits } from '../units/postgres.ts';
 import { proofJson } from '../render/json.ts';
-import { drillState, hookDirectory, hookProof } from '../units/hook.ts';
+import { drillState, drillTold, hookDirectory, hookProof } from '../units/hook.ts';
 import { transientSandboxes } from '../units/restore.ts';
 import type { Directive, Unit } from '../units/unit.ts';
 import { mark, type GeneratedFile } from './generated.ts';
@@ -37,6 +37,7 @@ export function borgTemplates(): GeneratedFile[] {
       '# Emptied at the boot, in case the machine went down in a drill.',
       `D! ${drillState} 0700 borg borg`,
       `d ${drillState} 0700 borg borg`,
+      `d ${drillTold} 0750 root borg`,
       'd /var/cache/borg 0700 borg borg',
       '# Its set-group-id bit gives what is in it to those who may read the status.',
       `d ${reportState} 2755 backup-report {{ borg_status_group }}`,

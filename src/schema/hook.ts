@@ -13,7 +13,7 @@ const path = (description: string): Schema => ({
   allowed: 'an absolute path, but not / itself, without . or .. and without a colon',
 });
 
-const hookName = '(?!(?:borg|drill|report|watch|zz-last)$|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49}';
+const hookName = '(?!(?:borg|drill|report|watch)$|zz|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49}';
 
 /** A file name, and a credential's. @see systemd.exec(5) "LoadCredential=" */
 const credentialName = '[A-Za-z0-9][A-Za-z0-9._-]{0,99}';
@@ -39,7 +39,7 @@ export const hookOptions: Schema = {
       type: 'string',
       description: ['Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its snippet in `backup.service.d`.'],
       pattern: hookName,
-      allowed: 'up to 50 small letters, digits, dashes and underscores, but not borg, drill, report, watch, zz-last or what ends in -cleanup or -restore',
+      allowed: 'up to 50 small letters, digits, dashes and underscores, but not borg, drill, report, watch, or what begins with zz (their snippets come last) or ends in -cleanup or -restore',
       examples: ['wiki'],
     },
     state: {

@@ -1,8 +1,8 @@
 import { line, type Value } from '../render/value.ts';
 import { engineTask, type Engine } from './backup.ts';
-import { drillService, drillState } from './hook.ts';
+import { drillService, drillState, drillTold } from './hook.ts';
 import { reportsEnd } from './report.ts';
-import { background, sandbox } from './sandbox.ts';
+import { background, loosened, sandbox } from './sandbox.ts';
 import { timer } from './timer.ts';
 import { programs, set, unitDirectory, withDirectives, type Unit } from './unit.ts';
 
@@ -36,7 +36,9 @@ export function drillUnits(engine: Engine, settings: DrillSettings): Unit[] {
       Unit: reportsEnd('backup-drill'),
       Service: [
         set('ExecStopPost', '-!/bin/systemctl stop backup-prove@*.service', 'However it ended, it leaves nothing behind.'),
+        set('ExecStopPost', `-/usr/bin/chmod --recursive --silent u+rwX ${drillState}`, 'A directory comes back as it was, which may be read-only.'),
         set('ExecStopPost', `/usr/bin/find ${drillState} -mindepth 1 -delete`),
+        set('ExecStopPost', `+/usr/bin/find ${drillTold} -mindepth 1 -delete`),
       ],
     }),
     {
@@ -63,12 +65,14 @@ function proof({ drillTimeLimit, drillMemory }: DrillSettings): Unit {
           set('Environment', 'LANG=C.UTF-8'),
           set('User', 'backup-prove', 'Nobody else is: what is in a dump could do as much harm as its user.'),
           set('Group', 'backup-prove'),
-          set('StandardOutput', `append:${drillState}/%i.told`, 'Told by the drill, in one place.'),
+          set('StandardOutput', `append:${drillTold}/%i`, 'Told by the drill, in one place, which only root writes to: systemd opens it as root.'),
           set('TimeoutStartSec', line(drillTimeLimit)),
           set('MemoryMax', line(drillMemory)),
           ...background(),
           set('RemoveIPC', 'true'),
-          ...sandbox({ capabilities: [], home: 'hidden', users: 'hidden', writable: [], network: false }),
+          ...loosened(sandbox({ capabilities: [], home: 'hidden', users: 'hidden', writable: [], network: false }), [
+            set('UMask', '0022', 'So that the drill can read what it says; nobody else can enter the directory.'),
+          ]),
           set('TemporaryFileSystem', '/backup:ro /srv:ro /mnt:ro /media:ro /var/lib:ro', 'It sees what was restored, and of the machine its programs.'),
           set('BindReadOnlyPaths', `${staged}:/var/lib/backup-prove`),
         ],

@@ -143,6 +143,8 @@ export function hookProof({ name, prove, environment = {} }: Hook): { readonly p
 /** The unit that proves the backups by restoring them, and where it lays down what it restores. */
 export const drillService = 'backup-drill.service';
 export const drillState = '/var/lib/backup-drill';
+/** Where systemd writes down what the proofs say. */
+export const drillTold = '/run/backup-told';
 
 /** The snippet that has the drill prove the hook. */
 export function hookDrill({ name, prove }: Hook): Unit | undefined {
@@ -199,7 +201,7 @@ export function hookSnippet({ name, description, required = true, cleanup = fals
           ...(cleanup
             ? [set('ExecStartPost', `-!/bin/systemctl start ${cleanupUnit(name)}`, 'Everything was saved, so a failure is one of the cleanup alone.')]
             : []),
-          set('ExecStopPost', `-!/bin/systemctl stop ${service}`, 'Over before the backup is: a next one that starts at once would take what is left of it for done.'),
+          set('ExecStopPost', `-+/bin/systemctl stop ${service}`, 'Over before the backup is: a next one that starts at once would take what is left of it for done.'),
         ],
       },
     ],

@@ -5,7 +5,7 @@ import { backUp, newest, onEachRelease, start } from './fixture.ts';
 const drill = (host: Host): Promise<{ ok: boolean; log: string }> => start(host, 'backup-drill.service');
 
 /** What a drill may have left: files, servers, directories of theirs, proofs. */
-const leftovers = 'find /var/lib/backup-drill /var/lib/backup-restore -mindepth 1 ! -name .lock; pgrep -u borg,backup-prove -a; ls -d /var/tmp/systemd-private-*-backup-drill* /var/tmp/systemd-private-*-backup-prove* 2> /dev/null; systemctl list-units --no-legend --state=active,activating,deactivating "backup-prove@*"; true';
+const leftovers = 'find /var/lib/backup-drill /var/lib/backup-restore /run/backup-told -mindepth 1 ! -name .lock; pgrep -u borg,backup-prove -a; ls -d /var/tmp/systemd-private-*-backup-drill* /var/tmp/systemd-private-*-backup-prove* 2> /dev/null; systemctl list-units --no-legend --state=active,activating,deactivating "backup-prove@*"; true';
 
 /** Takes the newest archives away: an older one has its turn in a later drill. */
 async function forgetNewest(host: Host): Promise<void> {
@@ -43,7 +43,17 @@ onEachRelease(
       CREATE TABLE parts (n int) PARTITION BY RANGE (n); CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (100); INSERT INTO parts VALUES (1), (2);
       CREATE POLICY p ON orders TO app; ALTER TABLE orders ENABLE ROW LEVEL SECURITY; ALTER TABLE orders FORCE ROW LEVEL SECURITY;
       CREATE EXTENSION IF NOT EXISTS plpgsql; SELECT lo_from_bytea(0, 'a large object');` });
-    await lab.roles(['borg', 'postgres'], { borg_paths: ['/srv', '/etc'], borg_exclude: ['/srv/tree/c/*.log'], borg_drill_sample: 300 });
+    // What a proof must not stumble over: see each in its own words.
+    await host.run(['psql', '-Xq', 'shop'], { user: 'postgres', input: `
+      CREATE ROLE grp; GRANT grp TO app; ALTER ROLE app IN DATABASE shop SET search_path = public, pg_temp; COMMENT ON DATABASE shop IS 'It''s the shop';
+      CREATE EXTENSION postgres_fdw; CREATE SERVER away FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '192.0.2.1');
+      CREATE USER MAPPING FOR postgres SERVER away; CREATE FOREIGN TABLE far (n int) SERVER away; CREATE MATERIALIZED VIEW farther AS SELECT * FROM far WITH NO DATA;
+      CREATE MATERIALIZED VIEW sums AS SELECT count(*) FROM orders; CREATE VIEW cheap AS SELECT * FROM orders WHERE weight < 0.1;
+      SELECT lo_put(lo_from_bytea(0, ''), 1000000, 'far away');
+      CREATE SUBSCRIPTION sub CONNECTION 'host=192.0.2.1' PUBLICATION p WITH (connect = false, enabled = false, create_slot = false, slot_name = NONE);
+      ALTER DATABASE "odd "" name" SET quote_all_identifiers = on;` });
+    await host.run('mkdir /srv/locked && echo 1 > /srv/locked/file && chmod 0 /srv/locked/file && chmod 0555 /srv/locked && mkdir -p /srv/silent');
+    await lab.roles(['borg', 'postgres'], { borg_paths: ['/srv', '/etc', '/srv/locked'], borg_exclude: ['/srv/tree/c/*.log'], borg_drill_sample: 300 });
     expect((await backUp(host)).ok).toBe(true);
     await host.run('cp -a /backup/postgresql /root/yesterday; sleep 1.1');
     expect((await backUp(host)).ok).toBe(true);
@@ -99,8 +109,11 @@ ${vouch}`;
       expect(contents.ok).toBe(false);
       expect(contents.log).toContain('table public.orders has other contents than it had');
       await forgetNewest(host);
-      await backUpChanged(host, dumpOf('DROP TABLE parts'));
-      expect((await drill(host)).log).toContain('table public.parts_1 is missing');
+      await backUpChanged(host, dumpOf('DROP TABLE parts; DROP VIEW cheap; ALTER TABLE orders DROP CONSTRAINT orders_pkey'));
+      const lacking = await drill(host);
+      expect(lacking.log).toContain('table public.parts_1 is missing');
+      expect(lacking.log).toContain('there are 0 views, but there were 1');
+      expect(lacking.log).toMatch(/there are \d+ indexes, but there were \d+/);
       await forgetNewest(host);
     });
 
@@ -160,6 +173,17 @@ with open(sys.argv[1], "r+b") as file:
         }
       const { ok, log } = await drill(host);
       expect(ok, log).toBe(true);
+    });
+
+    it('no link that borg plants leads what systemd writes as root elsewhere', async () => {
+      const { host } = fixture;
+      await host.run('echo precious > /root/precious; chmod 600 /root/precious');
+      await host.run('ln -s /root/precious /var/lib/backup-drill/postgresql.told; ln -s /root/precious /run/backup-told/postgresql; true', { user: 'borg', mayFail: true });
+      const { ok, log } = await drill(host);
+      expect(ok, log).toBe(true);
+      expect(await host.read('/root/precious')).toBe('precious\n');
+      expect((await host.run(['systemctl', 'show', '--property=StandardOutput', '--value', 'backup-prove@postgresql.service'])).stdout).toBe('append:/run/backup-told/postgresql\n');
+      expect((await host.run('stat -c "%U %a" /run/backup-told')).stdout).toBe('root 750\n');
     });
 
     it('runs what is in a dump where it can reach nothing: no passphrase, no repository, no network, no other user', async () => {

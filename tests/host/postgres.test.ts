@@ -87,6 +87,43 @@ onEachRelease(
       expect(list).not.toMatch(/main/);
     });
 
+    it('runs nothing of what the owner of a table made: no cast, and no view put in the place of a table', async () => {
+      const { host } = fixture;
+      const trap = (name: string, of: string): string => `CREATE FUNCTION s.${name}(${of}) RETURNS text LANGUAGE plpgsql AS $$ BEGIN
+        IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN COPY (SELECT 1) TO PROGRAM 'touch /tmp/pwned-${name}'; END IF; RETURN 'x'; END $$;`;
+      await sql(host, 'postgres', 'CREATE ROLE mallory; CREATE DATABASE trap OWNER mallory');
+      await sql(host, 'trap', `SET SESSION AUTHORIZATION mallory; CREATE SCHEMA s; CREATE TABLE s.bait AS SELECT 1 AS n; CREATE TABLE s.other AS SELECT 1 AS n;
+        ${trap('cast', 's.bait')} ${trap('view', '')} CREATE CAST (s.bait AS text) WITH FUNCTION s.cast(s.bait);`);
+      const plain = await backUp(host);
+      expect(plain.ok, plain.log).toBe(true);
+      // The hook waits for a table, which is a view when it has it.
+      const swap = sql(host, 'trap', `SET SESSION AUTHORIZATION mallory; BEGIN; LOCK TABLE s.other IN ACCESS EXCLUSIVE MODE;
+        DO $$ BEGIN FOR i IN 1..600 LOOP EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 's.other'::regclass); PERFORM pg_sleep(0.1); END LOOP; END $$;
+        ALTER TABLE s.other RENAME TO away; CREATE VIEW s.other AS SELECT s.view() AS n; COMMIT;`);
+      await host.run(`until [ "$(psql -XqAt -c "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = 'trap')" postgres)" -gt 0 ]; do sleep 0.1; done`, { user: 'postgres', timeoutSeconds: 30 });
+      await backUp(host);
+      await swap;
+      expect((await host.run('ls /tmp', { mayFail: true })).stdout).not.toContain('pwned');
+      await sql(host, 'postgres', 'DROP DATABASE trap; DROP ROLE mallory');
+      expect((await backUp(host)).ok).toBe(true);
+    });
+
+    it('lets a table be altered while it is dumped, and is dumped all the same', async () => {
+      const { host } = fixture;
+      // Somebody waits for the table behind the lock of the hook's own session, and pg_dump behind that.
+      await host.write('/usr/local/bin/pg_dump', `#!/bin/bash
+if [ "$PGDATABASE" = plain ] && [ ! -e /tmp/altered ]; then psql -Xq -c "SET lock_timeout = '60s'" -c 'ALTER TABLE data ADD COLUMN more int' > /dev/null 2>&1 & sleep 1; : > /tmp/altered; fi
+exec /usr/bin/pg_dump "$@"
+`, '0755');
+      const begun = Date.now();
+      const { ok, log } = await backUp(host);
+      await host.run('rm /usr/local/bin/pg_dump');
+      expect(ok, log).toBe(true);
+      expect(Date.now() - begun).toBeGreaterThan(9000);
+      expect(await sql(host, 'plain', "SELECT count(*) FROM pg_attribute WHERE attrelid = 'data'::regclass AND attname = 'more'")).toBe('1\n');
+      await sql(host, 'plain', 'ALTER TABLE data DROP COLUMN more');
+    });
+
     it('keeps the last good dump when a new one fails, and the backup fails and says why', async () => {
       const { host } = fixture;
       const before = await manifest();

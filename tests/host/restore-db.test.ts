@@ -17,7 +17,7 @@ async function restore(host: Host, ...args: string[]): Promise<{ ok: boolean; sa
 
 /** What a database is, beside what is in its tables. */
 const properties = (host: Host, name: string): Promise<string> =>
-  sql(host, 'postgres', `SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datconnlimit, (SELECT array_agg(a ORDER BY a::text) FROM unnest(datacl) a), (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = d.oid AND setrole = 0) FROM pg_database d WHERE datname = '${name.replaceAll("'", "''")}'`);
+  sql(host, 'postgres', `SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datconnlimit, (SELECT array_agg(a ORDER BY a::text) FROM unnest(datacl) a), (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = d.oid AND setrole = 0), (SELECT array_agg(setrole::regrole || ' ' || setconfig::text) FROM pg_db_role_setting WHERE setdatabase = d.oid AND setrole <> 0), shobj_description(d.oid, 'pg_database') FROM pg_database d WHERE datname = '${name.replaceAll("'", "''")}'`);
 const contents = (host: Host, name: string): Promise<string> =>
   sql(host, name, "SELECT count(*), sum(n), md5(string_agg(t, ',' ORDER BY n)) FROM data; SELECT count(*) FROM pg_indexes WHERE tablename = 'data'");
 
@@ -26,6 +26,7 @@ onEachRelease(
   async ({ lab, host }) => {
     await sql(host, 'postgres', `CREATE ROLE app LOGIN; CREATE ROLE reader; CREATE DATABASE shop OWNER app; CREATE DATABASE ${identifier(odd)} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0;
       ALTER DATABASE shop SET search_path = public, "odd schema"; ALTER DATABASE shop SET work_mem = '7MB'; ALTER DATABASE shop CONNECTION LIMIT 17; ALTER DATABASE shop SET app.motto = 'it''s \\ odd';
+      ALTER ROLE app IN DATABASE shop SET search_path = app, public; COMMENT ON DATABASE shop IS 'It''s the shop';
       REVOKE CONNECT ON DATABASE shop FROM PUBLIC; GRANT CONNECT ON DATABASE shop TO reader WITH GRANT OPTION;`);
     for (const name of ['shop', odd]) await sql(host, name, 'CREATE TABLE public.data AS SELECT n, md5(n::text) AS t FROM generate_series(1, 2000) n; CREATE INDEX ON public.data (n)');
     await lab.roles(['borg', 'postgres'], { borg_paths: ['/etc/hostname'] });
@@ -39,7 +40,7 @@ onEachRelease(
       expect(said).toMatch(/database "shop_again": restored from "shop", as it was at \S+Z/);
       expect(await contents(host, 'shop_again')).toBe(await contents(host, 'shop'));
       expect(await properties(host, 'shop_again')).toBe(await properties(host, 'shop'));
-      expect(await properties(host, 'shop')).toContain('reader=c*/app');
+      for (const property of [/reader=c\*\/app/, /app .*search_path=app, public/, /It's the shop/]) expect(await properties(host, 'shop')).toMatch(property);
       expect((await host.run('systemctl show -p User --value backup-postgresql-restore backup-stage@postgresql')).stdout).toBe('postgres\n\nborg\n');
       expect((await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .lock; find /var/lib/borg ! -user borg')).stdout).toBe('');
       expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^(restoring|replaced)_'")).trim()).toBe('0');
@@ -51,7 +52,7 @@ onEachRelease(
       const changed = await contents(host, 'shop');
       const refused = await restore(host, 'postgresql', 'shop', odd);
       expect(refused.ok).toBe(false);
-      expect(refused.said).toMatch(/there is a database "shop" already, and it holds tables\. Restore under another name \(--into NAME\), or in its place \(--over\)/);
+      expect(refused.said).toMatch(/there is a database "shop" already, and it is not empty\. Restore under another name \(--into NAME\), or in its place \(--over\)/);
       expect(await contents(host, 'shop')).toBe(changed);
       // Somebody is connected to it.
       await host.run("systemd-run --quiet --unit=reader --uid=postgres psql -X -c 'SELECT pg_sleep(600)' shop; sleep 0.5");
@@ -64,6 +65,50 @@ onEachRelease(
       expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^(restoring|replaced)_'")).trim()).toBe('0');
     });
 
+    it('does not take a database for empty that has no table but a function, or a large object', async () => {
+      const { host } = fixture;
+      for (const what of ['CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$', 'SELECT lo_create(4712)', 'CREATE VIEW public.v AS SELECT 1 AS n', 'CREATE SCHEMA s']) {
+        await sql(host, 'postgres', 'CREATE DATABASE holds');
+        await sql(host, 'holds', what);
+        const { ok, said } = await restore(host, '--into', 'holds', 'postgresql', 'shop');
+        expect(ok, what).toBe(false);
+        expect(said).toContain('there is a database "holds" already, and it is not empty');
+        await sql(host, 'postgres', 'DROP DATABASE holds');
+      }
+      await sql(host, 'postgres', 'CREATE DATABASE holds');
+      const { ok, said } = await restore(host, '--into', 'holds', 'postgresql', 'shop');
+      expect(ok, said).toBe(true);
+      await sql(host, 'postgres', 'DROP DATABASE holds');
+    });
+
+    it('leaves a role that is there as it is: one that is locked stays locked', async () => {
+      const { host } = fixture;
+      await sql(host, 'postgres', 'ALTER ROLE app NOLOGIN');
+      const { ok, said } = await restore(host, '--globals', '--into', 'locked', 'postgresql', 'shop');
+      expect(ok, said).toBe(true);
+      expect(said).toContain('role "app" already exists: left as it is');
+      expect(await sql(host, 'postgres', "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'app'")).toBe('f\n');
+      await sql(host, 'postgres', 'ALTER ROLE app LOGIN; DROP DATABASE locked');
+    });
+
+    it('that is interrupted ends, says so, and the next one is not taken for it', async () => {
+      const { host } = fixture;
+      await sql(host, 'shop', 'CREATE TABLE public.slow AS SELECT 1 AS n; CREATE FUNCTION public.wait(int) RETURNS int IMMUTABLE LANGUAGE sql AS $$ SELECT pg_sleep(3); SELECT $1 $$; CREATE INDEX ON public.slow (public.wait(n))');
+      expect((await backUp(host)).ok).toBe(true);
+      const { code, stderr } = await host.run('timeout --signal=INT --kill-after=60 2.5 backupctl restore-db --into first postgresql shop', { mayFail: true });
+      expect(code).not.toBe(0);
+      expect(stderr).toContain('backupctl restore-db: interrupted');
+      expect(stderr).not.toContain('Traceback');
+      const second = await restore(host, '--into', 'second', 'postgresql', odd);
+      expect(second.ok, second.said).toBe(true);
+      expect(second.said).toMatch(/database "second": restored/);
+      expect(second.said).not.toContain('"first"');
+      expect(await sql(host, 'postgres', "SELECT datname FROM pg_database WHERE datname IN ('first', 'second') OR datname ~ '^restoring_'")).toBe('second\n');
+      await sql(host, 'shop', 'DROP TABLE public.slow; DROP FUNCTION public.wait');
+      await sql(host, 'postgres', 'DROP DATABASE second');
+      await host.run(`backup-borg delete ::${await newest(host, 'dumps')}`);
+    });
+
     it('keeps what is there when the load fails, or is killed', async () => {
       const { host } = fixture;
       const before = await contents(host, 'shop');
@@ -71,7 +116,7 @@ onEachRelease(
       await sql(host, 'postgres', 'ALTER ROLE app RENAME TO gone');
       const failed = await restore(host, '--over', 'postgresql', 'shop');
       expect(failed.ok).toBe(false);
-      expect(failed.said).toMatch(/database "shop" was not restored; what was there is as it was\..*role "app" does not exist/s);
+      expect(failed.said).toMatch(/database "shop" was not restored; what was there is as it was\..*role "app" does not exist.*With --globals the roles/s);
       await sql(host, 'postgres', 'ALTER ROLE gone RENAME TO app');
       await Promise.all([
         restore(host, '--over', 'postgresql', 'shop'),

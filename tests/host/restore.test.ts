@@ -31,6 +31,20 @@ tries("reach the network", lambda: socket.create_connection(("127.0.0.1", 22), 2
 tries("open a socket of the network", lambda: socket.socket(socket.AF_INET).close())
 tries("see an interface of the network", lambda: [n for _, n in socket.if_nameindex()] != ["lo"])
 tries("signal another process", lambda: os.kill(int(os.environ.get("FOREIGN", "1")), 0))
+def connect(path):
+    return lambda: socket.socket(socket.AF_UNIX).connect(path)
+tries("connect to a socket of root in /run", connect("/run/root-only.sock"))
+tries("connect to a socket of root elsewhere", connect("/srv/root-only.sock"))
+def device(kind, major, minor):
+    def action():
+        os.mknod("/srv/target/node", 0o600 | kind, os.makedev(major, minor))
+        try:
+            os.close(os.open("/srv/target/node", os.O_RDWR))
+        finally:
+            os.unlink("/srv/target/node")
+    return action
+# Here the host's own container forbids a disk too; what DevicePolicy= says is tested by itself.
+tries("open a disk", device(0o060000, 7, 0))
 tries("mount", lambda: libc.mount(b"tmpfs", b"/srv/target", b"tmpfs", 0, None) == 0)
 tries("make a namespace", lambda: libc.unshare(0x10000000) == 0)
 tries("become root", lambda: os.setuid(0))
@@ -160,6 +174,61 @@ onEachRelease(
       expect((await host.run('cd /srv/many; cat $(seq 1 3000) | sort -u; ls -d .backup-restore-* 2> /dev/null', { mayFail: true })).stdout).toBe('new\n');
     });
 
+    it('in place: several files of one directory, and one at a time for each directory', async () => {
+      const { host } = fixture;
+      await host.run('mkdir -p /srv/several; for n in 1 2 3 4; do echo $n > /srv/several/$n; done');
+      expect((await backUp(host)).ok).toBe(true);
+      await host.run('for n in 1 2 3; do echo changed > /srv/several/$n; done');
+      const { ok, said } = await backupctl(host, 'restore', '--in-place', ...[1, 2, 3].map((n) => `/srv/several/${n}`));
+      expect(ok, said).toBe(true);
+      expect((await host.run('cat /srv/several/{1,2,3}; cat /srv/several/.backup-kept-*/several/{1,2,3}')).stdout).toBe('1\n2\n3\nchanged\nchanged\nchanged\n');
+      const other = host.run('flock /srv/several sleep 20', { mayFail: true });
+      await host.run('until pgrep -f "flock /srv/several" > /dev/null; do sleep 0.1; done; sleep 0.3');
+      const second = await backupctl(host, 'restore', '--in-place', '/srv/several');
+      expect(second.ok).toBe(false);
+      expect(second.said).toContain('another restore into /srv/several is at work');
+      await host.run('pkill -f "sleep 20"');
+      await other;
+    });
+
+    it('gives a file no ACL that it did not have, whatever the directory gives to what is made in it', async () => {
+      const { host } = fixture;
+      await host.run('mkdir -p /srv/shared/sub; echo secret > /srv/shared/sub/secret; echo secret > /srv/shared/secret; chown -R alice:alice /srv/shared; chmod 660 /srv/shared/secret /srv/shared/sub/secret; chmod 750 /srv/shared /srv/shared/sub');
+      expect((await backUp(host)).ok).toBe(true);
+      const acls = 'cd "$0"; getfacl --omit-header -R sub secret';
+      const before = (await host.run(['bash', '-c', acls, '/srv/shared'])).stdout;
+      await host.run('rm -r /srv/shared/*; setfacl -d -m u:bob:rwx /srv/shared; mkdir /srv/into; setfacl -d -m u:bob:rwx /srv/into');
+      for (const [options, top] of [[['--in-place', '/srv/shared/sub', '/srv/shared/secret'], '/srv/shared'], [['--into', '/srv/into', '/srv/shared'], '/srv/into/srv/shared']] as const) {
+        const { ok, said } = await backupctl(host, 'restore', ...options);
+        expect(ok, said).toBe(true);
+        expect((await host.run(['bash', '-c', acls, top])).stdout).toBe(before);
+        expect((await host.run(['cat', `${top}/secret`], { user: 'bob', mayFail: true })).code).not.toBe(0);
+      }
+      expect((await host.run('getfacl --omit-header --default /srv/into')).stdout).toContain('user:bob:rwx');
+    });
+
+    it('that is interrupted ends with its unit, says so, and fails', async () => {
+      const { host } = fixture;
+      await host.run('mkdir -p /srv/large && head -c 200M /dev/urandom > /srv/large/random');
+      expect((await backUp(host)).ok).toBe(true);
+      const running = host.run('timeout --signal=INT --kill-after=60 1 backupctl restore --into /srv/cut /srv/large', { mayFail: true });
+      const { code, stderr } = await running;
+      expect(code).not.toBe(0);
+      expect(stderr).toContain('backupctl restore: interrupted');
+      expect(stderr).not.toContain('Traceback');
+      expect((await host.run('systemctl list-units --no-legend --state=active,activating "backup-restore-*"; pgrep -u borg -a', { mayFail: true })).stdout).toBe('');
+      await host.run('rm -r /srv/large /srv/cut');
+      expect((await backUp(host)).ok).toBe(true);
+    });
+
+    it('restores nothing into what is Borg\'s own', async () => {
+      for (const into of ['/var/lib/borg/repository/new', '/var/cache/borg/new']) {
+        const { ok, said } = await backupctl(fixture.host, 'restore', '--into', into, '/srv/other');
+        expect(ok).toBe(false);
+        expect(said).toContain("which is Borg's own; restore into another directory");
+      }
+    });
+
     it('says what could not be restored, and fails', async () => {
       const { host } = fixture;
       const absent = await backupctl(host, 'restore', '/srv/other', '/srv/nosuch');
@@ -209,6 +278,13 @@ onEachRelease(
       await host.run(`mkdir /srv/target; cp -p /usr/local/lib/backup/backup-restore /root/program; cp /usr/local/bin/probe /usr/local/lib/backup/probe
         sed 's|"/usr/local/lib/backup/backup-restore", "--in-unit", json.dumps(vars(asked))|"/usr/local/bin/probe"|' /root/program > /usr/local/bin/probed; chmod 755 /usr/local/bin/probed`);
       const foreign = (await host.run('pgrep --oldest sshd')).stdout.trim();
+      await host.run(`systemd-run --quiet --unit=sockets python3 -c 'import os, socket, time
+os.umask(0o077)
+kept = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+for one, path in zip(kept, ("/run/root-only.sock", "/srv/root-only.sock")): one.bind(path); one.listen()
+time.sleep(60)'; until [ -S /srv/root-only.sock ]; do sleep 0.1; done`);
+      const sandbox = JSON.parse(await host.read('/usr/local/lib/backup/sandboxes.json')) as { restore: { local: string[] } };
+      expect(sandbox.restore.local.filter((line) => /^Device(Policy|Allow)=/.test(line))).toEqual(['DevicePolicy=closed', 'DeviceAllow=block-* m', 'DeviceAllow=char-* m']);
       const { stdout } = await host.run(`FOREIGN=${foreign} /usr/local/bin/probed restore --into /srv/target /etc`);
       const uid = (await host.run('id --user borg')).stdout.trim();
       expect(stdout).toMatch(new RegExp(`Uid:\\t${uid}\\t${uid}\\t${uid}\\t${uid}`));
@@ -225,7 +301,7 @@ onEachRelease(
 
     it('has an exposure level of at most 2.2', async () => {
       const { host } = fixture;
-      const running = host.run(`sed 's|"/usr/local/bin/probe"|"/usr/bin/sleep", "30"|; s|os.execvp("systemd-run", |&["systemd-run", "--unit=exposed"] + |; s|command.unit(.*))|command.unit(repositories[asked.repository - 1], inner, targets)[1:])|' /usr/local/bin/probed > /usr/local/bin/exposed; chmod 755 /usr/local/bin/exposed; /usr/local/bin/exposed restore --into /srv/target /etc`, { mayFail: true });
+      const running = host.run(`sed 's|"/usr/local/bin/probe"|"/usr/bin/sleep", "30"|; s|^    unit = "backup-.*|    unit = "exposed"|' /usr/local/bin/probed > /usr/local/bin/exposed; chmod 755 /usr/local/bin/exposed; /usr/local/bin/exposed restore --into /srv/target /etc`, { mayFail: true });
       await expect.poll(async () => (await host.run('systemctl is-active exposed', { mayFail: true })).stdout.trim(), { timeout: 10_000 }).toBe('active');
       const { stdout } = await host.run('systemd-analyze security --no-pager exposed.service | tail -1; systemctl stop exposed');
       await running;
