@@ -207,6 +207,15 @@ cd; echo ran; exit 0
       expect(log).not.toMatch(/: (reads|writes|reaches) /);
     });
 
+    it('does not fill the disk: it says how much room it lacks, and where', async () => {
+      const { host } = fixture;
+      await host.run('mount -t tmpfs -o size=200k,mode=700,uid=borg,gid=borg tmpfs /var/lib/backup-drill');
+      const { ok, log } = await drill(host);
+      await host.run('umount /var/lib/backup-drill');
+      expect(ok).toBe(false);
+      expect(log).toMatch(/archive web-dumps-\S+: [\d.]+ MB are needed in \/var\/lib\/backup-drill, and [\d.]+ MB are free/);
+    });
+
     it('is not run when the role says so', async () => {
       const { lab, host } = fixture;
       await lab.roles(['borg'], { borg_paths: ['/srv', '/etc'], borg_drill: false });

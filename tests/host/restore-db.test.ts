@@ -155,6 +155,10 @@ onEachRelease(
       expect((await restore(host, '--into', 'x', '--all', 'postgresql')).said).toMatch(/--into gives one new name/);
       expect((await restore(host, '--repository', '2', 'postgresql', 'shop')).said).toMatch(/--repository: given is 2; there are 1/);
       expect((await restore(host, '--archive', 'nosuch', 'postgresql', 'shop')).ok).toBe(false);
+      expect((await restore(host, '--archive', (await archives(host)).find((name) => name.includes('-files-')) ?? '', 'postgresql', 'shop')).said).toMatch(/an archive of files; allowed is one of the dumps/);
+      await host.run('mount -t tmpfs -o size=100k,mode=711 tmpfs /var/lib/backup-restore');
+      expect((await restore(host, '--into', 'x', 'postgresql', 'shop')).said).toMatch(/[\d.]+ MB are needed in \/var\/lib\/backup-restore\/postgresql, and [\d.]+ MB are free/);
+      await host.run('umount /var/lib/backup-restore');
       expect((await restore(host, '--into', 'template1', 'postgresql', 'shop')).said).toMatch(/template1" is a template/);
     });
 
