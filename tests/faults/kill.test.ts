@@ -24,10 +24,11 @@ onEachRelease(
           run: async ({ host }) => {
             for (;;) {
               const { stdout } = await host.run(
-                `systemctl start --no-block backup.service; until pgrep --full '${borg(command)}' > /dev/null; do sleep 0.01; done; sleep ${delay.toFixed(3)}; pkill -9 --full '${borg(command)}' && echo hit; ${ended}`,
+                `systemctl start --no-block backup.service; until pgrep --full '${borg(command)}' > /dev/null; do sleep 0.01; done; sleep ${delay.toFixed(3)}; pkill -9 --full '${borg(command)}' && echo hit; ${ended}; systemctl show --property=Result --value backup.service`,
                 { mayFail: true, timeoutSeconds: 60 },
               );
-              if (stdout === 'hit\n') return `killed after ${delay.toFixed(3)} s\n${await host.journal('backup.service')}`;
+              // One that hit Borg when it had ended already, and was only leaving, came too late as well. A failure that is swallowed ends in no end.
+              if (stdout.startsWith('hit\n') && stdout !== 'hit\nsuccess\n') return `killed after ${delay.toFixed(3)} s\n${await host.journal('backup.service')}`;
               delay *= 0.7;
               await host.run(data);
             }
