@@ -254,7 +254,7 @@ onEachRelease(
 
     it('finds and shows what is in the archives', async () => {
       const { host } = fixture;
-      await host.run('echo 22 > /srv/other/kept');
+      await host.run('echo 22 > /srv/other/kept; mkdir -p /srv/many; touch /srv/many/{1..3000}');
       expect((await backUp(host)).ok).toBe(true);
       const versions = await backupctl(host, 'find', 'kept');
       expect(versions.ok, versions.said).toBe(true);
@@ -267,6 +267,8 @@ onEachRelease(
       expect(shown.said).toMatch(/^-rw------- alice +bob +11 \S+ \/srv\/tree\/private$/m);
       expect(shown.said).toMatch(/^l\S+ .* \/srv\/tree\/link -> private$/m);
       expect(shown.said).not.toContain('closed/within');
+      // More than a pipe holds.
+      expect((await host.run("timeout 60 backupctl show latest /srv/many | grep -c '/srv/many/[0-9]*$'", { mayFail: true })).stdout).toBe('3000\n');
       expect((await backupctl(host, 'show', 'latest', '/nosuch')).said).toMatch(/holds no \/nosuch; see backupctl find/);
     });
 
