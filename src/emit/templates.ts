@@ -1,6 +1,7 @@
 import { managedBy } from '../render/header.ts';
 import { comment, renderUnit } from '../render/unit.ts';
 import { jinja, word } from '../render/value.ts';
+import { dumpChunks } from '../schema/chunks.ts';
 import { borgTemplateSettings, borgUnits } from '../units/borg.ts';
 import { requestable, requestDirectory } from '../units/request.ts';
 import { reportState } from '../units/report.ts';
@@ -107,6 +108,8 @@ export function postgresTemplates(): GeneratedFile[] {
   ];
 }
 
+const chunkRules = `[${Object.values(dumpChunks).map(({ below, params }) => `[${below === undefined ? 'none' : below * 2 ** 30}, '${params}']`).join(', ')}]`;
+
 /** Settings reach the programs as JSON: no quoting of a shell or of a unit is in the way. */
 const borgJson = json('borg', [
   ['prefix', 'borg_archive_prefix | string | to_json'],
@@ -116,7 +119,8 @@ const borgJson = json('borg', [
   ['exclude', "borg_exclude | map('string') | list | to_json"],
   ['one_file_system', 'borg_one_file_system | bool | to_json'],
   ['compression', 'borg_compression | string | to_json'],
-  ['dump_chunker_params', 'borg_dump_chunker_params | string | to_json'],
+  // Below which size in bytes which parameters: those that are set hold for every size.
+  ['dump_chunks', `(${chunkRules} if borg_dump_chunker_params == 'auto' else [[none, borg_dump_chunker_params | string]]) | to_json`],
   ['keep_daily', 'borg_keep_daily | int'],
   ['keep_weekly', 'borg_keep_weekly | int'],
   ['keep_monthly', 'borg_keep_monthly | int'],

@@ -1,3 +1,4 @@
+import { dumpChunks } from './chunks.ts';
 import { absolutePath, calendarEvent, chunkerParams, compression, printable, sshRepository, timeLimit, timeSpan } from './patterns.ts';
 import type { RoleSchema, Schema } from './schema.ts';
 
@@ -150,11 +151,11 @@ export const borg: RoleSchema = {
       type: 'string',
       description: [
         'How Borg cuts the dumps in `/backup` into chunks. See borg-create(1), `--chunker-params`.',
-        'Small chunks save only what changed in a dump, but each costs memory. `auto` cuts by the size of all dumps, so that Borg stays within 512 MiB: `buzhash,12,20,15,4095` below 16 GiB, `buzhash,14,22,17,4095` below 64 GiB, and `buzhash,19,23,21,4095`, as Borg itself does, above. It goes back to smaller chunks only when the dumps are a quarter of that, since other chunks than before save everything anew.',
+        `Small chunks save only what changed in a dump, but each costs memory. \`auto\` cuts by the size of all dumps, so that Borg stays within 512 MiB: \`${dumpChunks.small.params}\` below ${dumpChunks.small.below} GiB, \`${dumpChunks.between.params}\` below ${dumpChunks.between.below} GiB, and \`${dumpChunks.large.params}\`, as Borg itself does, above. It goes back to smaller chunks only when the dumps are a quarter of that, since other chunks than before save everything anew.`,
       ],
       default: 'auto',
       pattern: `(?:auto|${chunkerParams})`,
-      allowed: '`auto`, or parameters of Borg such as `buzhash,12,20,15,4095` or `fixed,8192`',
+      allowed: `\`auto\`, or parameters of Borg such as \`${dumpChunks.small.params}\` or \`fixed,8192\``,
     },
     borg_keep_daily: keep('daily', 30),
     borg_keep_weekly: keep('weekly', 12),

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../lab/process.ts';
 import { debianRoot } from '../lab/root.ts';
-import { dumpChunkRules } from './cost.ts';
+import { dumpChunks } from '../../src/schema/chunks.ts';
 import type { Part } from './part.ts';
 
 /** A real disk: what is measured is larger than the memory that test hosts live in. */
@@ -76,9 +76,7 @@ alike each time. Two are measured at once, so the ratio of times is that of Borg
     const root = await debianRoot(12);
     const directory = await mkdtemp(join(disk, 'rootless.backup-bench-'));
     process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
-    const [fine, between, coarse] = dumpChunkRules();
-    if (fine === undefined || between === undefined || coarse === undefined) throw new Error('backup-borg has fewer than three sizes of chunks');
-    const ways = { default: coarse.params, middle: between.params, ours: fine.params };
+    const ways = { default: dumpChunks.large.params, middle: dumpChunks.between.params, ours: dumpChunks.small.params };
     const names = { default: 'Borg’s own', middle: 'between', ours: 'small' };
     const sizes = quick ? [0.02, 0.05] : [1, 5, 20];
     const keys = Object.keys(ways) as (keyof typeof ways)[];
@@ -121,7 +119,7 @@ alike each time. Two are measured at once, so the ratio of times is that of Borg
           `${slope('default').toFixed(1)} MiB with Borg's own, beside ${base.toFixed(0)} MiB for Borg itself.`,
         `Within ${bound} MiB are \`${ways.ours}\` while all dumps together are smaller than ${limit('ours')}, and ` +
           `\`${ways.middle}\` up to ${limit('middle')}. All chunks of the repository count a little, and those of the newest archive most. So role ` +
-          `\`borg\` takes half: small chunks below ${fine.gibibytes} GiB, those between below ${between.gibibytes} GiB, and Borg's own above ` +
+          `\`borg\` takes half: small chunks below ${dumpChunks.small.below} GiB, those between below ${dumpChunks.between.below} GiB, and Borg's own above ` +
           '(`borg_dump_chunker_params` says otherwise). Other chunks than before save all dumps anew once, so it goes back to smaller ones only ' +
           'when the dumps are a quarter of that.',
       ],

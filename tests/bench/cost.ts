@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { Host } from '../lab/host.ts';
 
 /** What one command cost. */
@@ -27,17 +26,4 @@ sys.exit(process.returncode)
 export async function cost(host: Host, command: readonly string[], user?: string): Promise<Cost> {
   const { stdout } = await host.run(['python3', '-c', meter, ...command], user === undefined ? {} : { user });
   return JSON.parse(stdout) as Cost;
-}
-
-/** How the engine cuts dumps that are so large together, smallest first; the first is what the other parts measure. */
-export function dumpChunkRules(): { readonly gibibytes: number; readonly params: string }[] {
-  const engine = readFileSync('roles/borg/files/usr/local/lib/backup/backup-borg', 'utf8');
-  const rules = [.../^DUMP_CHUNKS = (.*)$/m.exec(engine)?.[1]?.matchAll(/\((?:(\d+) << 30|math\.inf), "([^"]+)"\)/g) ?? []];
-  if (rules.length === 0) throw new Error('backup-borg has no DUMP_CHUNKS any more: say here where the sizes of chunks are now');
-  return rules.map(([, limit, params = '']) => ({ gibibytes: Number(limit ?? Infinity), params }));
-}
-
-/** How the engine cuts small dumps. */
-export function dumpChunks(): string {
-  return dumpChunkRules()[0]?.params ?? '';
 }

@@ -1,5 +1,5 @@
 import { Lab } from '../lab/lab.ts';
-import { dumpChunks } from './cost.ts';
+import { dumpChunks } from '../../src/schema/chunks.ts';
 import type { Part } from './part.ts';
 import { cells, reach, seconds, takeMeteredTurns } from './rounds.ts';
 import { change, fill, sql } from './shop.ts';
@@ -39,7 +39,7 @@ is in it.`,
         ours: async () => {
           await host.run('systemctl start backup-postgresql.service');
           await borg('ours', 'create', '--json', '--progress', '--list', '--filter=dsbcf', '--compression=zstd,3', '--files-cache=ctime,size,inode',
-            `--chunker-params=${dumpChunks()}`, `::${round}`, '/backup');
+            `--chunker-params=${dumpChunks.small.params}`, `::${round}`, '/backup');
         },
         whole: () => host.run('systemctl start backup.service', { timeoutSeconds: 600 }),
         articleDump: () => unit('--uid=postgres', '--', 'pg_dump', '-Fc', 'clustered', '-f', '/srv/article-dump/clustered.pg_dump'),

@@ -1,6 +1,7 @@
 import { Lab } from '../lab/lab.ts';
 import type { Host } from '../lab/host.ts';
-import { cost, dumpChunks } from './cost.ts';
+import { dumpChunks } from '../../src/schema/chunks.ts';
+import { cost } from './cost.ts';
 import type { Part } from './part.ts';
 import { cells, reach, Rounds } from './rounds.ts';
 import { change, fill, inOrder, sql, type Way } from './shop.ts';
@@ -29,21 +30,21 @@ const middle = 'buzhash,14,22,17,4095';
 const whole = (_: string, to: string): readonly string[] => ['pg_basebackup', `--port=${physicalPort}`, '--format=plain', '--checkpoint=fast', `--pgdata=${to}`];
 
 const methods = (): Readonly<Record<string, Method>> => ({
-  ours: { what: `ours: \`-Fc -Z0\`, zstd,3, \`${dumpChunks()}\``, write: uncompressed, borg: chunked(dumpChunks()) },
+  ours: { what: `ours: \`-Fc -Z0\`, zstd,3, \`${dumpChunks.small.params}\``, write: uncompressed, borg: chunked(dumpChunks.small.params) },
   article: { what: "the article's: `-Fc`, lz4, Borg's chunks", write: custom(), borg: ['--compression=lz4'] },
   plain: { what: "`-Fc -Z0`, zstd,3, Borg's chunks", write: uncompressed, borg: ['--compression=zstd,3'] },
-  tables: { what: 'a file a table: `-Fd -Z0`, zstd,3, our chunks', write: directory, borg: chunked(dumpChunks()) },
+  tables: { what: 'a file a table: `-Fd -Z0`, zstd,3, our chunks', write: directory, borg: chunked(dumpChunks.small.params) },
 });
 
 /** What else could help where changes are scattered; seen for fewer days, since there one is like the other. */
 const more = (): Readonly<Record<string, Method>> => ({
-  harder: { what: 'compressed harder: zstd,10, our chunks', write: uncompressed, borg: ['--compression=zstd,10', `--chunker-params=${dumpChunks()}`] },
+  harder: { what: 'compressed harder: zstd,10, our chunks', write: uncompressed, borg: ['--compression=zstd,10', `--chunker-params=${dumpChunks.small.params}`] },
   middle: { what: `larger chunks: \`${middle}\``, write: uncompressed, borg: chunked(middle) },
   small: { what: `smaller chunks: \`${small}\``, write: uncompressed, borg: chunked(small) },
-  tablesHarder: { what: 'a file a table, zstd,10, our chunks', write: directory, borg: ['--compression=zstd,10', `--chunker-params=${dumpChunks()}`] },
-  ordered: { what: 'rows in order (`CLUSTER`), our chunks', database: 'ordered', first: inOrder, write: uncompressed, borg: chunked(dumpChunks()) },
+  tablesHarder: { what: 'a file a table, zstd,10, our chunks', write: directory, borg: ['--compression=zstd,10', `--chunker-params=${dumpChunks.small.params}`] },
+  ordered: { what: 'rows in order (`CLUSTER`), our chunks', database: 'ordered', first: inOrder, write: uncompressed, borg: chunked(dumpChunks.small.params) },
   orderedSmall: { what: `rows in order (\`CLUSTER\`), \`${small}\``, database: 'ordered', first: inOrder, write: uncompressed, borg: chunked(small) },
-  physical: { what: 'the data directory: `pg_basebackup -Fp`, our chunks', write: whole, borg: chunked(dumpChunks()) },
+  physical: { what: 'the data directory: `pg_basebackup -Fp`, our chunks', write: whole, borg: chunked(dumpChunks.small.params) },
   pages: { what: 'the data directory, `fixed,8192` (a chunk a page)', write: whole, borg: chunked('fixed,8192') },
 });
 

@@ -1,6 +1,6 @@
 import { Lab } from '../lab/lab.ts';
 import type { Host } from '../lab/host.ts';
-import { dumpChunks } from './cost.ts';
+import { dumpChunks } from '../../src/schema/chunks.ts';
 import type { Part } from './part.ts';
 import { milliseconds, reach, Rounds, takeTurns } from './rounds.ts';
 
@@ -67,7 +67,7 @@ borg --log-json --lock-wait 600 compact
 } > /dev/null 2>&1
 `;
       const files = `${create('files')} --one-file-system --exclude 'sh:/backup' ::bench-files-$now /srv/tree`;
-      const dumps = `${create('dumps')} --chunker-params ${dumpChunks()} ::bench-dumps-$now /backup`;
+      const dumps = `${create('dumps')} --chunker-params ${dumpChunks.small.params} ::bench-dumps-$now /backup`;
       await host.write('/usr/local/bin/bare', script('bare', files, dumps, prune('files'), prune('dumps')));
       await host.write('/usr/local/bin/single', script('single', files, prune('files')));
       await host.run('chmod 755 /usr/local/bin/bare /usr/local/bin/single');

@@ -38,7 +38,8 @@ describe('backup-borg', () => {
       expect(passing({ msgid, message: '/x: file changed while we backed it up' })).toBe(want);
     });
 
-  const [fine, middle, coarse] = ['buzhash,12,20,15,4095', 'buzhash,14,22,17,4095', 'buzhash,19,23,21,4095'];
+  const [fine, middle, coarse] = ['fine', 'middle', 'coarse'];
+  const chunkRules = [[16 * 2 ** 30, fine], [64 * 2 ** 30, middle], [null, coarse]];
   it.each([
     [0, null, fine],
     [15, null, fine],
@@ -55,7 +56,7 @@ describe('backup-borg', () => {
     [15, 'fixed,8192', fine],
     [30, '', middle],
   ])('cuts %d GiB of dumps, cut by %s before, by %s', (size, before, want) => {
-    expect(call(borg, 'program.chunks_for(given[0] << 30, given[1])', [size, before])).toBe(want);
+    expect(call(borg, 'program.chunks_for(given[0], given[1] << 30, given[2])', [chunkRules, size, before])).toBe(want);
   });
 
   it('reads mountinfo with its escapes, the uppermost mount of a place', () => {
