@@ -43,16 +43,17 @@ onEachRelease(
       CREATE TABLE parts (n int) PARTITION BY RANGE (n); CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (100); INSERT INTO parts VALUES (1), (2);
       CREATE POLICY p ON orders TO app; ALTER TABLE orders ENABLE ROW LEVEL SECURITY; ALTER TABLE orders FORCE ROW LEVEL SECURITY;
       CREATE EXTENSION IF NOT EXISTS plpgsql; SELECT lo_from_bytea(0, 'a large object');` });
-    // What a proof must not stumble over: see each in its own words.
+    // What a proof must not stumble over; `far` is a table of another database, which the throwaway server does not reach.
+    await host.run(['psql', '-Xqc', 'CREATE TABLE near AS SELECT 1 AS n'], { user: 'postgres' });
     await host.run(['psql', '-Xq', 'shop'], { user: 'postgres', input: `
       CREATE ROLE grp; GRANT grp TO app; ALTER ROLE app IN DATABASE shop SET search_path = public, pg_temp; COMMENT ON DATABASE shop IS 'It''s the shop';
-      CREATE EXTENSION postgres_fdw; CREATE SERVER away FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '192.0.2.1');
-      CREATE USER MAPPING FOR postgres SERVER away; CREATE FOREIGN TABLE far (n int) SERVER away; CREATE MATERIALIZED VIEW farther AS SELECT * FROM far WITH NO DATA;
+      CREATE EXTENSION postgres_fdw; CREATE SERVER away FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '/var/run/postgresql', dbname 'postgres');
+      CREATE USER MAPPING FOR postgres SERVER away; CREATE FOREIGN TABLE far (n int) SERVER away OPTIONS (table_name 'near'); CREATE MATERIALIZED VIEW farther AS SELECT * FROM far;
       CREATE MATERIALIZED VIEW sums AS SELECT count(*) FROM orders; CREATE VIEW cheap AS SELECT * FROM orders WHERE weight < 0.1;
       SELECT lo_put(lo_from_bytea(0, ''), 1000000, 'far away');
       CREATE SUBSCRIPTION sub CONNECTION 'host=192.0.2.1' PUBLICATION p WITH (connect = false, enabled = false, create_slot = false, slot_name = NONE);
       ALTER DATABASE "odd "" name" SET quote_all_identifiers = on;` });
-    await host.run('mkdir /srv/locked && echo 1 > /srv/locked/file && chmod 0 /srv/locked/file && chmod 0555 /srv/locked && mkdir -p /srv/silent');
+    await host.run('mkdir /srv/locked && echo 1 > /srv/locked/file && chmod 0 /srv/locked/file && chmod 0555 /srv/locked');
     await lab.roles(['borg', 'postgres'], { borg_paths: ['/srv', '/etc', '/srv/locked'], borg_exclude: ['/srv/tree/c/*.log'], borg_drill_sample: 300 });
     expect((await backUp(host)).ok).toBe(true);
     await host.run('cp -a /backup/postgresql /root/yesterday; sleep 1.1');
@@ -65,6 +66,7 @@ onEachRelease(
       expect(ok, log).toBe(true);
       expect(log.match(/files restored, each as it was/g)?.length, log).toBe(2);
       expect(log.match(/4 databases, \d+ tables, \d+ rows proven/g)?.length, log).toBe(2);
+      expect(log).toMatch(/a materialized view has no rows until it is refreshed/);
       expect((await host.run('journalctl --sync; journalctl -p warning -o cat --no-pager -u backup-drill -u "backup-prove@*"')).stdout).toBe('');
       expect((await host.run(leftovers)).stdout).toBe('');
     });
@@ -178,7 +180,7 @@ with open(sys.argv[1], "r+b") as file:
     it('no link that borg plants leads what systemd writes as root elsewhere', async () => {
       const { host } = fixture;
       await host.run('echo precious > /root/precious; chmod 600 /root/precious');
-      await host.run('ln -s /root/precious /var/lib/backup-drill/postgresql.told; ln -s /root/precious /run/backup-told/postgresql; true', { user: 'borg', mayFail: true });
+      await host.run('ln -s /root/precious /run/backup-told/postgresql', { user: 'borg', mayFail: true });
       const { ok, log } = await drill(host);
       expect(ok, log).toBe(true);
       expect(await host.read('/root/precious')).toBe('precious\n');
@@ -198,7 +200,11 @@ cd; echo ran; exit 0
 `, '0755');
       await host.run(`cp /etc/backup/prove.d/postgresql.json /root/proof; echo '{"command": ["/usr/local/bin/probe"], "environment": {}}' > /etc/backup/prove.d/postgresql.json`);
       const { ok, log } = await drill(host);
+      await host.run(`echo '{"command": ["/usr/bin/true"], "environment": {}}' > /etc/backup/prove.d/postgresql.json`);
+      const silent = await drill(host);
       await host.run('cat /root/proof > /etc/backup/prove.d/postgresql.json');
+      expect(silent.ok, silent.log).toBe(true);
+      expect(silent.log).toContain('proven by /usr/bin/true');
       expect(ok, log).toBe(true);
       expect(log).toMatch(/: backup-prove$/m);
       expect(log).toMatch(/CapEff:\t0000000000000000/);

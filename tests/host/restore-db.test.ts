@@ -83,12 +83,15 @@ onEachRelease(
 
     it('leaves a role that is there as it is: one that is locked stays locked', async () => {
       const { host } = fixture;
-      await sql(host, 'postgres', 'ALTER ROLE app NOLOGIN');
+      // It was a member when it was dumped, and is none any more.
+      await sql(host, 'postgres', 'GRANT reader TO app');
+      expect((await backUp(host)).ok).toBe(true);
+      await sql(host, 'postgres', "ALTER ROLE app NOLOGIN; REVOKE reader FROM app; ALTER ROLE app SET work_mem = '5MB'");
       const { ok, said } = await restore(host, '--globals', '--into', 'locked', 'postgresql', 'shop');
       expect(ok, said).toBe(true);
       expect(said).toContain('role "app" already exists: left as it is');
-      expect(await sql(host, 'postgres', "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'app'")).toBe('f\n');
-      await sql(host, 'postgres', 'ALTER ROLE app LOGIN; DROP DATABASE locked');
+      expect(await sql(host, 'postgres', "SELECT rolcanlogin, rolconfig, pg_has_role('app', 'reader', 'MEMBER') FROM pg_roles WHERE rolname = 'app'")).toBe('f|{work_mem=5MB}|f\n');
+      await sql(host, 'postgres', 'ALTER ROLE app LOGIN; ALTER ROLE app RESET work_mem; DROP DATABASE locked');
     });
 
     it('that is interrupted ends, says so, and the next one is not taken for it', async () => {

@@ -16,6 +16,28 @@ print(json.dumps(${expression}))`;
   return JSON.parse(stdout);
 }
 
+describe('backup-postgresql', () => {
+  const program = 'roles/postgres/files/usr/local/lib/backup/backup-postgresql';
+  it.each([
+    ["ALTER ROLE app WITH LOGIN PASSWORD 'x';", true],
+    ['ALTER ROLE "odd "" role" SET search_path TO a;', true],
+    ["ALTER ROLE app SET a TO 'two\nlines;\nof it';", true],
+    ['ALTER ROLE "app" WITH LOGIN;', false],
+    ['ALTER ROLE fresh WITH LOGIN;', false],
+    ['GRANT app TO "odd "" role" WITH INHERIT TRUE GRANTED BY postgres;', true],
+    ['GRANT app TO fresh GRANTED BY postgres;', false],
+    ['CREATE ROLE app;', false],
+    ['GRANT SET ON PARAMETER work_mem TO app;', false],
+  ])('leaves out of the globals what changes roles that are there: %s', (statement, want) => {
+    expect(call(program, `program.changes(given.encode(), {b'app', b'"odd "" role"'})`, statement)).toBe(want);
+  });
+
+  it('takes the globals apart into statements, and none goes', () => {
+    const parts = ['-- User "it\'s"\n', '\n', 'SET a = b;\n', "ALTER ROLE app SET a TO 'it''s;\n\nodd';\n", 'CREATE ROLE "a;\n;b";\n', 'end'];
+    expect(call(program, '[part.decode() for part in program.statements(__import__("io").BytesIO(given.encode()))]', parts.join(''))).toEqual(parts);
+  });
+});
+
 describe('backup-borg', () => {
   const borg = 'roles/borg/files/usr/local/lib/backup/backup-borg';
   const passing = (event: object): unknown => call(borg, 'program.is_passing(given)', event);
