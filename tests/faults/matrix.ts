@@ -28,6 +28,10 @@ export const faults = {
   missing: { ...repository, what: 'it was moved away', told: 'FAILED: Repository /mnt/repository does not exist.' },
   unmounted: { ...repository, what: 'its disk is not mounted', told: 'FAILED: Repository /mnt/repository does not exist.', note: 'Nothing is written below the empty mount point.' },
   another: { ...repository, what: 'another repository is in its place', told: 'FAILED: /mnt/repository: this is another repository (…' },
+  'older copy': {
+    ...repository, what: 'an older copy of it is put in its place', told: 'FAILED: Cache, or information obtained from the security directory is newer than repository…',
+    hand: 'rm /var/lib/borg/.config/borg/security/*/manifest-timestamp; rm -r /var/cache/borg/*', note: 'It could be an attack: Borg goes on only when the administrator has said that it is none.',
+  },
   corrupted: {
     ...repository, what: 'a segment of it is damaged', unit: 'borg-check', told: 'borg-check FAILED: …ntegrity…', hand: 'backup-borg check --repair',
     note: 'Found by the weekly check. What was damaged is saved again by the next backup, if it is still on the machine.',

@@ -32,6 +32,9 @@ onEachRelease(
       ),
       mend: on('rm -r /mnt/repository; mv /mnt/away /mnt/repository; rm -r /var/lib/borg/.config/borg/security; cp -a /root/security /var/lib/borg/.config/borg/'),
     });
+    fault(fixture, 'older copy', {
+      provoke: on('cp -a /mnt/repository /mnt/older && systemctl start backup.service && rm -r /mnt/repository && mv /mnt/older /mnt/repository'),
+    });
     fault(fixture, 'lock of another host', {
       provoke: on('install -d -o borg -m 700 /mnt/repository/lock.exclusive; install -o borg /dev/null /mnt/repository/lock.exclusive/elsewhere@123.4567-0'),
       mend: on('rm -r /mnt/repository/lock.exclusive'),

@@ -54,7 +54,8 @@ onEachRelease(
       CREATE SUBSCRIPTION sub CONNECTION 'host=192.0.2.1' PUBLICATION p WITH (connect = false, enabled = false, create_slot = false, slot_name = NONE);
       ALTER DATABASE "odd "" name" SET quote_all_identifiers = on;` });
     await host.run('mkdir /srv/locked && echo 1 > /srv/locked/file && chmod 0 /srv/locked/file && chmod 0555 /srv/locked');
-    await lab.roles(['borg', 'postgres'], { borg_paths: ['/srv', '/etc', '/srv/locked'], borg_exclude: ['/srv/tree/c/*.log'], borg_drill_sample: 300 });
+    await host.run('mkdir /srv/mounted && mount -t tmpfs tmpfs /srv/mounted && mkdir /srv/mounted/deep && touch /srv/mounted/deep/file /srv/mounted/file');
+    await lab.roles(['borg', 'postgres'], { borg_paths: ['/srv', '/etc', '/srv/locked'], borg_one_file_system: true, borg_exclude: ['/srv/tree/c/*.log'], borg_drill_sample: 300 });
     expect((await backUp(host)).ok).toBe(true);
     await host.run('cp -a /backup/postgresql /root/yesterday; sleep 1.1');
     expect((await backUp(host)).ok).toBe(true);

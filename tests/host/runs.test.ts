@@ -1,19 +1,36 @@
 import { expect, it } from 'vitest';
-import { archives, backUp, onEachRelease } from './fixture.ts';
+import { archives, backUp, newest, onEachRelease } from './fixture.ts';
+
+// Borg looks ten times while it waits for a lock: a short wait makes a short test.
+const usual = { borg_paths: ['/srv', '/etc'], borg_compression: 'zlib,6', borg_lock_wait: 20 };
 
 onEachRelease(
   'runs that meet',
   async ({ lab, host }) => {
     // Enough new data for a run to be caught in its middle.
     await host.run('mkdir -p /srv/data && head -c 150M /dev/urandom > /srv/data/random');
-    // Borg looks ten times while it waits for a lock: a short wait makes a short test.
-    await lab.roles(['borg'], { borg_paths: ['/srv', '/etc'], borg_compression: 'zlib,6', borg_lock_wait: 20 });
+    await lab.roles(['borg'], usual);
   },
   (fixture) => {
     const killInTheMiddle = async (): Promise<void> => {
       const { host } = fixture;
       await host.run('head -c 150M /dev/urandom > /srv/data/random; systemctl start --no-block backup.service; until pgrep --full "[/]usr/bin/borg .* create "; do sleep 0.05; done; sleep 2', { timeoutSeconds: 60 });
     };
+
+    it('cuts dumps by the rule, or as the settings say', async () => {
+      const { lab, host } = fixture;
+      const params = async (): Promise<unknown> => {
+        expect((await backUp(host)).ok).toBe(true);
+        const { stdout } = await host.run(`backup-borg info --json ::${await newest(host, 'dumps')}`);
+        return (JSON.parse(stdout) as { archives: { chunker_params: unknown }[] }).archives[0]?.chunker_params;
+      };
+      const settings = { borg_paths: ['/etc/hostname'], borg_lock_wait: 20 };
+      await lab.roles(['borg'], { ...settings, borg_dump_chunker_params: 'buzhash,11,21,16,4095' });
+      expect(await params()).toEqual(['buzhash', 11, 21, 16, 4095]);
+      await lab.roles(['borg'], settings);
+      expect(await params()).toEqual(['buzhash', 12, 20, 15, 4095]);
+      await lab.roles(['borg'], usual);
+    });
 
     it('a second start during a run joins it', async () => {
       const { host } = fixture;
