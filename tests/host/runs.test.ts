@@ -1,36 +1,22 @@
 import { expect, it } from 'vitest';
 import { archives, backUp, newest, onEachRelease } from './fixture.ts';
 
-// Borg looks ten times while it waits for a lock: a short wait makes a short test.
-const usual = { borg_paths: ['/srv', '/etc'], borg_compression: 'zlib,6', borg_lock_wait: 20 };
+/** Waits for the end of a run; it is over when it is not deactivating either. */
+const ended = 'while systemctl is-active backup.service | grep -q activating; do sleep 0.1; done';
 
 onEachRelease(
   'runs that meet',
   async ({ lab, host }) => {
     // Enough new data for a run to be caught in its middle.
     await host.run('mkdir -p /srv/data && head -c 150M /dev/urandom > /srv/data/random');
-    await lab.roles(['borg'], usual);
+    // Borg looks ten times while it waits for a lock: a short wait makes a short test.
+    await lab.roles(['borg'], { borg_paths: ['/srv', '/etc'], borg_compression: 'zlib,6', borg_lock_wait: 20 });
   },
   (fixture) => {
     const killInTheMiddle = async (): Promise<void> => {
       const { host } = fixture;
       await host.run('head -c 150M /dev/urandom > /srv/data/random; systemctl start --no-block backup.service; until pgrep --full "[/]usr/bin/borg .* create "; do sleep 0.05; done; sleep 2', { timeoutSeconds: 60 });
     };
-
-    it('cuts dumps by the rule, or as the settings say', async () => {
-      const { lab, host } = fixture;
-      const params = async (): Promise<unknown> => {
-        expect((await backUp(host)).ok).toBe(true);
-        const { stdout } = await host.run(`backup-borg info --json ::${await newest(host, 'dumps')}`);
-        return (JSON.parse(stdout) as { archives: { chunker_params: unknown }[] }).archives[0]?.chunker_params;
-      };
-      const settings = { borg_paths: ['/etc/hostname'], borg_lock_wait: 20 };
-      await lab.roles(['borg'], { ...settings, borg_dump_chunker_params: 'buzhash,11,21,16,4095' });
-      expect(await params()).toEqual(['buzhash', 11, 21, 16, 4095]);
-      await lab.roles(['borg'], settings);
-      expect(await params()).toEqual(['buzhash', 12, 20, 15, 4095]);
-      await lab.roles(['borg'], usual);
-    });
 
     it('a second start during a run joins it', async () => {
       const { host } = fixture;
@@ -54,7 +40,7 @@ onEachRelease(
       const { host } = fixture;
       await host.run('rm -f /backup.last');
       await killInTheMiddle();
-      await host.run('pkill -9 --full "[/]usr/bin/borg .* create "; while [ "$(systemctl is-active backup.service)" = activating ]; do sleep 0.1; done');
+      await host.run(`pkill -9 --full "[/]usr/bin/borg .* create "; ${ended}`);
       expect((await host.run('systemctl is-failed backup.service')).stdout.trim()).toBe('failed');
       expect(await host.exists('/backup.last')).toBe(false);
       await host.write('/run/systemd/system/backup.timer.d/soon.conf', '[Timer]\nOnActiveSec=1\nAccuracySec=100ms\nRandomizedDelaySec=0\n');
@@ -65,7 +51,7 @@ onEachRelease(
     it('a run that was killed with everything of it leaves no lock that stops the next one', async () => {
       const { host } = fixture;
       await killInTheMiddle();
-      await host.run('systemctl kill --signal=KILL --kill-whom=all backup.service; while [ "$(systemctl is-active backup.service)" = activating ]; do sleep 0.1; done');
+      await host.run(`systemctl kill --signal=KILL --kill-whom=all backup.service; ${ended}`);
       expect((await host.run('ls -d /var/lib/borg/repository/lock.exclusive')).stdout).toContain('lock');
       const { ok, log } = await backUp(host);
       expect(ok, log).toBe(true);
@@ -128,6 +114,20 @@ onEachRelease(
       await host.run('cd /var/lib/borg; rm -rf repository; mv away repository');
       expect(ok).toBe(false);
       expect(log).toContain('another repository');
+    });
+
+    it('cuts dumps by the rule, or as the settings say', async () => {
+      const { lab, host } = fixture;
+      const params = async (): Promise<unknown> => {
+        expect((await backUp(host)).ok).toBe(true);
+        const { stdout } = await host.run(`backup-borg info --json ::${await newest(host, 'dumps')}`);
+        return (JSON.parse(stdout) as { archives: { chunker_params: unknown }[] }).archives[0]?.chunker_params;
+      };
+      const settings = { borg_paths: ['/etc/hostname'], borg_lock_wait: 20 };
+      await lab.roles(['borg'], { ...settings, borg_dump_chunker_params: 'buzhash,11,21,16,4095' });
+      expect(await params()).toEqual(['buzhash', 11, 21, 16, 4095]);
+      await lab.roles(['borg'], settings);
+      expect(await params()).toEqual(['buzhash', 12, 20, 15, 4095]);
     });
 
     it('a check runs beside no backup, and finds damage', async () => {
