@@ -78,7 +78,8 @@ export async function suffer(fixture: Fixture, key: keyof typeof faults, { provo
   let result = '';
   let told: Mail[] = [];
   try {
-    log = run === undefined ? (await backUp(host)).log : String(await run(fixture));
+    const said = run === undefined ? (await backUp(host)).log : await run(fixture);
+    log = typeof said === 'string' ? said : await host.journal(`${row.unit ?? 'backup'}.service`);
     result = (await host.run(`systemctl show --property=Result --value ${row.unit ?? 'backup'}.service`)).stdout.trim();
     await during?.(fixture);
     // What is only delivered when the fault has ended is looked for then.
