@@ -179,6 +179,18 @@ onEachRelease(
       expect((await host.run('cd /srv/many; cat $(seq 1 3000) | sort -u; ls -d .backup-restore-* 2> /dev/null', { mayFail: true })).stdout).toBe('new\n');
     });
 
+    it('in place, several times within a second: each keeps what was there in a directory of its own', async () => {
+      const { host } = fixture;
+      await host.run('mkdir -p /srv/often; for n in {1..1200}; do echo new > /srv/often/$n; done');
+      expect((await backUp(host)).ok).toBe(true);
+      await host.run('for n in {1..1200}; do echo changed > /srv/often/$n; done');
+      // What another restore has kept in whatever second this one begins.
+      await host.run('for n in {0..30}; do mkdir "/srv/often/.backup-kept-$(date -u -d "+$n seconds" +%FT%TZ)"; done');
+      const { ok, said } = await backupctl(host, 'restore', '--in-place', '/srv/often');
+      expect(ok, said).toBe(true);
+      expect((await host.run('cat /srv/often/{1..1200} | sort -u; cat /srv/often/.backup-kept-*Z-2/often/* | sort -u')).stdout).toBe('new\nchanged\n');
+    });
+
     it('in place: several files of one directory, and one at a time for each directory', async () => {
       const { host } = fixture;
       await host.run('mkdir -p /srv/several; for n in 1 2 3 4; do echo $n > /srv/several/$n; done');
