@@ -4249,13 +4249,13 @@ function hookService(hook) {
         directives: [
           set("Type", "oneshot"),
           set("RemainAfterExit", "true"),
-          ...does(hook, hook.command, hookDirectory(hook.name))
+          ...does(hook, hook.command, hookDirectory(hook.name), background())
         ]
       }
     ]
   };
 }
-function does(hook, command2, directory, environment = {}) {
+function does(hook, command2, directory, pace, environment = {}) {
   const { read = [], write = [] } = hook;
   const inHomes = [...read, ...write].some((path2) => /^\/(?:home|root)(?:\/|$)/.test(path2));
   const writable = [directory, ...write.map((path2) => word(path2))];
@@ -4266,7 +4266,7 @@ function does(hook, command2, directory, environment = {}) {
     set("User", line(hook.user)),
     ...hook.group === void 0 ? [] : [set("Group", line(hook.group))],
     set("TimeoutStartSec", line(hook.timeLimit), "A hung hook would block every later backup."),
-    ...background(),
+    ...pace,
     // Never RemoveIPC= here: when the unit stops it would destroy the shared memory of a daemon with the same user.
     ...loosened(
       sandbox({ capabilities: [], home: inHomes ? "empty" : "hidden", users: "hidden", writable, network: hook.network ?? false }),
@@ -4297,7 +4297,8 @@ function hookRestore(hook) {
           set("StartLimitIntervalSec", "0")
         ]
       },
-      { name: "Service", directives: [set("Type", "oneshot"), ...does(hook, hook.restore, directory, environment)] }
+      // Somebody waits for it: it does not stand back behind what else the machine does.
+      { name: "Service", directives: [set("Type", "oneshot"), ...does(hook, hook.restore, directory, [], environment)] }
     ]
   };
 }

@@ -29,6 +29,8 @@ interface Task {
   readonly timeLimit: Value;
   /** A task that reads no files of the host is given no capability for it; false if not given. */
   readonly archivesOnly?: boolean;
+  /** Somebody waits for it, so it does not stand back behind what else the machine does; false if not given. */
+  readonly urgent?: boolean;
   /** What it may write to beside the engine's own. */
   readonly writable?: readonly string[];
 }
@@ -94,13 +96,13 @@ const unitSection = (description: string, ...after: readonly string[]) =>
     ],
   }) as const;
 
-function frame(engine: Engine, { timeLimit, archivesOnly = false, writable = [] }: Pick<Task, 'timeLimit' | 'archivesOnly' | 'writable'>): Directive[] {
+function frame(engine: Engine, { timeLimit, archivesOnly = false, urgent = false, writable = [] }: Pick<Task, 'timeLimit' | 'archivesOnly' | 'urgent' | 'writable'>): Directive[] {
   return [
     set('Type', 'oneshot'),
     set('User', engine.user),
     set('Group', engine.user),
     set('TimeoutStartSec', line(timeLimit), 'A oneshot has no limit of its own: a hung run would block every later one.'),
-    ...background(),
+    ...(urgent ? [] : background()),
     // Its own user has no other process, so its IPC objects are nobody else's.
     set('RemoveIPC', 'true'),
     ...sandbox({

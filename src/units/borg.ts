@@ -112,6 +112,7 @@ export function borgUnits(settings: BorgSettings): Unit[] {
       command: ['stage', new Verbatim('%i')],
       timeLimit: settings.timeLimit,
       archivesOnly: true,
+      urgent: true,
       writable: [`-${restoreDirectory('%i')}`],
     }),
     ...reportUnits(reportTemplateSettings),
