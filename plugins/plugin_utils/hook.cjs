@@ -4249,13 +4249,15 @@ function hookService(hook) {
         directives: [
           set("Type", "oneshot"),
           set("RemainAfterExit", "true"),
-          ...does(hook, hook.command, hookDirectory(hook.name), background())
+          ...does(hook, hook.command, hookDirectory(hook.name)),
+          set("TimeoutStartSec", line(hook.timeLimit), "A hung hook would block every later backup."),
+          ...background()
         ]
       }
     ]
   };
 }
-function does(hook, command2, directory, pace, environment = {}) {
+function does(hook, command2, directory, environment = {}) {
   const { read = [], write = [] } = hook;
   const inHomes = [...read, ...write].some((path2) => /^\/(?:home|root)(?:\/|$)/.test(path2));
   const writable = [directory, ...write.map((path2) => word(path2))];
@@ -4265,8 +4267,6 @@ function does(hook, command2, directory, pace, environment = {}) {
     ...Object.entries(hook.credentials ?? {}).map(([name, file]) => set("LoadCredential", `${name}:${line(file)}`)),
     set("User", line(hook.user)),
     ...hook.group === void 0 ? [] : [set("Group", line(hook.group))],
-    set("TimeoutStartSec", line(hook.timeLimit), "A hung hook would block every later backup."),
-    ...pace,
     // Never RemoveIPC= here: when the unit stops it would destroy the shared memory of a daemon with the same user.
     ...loosened(
       sandbox({ capabilities: [], home: inHomes ? "empty" : "hidden", users: "hidden", writable, network: hook.network ?? false }),
@@ -4297,8 +4297,15 @@ function hookRestore(hook) {
           set("StartLimitIntervalSec", "0")
         ]
       },
-      // Somebody waits for it: it does not stand back behind what else the machine does.
-      { name: "Service", directives: [set("Type", "oneshot"), ...does(hook, hook.restore, directory, [], environment)] }
+      {
+        name: "Service",
+        directives: [
+          set("Type", "oneshot"),
+          // Nor does it stand back behind what else the machine does.
+          set("TimeoutStartSec", "infinity", "Somebody waits for it, and can end it; a dump takes longer to load than to make."),
+          ...does(hook, hook.restore, directory, environment)
+        ]
+      }
     ]
   };
 }

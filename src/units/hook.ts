@@ -73,7 +73,9 @@ export function hookService(hook: Hook): Unit {
         directives: [
           set('Type', 'oneshot'),
           set('RemainAfterExit', 'true'),
-          ...does(hook, hook.command, hookDirectory(hook.name), background()),
+          ...does(hook, hook.command, hookDirectory(hook.name)),
+          set('TimeoutStartSec', line(hook.timeLimit), 'A hung hook would block every later backup.'),
+          ...background(),
         ],
       },
     ],
@@ -81,7 +83,7 @@ export function hookService(hook: Hook): Unit {
 }
 
 /** What the hook's own program does, and its restore step: the same user in the same sandbox, with one directory of its own. */
-function does(hook: Hook, command: readonly Value[], directory: string, pace: readonly Directive[], environment: Readonly<Record<string, Value>> = {}): Directive[] {
+function does(hook: Hook, command: readonly Value[], directory: string, environment: Readonly<Record<string, Value>> = {}): Directive[] {
   const { read = [], write = [] } = hook;
   const inHomes = [...read, ...write].some((path) => /^\/(?:home|root)(?:\/|$)/.test(path));
   const writable = [directory, ...write.map((path) => word(path))];
@@ -91,8 +93,6 @@ function does(hook: Hook, command: readonly Value[], directory: string, pace: re
     ...Object.entries(hook.credentials ?? {}).map(([name, file]) => set('LoadCredential', `${name}:${line(file)}`)),
     set('User', line(hook.user)),
     ...(hook.group === undefined ? [] : [set('Group', line(hook.group))]),
-    set('TimeoutStartSec', line(hook.timeLimit), 'A hung hook would block every later backup.'),
-    ...pace,
     // Never RemoveIPC= here: when the unit stops it would destroy the shared memory of a daemon with the same user.
     ...loosened(
       sandbox({ capabilities: [], home: inHomes ? 'empty' : 'hidden', users: 'hidden', writable, network: hook.network ?? false }),
@@ -130,8 +130,15 @@ export function hookRestore(hook: Hook): Unit | undefined {
           set('StartLimitIntervalSec', '0'),
         ],
       },
-      // Somebody waits for it: it does not stand back behind what else the machine does.
-      { name: 'Service', directives: [set('Type', 'oneshot'), ...does(hook, hook.restore, directory, [], environment)] },
+      {
+        name: 'Service',
+        directives: [
+          set('Type', 'oneshot'),
+          // Nor does it stand back behind what else the machine does.
+          set('TimeoutStartSec', 'infinity', 'Somebody waits for it, and can end it; a dump takes longer to load than to make.'),
+          ...does(hook, hook.restore, directory, environment),
+        ],
+      },
     ],
   };
 }

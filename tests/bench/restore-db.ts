@@ -9,7 +9,7 @@ export const restoreDatabase: Part = {
   about: `The database of the part about growth, and one with four times its rows, from the archive into a new database, in five rounds: by
 \`backupctl restore-db\`, and by \`borg extract --stdout\` of root piped into \`pg_restore\` of postgres. Ours takes the dump out first, holds it to its
 manifest (sizes, SHA-256) before the first byte is loaded, and then loads it with as many jobs as there are processors, up to four; a pipe can have one.
-What it costs beside, about a third of a second for two units, their programs and their logs, does not grow with the database.`,
+What it costs beside (two units, their programs, their logs) does not grow with the database.`,
   async measure({ quick }) {
     const lab = await Lab.open();
     try {

@@ -51,6 +51,7 @@ for n in range(1, 1_000_000): os.link("/srv/many/0", "/srv/many/%d" % n)'`),
     const watch = on("sed -i 's/\"last_good\": [0-9.]*/\"last_good\": '$(date -d '3 days ago' +%s)'/' /var/lib/backup-report/status.json; touch -d '3 days ago' /backup.last; systemctl start backup-watch.service");
     const unwatched = on('sed -i \'s/"alerted": [0-9.]*/"alerted": 0/\' /var/lib/backup-report/status.json');
     fault(fixture, 'unit broken', {
+      // That it cannot be started is the fault.
       provoke: on('sed -i "s/^Type=.*/ExecStart=nonsense/" /etc/systemd/system/backup.service; systemctl daemon-reload; systemctl start backup.service || true'),
       run: watch,
       mend: async () => {

@@ -15,6 +15,7 @@ onEachRelease(
       (): Promise<unknown> => fixture.host.run(command);
 
     fault(fixture, 'disk full', {
+      // It ends with an error when the disk is full, which it is to be.
       provoke: on('head -c 5M /dev/urandom > /srv/new; cat /dev/zero > /mnt/filler 2> /dev/null || true'),
       mend: on('rm /mnt/filler /srv/new'),
     });

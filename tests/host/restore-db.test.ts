@@ -46,6 +46,58 @@ onEachRelease(
       expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^(restoring|replaced)_'")).trim()).toBe('0');
     });
 
+    it('takes nothing out but what is asked for, whether the record of the archive is there or not', async () => {
+      const { host } = fixture;
+      // Named so that the same pattern would match it.
+      await sql(host, 'postgres', 'CREATE DATABASE "shop.old"');
+      expect((await backUp(host)).ok).toBe(true);
+      await host.write('/run/systemd/system/backup-postgresql-restore.service.d/show.conf', '[Service]\nExecStartPre=/usr/bin/find /var/lib/backup-restore/postgresql/dump -type f -printf "taken: %%f\\n"\n');
+      await host.run('systemctl daemon-reload');
+      for (const name of ['taken_once', 'taken_twice']) {
+        const { ok, said } = await restore(host, '--into', name, 'postgresql', 'shop');
+        expect(ok, said).toBe(true);
+        expect([...said.matchAll(/^taken: (.*)$/gm)].map(([, file]) => file).sort()).toEqual(['manifest.json', 'shop.dump']);
+        await sql(host, 'postgres', `DROP DATABASE ${name}`);
+        await host.run('mv /var/lib/borg/records /var/lib/borg/records.away; mkdir /var/lib/borg/records', { mayFail: true });
+      }
+      await host.run('rm -r /var/lib/borg/records /run/systemd/system/backup-postgresql-restore.service.d; mv /var/lib/borg/records.away /var/lib/borg/records; systemctl daemon-reload');
+      await sql(host, 'postgres', 'DROP DATABASE "shop.old"');
+      expect((await backUp(host)).ok).toBe(true);
+    });
+
+    it('knows the checksum of a file when it is there, also of one that was replaced meanwhile by one of its size', async () => {
+      const { host } = fixture;
+      await host.write('/root/arrivals.py', `
+import hashlib, importlib.machinery, importlib.util, os, time
+loader = importlib.machinery.SourceFileLoader("dumps", "/usr/local/lib/backup/backup-dumps")
+dumps = importlib.util.module_from_spec(importlib.util.spec_from_loader("dumps", loader))
+loader.exec_module(dumps)
+os.makedirs("/root/arriving/below")
+os.chdir("/root/arriving")
+arrivals = dumps.Arrivals()
+with arrivals:
+    for name in ("small", "below/first", "below/second"):
+        with open(name, "wb") as file:
+            for block in range(3 if name == "small" else 40):
+                file.write(os.urandom(100_000))
+                time.sleep(0.003)
+        os.utime(name, (1, 1))
+truth = {name: hashlib.sha256(open(name, "rb").read()).hexdigest() for name in ("small", "below/first", "below/second")}
+known = {os.path.relpath(path): entry[2] for path, entry in arrivals.found.items()}
+print("known", known == truth)
+with open("new", "wb") as file:
+    file.write(os.urandom(os.path.getsize("small")))
+os.rename("new", "small")
+for name in truth:
+    print("right", arrivals.checksum(name) == hashlib.sha256(open(name, "rb").read()).hexdigest())
+with arrivals:
+    with open("below/first", "r+b") as file:
+        file.write(b"another")
+print("right", arrivals.checksum("below/first") == hashlib.sha256(open("below/first", "rb").read()).hexdigest())
+`);
+      expect((await host.run('python3 -B /root/arrivals.py; rm -r /root/arriving')).stdout).toBe('known True\nright True\nright True\nright True\nright True\n');
+    });
+
     it('does not touch a database that is there, unless it is told to, and then loads it beside it first', async () => {
       const { host } = fixture;
       await sql(host, 'shop', 'UPDATE public.data SET n = 0');

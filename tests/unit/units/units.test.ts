@@ -18,9 +18,11 @@ const named = (name: string): Unit => {
 
 describe('every service', () => {
   const services = all.filter(({ path }) => /[^/]+\.service$/.test(path));
-  it.each(services.map((unit) => [unit.path, unit] as const))('%s is sandboxed and limited in time', (_, unit) => {
+  it.each(services.map((unit) => [unit.path, unit] as const))('%s is sandboxed and, unless somebody waits for it, limited in time', (_, unit) => {
     const has = directives(unit);
-    expect(has.get('TimeoutStartSec')?.length).toBe(1);
+    const limit = has.get('TimeoutStartSec') ?? [];
+    expect(limit.length).toBe(1);
+    expect(limit[0] === 'infinity').toBe(unit.path.endsWith('-restore.service'));
     expect(has.get('NoNewPrivileges')).toEqual(['true']);
     expect(has.get('ProtectSystem')).toEqual(['strict']);
     expect(has.get('NoExecPaths')?.[0]).not.toMatch(/^\/ | \/ /);
