@@ -69,7 +69,7 @@ onEachRelease(
         expect((await backUp(host)).ok).toBe(true);
         expect(await told('wiki')).toMatchObject({ secrets: { password: secret }, note: '{{ not a template }} %n' });
         expect((await host.run('stat -c "%a %U" /etc/credstore/backup-wiki /etc/credstore/backup-wiki/password')).stdout).toBe('700 root\n600 root\n');
-        const shown = [check, first, second].map(({ stdout, stderr }) => stdout + stderr).join('') + (await host.run('journalctl --output=verbose')).stdout;
+        const shown = [check, first, second].map(({ stdout, stderr }) => stdout + stderr).join('') + (await host.run('journalctl --sync; journalctl --output=verbose')).stdout;
         const units = (await host.run('systemctl show backup-wiki.service; cat /etc/systemd/system/backup-wiki.service /var/lib/rootless.backup/*')).stdout;
         for (const word of ['correct horse', '$taple']) expect(shown + units).not.toContain(word);
         expect((await host.run(['cat', '/etc/credstore/backup-wiki/password'], { user: 'wiki', mayFail: true })).code).not.toBe(0);

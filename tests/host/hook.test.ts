@@ -104,7 +104,7 @@ onEachRelease(
       await host.write('/etc/systemd/system/again.target', '[Unit]\nWants=backup.service\n');
       await host.write('/etc/systemd/system/backup.service.d/again.conf', '[Unit]\nOnSuccess=again.target\n');
       await host.run('chown wiki /var/lib/queue; systemctl daemon-reload; date +%s > /run/begun; systemctl start backup.service; sleep 8; rm /etc/systemd/system/backup.service.d/again.conf; systemctl daemon-reload; while [ "$(systemctl is-active backup.service)" != inactive ]; do sleep 0.1; done');
-      const { stdout } = await host.run('journalctl --output=cat --since=@$(cat /run/begun) --unit=backup.service --grep="^Finished" | wc -l; wc -l < /var/lib/queue/runs; rm /etc/systemd/system/again.target; systemctl daemon-reload');
+      const { stdout } = await host.run('journalctl --sync; journalctl --output=cat --since=@$(cat /run/begun) --unit=backup.service --grep="^Finished" | wc -l; wc -l < /var/lib/queue/runs; rm /etc/systemd/system/again.target; systemctl daemon-reload');
       const [backups, runs] = stdout.trim().split('\n').map(Number);
       expect(backups).toBeGreaterThan(2);
       expect(runs).toBe(backups);
@@ -136,7 +136,7 @@ onEachRelease(
       expect((await backUp(fixture.host)).ok).toBe(false);
       await hook({ name: 'wiki', user: 'wiki', command: '/bin/false', required: false });
       expect((await backUp(fixture.host)).ok).toBe(true);
-      expect((await fixture.host.run('journalctl --output=cat --since=@$(systemctl show --timestamp=unix --property=InactiveExitTimestamp --value backup.service | tr -d @) --unit=backup-wiki.service')).stdout).toContain('Failed with result');
+      expect((await fixture.host.run('journalctl --sync; journalctl --output=cat --since=@$(systemctl show --timestamp=unix --property=InactiveExitTimestamp --value backup.service | tr -d @) --unit=backup-wiki.service')).stdout).toContain('Failed with result');
     });
 
     it('does what each of its documented examples says', async () => {

@@ -253,7 +253,7 @@ onEachRelease(
       expect((await host.run('stat -c "%a %U" /etc/credstore/backup-mariadb/password')).stdout.trim()).toBe('600 root');
       expect(output.join('')).toContain('/etc/credstore/backup-mariadb/password');
       expect(output.join('')).not.toContain(needle);
-      expect((await host.run('journalctl --boot --no-pager --all')).stdout).not.toContain(needle);
+      expect((await host.run('journalctl --sync; journalctl --boot --no-pager --all')).stdout).not.toContain(needle);
       expect((await host.run('systemctl show backup-mariadb.service; systemctl cat backup-mariadb.service; cat /var/lib/rootless.backup/*')).stdout).not.toContain(needle);
       const watched = (await host.run('cat /run/watched')).stdout;
       expect(watched).toContain('mariadb-dump');

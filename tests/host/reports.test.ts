@@ -229,7 +229,7 @@ sys.exit("\\x1b[31mred\\rover")
       await host.write('/usr/local/bin/probe', '#!/bin/sh\nfor f in /etc/shadow /etc/credstore/borg.passphrase /var/lib/borg/repository/config /backup/wiki /root/receiver.py; do cat $f > /dev/null 2>&1 && echo "reads $f"; done\nfor d in /root /home /backup /var/lib/borg /etc/credstore; do ls -A $d 2> /dev/null | grep -q . && echo "sees into $d"; done\nfor f in /etc/x /usr/x /backup/x /var/lib/x; do touch $f 2> /dev/null && echo "writes $f"; done\ngrep CapEff /proc/self/status\nid -un\n', '0755');
       await host.write('/etc/systemd/system/backup-report@probe.service.d/probe.conf', '[Service]\nExecStart=\nExecStart=/usr/local/bin/probe\n');
       await host.run('systemctl daemon-reload; systemctl start backup-report@probe.service');
-      expect((await host.run('journalctl --output=cat --no-pager _SYSTEMD_UNIT=backup-report@probe.service')).stdout).toBe('CapEff:\t0000000000000000\nbackup-report\n');
+      expect((await host.run('journalctl --sync; journalctl --output=cat --no-pager _SYSTEMD_UNIT=backup-report@probe.service')).stdout).toBe('CapEff:\t0000000000000000\nbackup-report\n');
       await host.run('rm -r /etc/systemd/system/backup-report@probe.service.d; systemctl daemon-reload');
     });
   },

@@ -28,7 +28,7 @@ onEachRelease(
 
     it('two backups right after each other both succeed, with names of their own', async () => {
       const { host } = fixture;
-      const { stdout } = await host.run('journalctl --rotate --vacuum-time=1s --quiet; systemctl start backup.service && systemctl start backup.service; journalctl --output=cat --unit=backup.service');
+      const { stdout } = await host.run('journalctl --rotate --vacuum-time=1s --quiet; systemctl start backup.service && systemctl start backup.service; journalctl --sync; journalctl --output=cat --unit=backup.service');
       const names = [...stdout.matchAll(/archive (web-files-\S+):/g)].map(([, name]) => name);
       expect(names.length).toBe(2);
       expect(new Set(names).size).toBe(2);

@@ -55,7 +55,7 @@ onEachRelease('secrets', () => Promise.resolve(), (fixture) => {
     const needle = 'correct-horse';
     expect(output.join('')).toContain('/etc/credstore/borg.passphrase');
     expect(output.join('')).not.toContain(needle);
-    expect((await host.run('journalctl --boot --no-pager')).stdout).not.toContain(needle);
+    expect((await host.run('journalctl --sync; journalctl --boot --no-pager')).stdout).not.toContain(needle);
     const watched = (await host.run('cat /run/watched')).stdout;
     expect(watched).toContain('BORG_PASSCOMMAND');
     expect(watched).not.toContain(needle);

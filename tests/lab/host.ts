@@ -141,7 +141,8 @@ export class Host {
 
   /** What a unit wrote to the journal, this boot. */
   async journal(unit: string): Promise<string> {
-    return (await this.run(['journalctl', '--boot', '--output=cat', '--no-pager', `--unit=${unit}`])).stdout;
+    // What was said last may still be on its way.
+    return (await this.run(['bash', '-c', 'journalctl --sync && exec journalctl --boot --output=cat --no-pager --unit="$0"', unit])).stdout;
   }
 
   /**
