@@ -23,6 +23,7 @@ export function transientSandboxes(): TransientSandboxes {
       set('RestrictSUIDSGID', 'false', 'A set-user-id program comes back as one.'),
       set('PrivateTmp', 'false', 'A target below /tmp is in the /tmp that everybody sees.'),
       set('NoExecPaths', own.join(' ')),
+      set('LimitNOFILE', '524288', 'In place over several mounts, of each file with hard links the first stays open.'),
       set('PrivateDevices', 'false', 'Device nodes come back: this and ProtectClock= would forbid mknod(2).'),
       set('DevicePolicy', 'closed', 'A node may be made, but not opened: CAP_DAC_OVERRIDE would write to the disk by it.'),
       set('DeviceAllow', 'block-* m'),
