@@ -129,9 +129,9 @@ print("right", arrivals.checksum("below/first") == hashlib.sha256(open("below/fi
       expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^(restoring|replaced)_'")).trim()).toBe('0');
     });
 
-    it('does not take a database for empty that has no table but a function, or a large object', async () => {
+    it('does not take a database for empty that has no table but a function, a large object, or rules of its own for words and rights', async () => {
       const { host } = fixture;
-      for (const what of ['CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$', 'SELECT lo_create(4712)', 'CREATE VIEW public.v AS SELECT 1 AS n', 'CREATE SCHEMA s']) {
+      for (const what of ['CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$', 'SELECT lo_create(4712)', 'CREATE VIEW public.v AS SELECT 1 AS n', 'CREATE SCHEMA s', 'CREATE TEXT SEARCH CONFIGURATION public.words (COPY = simple)', 'CREATE COLLATION public.german FROM "C"', 'ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reader']) {
         await sql(host, 'postgres', 'CREATE DATABASE holds');
         await sql(host, 'holds', what);
         const { ok, said } = await restore(host, '--into', 'holds', 'postgresql', 'shop');

@@ -175,7 +175,7 @@ describe('backup-postgresql', () => {
     ['é', '%C3%A9.dump'],
     ['globals.sql', 'globals%2Esql.dump'],
   ])('names the dump of %j %s', (name, want) => {
-    expect(call(postgresql, 'program.file_name(given.encode())', name)).toBe(want);
+    expect(call(postgresql, 'program.file_name(given)', name)).toBe(want);
   });
 
   it.each([
