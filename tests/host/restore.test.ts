@@ -139,6 +139,16 @@ onEachRelease(
       await host.run('umount /srv/mounts/inner /srv/mounts/bound');
     });
 
+    it('in place: below a mount more files with hard links than a process may have open by itself', async () => {
+      const { host } = fixture;
+      await host.run('mkdir -p /srv/links && mount -t tmpfs tmpfs /srv/links && cd /srv/links && for n in {1..1100}; do echo $n > $n; ln $n $n.link; done');
+      expect((await backUp(host)).ok).toBe(true);
+      await host.run('rm -r /srv/links/*');
+      const { ok, said } = await backupctl(host, 'restore', '--in-place', '/srv/links');
+      expect(ok, said).toBe(true);
+      expect((await host.run("find /srv/links -type f -links 2 | wc -l; cat /srv/links/1100.link; umount /srv/links")).stdout).toBe('2200\n1100\n');
+    });
+
     it('does not write through a symbolic link that somebody put in the way', async () => {
       const { host } = fixture;
       await host.run('mkdir -p /srv/alice/deep/er; echo saved > /srv/alice/deep/er/file; chown -R alice /srv/alice; mkdir -p /srv/victim/er; echo victim > /srv/victim/er/file');
