@@ -166,6 +166,17 @@ print("right", arrivals.checksum("below/first") == hashlib.sha256(open("below/fi
       expect(code).not.toBe(0);
       expect(stderr).toContain('backupctl restore-db: interrupted');
       expect(stderr).not.toContain('Traceback');
+      expect(await sql(host, 'postgres', "SELECT datname FROM pg_database WHERE datname = 'first' OR datname ~ '^(restoring|replaced)_'")).toBe('');
+      // Empty when it begins, and not any more when it is to be replaced.
+      await sql(host, 'postgres', 'CREATE DATABASE first');
+      const [raced] = await Promise.all([
+        restore(host, '--into', 'first', 'postgresql', 'shop'),
+        host.run('until pgrep pg_restore > /dev/null; do sleep 0.01; done; runuser -u postgres -- psql -Xqc "CREATE TABLE public.meanwhile()" first', { timeoutSeconds: 60 }),
+      ]);
+      expect(raced.ok).toBe(false);
+      expect(raced.said).toMatch(/database "first" was not restored; what was there is as it was\. Somebody has put something into it meanwhile/);
+      expect(await sql(host, 'first', "SELECT to_regclass('public.meanwhile'), to_regclass('public.slow')")).toBe('meanwhile|\n');
+      await sql(host, 'postgres', 'DROP DATABASE first');
       const second = await restore(host, '--into', 'second', 'postgresql', odd);
       expect(second.ok, second.said).toBe(true);
       expect(second.said).toMatch(/database "second": restored/);
@@ -185,14 +196,20 @@ print("right", arrivals.checksum("below/first") == hashlib.sha256(open("below/fi
       expect(failed.ok).toBe(false);
       expect(failed.said).toMatch(/database "shop" was not restored; what was there is as it was\..*role "app" does not exist.*With --globals the roles/s);
       await sql(host, 'postgres', 'ALTER ROLE gone RENAME TO app');
-      await Promise.all([
+      await sql(host, 'shop', 'UPDATE public.data SET n = n + 1');
+      const now = await contents(host, 'shop');
+      expect(now).not.toBe(before);
+      const [killed] = await Promise.all([
         restore(host, '--over', 'postgresql', 'shop'),
         host.run('until pgrep pg_restore > /dev/null; do sleep 0.01; done; systemctl kill --signal=KILL backup-postgresql-restore', { timeoutSeconds: 60 }),
       ]);
-      expect(await contents(host, 'shop')).toBe(before);
+      expect(killed.ok).toBe(false);
+      expect(await contents(host, 'shop')).toBe(now);
+      expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^restoring_'")).trim()).toBe('1');
       expect((await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .lock')).stdout).toBe('');
       const again = await restore(host, '--over', 'postgresql', 'shop');
       expect(again.ok, again.said).toBe(true);
+      expect(await contents(host, 'shop')).toBe(before);
       // What the killed one began is taken away by the next.
       expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^(restoring|replaced)_'")).trim()).toBe('0');
     });
@@ -208,6 +225,15 @@ print("right", arrivals.checksum("below/first") == hashlib.sha256(open("below/fi
       expect(ok).toBe(false);
       expect(said).toMatch(/Nothing is restored from archive \S+, which is not what its manifest says:\s+\S+shop\.dump has another checksum/);
       expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname = 'spoilt'")).trim()).toBe('0');
+      await host.run(`backup-borg delete ::${await newest(host, 'dumps')}`);
+      await host.write('/usr/local/bin/change', '#!/bin/bash\nrm /backup/postgresql/*-main/globals.sql\n', '0755');
+      await host.write('/run/systemd/system/backup.service.d/tamper.conf', '[Service]\nExecStartPre=+/usr/local/bin/change\n');
+      await host.run('systemctl daemon-reload');
+      expect((await backUp(host)).ok).toBe(true);
+      await host.run('rm /run/systemd/system/backup.service.d/tamper.conf; systemctl daemon-reload');
+      const lacking = await restore(host, '--globals', '--over', '--all', 'postgresql');
+      expect(lacking.ok).toBe(false);
+      expect(lacking.said).toMatch(/Nothing is restored from archive \S+, which is not what its manifest says:\s+\S+globals\.sql is not in it, but the manifest tells of it/);
       const older = (await archives(host)).filter((name) => name.includes('-dumps-')).at(-2) ?? 'none';
       const good = await restore(host, '--archive', older, '--into', 'spoilt', 'postgresql', 'shop');
       expect(good.ok, good.said).toBe(true);
@@ -219,6 +245,7 @@ print("right", arrivals.checksum("below/first") == hashlib.sha256(open("below/fi
       expect((await restore(host, 'postgresql', 'nosuch')).said).toMatch(/holds no nosuch of hook postgresql; it holds: .*shop/);
       expect((await restore(host, 'nosuch', 'shop')).said).toMatch(/no hook nosuch says how it is restored; there are: postgresql/);
       expect((await restore(host, 'postgresql')).said).toMatch(/name what to restore of hook postgresql, or say --all/);
+      expect((await restore(host, 'postgresql', 'shop', 'shop')).said).toMatch(/"shop" is asked for more than once; nothing was restored/);
       expect((await restore(host, '--into', 'x', '--all', 'postgresql')).said).toMatch(/--into gives one new name/);
       expect((await restore(host, '--repository', '2', 'postgresql', 'shop')).said).toMatch(/--repository: given is 2; there are 1/);
       expect((await restore(host, '--archive', 'nosuch', 'postgresql', 'shop')).ok).toBe(false);

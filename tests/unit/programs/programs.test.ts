@@ -33,7 +33,7 @@ describe('backup-postgresql', () => {
   });
 
   it('takes the globals apart into statements, and none goes', () => {
-    const parts = ['-- User "it\'s"\n', '\n', 'SET a = b;\n', "ALTER ROLE app SET a TO 'it''s;\n\nodd';\n", 'CREATE ROLE "a;\n;b";\n', 'end'];
+    const parts = ['-- User "it\'s"\n', '\n', 'SET a = b;\n', "ALTER ROLE app SET a TO 'it''s;\n\nodd';\n", 'CREATE ROLE "a;\n;b";\n', 'CREATE ROLE "o\'brien";\n', "COMMENT ON ROLE bob IS 'the 3.5\" disk';\n", 'CREATE ROLE carol;\n', 'end'];
     expect(call(program, '[part.decode() for part in program.statements(__import__("io").BytesIO(given.encode()))]', parts.join(''))).toEqual(parts);
   });
 });
