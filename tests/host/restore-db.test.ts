@@ -162,10 +162,11 @@ print("right", arrivals.checksum("below/first") == hashlib.sha256(open("below/fi
       const { host } = fixture;
       await sql(host, 'shop', 'CREATE TABLE public.slow AS SELECT 1 AS n; CREATE FUNCTION public.wait(int) RETURNS int IMMUTABLE LANGUAGE sql AS $$ SELECT pg_sleep(3); SELECT $1 $$; CREATE INDEX ON public.slow (public.wait(n))');
       expect((await backUp(host)).ok).toBe(true);
-      const { code, stderr } = await host.run('timeout --signal=INT --kill-after=60 2.5 backupctl restore-db --into first postgresql shop', { mayFail: true });
+      const { code, stdout, stderr } = await host.run('timeout --signal=INT --kill-after=60 2.5 backupctl restore-db --into first postgresql shop', { mayFail: true });
       expect(code).not.toBe(0);
       expect(stderr).toContain('backupctl restore-db: interrupted');
       expect(stderr).not.toContain('Traceback');
+      expect(stdout).toMatch(/taken out and verified: shop\n.*database "first" was not restored; what was there is as it was\. It was stopped/s);
       expect(await sql(host, 'postgres', "SELECT datname FROM pg_database WHERE datname = 'first' OR datname ~ '^(restoring|replaced)_'")).toBe('');
       // Empty when it begins, and not any more when it is to be replaced.
       await sql(host, 'postgres', 'CREATE DATABASE first');
