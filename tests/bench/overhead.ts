@@ -143,7 +143,7 @@ ${which.map((call) => call.replace(/\S+::(\S+-(?:files|dumps)-)\S+Z(?= )/, '::$1
         }],
         remarks: ['The second table is of rounds of their own (five), in which a clock stands before each call of Borg and costs some milliseconds each time, with both alike. The unit runs with `Nice=10`: whatever else the machine does delays it more than the script.',
           'Who is not root pays for each file: Borg asks to leave its access time as it is (`O_NOATIME`), which the kernel grants only to the owner and to who has `CAP_FOWNER` (open(2)); then Borg opens it once more without. That capability would let Borg change files, so it stays without.',
-          'Of the sandbox it is `RestrictSUIDSGID=` that is felt: it looks at the mode of every open(2), so the kernel asks all filters each time instead of remembering that a call is allowed. Without it the unit took 0.2 s less in seven rounds, as little as without any filter. It stays too.'],
+          'Of the sandbox it is `RestrictSUIDSGID=` that is felt: it looks at the mode of every open(2), so the kernel asks all filters each time instead of remembering that a call is allowed. It stays too.'],
       };
     } finally {
       await lab.close();

@@ -9,6 +9,15 @@ async function sql(host: Host, database: string, script: string): Promise<string
   return (await host.run(['env', `PGDATABASE=${database}`, 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', '-'], { user: 'postgres', input: script })).stdout;
 }
 
+/** Does something while `shop` has an index that takes three seconds to make; the dump of it goes again. */
+async function whileSlow(host: Host, work: () => Promise<void>): Promise<void> {
+  await sql(host, 'shop', 'CREATE TABLE public.slow AS SELECT 1 AS n; CREATE FUNCTION public.wait(int) RETURNS int IMMUTABLE LANGUAGE sql AS $$ SELECT pg_sleep(3); SELECT $1 $$; CREATE INDEX ON public.slow (public.wait(n))');
+  expect((await backUp(host)).ok).toBe(true);
+  await work();
+  await sql(host, 'shop', 'DROP TABLE public.slow; DROP FUNCTION public.wait');
+  await host.run(`backup-borg delete ::${await newest(host, 'dumps')}`);
+}
+
 /** Runs `backupctl restore-db`. @returns whether it succeeded and what it said. */
 async function restore(host: Host, ...args: string[]): Promise<{ ok: boolean; said: string }> {
   const { code, stdout, stderr } = await host.run(['backupctl', 'restore-db', ...args], { mayFail: true });
@@ -160,32 +169,35 @@ print("right", arrivals.checksum("below/first") == hashlib.sha256(open("below/fi
 
     it('that is interrupted ends, says so, and the next one is not taken for it', async () => {
       const { host } = fixture;
-      await sql(host, 'shop', 'CREATE TABLE public.slow AS SELECT 1 AS n; CREATE FUNCTION public.wait(int) RETURNS int IMMUTABLE LANGUAGE sql AS $$ SELECT pg_sleep(3); SELECT $1 $$; CREATE INDEX ON public.slow (public.wait(n))');
-      expect((await backUp(host)).ok).toBe(true);
-      const { code, stdout, stderr } = await host.run('timeout --signal=INT --kill-after=60 2.5 backupctl restore-db --into first postgresql shop', { mayFail: true });
-      expect(code).not.toBe(0);
-      expect(stderr).toContain('backupctl restore-db: interrupted');
-      expect(stderr).not.toContain('Traceback');
-      expect(stdout).toMatch(/taken out and verified: shop\n.*database "first" was not restored; what was there is as it was\. It was stopped/s);
-      expect(await sql(host, 'postgres', "SELECT datname FROM pg_database WHERE datname = 'first' OR datname ~ '^(restoring|replaced)_'")).toBe('');
-      // Empty when it begins, and not any more when it is to be replaced.
-      await sql(host, 'postgres', 'CREATE DATABASE first');
-      const [raced] = await Promise.all([
-        restore(host, '--into', 'first', 'postgresql', 'shop'),
-        host.run('until pgrep pg_restore > /dev/null; do sleep 0.01; done; runuser -u postgres -- psql -Xqc "CREATE TABLE public.meanwhile()" first', { timeoutSeconds: 60 }),
-      ]);
-      expect(raced.ok).toBe(false);
-      expect(raced.said).toMatch(/database "first" was not restored; what was there is as it was\. Somebody has put something into it meanwhile/);
-      expect(await sql(host, 'first', "SELECT to_regclass('public.meanwhile'), to_regclass('public.slow')")).toBe('meanwhile|\n');
-      await sql(host, 'postgres', 'DROP DATABASE first');
-      const second = await restore(host, '--into', 'second', 'postgresql', odd);
-      expect(second.ok, second.said).toBe(true);
-      expect(second.said).toMatch(/database "second": restored/);
-      expect(second.said).not.toContain('"first"');
-      expect(await sql(host, 'postgres', "SELECT datname FROM pg_database WHERE datname IN ('first', 'second') OR datname ~ '^restoring_'")).toBe('second\n');
-      await sql(host, 'shop', 'DROP TABLE public.slow; DROP FUNCTION public.wait');
-      await sql(host, 'postgres', 'DROP DATABASE second');
-      await host.run(`backup-borg delete ::${await newest(host, 'dumps')}`);
+      await whileSlow(host, async () => {
+        const { code, stdout, stderr } = await host.run('timeout --signal=INT --kill-after=60 2.5 backupctl restore-db --into first postgresql shop', { mayFail: true });
+        expect(code).not.toBe(0);
+        expect(stderr).toContain('backupctl restore-db: interrupted');
+        expect(stderr).not.toContain('Traceback');
+        expect(stdout).toMatch(/taken out and verified: shop\n.*database "first" was not restored; what was there is as it was\. It was stopped/s);
+        expect(await sql(host, 'postgres', "SELECT datname FROM pg_database WHERE datname = 'first' OR datname ~ '^(restoring|replaced)_'")).toBe('');
+        const second = await restore(host, '--into', 'second', 'postgresql', odd);
+        expect(second.ok, second.said).toBe(true);
+        expect(second.said).toMatch(/database "second": restored/);
+        expect(second.said).not.toContain('"first"');
+        expect(await sql(host, 'postgres', "SELECT datname FROM pg_database WHERE datname IN ('first', 'second') OR datname ~ '^restoring_'")).toBe('second\n');
+        await sql(host, 'postgres', 'DROP DATABASE second');
+      });
+    });
+
+    it('does not replace a database that was empty when it began, and is not any more', async () => {
+      const { host } = fixture;
+      await whileSlow(host, async () => {
+        await sql(host, 'postgres', 'CREATE DATABASE first');
+        const [raced] = await Promise.all([
+          restore(host, '--into', 'first', 'postgresql', 'shop'),
+          host.run('until pgrep pg_restore > /dev/null; do sleep 0.01; done; runuser -u postgres -- psql -Xqc "CREATE TABLE public.meanwhile()" first', { timeoutSeconds: 60 }),
+        ]);
+        expect(raced.ok).toBe(false);
+        expect(raced.said).toMatch(/database "first" was not restored; what was there is as it was\. Somebody has put something into it meanwhile/);
+        expect(await sql(host, 'first', "SELECT to_regclass('public.meanwhile'), to_regclass('public.slow')")).toBe('meanwhile|\n');
+        await sql(host, 'postgres', 'DROP DATABASE first');
+      });
     });
 
     it('keeps what is there when the load fails, or is killed', async () => {
