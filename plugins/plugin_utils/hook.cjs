@@ -4285,7 +4285,11 @@ var restoreDirectory = (name) => `/var/lib/backup-restore/${name}`;
 function hookRestore(hook) {
   if (hook.restore === void 0) return void 0;
   const directory = restoreDirectory(hook.name);
-  const environment = { BACKUP_DUMP: `${directory}/dump`, BACKUP_REQUEST: `${directory}/request.json` };
+  const environment = {
+    BACKUP_DUMP: `${directory}/dump`,
+    BACKUP_REQUEST: `${directory}/request.json`,
+    ...hook.waits === true ? { BACKUP_READY: `${directory}.ready` } : {}
+  };
   return {
     path: `${unitDirectory}/${hookUnit(`${hook.name}-restore`)}`,
     sections: [

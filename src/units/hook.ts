@@ -32,6 +32,8 @@ export interface Hook {
   readonly cleanup?: boolean;
   /** Program and arguments that load what was saved of it; see `hookRestore`. */
   readonly restore?: readonly Value[];
+  /** Whether `restore` is started while the dump is taken out, and waits until there is something to read in `$BACKUP_READY`, a pipe. */
+  readonly waits?: boolean;
   /** Program and arguments that prove what was saved of it; see `hookProof`. */
   readonly prove?: readonly Value[];
   /** Directives that take the place of the sandbox's own, their values rendered. */
@@ -118,7 +120,11 @@ export const restoreDirectory = (name: string): string => `/var/lib/backup-resto
 export function hookRestore(hook: Hook): Unit | undefined {
   if (hook.restore === undefined) return undefined;
   const directory = restoreDirectory(hook.name);
-  const environment = { BACKUP_DUMP: `${directory}/dump`, BACKUP_REQUEST: `${directory}/request.json` };
+  const environment = {
+    BACKUP_DUMP: `${directory}/dump`,
+    BACKUP_REQUEST: `${directory}/request.json`,
+    ...(hook.waits === true ? { BACKUP_READY: `${directory}.ready` } : {}),
+  };
   return {
     path: `${unitDirectory}/${hookUnit(`${hook.name}-restore`)}`,
     sections: [

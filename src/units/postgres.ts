@@ -23,6 +23,7 @@ export const postgresHook = ({ user, timeLimit }: PostgresSettings): Hook => ({
   user,
   command: [program],
   restore: [program, 'restore'],
+  waits: true,
   prove: [program, 'prove'],
   environment: { LANG: 'C.UTF-8' },
   timeLimit,

@@ -6,7 +6,7 @@ import { fill, sql } from './shop.ts';
 /** `backupctl restore-db` against a pipe by hand. */
 export const restoreDatabase: Part = {
   title: 'Restoring a database, against a pipe by hand',
-  about: `The database of the part about growth, and one with four times its rows, from the archive into a new database, in five rounds: by
+  about: `The database of the part about growth, and one with four times its rows, from the archive into a new database, in nine rounds: by
 \`backupctl restore-db\`, and by \`borg extract --stdout\` of root piped into \`pg_restore\` of postgres. Ours takes the dump out first, holds it to its
 manifest (sizes, SHA-256) before the first byte is loaded, and then loads it with as many jobs as there are processors, up to four; a pipe can have one.
 What it costs beside (two units, their programs, their logs) does not grow with the database.`,
@@ -30,7 +30,7 @@ What it costs beside (two units, their programs, their logs) does not grow with 
       for (const name of Object.keys(databases)) {
         const dump = (await host.run(`ls /backup/postgresql/*/${name}.dump`)).stdout.trim().slice(1);
         const megabytes = (Number((await host.run(['stat', '--format=%s', `/${dump}`])).stdout) / 1e6).toFixed(0);
-        const taken = await takeTurns(quick ? 1 : 5, {
+        const taken = await takeTurns(quick ? 1 : 9, {
           ours: () => host.run(['backupctl', 'restore-db', '--archive', archive, '--into', 'again', 'postgresql', name], options),
           pipe: () => host.run(`runuser -u postgres -- createdb again && ${environment} borg extract --stdout /var/lib/bare::${archive} ${dump} | runuser -u postgres -- pg_restore --exit-on-error --dbname=again`, options),
         }, { beforeEach: () => sql(host, 'postgres', 'DROP DATABASE IF EXISTS again; CHECKPOINT') });

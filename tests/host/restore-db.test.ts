@@ -24,6 +24,12 @@ async function restore(host: Host, ...args: string[]): Promise<{ ok: boolean; sa
   return { ok: code === 0, said: stdout + stderr };
 }
 
+/** The state of the unit that loads. */
+async function loader(host: Host): Promise<string> {
+  const { stdout } = await host.run('for each in ActiveState Result; do systemctl show --property=$each --value backup-postgresql-restore; done');
+  return stdout.trim().replace('\n', ' ');
+}
+
 /** What a database is, beside what is in its tables. */
 const properties = (host: Host, name: string): Promise<string> =>
   sql(host, 'postgres', `SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datconnlimit, (SELECT array_agg(a ORDER BY a::text) FROM unnest(datacl) a), (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = d.oid AND setrole = 0), (SELECT array_agg(setrole::regrole || ' ' || setconfig::text) FROM pg_db_role_setting WHERE setdatabase = d.oid AND setrole <> 0), shobj_description(d.oid, 'pg_database') FROM pg_database d WHERE datname = '${name.replaceAll("'", "''")}'`);
@@ -73,7 +79,7 @@ with open("manifest.json", "r+") as file:
       await host.run('systemctl daemon-reload');
       expect((await backUp(host)).ok).toBe(true);
       await host.run('rm /run/systemd/system/backup.service.d/tamper.conf');
-      await host.write('/run/systemd/system/backup-postgresql-restore.service.d/show.conf', '[Service]\nExecStartPre=/usr/bin/find /var/lib/backup-restore/postgresql/dump -type f -printf "taken: %%f\\n"\n');
+      await host.write('/run/systemd/system/backup-postgresql-restore.service.d/show.conf', '[Service]\nExecStartPost=/usr/bin/find /var/lib/backup-restore/postgresql/dump -type f -printf "taken: %%f\\n"\n');
       await host.run('systemctl daemon-reload');
       for (const name of ['taken_once', 'taken_twice']) {
         const { ok, said } = await restore(host, '--into', name, 'postgresql', 'shop');
@@ -185,6 +191,16 @@ print("right", arrivals.checksum("below/first") == hashlib.sha256(open("below/fi
       });
     });
 
+    it('leaves no loader behind that waits, when it is killed while the dump is taken out', async () => {
+      const { host } = fixture;
+      await host.run('backupctl restore-db --into first postgresql shop & until pgrep -f "backup-postgresq[l] restore" > /dev/null; do sleep 0.01; done; kill -9 $!', { mayFail: true });
+      await host.run('while systemctl show --property=ActiveState backup-postgresql-restore | grep --quiet activating; do sleep 0.1; done', { timeoutSeconds: 30 });
+      expect(await loader(host)).toBe('inactive success');
+      const next = await restore(host, '--into', 'first', 'postgresql', odd);
+      expect(next.ok, next.said).toBe(true);
+      await sql(host, 'postgres', 'DROP DATABASE first');
+    });
+
     it('does not replace a database that was empty when it began, and is not any more', async () => {
       const { host } = fixture;
       await whileSlow(host, async () => {
@@ -202,29 +218,31 @@ print("right", arrivals.checksum("below/first") == hashlib.sha256(open("below/fi
 
     it('keeps what is there when the load fails, or is killed', async () => {
       const { host } = fixture;
-      const before = await contents(host, 'shop');
-      // Its dump asks for a role that is gone.
-      await sql(host, 'postgres', 'ALTER ROLE app RENAME TO gone');
-      const failed = await restore(host, '--over', 'postgresql', 'shop');
-      expect(failed.ok).toBe(false);
-      expect(failed.said).toMatch(/database "shop" was not restored; what was there is as it was\..*role "app" does not exist.*With --globals the roles/s);
-      await sql(host, 'postgres', 'ALTER ROLE gone RENAME TO app');
-      await sql(host, 'shop', 'UPDATE public.data SET n = n + 1');
-      const now = await contents(host, 'shop');
-      expect(now).not.toBe(before);
-      const [killed] = await Promise.all([
-        restore(host, '--over', 'postgresql', 'shop'),
-        host.run('until pgrep pg_restore > /dev/null; do sleep 0.01; done; systemctl kill --signal=KILL backup-postgresql-restore', { timeoutSeconds: 60 }),
-      ]);
-      expect(killed.ok).toBe(false);
-      expect(await contents(host, 'shop')).toBe(now);
-      expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^restoring_'")).trim()).toBe('1');
-      expect((await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .lock')).stdout).toBe('');
-      const again = await restore(host, '--over', 'postgresql', 'shop');
-      expect(again.ok, again.said).toBe(true);
-      expect(await contents(host, 'shop')).toBe(before);
-      // What the killed one began is taken away by the next.
-      expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^(restoring|replaced)_'")).trim()).toBe('0');
+      await whileSlow(host, async () => {
+        const before = await contents(host, 'shop');
+        // Its dump asks for a role that is gone.
+        await sql(host, 'postgres', 'ALTER ROLE app RENAME TO gone');
+        const failed = await restore(host, '--over', 'postgresql', 'shop');
+        expect(failed.ok).toBe(false);
+        expect(failed.said).toMatch(/database "shop" was not restored; what was there is as it was\..*role "app" does not exist.*With --globals the roles/s);
+        await sql(host, 'postgres', 'ALTER ROLE gone RENAME TO app');
+        await sql(host, 'shop', 'UPDATE public.data SET n = n + 1');
+        const now = await contents(host, 'shop');
+        expect(now).not.toBe(before);
+        const [killed] = await Promise.all([
+          restore(host, '--over', 'postgresql', 'shop'),
+          host.run('until pgrep pg_restore > /dev/null; do sleep 0.01; done; systemctl kill --signal=KILL backup-postgresql-restore', { timeoutSeconds: 60 }),
+        ]);
+        expect(killed.ok).toBe(false);
+        expect(await contents(host, 'shop')).toBe(now);
+        expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^restoring_'")).trim()).toBe('1');
+        expect((await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .lock')).stdout).toBe('');
+        const again = await restore(host, '--over', 'postgresql', 'shop');
+        expect(again.ok, again.said).toBe(true);
+        expect(await contents(host, 'shop')).toBe(before);
+        // What the killed one began is taken away by the next.
+        expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^(restoring|replaced)_'")).trim()).toBe('0');
+      });
     });
 
     it('loads nothing of a dump that is not what its manifest says', async () => {
@@ -237,6 +255,7 @@ print("right", arrivals.checksum("below/first") == hashlib.sha256(open("below/fi
       const { ok, said } = await restore(host, '--into', 'spoilt', 'postgresql', 'shop');
       expect(ok).toBe(false);
       expect(said).toMatch(/Nothing is restored from archive \S+, which is not what its manifest says:\s+\S+shop\.dump has another checksum/);
+      expect(await loader(host)).toBe('inactive success');
       expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname = 'spoilt'")).trim()).toBe('0');
       await host.run(`backup-borg delete ::${await newest(host, 'dumps')}`);
       await host.write('/usr/local/bin/change', '#!/bin/bash\nrm /backup/postgresql/*-main/globals.sql\n', '0755');
