@@ -4307,6 +4307,7 @@ function hookRestore(hook) {
           set("Type", "oneshot"),
           // Nor does it stand back behind what else the machine does.
           set("TimeoutStartSec", "infinity", "Somebody waits for it, and can end it; a dump takes longer to load than to make."),
+          ...hook.waits === true ? [set("SuccessExitStatus", "SIGTERM", "Stopped while it waits for the dump it has done nothing, and failed in nothing.")] : [],
           ...does(hook, hook.restore, directory, environment)
         ]
       }

@@ -191,11 +191,20 @@ print("right", arrivals.checksum("below/first") == hashlib.sha256(open("below/fi
       });
     });
 
-    it('leaves no loader behind that waits, when it is killed while the dump is taken out', async () => {
+    it('leaves no loader behind that waits for the dump, and does not take one for done that was ended then', async () => {
       const { host } = fixture;
-      await host.run('backupctl restore-db --into first postgresql shop & until pgrep -f "backup-postgresq[l] restore" > /dev/null; do sleep 0.01; done; kill -9 $!', { mayFail: true });
+      const waits = "until ls -l /proc/$(pgrep -f 'backup-postgresq[l] restore')/fd 2> /dev/null | grep -q postgresql.ready; do sleep 0.01; done";
+      await host.run(`backupctl restore-db --into first postgresql shop & ${waits}; kill -9 $!`, { mayFail: true, timeoutSeconds: 60 });
       await host.run('while systemctl show --property=ActiveState backup-postgresql-restore | grep --quiet activating; do sleep 0.1; done', { timeoutSeconds: 30 });
+      expect(await loader(host)).toBe('failed exit-code');
+      const [ended] = await Promise.all([
+        restore(host, '--into', 'first', 'postgresql', 'shop'),
+        host.run(`${waits}; systemctl kill backup-postgresql-restore`, { timeoutSeconds: 30 }),
+      ]);
+      expect(ended.ok, ended.said).toBe(false);
+      expect(ended.said).toContain('backup-postgresql-restore.service failed');
       expect(await loader(host)).toBe('inactive success');
+      expect((await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .lock')).stdout).toBe('');
       const next = await restore(host, '--into', 'first', 'postgresql', odd);
       expect(next.ok, next.said).toBe(true);
       await sql(host, 'postgres', 'DROP DATABASE first');
@@ -280,6 +289,7 @@ print("right", arrivals.checksum("below/first") == hashlib.sha256(open("below/fi
       expect((await restore(host, 'postgresql', 'shop', 'shop')).said).toMatch(/"shop" is asked for more than once; nothing was restored/);
       expect((await restore(host, '--into', 'x', '--all', 'postgresql')).said).toMatch(/--into gives one new name/);
       expect((await restore(host, '--repository', '2', 'postgresql', 'shop')).said).toMatch(/--repository: given is 2; there are 1/);
+      expect(await loader(host)).toBe('inactive success');
       expect((await restore(host, '--archive', 'nosuch', 'postgresql', 'shop')).ok).toBe(false);
       expect((await restore(host, '--archive', (await archives(host)).find((name) => name.includes('-files-')) ?? '', 'postgresql', 'shop')).said).toMatch(/an archive of files; allowed is one of the dumps/);
       await host.run('mount -t tmpfs -o size=100k,mode=711 tmpfs /var/lib/backup-restore');
