@@ -202,12 +202,35 @@ print("right", arrivals.checksum("below/first") == hashlib.sha256(open("below/fi
         host.run(`${waits}; systemctl kill backup-postgresql-restore`, { timeoutSeconds: 30 }),
       ]);
       expect(ended.ok, ended.said).toBe(false);
-      expect(ended.said).toContain('backup-postgresql-restore.service failed');
+      expect(ended.said).toContain('somebody ended what loads before the dump was there, so nothing was loaded. Run it again.');
       expect(await loader(host)).toBe('inactive success');
       expect((await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .lock')).stdout).toBe('');
       const next = await restore(host, '--into', 'first', 'postgresql', odd);
       expect(next.ok, next.said).toBe(true);
       await sql(host, 'postgres', 'DROP DATABASE first');
+    });
+
+    it('makes indexes in more memory than PostgreSQL comes with, but in what the server was given where that is something else', async () => {
+      const { host } = fixture;
+      // The session that loads fills it, and says what it has.
+      await sql(host, 'shop', "CREATE MATERIALIZED VIEW public.memory AS SELECT pg_size_bytes(current_setting('maintenance_work_mem')) >> 20 AS megabytes");
+      expect((await backUp(host)).ok).toBe(true);
+      const memory = async (): Promise<number> => {
+        const { ok, said } = await restore(host, '--into', 'first', 'postgresql', 'shop');
+        expect(ok, said).toBe(true);
+        const found = Number(await sql(host, 'first', 'SELECT megabytes FROM public.memory'));
+        await sql(host, 'postgres', 'DROP DATABASE first');
+        return found;
+      };
+      expect(await sql(host, 'postgres', 'SHOW maintenance_work_mem')).toBe('64MB\n');
+      const more = await memory();
+      expect(more).toBeGreaterThanOrEqual(128);
+      expect(more).toBeLessThanOrEqual(512);
+      await sql(host, 'postgres', "ALTER SYSTEM SET maintenance_work_mem = '65MB'; SELECT pg_reload_conf()");
+      expect(await memory()).toBe(65);
+      await sql(host, 'postgres', 'ALTER SYSTEM RESET maintenance_work_mem; SELECT pg_reload_conf()');
+      await sql(host, 'shop', 'DROP MATERIALIZED VIEW public.memory');
+      await host.run(`backup-borg delete ::${await newest(host, 'dumps')}`);
     });
 
     it('does not replace a database that was empty when it began, and is not any more', async () => {
