@@ -3,17 +3,21 @@ import { run } from '../lab/process.ts';
 import { debianRoot, type Release } from '../lab/root.ts';
 
 /** On what it is measured, and what, in one sentence. */
-export async function machine(debian: Release = 12): Promise<string> {
+export async function machine(debians: readonly Release[] = [12]): Promise<string> {
   const version = async (program: string, args: readonly string[]): Promise<string> => (await run(program, args)).stdout.trim();
   const installed = async (name: string, ...of: string[]): Promise<string> =>
     /^[\d.]+/.exec((await version('dpkg-query', [...of, '--show', '--showformat=${Version}', name])).replace(/^\d+:/, ''))?.[0] ?? 'unknown';
-  const within = `--admindir=${await debianRoot(debian)}/var/lib/dpkg`;
+  const host = async (debian: Release): Promise<string> => {
+    const root = await debianRoot(debian);
+    const within = `--admindir=${root}/var/lib/dpkg`;
+    return `Debian ${await version('cat', [`${root}/etc/debian_version`])} with Borg ${await installed('borgbackup', within)}, systemd ${await installed('systemd', within)}, PostgreSQL ${await installed('postgresql-[0-9]*', within)}`;
+  };
   const commit = await version('git', ['rev-parse', '--short=10', 'HEAD']);
   const changed = (await version('git', ['status', '--porcelain', '--untracked-files=no', '--', ':!docs'])) === '' ? '' : ' with changes';
   return [
     `Measured ${new Date().toISOString().slice(0, 10)} at commit ${commit}${changed}`,
     `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown CPU'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`,
-    `hosts: Debian ${await version('cat', [`${await debianRoot(debian)}/etc/debian_version`])} with Borg ${await installed('borgbackup', within)}, systemd ${await installed('systemd', within)}, PostgreSQL ${await installed('postgresql-15', within)}`,
+    `hosts: ${(await Promise.all(debians.map(host))).join(', and ')}`,
     `control node: ansible-core ${await installed('ansible-core')}, Node ${process.version.slice(1)}`,
   ].join('; ') + '.';
 }

@@ -28,12 +28,11 @@ if (unknown.length > 0) {
   console.error(`there is no part ${unknown.join(', ')}; there are ${Object.keys(parts).join(', ')}, and --quick`);
   process.exit(2);
 }
-const on = await machine();
 for (const [name, part] of Object.entries(parts)) {
   if (asked.length > 0 && !asked.includes(name)) continue;
   const begun = Date.now();
   const found = await part.measure({ quick });
-  const body = section(part, found, on);
+  const body = section(part, found, await machine(part.releases));
   console.log(`${body}\n\n(${name}: ${((Date.now() - begun) / 1000).toFixed(0)} s)\n`);
   const pictures = (found.charts ?? []).map((chart) => [`docs/bench-${chart.name}.svg`, bars(chart)] as const);
   if (quick) continue;

@@ -1,3 +1,4 @@
+import type { Release } from '../lab/root.ts';
 import type { Chart } from './bars.ts';
 
 /** How much a part is to do. */
@@ -23,5 +24,7 @@ export interface Part {
   readonly title: string;
   /** What is compared with what, and in how many rounds. */
   readonly about: string;
+  /** The releases of Debian that it is measured on, if not on the oldest alone. */
+  readonly releases?: readonly Release[];
   measure(effort: Effort): Promise<Found>;
 }

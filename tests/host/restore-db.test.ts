@@ -210,6 +210,37 @@ print("right", arrivals.checksum("below/first") == hashlib.sha256(open("below/fi
       await sql(host, 'postgres', 'DROP DATABASE first');
     });
 
+    it('that is interrupted or killed while Borg is at work leaves nothing that the next one could take for its own', async () => {
+      const { host } = fixture;
+      const inStage = (line: string): Promise<unknown> =>
+        host.run(`d=/etc/systemd/system/backup-stage@.service.d; mkdir -p $d; printf '[Service]\\n${line}\\n' > $d/test.conf; systemctl daemon-reload`);
+      await inStage('ExecStartPre=/bin/sleep 4');
+      for (const signal of ['INT', 'TERM', 'HUP']) {
+        const { code, stderr } = await host.run(`timeout --signal=${signal} --kill-after=60 1.5 backupctl restore-db --into first postgresql shop`, { mayFail: true });
+        expect(code).not.toBe(0);
+        expect(stderr).toContain('backupctl restore-db: interrupted');
+        expect((await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .lock')).stdout).toBe('');
+        expect(await loader(host)).toBe('inactive success');
+        expect((await host.run('systemctl is-active backup-stage@postgresql', { mayFail: true })).stdout).not.toContain('activating');
+      }
+      for (const removed of ['', '; rm -r /var/lib/backup-restore/postgresql']) {
+        await host.run(`backupctl restore-db --into first postgresql shop > /dev/null 2>&1 & sleep 1.5; kill -9 $!${removed}`);
+        expect((await host.run('systemctl is-active backup-stage@postgresql', { mayFail: true })).stdout).toContain('activating');
+        const next = await restore(host, '--into', 'first', 'postgresql', odd);
+        expect(next.ok, next.said).toBe(true);
+        expect(next.said).not.toContain('shop');
+        await sql(host, 'postgres', 'DROP DATABASE first');
+      }
+      await inStage('ExecStartPre=/bin/false');
+      const log = 'journalctl --sync; journalctl --output=cat -u backup-postgresql-restore | wc -l';
+      const before = (await host.run(log)).stdout;
+      const failed = await restore(host, '--into', 'first', 'postgresql', 'shop');
+      expect(failed.ok).toBe(false);
+      expect(failed.said).toContain('backup-stage@postgresql.service failed; all of its log');
+      expect((await host.run(log)).stdout).toBe(before);
+      await host.run('rm -r /etc/systemd/system/backup-stage@.service.d; systemctl daemon-reload');
+    });
+
     it('makes indexes in more memory than PostgreSQL comes with, but in what the server was given where that is something else', async () => {
       const { host } = fixture;
       // The session that loads fills it, and says what it has.
