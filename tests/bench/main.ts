@@ -31,8 +31,10 @@ if (unknown.length > 0) {
 for (const [name, part] of Object.entries(parts)) {
   if (asked.length > 0 && !asked.includes(name)) continue;
   const begun = Date.now();
+  // Before: a commit that is made meanwhile is not what was measured.
+  const on = await machine(part.releases);
   const found = await part.measure({ quick });
-  const body = section(part, found, await machine(part.releases));
+  const body = section(part, found, on);
   console.log(`${body}\n\n(${name}: ${((Date.now() - begun) / 1000).toFixed(0)} s)\n`);
   const pictures = (found.charts ?? []).map((chart) => [`docs/bench-${chart.name}.svg`, bars(chart)] as const);
   if (quick) continue;
