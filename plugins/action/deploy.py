@@ -16,8 +16,9 @@ from ansible.plugins.loader import lookup_loader
 # Before 2.19 a template that looks like JSON comes back as what it holds, unless that is turned off; since then the
 # option is deprecated.
 AS_TEXT = {"convert_data": False} if tuple(map(int, core_version.split(".")[:2])) < (2, 19) else {}
-# How a collection has to name the interpreter of a program (ansible-test's `shebang`), and what Debian calls it.
-PORTABLE, DEBIAN = "#!/usr/bin/env python\n", "#!/usr/bin/python3\n"
+# How a collection has to name the interpreter of a program (ansible-test's `shebang`), and what Debian calls it. Isolated: neither the
+# environment, nor the working directory, nor a home (site-packages, .pth) brings code into it; and it writes none (__pycache__).
+PORTABLE, DEBIAN = "#!/usr/bin/env python\n", "#!/usr/bin/python3 -IB\n"
 OPTIONS = {"name", "state", "templates", "files", "sensitive", "keep", "expect", "enable", "start", "users", "remove", "disown"}
 
 

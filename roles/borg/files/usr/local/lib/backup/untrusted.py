@@ -1,0 +1,80 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""What comes from those who are not trusted: texts, files and JSON, and how they are met.
+
+A text of a host, a server, a hook, an owner or a file name is shown by `printable` only; a file of somebody else is opened by
+`open_plain` only, so that a FIFO, a device or a link neither hangs, nor fills the memory, nor leads elsewhere.
+"""
+
+import errno
+import json
+import os
+import stat
+import unicodedata
+
+# Far more than any record of a backup has, and little for a machine.
+MOST_JSON = 64 << 20
+# Control and format characters (among them those that turn the direction of writing), lone surrogates, separators of lines.
+MOVING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+class Untrustworthy(ValueError):
+    """What was found is not what it has to be; the text says why, for people."""
+
+
+def printable(text, keep=""):
+    """A text in which everything that could move a terminal, or forge a line, is an escape; `keep`: characters that stay, as "\\n\\t"."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        each if each in keep or unicodedata.category(each) not in MOVING else each.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for each in text)
+
+
+def printable_lines(text):
+    """A text of several lines, each as `printable` makes it; line ends and tabs stay."""
+    return printable(text, keep="\n\t")
+
+
+def open_plain(path, dir_fd=None):
+    """A descriptor of a regular file, for reading. Untrustworthy: it is something else, such as a link or a FIFO, which is not opened."""
+    # O_NONBLOCK: a FIFO without a writer would wait for ever.
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=dir_fd)
+    except OSError as error:
+        # ELOOP: a link; ENXIO: a socket.
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise Untrustworthy("%s is no regular file" % path) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Untrustworthy("%s is no regular file" % path)
+    return descriptor
+
+
+def read_plain(path, most=MOST_JSON, dir_fd=None):
+    """The bytes of a regular file. Untrustworthy: it is something else, or has more than `most` bytes."""
+    with open(open_plain(path, dir_fd), "rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise Untrustworthy("%s has more than %d bytes" % (path, most))
+    return content
+
+
+def parse_json(content):
+    """What JSON says, given as bytes or text. Untrustworthy: it is no JSON, or nested too deep."""
+    try:
+        return json.loads(content, parse_constant=refuse_constant)
+    except RecursionError:
+        raise Untrustworthy("the JSON is nested too deep") from None
+    except ValueError as error:
+        raise Untrustworthy("no JSON: %s" % error) from None
+
+
+def refuse_constant(name):
+    """NaN and Infinity are no JSON, and no number that can be compared."""
+    raise ValueError("%s is no number" % name)
+
+
+def read_json(path, most=MOST_JSON, dir_fd=None):
+    """What the JSON in a regular file says. Untrustworthy: see `read_plain` and `parse_json`."""
+    return parse_json(read_plain(path, most, dir_fd))
