@@ -56,7 +56,10 @@ function program(entry, programArgs) {
   run(process.execPath, [output, ...programArgs]);
 }
 
-const vitest = (config, vitestArgs = []) => run('node_modules/.bin/vitest', ['run', '--config', config, ...vitestArgs]);
+const vitest = (config, vitestArgs = [], env = {}) => run('node_modules/.bin/vitest', ['run', '--config', config, ...vitestArgs], env);
+
+/** How many rounds a race runs in `npm run test:long`; in `npm test` it is the few that the suite itself says. */
+const longRounds = process.env.ATTACK_ROUNDS ?? '100';
 
 const commands = {
   build: () => program('src/main.ts', args),
@@ -66,6 +69,10 @@ const commands = {
   host() {
     installMachine();
     vitest('tests/host.config.ts', args);
+  },
+  long() {
+    installMachine();
+    vitest('tests/host.config.ts', ['--testTimeout=3600000', ...(args.length === 0 ? ['tests/attacks'] : args)], { ATTACK_ROUNDS: longRounds });
   },
   faults() {
     installMachine();

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Host } from '../lab/host.ts';
-import { backUp, newest, onEachRelease } from './fixture.ts';
+import { backUp, newest, onEachRelease, start } from './fixture.ts';
 
 /** File names that have broken something somewhere; one is no UTF-8. */
 const odd = ["it's", 'double"quote', '100% %20', 'quer?y#fragment', 'a[1].db', '-dash', '.hidden', 'dollar$HOME', '$(touch pwned)', 'new\\nline', 'back\\\\slash', 'semi;colon', 'ümlaut', 'file:x', 'inv\\udcffalid', 'x'.repeat(240)];
@@ -122,6 +122,27 @@ onEachRelease(
       expect(restored.map(({ check, contents }) => [check, contents])).toEqual(original.map(({ contents }) => ['ok', contents]));
       expect(new Set(restored.map(({ contents }) => contents)).size).toBe(restored.length - 1);
       expect(restored.filter(({ moved }) => moved !== null).map(({ moved }) => moved?.[1])).toEqual([0, 0]);
+    });
+
+    it('is proven by the drill, and comes back by `backupctl restore-db`: beside what is there, over it, and all that is lost', async () => {
+      const { host } = fixture;
+      const path = '/srv/app/one/data.db';
+      const contents = async (of: string) => (await seen(host, [of]))[0]?.contents;
+      const want = await contents(path);
+      const drilled = await start(host, 'backup-drill.service');
+      expect(drilled.ok, drilled.log).toBe(true);
+      expect(drilled.log).toMatch(new RegExp(`sqlite: ${7 + odd.length} databases, \\d+ tables, \\d+ rows`));
+      const beside = await host.run(['backupctl', 'restore-db', '--into', '/srv/app/one/beside.db', 'sqlite-app', path]);
+      expect(beside.stdout).toContain('"/srv/app/one/beside.db" is restored');
+      expect(await contents('/srv/app/one/beside.db')).toBe(want);
+      await host.run(`rm /srv/app/one/beside.db; python3 -c 'import sqlite3; d = sqlite3.connect("${path}"); d.execute("DELETE FROM page"); d.commit()'`, { user: 'app' });
+      expect((await host.run(['backupctl', 'restore-db', 'sqlite-app', path], { mayFail: true })).stdout).toContain('exists already');
+      await host.run(['backupctl', 'restore-db', '--over', 'sqlite-app', path]);
+      expect(await contents(path)).toBe(want);
+      await host.run('systemctl stop "writer-*"; find /srv/app /var/lib/app /home/app/.config -type f ! -name "writer*" -delete');
+      await host.run(['backupctl', 'restore-db', '--all', 'sqlite-app']);
+      expect(await contents(path)).toBe(want);
+      expect((await host.run('stat -c "%U %a" /srv/app/one/data.db')).stdout).toBe('app 600\n');
     });
 
     const program = '/usr/local/lib/backup/hook-sqlite-app';
