@@ -45,7 +45,7 @@ export const gates: Readonly<Record<string, Gate>> = {
   shellcheck: async () => (await Toolbox.open()).run('shellcheck', await programs(/^#!.*\b(?:ba)?sh\b/)),
 
   /** Python: plugins, and the programs on the host, which have no suffix. */
-  ruff: async () => (await Toolbox.open()).run('ruff', ['check', '--no-cache', 'plugins', ...(await programs(/^#!.*\bpython/))]),
+  ruff: async () => (await Toolbox.open()).run('ruff', ['check', '--no-cache', 'plugins', 'roles', ...(await programs(/^#!.*\bpython/))]),
 
   /** Every file says whose it is and under which licence. @see https://reuse.software/spec-3.3 */
   licences: async () => (await Toolbox.open()).run('reuse', ['lint'], { cwd: (await copies()).tree }),

@@ -6,6 +6,8 @@ function call(program: string, expression: string, given: unknown): unknown {
   const script = `
 import importlib.machinery, importlib.util, json, sys
 sys.dont_write_bytecode = True
+# Where the programs look for what they share.
+sys.path.insert(0, 'roles/borg/files/usr/local/lib/backup')
 loader = importlib.machinery.SourceFileLoader('program', ${JSON.stringify(program)})
 program = importlib.util.module_from_spec(importlib.util.spec_from_loader('program', loader))
 loader.exec_module(program)
