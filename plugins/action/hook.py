@@ -14,6 +14,8 @@ from ansible.errors import AnsibleActionFail
 from ansible.parsing.ajson import AnsibleJSONEncoder
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.rootless.backup.plugins.plugin_utils import answer as host_answer, facts
+
 PLANNER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "plugin_utils", "hook.cjs")
 OLDEST_NODE = 18
 
@@ -26,6 +28,8 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
+        # Which program is run here is fixed before the host is asked anything.
+        facts.refuse(task_vars)
         # On standard input: an argument or a file would show secrets. Vault and unsafe values are text here.
         options = json.dumps(dict(self._task.args), cls=AnsibleJSONEncoder, vault_to_text=True)
         node = str(self._templar.template(task_vars.get("rootless_backup_node", "node")))
@@ -34,9 +38,10 @@ class ActionModule(ActionBase):
             result.update(failed=True, problems=answer["problems"],
                           msg="The options of the hook are not usable:\n- " + "\n- ".join(answer["problems"]))
             return result
-        result.update(self._execute_module(
-            module_name="rootless.backup.transaction", module_args={"plan": json.dumps(answer["plan"])}, task_vars=task_vars))
-        return result
+        came = self._execute_module(
+            module_name="rootless.backup.transaction", module_args={"plan": json.dumps(answer["plan"])}, task_vars=task_vars)
+        result.update(host_answer.of_transaction(came, answer["plan"]), **host_answer.interpreter(self))
+        return host_answer.unsafe(result)
 
 
 def plan(node, options):

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from ansible.module_utils.parsing.convert_bool import BOOLEANS
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.rootless.backup.plugins.plugin_utils import facts
+
 
 class ActionModule(ActionBase):
     """Names every setting that is wrong, what was given and what is allowed; touches no host."""
@@ -23,6 +25,8 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
+        # First of all: what a host said before this role came to it must not stand for a setting of the inventory.
+        facts.refuse(task_vars)
         args = self._task.args
         with open(args["rules"], encoding="utf-8") as file:
             rules = json.load(file)

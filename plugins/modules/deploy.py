@@ -86,10 +86,42 @@ options:
     elements: str
     default: []
   disown:
-    description: Used with I(state=absent) only. Directories that stay when the users go; all in them is given to root.
+    description:
+      - Used with I(state=absent) only. Directories that stay when the users go; what these users own in them is given to root.
+      - A file with several names, and what is on another file system, is left alone, and there is a warning of it.
     type: list
     elements: str
     default: []
+  save:
+    description:
+      - What is saved on the control node when I(start) has made it. Names and places are fixed before the host is asked anything;
+        only contents of up to 64 KiB come from it.
+    type: dict
+    suboptions:
+      directory:
+        description: The directory on the control node, as an absolute path; it is made with mode C(0700).
+        type: path
+        required: true
+      files:
+        description: For each file its path on the host, its name in the directory, and which path of I(start) it belongs to (empty is any).
+        type: list
+        elements: list
+        required: true
+  authorize:
+    description:
+      - If the task fails, the lines are printed that let the host in at the servers of repositories that are not initialised yet.
+      - Of such a line only the public key is the host's, and only if it is one.
+    type: dict
+    suboptions:
+      key:
+        description: The path of the public key on the host.
+        type: path
+        required: true
+      repositories:
+        description: For each repository its location, and the path of I(start) that is there when it is initialised.
+        type: list
+        elements: list
+        required: true
 attributes:
   check_mode:
     description: Shows what would change, and verifies the units, without changing anything.
@@ -135,4 +167,10 @@ created:
   type: list
   elements: str
   sample: [/var/lib/borg/initialised/5f7c]
+saved:
+  description: The files of the control node that were written.
+  returned: with I(save)
+  type: list
+  elements: str
+  sample: [/home/admin/backup-secrets/web1/passphrase]
 """

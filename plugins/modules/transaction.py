@@ -80,6 +80,8 @@ MEMORY = "/var/lib/rootless.backup"
 # Directories that several names put something into. The last of them to go takes along what is empty.
 SHARED = (UNITS + "backup.service.d", UNITS + "backup-drill.service.d", "/usr/local/lib/backup", "/etc/backup/exclude.d",
           "/etc/backup/prove.d", "/etc/backup", "/backup", MEMORY)
+# Each directory above is open meanwhile.
+DEEPEST = 400
 
 
 class Failure(Exception):
@@ -176,9 +178,14 @@ class Transaction:
         self.changed = False
         self.started = []
         self.created = []
+        self.told = []
+
+    def warn(self, text):
+        """Tell the administrator; by a key of our own, since no other part of the answer is taken for words of this module."""
+        self.told.append(text)
 
     def result(self):
-        result = {"diff": self.diff, "paths": self.changed_paths, "started": self.started, "created": self.created}
+        result = {"diff": self.diff, "paths": self.changed_paths, "started": self.started, "created": self.created, "told": self.told}
         if self.plan["exposure"] and self.changed and not self.module.check_mode:
             out = self.module.run_command(["systemd-analyze", "security", "--no-pager", self.plan["exposure"]])[1]
             level = re.search(r"exposure level for \S+ ([0-9.]+)", out)
@@ -191,21 +198,21 @@ class Transaction:
     def present(self):
         for need in self.plan["needs"]:
             if need["kind"] == "hook" and not os.path.exists("%sbackup-%s.service" % (UNITS, need["value"])):
-                self.module.warn("%s: given is %s, but the host has no such hook; until it has, this one waits for nothing"
+                self.warn("%s: given is %s, but the host has no such hook; until it has, this one waits for nothing"
                                  % (need["option"], json.dumps(need["value"])))
         if self.plan["exposure"] is not None and not os.path.exists(UNITS + "backup.service"):
-            self.module.warn("this host has no backup.service, so nothing runs the hook yet; role borg makes it")
+            self.warn("this host has no backup.service, so nothing runs the hook yet; role borg makes it")
         for setting, paths in self.plan["expect"].items():
             for path in paths:
                 if not os.path.lexists(path):
-                    self.module.warn("%s: given is %s, but the host has no such path; every backup fails until it has"
+                    self.warn("%s: given is %s, but the host has no such path; every backup fails until it has"
                                      % (setting, json.dumps(path)))
         lacking = [message for message in map(self._unmet, self.plan["needs"]) if message]
         if lacking and not self.module.check_mode:
             raise Failure("The host lacks what the options name; nothing was changed:\n- " + "\n- ".join(lacking))
         for message in lacking:
             # An earlier task of the same play would make it, if this were not check mode.
-            self.module.warn(message)
+            self.warn(message)
         self._refuse_what_is_anothers()
         different = [path for path in self.files if self._differs(path)]
         kept = set(self.files) | set(self._kept())
@@ -290,7 +297,8 @@ class Transaction:
 
     def _show_removal(self, path):
         """What goes with a path that is none of the tree's, in numbers: what is in a dump is nobody else's to see."""
-        count = sum(len(files) for _top, _names, files in os.walk(path)) if os.path.isdir(path) and not os.path.islink(path) else 1
+        count = sum(not stat.S_ISDIR(found.st_mode) for _name, _descriptor, found in walk(path, [])) \
+            if os.path.isdir(path) and not os.path.islink(path) else 1
         self.diff.append({"before_header": path, "after_header": path, "before": "(%d files)\n" % count, "after": ""})
 
     def _show(self, path, after):
@@ -405,7 +413,19 @@ class Transaction:
         for path, state in before.items():
             # Another user than before goes on with what the old one left.
             if state is not None and path.startswith("/backup/") and state[1] != after[path][1]:
-                hand_over(path, state[1], after[path][1], after[path][2])
+                self._hand_over(path, state[1], after[path][1], after[path][2])
+
+    def _hand_over(self, path, old, new, group):
+        # What runs of the hook would go on writing into files that are somebody else's by then.
+        units = [unit for unit in (each[len(UNITS):] for each in self.files) if unit.endswith(".service") and "/" not in unit and "@" not in unit]
+        if units:
+            self.module.run_command(["systemctl", "stop", *units])
+        self._tell_left(path, hand_over(path, old, new, group))
+
+    def _tell_left(self, path, left):
+        if left:
+            self.warn("%s: left alone, with the owner that they have: %s%s" % (
+                path, ", ".join(left[:20]), " and %d more" % (len(left) - 20) if len(left) > 20 else ""))
 
     def _directories(self):
         """The directories that the tree's tmpfiles.d makes: `{path: (mode, user)}`."""
@@ -526,13 +546,15 @@ class Transaction:
             if not removable(path):
                 continue
             if os.path.isdir(path) and not os.path.islink(path):
-                shutil.rmtree(path)
+                # By open directories, whatever is exchanged meanwhile, and to any depth.
+                self.host.run("rm", "-rf", "--one-file-system", "--", path)
             else:
                 os.unlink(path)
         if users:
             # What stays must not belong to a number that the next new user gets.
+            owners = [pwd.getpwnam(user) for user in users]
             for path in self.plan["disown"]:
-                disown(path)
+                self._tell_left(path, disown(path, {each.pw_uid for each in owners}, {each.pw_gid for each in owners}))
         for user in users:
             self.host.run("userdel", user)
         if os.path.exists(self.memory_path):
@@ -580,25 +602,93 @@ def drifted(path, mode, user):
     return stat.S_IMODE(found[0]) != int(mode, 8) or (exists(user) and found[1] != pwd.getpwnam(user).pw_uid)
 
 
+def walk(top, left):
+    """Yield `(path, descriptor, stat)` of a directory and of all in it, none by its path: others may exchange what is there meanwhile.
+
+    What is on another file system, or too deep, is not entered but put into `left`.
+    """
+    if os.path.islink(top):
+        left.append(top)
+        return
+    try:
+        opened = [os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)]
+    except OSError as error:
+        left.append("%s (%s)" % (top, error.strerror))
+        return
+    device = os.fstat(opened[0]).st_dev
+    paths, todo = [top], [None]
+    try:
+        yield top, opened[0], os.fstat(opened[0])
+        todo = [iter(os.listdir(opened[0]))]
+        while todo:
+            name = next(todo[-1], None)
+            if name is None:
+                todo.pop()
+                paths.pop()
+                os.close(opened.pop())
+                continue
+            path = os.path.join(paths[-1], name)
+            try:
+                descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=opened[-1])
+            except FileNotFoundError:
+                continue
+            try:
+                found = os.fstat(descriptor)
+                if stat.S_ISDIR(found.st_mode) and (found.st_dev != device or len(opened) == DEEPEST):
+                    left.append("%s (%s)" % (path, "another file system" if found.st_dev != device else "too deep"))
+                    continue
+                yield path, descriptor, found
+                if stat.S_ISDIR(found.st_mode):
+                    # Taken away meanwhile, it holds nothing.
+                    opened.append(os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=descriptor))
+                    paths.append(path)
+                    todo.append(iter(os.listdir(opened[-1])))
+            except FileNotFoundError:
+                continue
+            finally:
+                os.close(descriptor)
+    finally:
+        for each in opened:
+            os.close(each)
+
+
+def give(top, wanted):
+    """Give what is in a directory to whom `wanted` says, of its stat: `(user, group)`, or None. Returns what was left alone.
+
+    The owner is asked of the very file that is then given, by its descriptor. A file with a second name may be elsewhere too.
+    """
+    left = []
+    for path, descriptor, found in walk(top, left):
+        owners = wanted(found)
+        if owners is None:
+            continue
+        if not stat.S_ISDIR(found.st_mode) and found.st_nlink > 1:
+            left.append("%s (it has several names)" % path)
+        else:
+            # Of a descriptor that is open for its place only fchown(2) knows nothing.
+            os.chown("/proc/self/fd/%d" % descriptor, *owners)
+    return left
+
+
 def hand_over(top, old, new, group):
-    """Give what was one user's in a directory to another. A file with a second name may be elsewhere too, so it is left alone."""
-    for directory, names, files in os.walk(top):
-        for name in [*names, *files]:
-            path = os.path.join(directory, name)
-            found = os.lstat(path)
-            if found.st_uid == old and (stat.S_ISDIR(found.st_mode) or found.st_nlink == 1):
-                os.chown(path, new, group, follow_symlinks=False)
+    """Give what was one user's in a directory to another. Returns what was left alone."""
+    return give(top, lambda found: (new, group) if found.st_uid == old else None)
 
 
-def disown(top):
-    """Give a directory and all in it to root; if the path ends in a slash, only the directory itself."""
-    if top.endswith("/"):
-        if os.path.isdir(top):
-            os.chown(top, 0, 0)
-    elif os.path.isdir(top):
-        for directory, names, files in os.walk(top):
-            for name in [".", *names, *files]:
-                os.chown(os.path.join(directory, name), 0, 0, follow_symlinks=False)
+def disown(top, users, groups):
+    """Give to root what these have in a directory; if the path ends in a slash, only the directory itself. Returns what was left alone."""
+    def to_root(found):
+        mine, ours = found.st_uid in users, found.st_gid in groups
+        return (0 if mine else -1, 0 if ours else -1) if mine or ours else None
+
+    if not os.path.isdir(top):
+        return []
+    if not top.endswith("/"):
+        return give(top, to_root)
+    owners = to_root(os.lstat(top.rstrip("/")))
+    if owners is not None:
+        os.chown(top.rstrip("/"), *owners, follow_symlinks=False)
+    return []
 
 
 def removable(path):

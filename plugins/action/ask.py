@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: the authors of rootless.backup
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run a module on the host, and let back of its answer only what was asked for."""
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.rootless.backup.plugins.plugin_utils import answer, facts
+
+OPTIONS = {"module", "args", "returns"}
+# What an answer can hold, and how each is met.
+KINDS = {
+    "bool": lambda value: value is True,
+    "int": lambda value: value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2 ** 53 else 0,
+    "line": lambda value: answer.line(value, 200),
+    # In full as far as it is used: the list of a large archive; base64 of /etc/passwd.
+    "text": lambda value: answer.text(value, 4 << 20),
+}
+
+
+class ActionModule(ActionBase):
+    """What else a host says, such as facts of any name, new hosts or another type, does not come back."""
+
+    TRANSFERS_FILES = True
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        given = dict(self._task.args)
+        if set(given) - OPTIONS or not given.get("module"):
+            raise AnsibleActionFail("rootless.backup.ask has the options %s; given are %s" % (", ".join(sorted(OPTIONS)), ", ".join(given)))
+        returns = given.get("returns") or {}
+        if set(returns.values()) - set(KINDS):
+            raise AnsibleActionFail("rootless.backup.ask: returns: allowed are the kinds %s" % ", ".join(sorted(KINDS)))
+        facts.refuse(task_vars)
+        came = self._ask(given["module"], given.get("args") or {}, task_vars)
+        result.update(changed=came.get("changed") is True, **answer.interpreter(self))
+        if came.get("skipped") is True:
+            result["skipped"] = True
+        for path, kind in returns.items():
+            put(result, path, KINDS[kind](take(came, path)))
+        if came.get("failed"):
+            result.update(failed=True, msg=answer.failure(came))
+        return answer.unsafe(result)
+
+    def _ask(self, module, args, task_vars):
+        task = self._task.copy()
+        task.args = dict(args)
+        # Some modules have a part that runs here, such as that of `copy`, which sends the file.
+        action = self._shared_loader_obj.action_loader.get(
+            module, task=task, connection=self._connection, play_context=self._play_context, loader=self._loader, templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj)
+        if action is None:
+            return self._execute_module(module_name=module, module_args=dict(args), task_vars=task_vars)
+        return action.run(task_vars=task_vars)
+
+
+def take(came, path):
+    """What an answer holds at a path such as `stat.exists`."""
+    for key in path.split("."):
+        came = came.get(key) if isinstance(came, dict) else None
+    return came
+
+
+def put(result, path, value):
+    *above, last = path.split(".")
+    for key in above:
+        result = result.setdefault(key, {})
+    result[last] = value

@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: the authors of rootless.backup
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host says of itself must not be a setting: a fact outranks the defaults of a role, and the inventory.
+
+Any module can answer with facts of any name. So a setting that decides something on the control node is refused if a fact has a part in
+it, by its own name or by that of a variable that it is made of.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+
+from jinja2 import Environment, TemplateError, nodes
+
+from ansible.errors import AnsibleActionFail
+
+# Paths of the control node, and what it runs: made of nothing that a host says, not even `ansible_hostname`.
+CONTROL = ("borg_secrets_dir", "rootless_backup_node")
+# In what the administrator is asked to give a host; a name such as `ansible_hostname` may be in it.
+GIVEN = ("borg_repositories",)
+INTERNAL = re.compile(r"_{1,2}(?:borg|postgres|mariadb|sqlite|restore)_.*|__sqlite|restore_[a-z]+|rootless_backup_.*|ansible_facts")
+
+
+def refuse(task_vars):
+    """Fail, before the host is asked anything, if it has set something that is not its to set."""
+    said = names(task_vars)
+    problems = ["%s: the host itself says it, as a fact; a setting has to come from the inventory or the play. If it was set by set_fact, "
+                "leave `cacheable` out." % name for name in sorted(said & settings() | {each for each in said if INTERNAL.fullmatch(each)})]
+    for setting in CONTROL:
+        problems += made_of(task_vars, setting, said | {"ansible_facts", "ansible_local"})
+    for setting in GIVEN:
+        problems += made_of(task_vars, setting, {each for each in said if not each.startswith("ansible_")})
+    if problems:
+        raise AnsibleActionFail("Facts of a host are no settings:\n- " + "\n- ".join(dict.fromkeys(problems)))
+
+
+def names(task_vars):
+    """The names of the facts of this host."""
+    # The store itself: what a host names `ansible_facts` takes the place of the variable of that name.
+    try:
+        store = task_vars["hostvars"]._variable_manager._fact_cache
+    except (AttributeError, KeyError):
+        said = set(task_vars.get("ansible_facts") or ())
+        return said | {"ansible_" + each for each in said}
+    try:
+        return set(store.get(task_vars["inventory_hostname"]) or ())
+    except KeyError:
+        return set()
+
+
+def settings():
+    """The settings of all roles of this collection."""
+    found = set()
+    for path in glob.glob(os.path.join(os.path.dirname(__file__), "../../roles/*/meta/settings.rules.json")):
+        with open(path, encoding="utf-8") as file:
+            found |= set(json.load(file)["settings"])
+    return found
+
+
+def made_of(task_vars, setting, said):
+    """Messages for the facts that a setting is made of, at any depth."""
+    found, seen, todo = [], set(), [setting]
+    while todo:
+        name = todo.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        if name in said:
+            found.append("%s: it is made of %s, which the host itself says; make it of what the inventory has, such as inventory_hostname"
+                         % (setting, name))
+        todo += referenced(task_vars.get(name))
+    return found
+
+
+def referenced(value):
+    """The names that may be variables in a value with templates."""
+    if isinstance(value, dict):
+        return [name for each in value.values() for name in referenced(each)]
+    if isinstance(value, (list, tuple)):
+        return [name for each in value for name in referenced(each)]
+    if not isinstance(value, str) or "{" not in value:
+        return []
+    try:
+        tree = Environment().parse(value)
+    except TemplateError:
+        # With delimiters of its own, or wrong: every word.
+        return re.findall(r"[A-Za-z_]\w*", value)
+    return ([each.name for each in tree.find_all(nodes.Name)] + [each.attr for each in tree.find_all(nodes.Getattr)]
+            + [each.value for each in tree.find_all(nodes.Const) if isinstance(each.value, str)])
