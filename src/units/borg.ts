@@ -35,6 +35,21 @@ export const borgTemplateSettings: BorgSettings = {
 
 const remote = jinja('_borg_remote');
 
+/**
+ * What every unit tells Borg. Some hold a capability, and what is kept as the user borg, code of that user may have written:
+ * none takes Python modules, or the settings of any other program, from there.
+ */
+export const engineEnvironment: Readonly<Record<string, string>> = {
+  BORG_BASE_DIR: '/var/lib/borg',
+  BORG_CACHE_DIR: '/var/cache/borg',
+  BORG_EXIT_CODES: 'modern',
+  LANG: 'C.UTF-8',
+  HOME: '/nonexistent',
+  PYTHONNOUSERSITE: '1',
+  PYTHONSAFEPATH: '1',
+  PYTHONDONTWRITEBYTECODE: '1',
+};
+
 const engine: Engine = {
   user: 'borg',
   network: remote,
@@ -43,10 +58,7 @@ const engine: Engine = {
     // Without a network uuid.getnode(3) is random: a lock of a killed run would look like another host's, for ever.
     // With the hostname, since clones of a machine may have the same id, and must not break each other's locks.
     BORG_HOST_ID: new Verbatim('%m-%H'),
-    BORG_BASE_DIR: '/var/lib/borg',
-    BORG_CACHE_DIR: '/var/cache/borg',
-    BORG_EXIT_CODES: 'modern',
-    LANG: 'C.UTF-8',
+    ...engineEnvironment,
   },
   credentials: [
     { name: 'borg.passphrase', file: '/etc/credstore/borg.passphrase' },

@@ -1,4 +1,5 @@
 import { programs, set, type Directive } from './unit.ts';
+import { engineEnvironment } from './borg.ts';
 import { loosened, sandbox } from './sandbox.ts';
 
 /** The sandboxes of the transient units that `backup-borg` and `backupctl restore` start, each for local and for remote repositories. */
@@ -13,16 +14,15 @@ export interface TransientSandboxes {
 /** What restoring metadata needs, beyond reading nothing and writing only below the target. @see capabilities(7) */
 const restoring = ['CAP_CHOWN', 'CAP_FOWNER', 'CAP_DAC_OVERRIDE', 'CAP_FSETID', 'CAP_SETFCAP', 'CAP_MKNOD'];
 
-/** Where engines keep their state; the units of systemd-run make these too. */
+/** Where engines keep their state; the units of systemd-run that only read make these too. */
 const own = ['/var/lib/borg', '/var/cache/borg'];
 
 export function transientSandboxes(): TransientSandboxes {
-  const read = (network: boolean): readonly Directive[] => sandbox({ capabilities: [], home: 'read-only', users: 'visible', writable: own, network });
-  const restore = (network: boolean): readonly Directive[] =>
-    loosened(sandbox({ capabilities: restoring, home: 'read-only', users: 'visible', writable: own, network }), [
+  const environment = Object.entries(engineEnvironment).map(([name, value]) => set('Environment', `${name}=${value}`));
+  const read = (network: boolean): readonly Directive[] => [...sandbox({ capabilities: [], home: 'read-only', users: 'visible', writable: own, network }), ...environment];
+  const restore = (network: boolean): readonly Directive[] => [
+    ...loosened(sandbox({ capabilities: restoring, home: 'read-only', users: 'visible', writable: [], network }), [
       set('RestrictSUIDSGID', 'false', 'A set-user-id program comes back as one.'),
-      set('PrivateTmp', 'false', 'A target below /tmp is in the /tmp that everybody sees.'),
-      set('NoExecPaths', own.join(' ')),
       set('LimitNOFILE', '524288', 'In place over several mounts, of each file with hard links the first stays open.'),
       set('PrivateDevices', 'false', 'Device nodes come back: this and ProtectClock= would forbid mknod(2).'),
       set('DevicePolicy', 'closed', 'A node may be made, but not opened: CAP_DAC_OVERRIDE would write to the disk by it.'),
@@ -38,7 +38,9 @@ export function transientSandboxes(): TransientSandboxes {
       // No socket at all; systemd-run(1) refuses RestrictAddressFamilies=none.
       ...(network ? [] : [set('SystemCallFilter', '~@network-io')]),
       set('SystemCallFilter', '@chown', 'Owners come back: @privileged has chown(2) in it.'),
-    ]);
+    ]),
+    ...environment,
+  ];
   return {
     path: `${programs}/sandboxes.json`,
     read: { local: read(false), remote: read(true) },

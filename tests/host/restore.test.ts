@@ -13,7 +13,8 @@ const described = async (host: Host, top: string): Promise<string> => (await hos
 
 /** Tries what the sandbox of a restore forbids, and prints what worked. */
 const probe = `#!/usr/bin/python3
-import ctypes, os, socket
+import ctypes, os, socket, sys
+target = sys.argv[1]
 libc = ctypes.CDLL(None, use_errno=True)
 def tries(name, action):
     try:
@@ -25,6 +26,7 @@ def write(path):
     return lambda: open(path + "/probe", "w").close()
 for place in ["/", "/etc", "/usr", "/var", "/var/tmp", "/tmp", "/home", "/home/alice", "/root", "/srv", "/backup", "/var/lib", "/var/lib/borg", "/srv/target", "/run", "/dev"]:
     tries("write " + place, write(place))
+tries("write the target", write(target))
 tries("read the shadow passwords", lambda: open("/etc/shadow").read())
 tries("read the key of the host", lambda: open("/etc/ssh/ssh_host_ed25519_key").read())
 tries("reach the network", lambda: socket.create_connection(("127.0.0.1", 22), 2).close())
@@ -37,17 +39,17 @@ tries("connect to a socket of root in /run", connect("/run/root-only.sock"))
 tries("connect to a socket of root elsewhere", connect("/srv/root-only.sock"))
 def device(kind, major, minor):
     def action():
-        os.mknod("/srv/target/node", 0o600 | kind, os.makedev(major, minor))
+        os.mknod(target + "/node", 0o600 | kind, os.makedev(major, minor))
         try:
-            os.close(os.open("/srv/target/node", os.O_RDWR))
+            os.close(os.open(target + "/node", os.O_RDWR))
         finally:
-            os.unlink("/srv/target/node")
+            os.unlink(target + "/node")
     return action
 tries("open a disk", device(0o060000, 7, 0))
-tries("mount", lambda: libc.mount(b"tmpfs", b"/srv/target", b"tmpfs", 0, None) == 0)
+tries("mount", lambda: libc.mount(b"tmpfs", target.encode(), b"tmpfs", 0, None) == 0)
 tries("make a namespace", lambda: libc.unshare(0x10000000) == 0)
 tries("become root", lambda: os.setuid(0))
-tries("give a file away", lambda: os.chown("/srv/target/probe", 0, 0))
+tries("give a file away", lambda: os.chown(target + "/probe", 0, 0))
 print(*(line.strip() for line in open("/proc/self/status") if line.startswith(("Uid", "Cap", "NoNewPrivs"))), sep="\\n")
 `;
 
@@ -306,7 +308,7 @@ onEachRelease(
       await host.write('/usr/local/bin/probe', probe, '0755');
       // The very unit that a restore runs in, with the probe in place of the program.
       await host.run(`mkdir /srv/target; cp -p /usr/local/lib/backup/backup-restore /root/program; cp /usr/local/bin/probe /usr/local/lib/backup/probe
-        sed 's|"/usr/local/lib/backup/backup-restore", "--in-unit", json.dumps(vars(asked))|"/usr/local/bin/probe"|' /root/program > /usr/local/bin/probed; chmod 755 /usr/local/bin/probed`);
+        sed 's|"/usr/local/lib/backup/backup-restore", "--in-unit", json.dumps(vars(asked))|"/usr/local/bin/probe", asked.places[0]|' /root/program > /usr/local/bin/probed; chmod 755 /usr/local/bin/probed`);
       const foreign = (await host.run('pgrep --oldest sshd')).stdout.trim();
       await host.run(`systemd-run --quiet --unit=sockets python3 -c 'import os, socket, time
 os.umask(0o077)
@@ -324,17 +326,19 @@ time.sleep(60)'; until [ -S /srv/root-only.sock ]; do sleep 0.1; done`);
       // The kernel holds to DevicePolicy= where cgroups are of the new hierarchy; of the old one nothing is claimed.
       const enforced = (await host.run('stat -f -c %T /sys/fs/cgroup')).stdout.trim() === 'cgroup2fs';
       if (!enforced) console.log('DevicePolicy= is not enforced here: cgroup v1');
-      expect([...stdout.matchAll(/^can (.*)$/gm)].map(([, what]) => what).filter((what) => enforced || what !== 'open a disk')).toEqual(['write /var/lib/borg', 'write /srv/target', 'read the shadow passwords', 'read the key of the host', 'give a file away']);
+      expect([...stdout.matchAll(/^can (.*)$/gm)].map(([, what]) => what).filter((what) => enforced || what !== 'open a disk')).toEqual(['write /var/tmp', 'write /tmp', 'write the target', 'read the shadow passwords', 'read the key of the host', 'give a file away']);
+      // Its own /tmp, that is.
+      expect((await host.run('ls /tmp/probe /var/tmp/probe', { mayFail: true })).stdout).toBe('');
       await host.run('rm -r /srv/target/probe');
       // Also where the target is one of the places that the sandbox treats in a way of its own.
       const home = (await host.run(`FOREIGN=${foreign} /usr/local/bin/probed restore --in-place /home`)).stdout;
-      expect([...home.matchAll(/^can (write .*)$/gm)].map(([, what]) => what)).toEqual(['write /home', 'write /home/alice', 'write /var/lib/borg']);
-      await host.run('rm /home/probe /home/alice/probe');
+      expect([...home.matchAll(/^can (write .*)$/gm)].map(([, what]) => what)).toEqual(['write /var/tmp', 'write /tmp', 'write the target']);
+      await host.run('rm /home/probe');
     });
 
     it('has an exposure level of at most 2.2', async () => {
       const { host } = fixture;
-      const running = host.run(`sed 's|"/usr/local/bin/probe"|"/usr/bin/sleep", "30"|; s|^    unit = "backup-.*|    unit = "exposed"|' /usr/local/bin/probed > /usr/local/bin/exposed; chmod 755 /usr/local/bin/exposed; /usr/local/bin/exposed restore --into /srv/target /etc`, { mayFail: true });
+      const running = host.run(`sed 's|"/usr/local/bin/probe", asked.places\\[0\\]|"/usr/bin/sleep", "30"|; s|^    unit = "backup-.*|    unit = "exposed"|' /usr/local/bin/probed > /usr/local/bin/exposed; chmod 755 /usr/local/bin/exposed; /usr/local/bin/exposed restore --into /srv/target /etc`, { mayFail: true });
       await expect.poll(async () => (await host.run('systemctl is-active exposed', { mayFail: true })).stdout.trim(), { timeout: 10_000 }).toBe('active');
       const { stdout } = await host.run('systemd-analyze security --no-pager exposed.service | tail -1; systemctl stop exposed');
       await running;
