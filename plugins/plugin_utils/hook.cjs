@@ -56,7 +56,7 @@ var require_hook_validator = __commonJS({
     "use strict";
     module2.exports = validate21;
     module2.exports.default = validate21;
-    var schema6 = { "type": "object", "required": ["name"], "properties": { "name": { "$ref": "#/$defs/shared0" }, "state": { "type": "string", "enum": ["present", "absent"], "default": "present" }, "user": { "$ref": "#/$defs/shared1" }, "group": { "$ref": "#/$defs/shared1" }, "command": { "$ref": "#/$defs/shared2" }, "script": { "type": "string", "pattern": "^(?:#!/[^\\r\\n]+(?:\\n[^]*)?)$" }, "restore": { "$ref": "#/$defs/shared2" }, "prove": { "$ref": "#/$defs/shared2" }, "environment": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z_][A-Za-z0-9_]*)$" }, "additionalProperties": { "$ref": "#/$defs/shared3" } }, "credentials": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "type": "string", "pattern": "^(?:(?!.*[ \\\\]/*$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "secrets": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "type": "string", "pattern": "^(?:[^\\x00]+)$" } }, "read": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared4" } }, "write": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared4" } }, "network": { "type": "string", "enum": ["none", "local", "any"], "default": "none" }, "timeout": { "type": "string", "default": "1h", "pattern": "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$" }, "cleanup": { "type": "string", "enum": ["keep", "remove"], "default": "keep" }, "exclude": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "required": { "type": "boolean", "default": true }, "order": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared0" } }, "after": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$" } }, "sandbox": { "$ref": "#/$defs/shared5" } }, "additionalProperties": false, "$defs": { "shared0": { "type": "string", "pattern": "^(?:(?!(?:borg|drill|report|watch)$|zz|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49})$" }, "shared1": { "type": "string", "pattern": "^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$" }, "shared3": { "type": "string", "pattern": "^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared2": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/shared3" } }, "shared4": { "type": "string", "pattern": "^(?:(?!/+$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared8": { "type": "string", "pattern": "^(?:CAP_[A-Z_]+)$" }, "shared7": { "type": "array", "items": { "$ref": "#/$defs/shared8" } }, "shared9": { "type": "string", "pattern": "^(?:(?=.*\\S)[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]+)$" }, "shared6": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared7" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared10": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared11": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["auto", "closed", "strict"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared14": { "type": "string", "pattern": "^(?:any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?)$" }, "shared13": { "type": "array", "items": { "$ref": "#/$defs/shared14" } }, "shared12": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared13" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared15": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["private", "inherit", "shared"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared16": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:(?:infinity|[0-9]+[KMGTPE]?))$" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared18": { "type": "string", "enum": ["true", "false"] }, "shared17": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared18" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared19": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared20": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["pid", "all"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared21": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["true", "tmpfs", "read-only", "false"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared22": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["invisible", "ptraceable", "noaccess", "default"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared23": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["strict", "full", "true", "false"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared24": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:AF_[A-Z0-9_]+)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared25": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared28": { "type": "string", "pattern": "^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$" }, "shared27": { "type": "array", "items": { "$ref": "#/$defs/shared28" } }, "shared26": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared27" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared29": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "$ref": "#/$defs/shared1" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared30": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:[a-z0-9-]+)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared31": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:kill|E[A-Z0-9]+)$" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared32": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared33": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:0?[0-7]{3})$" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared5": { "type": "object", "properties": { "AmbientCapabilities": { "$ref": "#/$defs/shared6" }, "CapabilityBoundingSet": { "$ref": "#/$defs/shared6" }, "DeviceAllow": { "$ref": "#/$defs/shared10" }, "DevicePolicy": { "$ref": "#/$defs/shared11" }, "IPAddressAllow": { "$ref": "#/$defs/shared12" }, "IPAddressDeny": { "$ref": "#/$defs/shared12" }, "KeyringMode": { "$ref": "#/$defs/shared15" }, "LimitCORE": { "$ref": "#/$defs/shared16" }, "LockPersonality": { "$ref": "#/$defs/shared17" }, "MemoryDenyWriteExecute": { "$ref": "#/$defs/shared17" }, "NoExecPaths": { "$ref": "#/$defs/shared19" }, "NoNewPrivileges": { "$ref": "#/$defs/shared17" }, "PrivateDevices": { "$ref": "#/$defs/shared17" }, "PrivateIPC": { "$ref": "#/$defs/shared17" }, "PrivateNetwork": { "$ref": "#/$defs/shared17" }, "PrivateTmp": { "$ref": "#/$defs/shared17" }, "PrivateUsers": { "$ref": "#/$defs/shared17" }, "ProcSubset": { "$ref": "#/$defs/shared20" }, "ProtectClock": { "$ref": "#/$defs/shared17" }, "ProtectControlGroups": { "$ref": "#/$defs/shared17" }, "ProtectHome": { "$ref": "#/$defs/shared21" }, "ProtectHostname": { "$ref": "#/$defs/shared17" }, "ProtectKernelLogs": { "$ref": "#/$defs/shared17" }, "ProtectKernelModules": { "$ref": "#/$defs/shared17" }, "ProtectKernelTunables": { "$ref": "#/$defs/shared17" }, "ProtectProc": { "$ref": "#/$defs/shared22" }, "ProtectSystem": { "$ref": "#/$defs/shared23" }, "RestrictAddressFamilies": { "$ref": "#/$defs/shared24" }, "RestrictNamespaces": { "$ref": "#/$defs/shared25" }, "RestrictRealtime": { "$ref": "#/$defs/shared17" }, "RestrictSUIDSGID": { "$ref": "#/$defs/shared17" }, "SocketBindAllow": { "$ref": "#/$defs/shared26" }, "SocketBindDeny": { "$ref": "#/$defs/shared26" }, "SupplementaryGroups": { "$ref": "#/$defs/shared29" }, "SystemCallArchitectures": { "$ref": "#/$defs/shared30" }, "SystemCallErrorNumber": { "$ref": "#/$defs/shared31" }, "SystemCallFilter": { "$ref": "#/$defs/shared32" }, "UMask": { "$ref": "#/$defs/shared33" } }, "additionalProperties": false } } };
+    var schema6 = { "type": "object", "required": ["name"], "properties": { "name": { "$ref": "#/$defs/shared0" }, "state": { "type": "string", "enum": ["present", "absent"], "default": "present" }, "user": { "$ref": "#/$defs/shared1" }, "group": { "$ref": "#/$defs/shared1" }, "command": { "$ref": "#/$defs/shared2" }, "script": { "type": "string", "pattern": "^(?:#!/[^\\r\\n]+(?:\\n[^]*)?)$" }, "restore": { "$ref": "#/$defs/shared2" }, "prove": { "$ref": "#/$defs/shared2" }, "environment": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z_][A-Za-z0-9_]*)$" }, "additionalProperties": { "$ref": "#/$defs/shared3" } }, "credentials": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "type": "string", "pattern": "^(?:(?!.*[ \\\\]/*$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "secrets": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "type": "string", "pattern": "^(?:[^\\x00]+)$" } }, "read": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared4" } }, "write": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared4" } }, "network": { "type": "string", "enum": ["none", "local", "any"], "default": "none" }, "timeout": { "type": "string", "default": "1h", "pattern": "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$" }, "cleanup": { "type": "string", "enum": ["keep", "remove"], "default": "keep" }, "exclude": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "required": { "type": "boolean", "default": true }, "order": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared0" } }, "after": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$" } }, "sandbox": { "$ref": "#/$defs/shared5" } }, "additionalProperties": false, "$defs": { "shared0": { "type": "string", "pattern": "^(?:(?!(?:borg|drill|report|watch)$|zz|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49})$" }, "shared1": { "type": "string", "pattern": "^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$" }, "shared3": { "type": "string", "pattern": "^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared2": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/shared3" } }, "shared4": { "type": "string", "pattern": "^(?:(?!/+$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared8": { "type": "string", "pattern": "^(?:CAP_[A-Z_]+)$" }, "shared7": { "type": "array", "items": { "$ref": "#/$defs/shared8" } }, "shared9": { "type": "string", "pattern": "^(?:(?=.*\\S)[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]+)$" }, "shared6": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared7" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared10": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared11": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["auto", "closed", "strict"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared14": { "type": "string", "pattern": "^(?:any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?)$" }, "shared13": { "type": "array", "items": { "$ref": "#/$defs/shared14" } }, "shared12": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared13" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared15": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["private", "inherit", "shared"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared17": { "type": "string", "pattern": "^(?:(?:infinity|[0-9]+[KMGTPE]?))$" }, "shared16": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared17" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared19": { "type": "string", "enum": ["true", "false"] }, "shared18": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared19" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared20": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:(?:infinity|[0-9]+[KMGT]?|[1-9][0-9]?%|100%))$" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared21": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared22": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["pid", "all"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared23": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["true", "tmpfs", "read-only", "false"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared24": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["invisible", "ptraceable", "noaccess", "default"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared25": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["strict", "full", "true", "false"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared26": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:AF_[A-Z0-9_]+)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared27": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared30": { "type": "string", "pattern": "^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$" }, "shared29": { "type": "array", "items": { "$ref": "#/$defs/shared30" } }, "shared28": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared29" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared31": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "$ref": "#/$defs/shared1" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared32": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:[a-z0-9-]+)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared33": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:kill|E[A-Z0-9]+)$" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared34": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared35": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:0?[0-7]{3})$" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared5": { "type": "object", "properties": { "AmbientCapabilities": { "$ref": "#/$defs/shared6" }, "CapabilityBoundingSet": { "$ref": "#/$defs/shared6" }, "DeviceAllow": { "$ref": "#/$defs/shared10" }, "DevicePolicy": { "$ref": "#/$defs/shared11" }, "IPAddressAllow": { "$ref": "#/$defs/shared12" }, "IPAddressDeny": { "$ref": "#/$defs/shared12" }, "KeyringMode": { "$ref": "#/$defs/shared15" }, "LimitCORE": { "$ref": "#/$defs/shared16" }, "LimitDATA": { "$ref": "#/$defs/shared16" }, "LockPersonality": { "$ref": "#/$defs/shared18" }, "MemoryDenyWriteExecute": { "$ref": "#/$defs/shared18" }, "MemoryMax": { "$ref": "#/$defs/shared20" }, "NoExecPaths": { "$ref": "#/$defs/shared21" }, "NoNewPrivileges": { "$ref": "#/$defs/shared18" }, "PrivateDevices": { "$ref": "#/$defs/shared18" }, "PrivateIPC": { "$ref": "#/$defs/shared18" }, "PrivateNetwork": { "$ref": "#/$defs/shared18" }, "PrivateTmp": { "$ref": "#/$defs/shared18" }, "PrivateUsers": { "$ref": "#/$defs/shared18" }, "ProcSubset": { "$ref": "#/$defs/shared22" }, "ProtectClock": { "$ref": "#/$defs/shared18" }, "ProtectControlGroups": { "$ref": "#/$defs/shared18" }, "ProtectHome": { "$ref": "#/$defs/shared23" }, "ProtectHostname": { "$ref": "#/$defs/shared18" }, "ProtectKernelLogs": { "$ref": "#/$defs/shared18" }, "ProtectKernelModules": { "$ref": "#/$defs/shared18" }, "ProtectKernelTunables": { "$ref": "#/$defs/shared18" }, "ProtectProc": { "$ref": "#/$defs/shared24" }, "ProtectSystem": { "$ref": "#/$defs/shared25" }, "RestrictAddressFamilies": { "$ref": "#/$defs/shared26" }, "RestrictNamespaces": { "$ref": "#/$defs/shared27" }, "RestrictRealtime": { "$ref": "#/$defs/shared18" }, "RestrictSUIDSGID": { "$ref": "#/$defs/shared18" }, "SocketBindAllow": { "$ref": "#/$defs/shared28" }, "SocketBindDeny": { "$ref": "#/$defs/shared28" }, "SupplementaryGroups": { "$ref": "#/$defs/shared31" }, "SystemCallArchitectures": { "$ref": "#/$defs/shared32" }, "SystemCallErrorNumber": { "$ref": "#/$defs/shared33" }, "SystemCallFilter": { "$ref": "#/$defs/shared34" }, "UMask": { "$ref": "#/$defs/shared35" } }, "additionalProperties": false } } };
     var func2 = Object.prototype.hasOwnProperty;
     var pattern0 = new RegExp("^(?:(?!(?:borg|drill|report|watch)$|zz|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49})$", "u");
     function validate22(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
@@ -312,7 +312,7 @@ var require_hook_validator = __commonJS({
       validate34.errors = vErrors;
       return errors === 0;
     }
-    var schema12 = { "type": "object", "properties": { "AmbientCapabilities": { "$ref": "#/$defs/shared6" }, "CapabilityBoundingSet": { "$ref": "#/$defs/shared6" }, "DeviceAllow": { "$ref": "#/$defs/shared10" }, "DevicePolicy": { "$ref": "#/$defs/shared11" }, "IPAddressAllow": { "$ref": "#/$defs/shared12" }, "IPAddressDeny": { "$ref": "#/$defs/shared12" }, "KeyringMode": { "$ref": "#/$defs/shared15" }, "LimitCORE": { "$ref": "#/$defs/shared16" }, "LockPersonality": { "$ref": "#/$defs/shared17" }, "MemoryDenyWriteExecute": { "$ref": "#/$defs/shared17" }, "NoExecPaths": { "$ref": "#/$defs/shared19" }, "NoNewPrivileges": { "$ref": "#/$defs/shared17" }, "PrivateDevices": { "$ref": "#/$defs/shared17" }, "PrivateIPC": { "$ref": "#/$defs/shared17" }, "PrivateNetwork": { "$ref": "#/$defs/shared17" }, "PrivateTmp": { "$ref": "#/$defs/shared17" }, "PrivateUsers": { "$ref": "#/$defs/shared17" }, "ProcSubset": { "$ref": "#/$defs/shared20" }, "ProtectClock": { "$ref": "#/$defs/shared17" }, "ProtectControlGroups": { "$ref": "#/$defs/shared17" }, "ProtectHome": { "$ref": "#/$defs/shared21" }, "ProtectHostname": { "$ref": "#/$defs/shared17" }, "ProtectKernelLogs": { "$ref": "#/$defs/shared17" }, "ProtectKernelModules": { "$ref": "#/$defs/shared17" }, "ProtectKernelTunables": { "$ref": "#/$defs/shared17" }, "ProtectProc": { "$ref": "#/$defs/shared22" }, "ProtectSystem": { "$ref": "#/$defs/shared23" }, "RestrictAddressFamilies": { "$ref": "#/$defs/shared24" }, "RestrictNamespaces": { "$ref": "#/$defs/shared25" }, "RestrictRealtime": { "$ref": "#/$defs/shared17" }, "RestrictSUIDSGID": { "$ref": "#/$defs/shared17" }, "SocketBindAllow": { "$ref": "#/$defs/shared26" }, "SocketBindDeny": { "$ref": "#/$defs/shared26" }, "SupplementaryGroups": { "$ref": "#/$defs/shared29" }, "SystemCallArchitectures": { "$ref": "#/$defs/shared30" }, "SystemCallErrorNumber": { "$ref": "#/$defs/shared31" }, "SystemCallFilter": { "$ref": "#/$defs/shared32" }, "UMask": { "$ref": "#/$defs/shared33" } }, "additionalProperties": false };
+    var schema12 = { "type": "object", "properties": { "AmbientCapabilities": { "$ref": "#/$defs/shared6" }, "CapabilityBoundingSet": { "$ref": "#/$defs/shared6" }, "DeviceAllow": { "$ref": "#/$defs/shared10" }, "DevicePolicy": { "$ref": "#/$defs/shared11" }, "IPAddressAllow": { "$ref": "#/$defs/shared12" }, "IPAddressDeny": { "$ref": "#/$defs/shared12" }, "KeyringMode": { "$ref": "#/$defs/shared15" }, "LimitCORE": { "$ref": "#/$defs/shared16" }, "LimitDATA": { "$ref": "#/$defs/shared16" }, "LockPersonality": { "$ref": "#/$defs/shared18" }, "MemoryDenyWriteExecute": { "$ref": "#/$defs/shared18" }, "MemoryMax": { "$ref": "#/$defs/shared20" }, "NoExecPaths": { "$ref": "#/$defs/shared21" }, "NoNewPrivileges": { "$ref": "#/$defs/shared18" }, "PrivateDevices": { "$ref": "#/$defs/shared18" }, "PrivateIPC": { "$ref": "#/$defs/shared18" }, "PrivateNetwork": { "$ref": "#/$defs/shared18" }, "PrivateTmp": { "$ref": "#/$defs/shared18" }, "PrivateUsers": { "$ref": "#/$defs/shared18" }, "ProcSubset": { "$ref": "#/$defs/shared22" }, "ProtectClock": { "$ref": "#/$defs/shared18" }, "ProtectControlGroups": { "$ref": "#/$defs/shared18" }, "ProtectHome": { "$ref": "#/$defs/shared23" }, "ProtectHostname": { "$ref": "#/$defs/shared18" }, "ProtectKernelLogs": { "$ref": "#/$defs/shared18" }, "ProtectKernelModules": { "$ref": "#/$defs/shared18" }, "ProtectKernelTunables": { "$ref": "#/$defs/shared18" }, "ProtectProc": { "$ref": "#/$defs/shared24" }, "ProtectSystem": { "$ref": "#/$defs/shared25" }, "RestrictAddressFamilies": { "$ref": "#/$defs/shared26" }, "RestrictNamespaces": { "$ref": "#/$defs/shared27" }, "RestrictRealtime": { "$ref": "#/$defs/shared18" }, "RestrictSUIDSGID": { "$ref": "#/$defs/shared18" }, "SocketBindAllow": { "$ref": "#/$defs/shared28" }, "SocketBindDeny": { "$ref": "#/$defs/shared28" }, "SupplementaryGroups": { "$ref": "#/$defs/shared31" }, "SystemCallArchitectures": { "$ref": "#/$defs/shared32" }, "SystemCallErrorNumber": { "$ref": "#/$defs/shared33" }, "SystemCallFilter": { "$ref": "#/$defs/shared34" }, "UMask": { "$ref": "#/$defs/shared35" } }, "additionalProperties": false };
     var pattern13 = new RegExp("^(?:CAP_[A-Z_]+)$", "u");
     function validate41(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
@@ -994,7 +994,219 @@ var require_hook_validator = __commonJS({
       return errors === 0;
     }
     var pattern17 = new RegExp("^(?:(?:infinity|[0-9]+[KMGTPE]?))$", "u");
+    function validate66(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (typeof data !== "string") {
+        let dataType0 = typeof data;
+        let coerced0 = void 0;
+        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
+          data = data[0];
+          dataType0 = typeof data;
+          if (typeof data === "string") {
+            coerced0 = data;
+          }
+        }
+        if (!(coerced0 !== void 0)) {
+          if (dataType0 == "number" || dataType0 == "boolean") {
+            coerced0 = "" + data;
+          } else if (data === null) {
+            coerced0 = "";
+          } else {
+            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "string" } };
+            if (vErrors === null) {
+              vErrors = [err0];
+            } else {
+              vErrors.push(err0);
+            }
+            errors++;
+          }
+        }
+        if (coerced0 !== void 0) {
+          data = coerced0;
+          if (parentData !== void 0) {
+            parentData[parentDataProperty] = coerced0;
+          }
+        }
+      }
+      if (typeof data === "string") {
+        if (!pattern17.test(data)) {
+          const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:(?:infinity|[0-9]+[KMGTPE]?))$" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+      }
+      validate66.errors = vErrors;
+      return errors === 0;
+    }
     function validate65(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          if (!validate66(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
+            vErrors = vErrors === null ? validate66.errors : vErrors.concat(validate66.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err3 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err3];
+        } else {
+          vErrors.push(err3);
+        }
+        errors++;
+      }
+      validate65.errors = vErrors;
+      return errors === 0;
+    }
+    var schema26 = { "type": "string", "enum": ["true", "false"] };
+    function validate72(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (typeof data !== "string") {
+        let dataType0 = typeof data;
+        let coerced0 = void 0;
+        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
+          data = data[0];
+          dataType0 = typeof data;
+          if (typeof data === "string") {
+            coerced0 = data;
+          }
+        }
+        if (!(coerced0 !== void 0)) {
+          if (dataType0 == "number" || dataType0 == "boolean") {
+            coerced0 = "" + data;
+          } else if (data === null) {
+            coerced0 = "";
+          } else {
+            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "string" } };
+            if (vErrors === null) {
+              vErrors = [err0];
+            } else {
+              vErrors.push(err0);
+            }
+            errors++;
+          }
+        }
+        if (coerced0 !== void 0) {
+          data = coerced0;
+          if (parentData !== void 0) {
+            parentData[parentDataProperty] = coerced0;
+          }
+        }
+      }
+      if (!(data === "true" || data === "false")) {
+        const err1 = { instancePath, schemaPath: "#/enum", keyword: "enum", params: { allowedValues: schema26.enum } };
+        if (vErrors === null) {
+          vErrors = [err1];
+        } else {
+          vErrors.push(err1);
+        }
+        errors++;
+      }
+      validate72.errors = vErrors;
+      return errors === 0;
+    }
+    function validate71(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          if (!validate72(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
+            vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err3 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err3];
+        } else {
+          vErrors.push(err3);
+        }
+        errors++;
+      }
+      validate71.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern18 = new RegExp("^(?:(?:infinity|[0-9]+[KMGT]?|[1-9][0-9]?%|100%))$", "u");
+    function validate77(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -1062,8 +1274,8 @@ var require_hook_validator = __commonJS({
             }
           }
           if (typeof data0 === "string") {
-            if (!pattern17.test(data0)) {
-              const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/pattern", keyword: "pattern", params: { pattern: "^(?:(?:infinity|[0-9]+[KMGTPE]?))$" } };
+            if (!pattern18.test(data0)) {
+              const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/pattern", keyword: "pattern", params: { pattern: "^(?:(?:infinity|[0-9]+[KMGT]?|[1-9][0-9]?%|100%))$" } };
               if (vErrors === null) {
                 vErrors = [err4];
               } else {
@@ -1088,634 +1300,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate65.errors = vErrors;
+      validate77.errors = vErrors;
       return errors === 0;
     }
-    var schema25 = { "type": "string", "enum": ["true", "false"] };
-    function validate69(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
-      let vErrors = null;
-      let errors = 0;
-      if (typeof data !== "string") {
-        let dataType0 = typeof data;
-        let coerced0 = void 0;
-        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
-          data = data[0];
-          dataType0 = typeof data;
-          if (typeof data === "string") {
-            coerced0 = data;
-          }
-        }
-        if (!(coerced0 !== void 0)) {
-          if (dataType0 == "number" || dataType0 == "boolean") {
-            coerced0 = "" + data;
-          } else if (data === null) {
-            coerced0 = "";
-          } else {
-            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "string" } };
-            if (vErrors === null) {
-              vErrors = [err0];
-            } else {
-              vErrors.push(err0);
-            }
-            errors++;
-          }
-        }
-        if (coerced0 !== void 0) {
-          data = coerced0;
-          if (parentData !== void 0) {
-            parentData[parentDataProperty] = coerced0;
-          }
-        }
-      }
-      if (!(data === "true" || data === "false")) {
-        const err1 = { instancePath, schemaPath: "#/enum", keyword: "enum", params: { allowedValues: schema25.enum } };
-        if (vErrors === null) {
-          vErrors = [err1];
-        } else {
-          vErrors.push(err1);
-        }
-        errors++;
-      }
-      validate69.errors = vErrors;
-      return errors === 0;
-    }
-    function validate68(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
-      let vErrors = null;
-      let errors = 0;
-      if (data && typeof data == "object" && !Array.isArray(data)) {
-        if (data.value === void 0) {
-          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
-          if (vErrors === null) {
-            vErrors = [err0];
-          } else {
-            vErrors.push(err0);
-          }
-          errors++;
-        }
-        if (data.reason === void 0) {
-          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
-          if (vErrors === null) {
-            vErrors = [err1];
-          } else {
-            vErrors.push(err1);
-          }
-          errors++;
-        }
-        for (const key0 in data) {
-          if (!(key0 === "value" || key0 === "reason")) {
-            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
-            if (vErrors === null) {
-              vErrors = [err2];
-            } else {
-              vErrors.push(err2);
-            }
-            errors++;
-          }
-        }
-        if (data.value !== void 0) {
-          if (!validate69(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
-            vErrors = vErrors === null ? validate69.errors : vErrors.concat(validate69.errors);
-            errors = vErrors.length;
-          }
-        }
-        if (data.reason !== void 0) {
-          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
-            errors = vErrors.length;
-          }
-        }
-      } else {
-        const err3 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
-        if (vErrors === null) {
-          vErrors = [err3];
-        } else {
-          vErrors.push(err3);
-        }
-        errors++;
-      }
-      validate68.errors = vErrors;
-      return errors === 0;
-    }
-    var pattern18 = new RegExp("^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
-    function validate74(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
-      let vErrors = null;
-      let errors = 0;
-      if (data && typeof data == "object" && !Array.isArray(data)) {
-        if (data.value === void 0) {
-          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
-          if (vErrors === null) {
-            vErrors = [err0];
-          } else {
-            vErrors.push(err0);
-          }
-          errors++;
-        }
-        if (data.reason === void 0) {
-          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
-          if (vErrors === null) {
-            vErrors = [err1];
-          } else {
-            vErrors.push(err1);
-          }
-          errors++;
-        }
-        for (const key0 in data) {
-          if (!(key0 === "value" || key0 === "reason")) {
-            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
-            if (vErrors === null) {
-              vErrors = [err2];
-            } else {
-              vErrors.push(err2);
-            }
-            errors++;
-          }
-        }
-        if (data.value !== void 0) {
-          let data0 = data.value;
-          if (!Array.isArray(data0)) {
-            let dataType0 = typeof data0;
-            let coerced0 = void 0;
-            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
-              data0 = data0[0];
-              dataType0 = typeof data0;
-              if (Array.isArray(data0)) {
-                coerced0 = data0;
-              }
-            }
-            if (!(coerced0 !== void 0)) {
-              if (dataType0 === "string" || dataType0 === "number" || dataType0 === "boolean" || data0 === null) {
-                coerced0 = [data0];
-              } else {
-                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "array" } };
-                if (vErrors === null) {
-                  vErrors = [err3];
-                } else {
-                  vErrors.push(err3);
-                }
-                errors++;
-              }
-            }
-            if (coerced0 !== void 0) {
-              data0 = coerced0;
-              if (data !== void 0) {
-                data["value"] = coerced0;
-              }
-            }
-          }
-          if (Array.isArray(data0)) {
-            const len0 = data0.length;
-            for (let i0 = 0; i0 < len0; i0++) {
-              let data1 = data0[i0];
-              if (typeof data1 !== "string") {
-                let dataType1 = typeof data1;
-                let coerced1 = void 0;
-                if (dataType1 == "object" && Array.isArray(data1) && data1.length == 1) {
-                  data1 = data1[0];
-                  dataType1 = typeof data1;
-                  if (typeof data1 === "string") {
-                    coerced1 = data1;
-                  }
-                }
-                if (!(coerced1 !== void 0)) {
-                  if (dataType1 == "number" || dataType1 == "boolean") {
-                    coerced1 = "" + data1;
-                  } else if (data1 === null) {
-                    coerced1 = "";
-                  } else {
-                    const err4 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/type", keyword: "type", params: { type: "string" } };
-                    if (vErrors === null) {
-                      vErrors = [err4];
-                    } else {
-                      vErrors.push(err4);
-                    }
-                    errors++;
-                  }
-                }
-                if (coerced1 !== void 0) {
-                  data1 = coerced1;
-                  if (data0 !== void 0) {
-                    data0[i0] = coerced1;
-                  }
-                }
-              }
-              if (typeof data1 === "string") {
-                if (!pattern18.test(data1)) {
-                  const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
-                  if (vErrors === null) {
-                    vErrors = [err5];
-                  } else {
-                    vErrors.push(err5);
-                  }
-                  errors++;
-                }
-              }
-            }
-          }
-        }
-        if (data.reason !== void 0) {
-          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
-            errors = vErrors.length;
-          }
-        }
-      } else {
-        const err6 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
-        if (vErrors === null) {
-          vErrors = [err6];
-        } else {
-          vErrors.push(err6);
-        }
-        errors++;
-      }
-      validate74.errors = vErrors;
-      return errors === 0;
-    }
-    var schema27 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["pid", "all"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false };
-    function validate83(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
-      let vErrors = null;
-      let errors = 0;
-      if (data && typeof data == "object" && !Array.isArray(data)) {
-        if (data.value === void 0) {
-          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
-          if (vErrors === null) {
-            vErrors = [err0];
-          } else {
-            vErrors.push(err0);
-          }
-          errors++;
-        }
-        if (data.reason === void 0) {
-          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
-          if (vErrors === null) {
-            vErrors = [err1];
-          } else {
-            vErrors.push(err1);
-          }
-          errors++;
-        }
-        for (const key0 in data) {
-          if (!(key0 === "value" || key0 === "reason")) {
-            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
-            if (vErrors === null) {
-              vErrors = [err2];
-            } else {
-              vErrors.push(err2);
-            }
-            errors++;
-          }
-        }
-        if (data.value !== void 0) {
-          let data0 = data.value;
-          if (typeof data0 !== "string") {
-            let dataType0 = typeof data0;
-            let coerced0 = void 0;
-            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
-              data0 = data0[0];
-              dataType0 = typeof data0;
-              if (typeof data0 === "string") {
-                coerced0 = data0;
-              }
-            }
-            if (!(coerced0 !== void 0)) {
-              if (dataType0 == "number" || dataType0 == "boolean") {
-                coerced0 = "" + data0;
-              } else if (data0 === null) {
-                coerced0 = "";
-              } else {
-                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
-                if (vErrors === null) {
-                  vErrors = [err3];
-                } else {
-                  vErrors.push(err3);
-                }
-                errors++;
-              }
-            }
-            if (coerced0 !== void 0) {
-              data0 = coerced0;
-              if (data !== void 0) {
-                data["value"] = coerced0;
-              }
-            }
-          }
-          if (!(data0 === "pid" || data0 === "all")) {
-            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema27.properties.value.enum } };
-            if (vErrors === null) {
-              vErrors = [err4];
-            } else {
-              vErrors.push(err4);
-            }
-            errors++;
-          }
-        }
-        if (data.reason !== void 0) {
-          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
-            errors = vErrors.length;
-          }
-        }
-      } else {
-        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
-        if (vErrors === null) {
-          vErrors = [err5];
-        } else {
-          vErrors.push(err5);
-        }
-        errors++;
-      }
-      validate83.errors = vErrors;
-      return errors === 0;
-    }
-    var schema28 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["true", "tmpfs", "read-only", "false"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false };
-    function validate88(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
-      let vErrors = null;
-      let errors = 0;
-      if (data && typeof data == "object" && !Array.isArray(data)) {
-        if (data.value === void 0) {
-          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
-          if (vErrors === null) {
-            vErrors = [err0];
-          } else {
-            vErrors.push(err0);
-          }
-          errors++;
-        }
-        if (data.reason === void 0) {
-          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
-          if (vErrors === null) {
-            vErrors = [err1];
-          } else {
-            vErrors.push(err1);
-          }
-          errors++;
-        }
-        for (const key0 in data) {
-          if (!(key0 === "value" || key0 === "reason")) {
-            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
-            if (vErrors === null) {
-              vErrors = [err2];
-            } else {
-              vErrors.push(err2);
-            }
-            errors++;
-          }
-        }
-        if (data.value !== void 0) {
-          let data0 = data.value;
-          if (typeof data0 !== "string") {
-            let dataType0 = typeof data0;
-            let coerced0 = void 0;
-            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
-              data0 = data0[0];
-              dataType0 = typeof data0;
-              if (typeof data0 === "string") {
-                coerced0 = data0;
-              }
-            }
-            if (!(coerced0 !== void 0)) {
-              if (dataType0 == "number" || dataType0 == "boolean") {
-                coerced0 = "" + data0;
-              } else if (data0 === null) {
-                coerced0 = "";
-              } else {
-                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
-                if (vErrors === null) {
-                  vErrors = [err3];
-                } else {
-                  vErrors.push(err3);
-                }
-                errors++;
-              }
-            }
-            if (coerced0 !== void 0) {
-              data0 = coerced0;
-              if (data !== void 0) {
-                data["value"] = coerced0;
-              }
-            }
-          }
-          if (!(data0 === "true" || data0 === "tmpfs" || data0 === "read-only" || data0 === "false")) {
-            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema28.properties.value.enum } };
-            if (vErrors === null) {
-              vErrors = [err4];
-            } else {
-              vErrors.push(err4);
-            }
-            errors++;
-          }
-        }
-        if (data.reason !== void 0) {
-          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
-            errors = vErrors.length;
-          }
-        }
-      } else {
-        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
-        if (vErrors === null) {
-          vErrors = [err5];
-        } else {
-          vErrors.push(err5);
-        }
-        errors++;
-      }
-      validate88.errors = vErrors;
-      return errors === 0;
-    }
-    var schema29 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["invisible", "ptraceable", "noaccess", "default"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false };
-    function validate95(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
-      let vErrors = null;
-      let errors = 0;
-      if (data && typeof data == "object" && !Array.isArray(data)) {
-        if (data.value === void 0) {
-          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
-          if (vErrors === null) {
-            vErrors = [err0];
-          } else {
-            vErrors.push(err0);
-          }
-          errors++;
-        }
-        if (data.reason === void 0) {
-          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
-          if (vErrors === null) {
-            vErrors = [err1];
-          } else {
-            vErrors.push(err1);
-          }
-          errors++;
-        }
-        for (const key0 in data) {
-          if (!(key0 === "value" || key0 === "reason")) {
-            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
-            if (vErrors === null) {
-              vErrors = [err2];
-            } else {
-              vErrors.push(err2);
-            }
-            errors++;
-          }
-        }
-        if (data.value !== void 0) {
-          let data0 = data.value;
-          if (typeof data0 !== "string") {
-            let dataType0 = typeof data0;
-            let coerced0 = void 0;
-            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
-              data0 = data0[0];
-              dataType0 = typeof data0;
-              if (typeof data0 === "string") {
-                coerced0 = data0;
-              }
-            }
-            if (!(coerced0 !== void 0)) {
-              if (dataType0 == "number" || dataType0 == "boolean") {
-                coerced0 = "" + data0;
-              } else if (data0 === null) {
-                coerced0 = "";
-              } else {
-                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
-                if (vErrors === null) {
-                  vErrors = [err3];
-                } else {
-                  vErrors.push(err3);
-                }
-                errors++;
-              }
-            }
-            if (coerced0 !== void 0) {
-              data0 = coerced0;
-              if (data !== void 0) {
-                data["value"] = coerced0;
-              }
-            }
-          }
-          if (!(data0 === "invisible" || data0 === "ptraceable" || data0 === "noaccess" || data0 === "default")) {
-            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema29.properties.value.enum } };
-            if (vErrors === null) {
-              vErrors = [err4];
-            } else {
-              vErrors.push(err4);
-            }
-            errors++;
-          }
-        }
-        if (data.reason !== void 0) {
-          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
-            errors = vErrors.length;
-          }
-        }
-      } else {
-        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
-        if (vErrors === null) {
-          vErrors = [err5];
-        } else {
-          vErrors.push(err5);
-        }
-        errors++;
-      }
-      validate95.errors = vErrors;
-      return errors === 0;
-    }
-    var schema30 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["strict", "full", "true", "false"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false };
-    function validate98(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
-      let vErrors = null;
-      let errors = 0;
-      if (data && typeof data == "object" && !Array.isArray(data)) {
-        if (data.value === void 0) {
-          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
-          if (vErrors === null) {
-            vErrors = [err0];
-          } else {
-            vErrors.push(err0);
-          }
-          errors++;
-        }
-        if (data.reason === void 0) {
-          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
-          if (vErrors === null) {
-            vErrors = [err1];
-          } else {
-            vErrors.push(err1);
-          }
-          errors++;
-        }
-        for (const key0 in data) {
-          if (!(key0 === "value" || key0 === "reason")) {
-            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
-            if (vErrors === null) {
-              vErrors = [err2];
-            } else {
-              vErrors.push(err2);
-            }
-            errors++;
-          }
-        }
-        if (data.value !== void 0) {
-          let data0 = data.value;
-          if (typeof data0 !== "string") {
-            let dataType0 = typeof data0;
-            let coerced0 = void 0;
-            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
-              data0 = data0[0];
-              dataType0 = typeof data0;
-              if (typeof data0 === "string") {
-                coerced0 = data0;
-              }
-            }
-            if (!(coerced0 !== void 0)) {
-              if (dataType0 == "number" || dataType0 == "boolean") {
-                coerced0 = "" + data0;
-              } else if (data0 === null) {
-                coerced0 = "";
-              } else {
-                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
-                if (vErrors === null) {
-                  vErrors = [err3];
-                } else {
-                  vErrors.push(err3);
-                }
-                errors++;
-              }
-            }
-            if (coerced0 !== void 0) {
-              data0 = coerced0;
-              if (data !== void 0) {
-                data["value"] = coerced0;
-              }
-            }
-          }
-          if (!(data0 === "strict" || data0 === "full" || data0 === "true" || data0 === "false")) {
-            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema30.properties.value.enum } };
-            if (vErrors === null) {
-              vErrors = [err4];
-            } else {
-              vErrors.push(err4);
-            }
-            errors++;
-          }
-        }
-        if (data.reason !== void 0) {
-          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
-            errors = vErrors.length;
-          }
-        }
-      } else {
-        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
-        if (vErrors === null) {
-          vErrors = [err5];
-        } else {
-          vErrors.push(err5);
-        }
-        errors++;
-      }
-      validate98.errors = vErrors;
-      return errors === 0;
-    }
-    var pattern19 = new RegExp("^(?:AF_[A-Z0-9_]+)$", "u");
-    function validate101(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    var pattern19 = new RegExp("^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
+    function validate80(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -1818,7 +1407,7 @@ var require_hook_validator = __commonJS({
               }
               if (typeof data1 === "string") {
                 if (!pattern19.test(data1)) {
-                  const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:AF_[A-Z0-9_]+)$" } };
+                  const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
                   if (vErrors === null) {
                     vErrors = [err5];
                   } else {
@@ -1845,11 +1434,395 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
+      validate80.errors = vErrors;
+      return errors === 0;
+    }
+    var schema29 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["pid", "all"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false };
+    function validate89(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (typeof data0 !== "string") {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (typeof data0 === "string") {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 == "number" || dataType0 == "boolean") {
+                coerced0 = "" + data0;
+              } else if (data0 === null) {
+                coerced0 = "";
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (!(data0 === "pid" || data0 === "all")) {
+            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema29.properties.value.enum } };
+            if (vErrors === null) {
+              vErrors = [err4];
+            } else {
+              vErrors.push(err4);
+            }
+            errors++;
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err5];
+        } else {
+          vErrors.push(err5);
+        }
+        errors++;
+      }
+      validate89.errors = vErrors;
+      return errors === 0;
+    }
+    var schema30 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["true", "tmpfs", "read-only", "false"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false };
+    function validate94(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (typeof data0 !== "string") {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (typeof data0 === "string") {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 == "number" || dataType0 == "boolean") {
+                coerced0 = "" + data0;
+              } else if (data0 === null) {
+                coerced0 = "";
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (!(data0 === "true" || data0 === "tmpfs" || data0 === "read-only" || data0 === "false")) {
+            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema30.properties.value.enum } };
+            if (vErrors === null) {
+              vErrors = [err4];
+            } else {
+              vErrors.push(err4);
+            }
+            errors++;
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err5];
+        } else {
+          vErrors.push(err5);
+        }
+        errors++;
+      }
+      validate94.errors = vErrors;
+      return errors === 0;
+    }
+    var schema31 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["invisible", "ptraceable", "noaccess", "default"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false };
+    function validate101(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (typeof data0 !== "string") {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (typeof data0 === "string") {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 == "number" || dataType0 == "boolean") {
+                coerced0 = "" + data0;
+              } else if (data0 === null) {
+                coerced0 = "";
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (!(data0 === "invisible" || data0 === "ptraceable" || data0 === "noaccess" || data0 === "default")) {
+            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema31.properties.value.enum } };
+            if (vErrors === null) {
+              vErrors = [err4];
+            } else {
+              vErrors.push(err4);
+            }
+            errors++;
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err5];
+        } else {
+          vErrors.push(err5);
+        }
+        errors++;
+      }
       validate101.errors = vErrors;
       return errors === 0;
     }
-    var pattern20 = new RegExp("^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$", "u");
+    var schema32 = { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["strict", "full", "true", "false"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false };
     function validate104(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (typeof data0 !== "string") {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (typeof data0 === "string") {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 == "number" || dataType0 == "boolean") {
+                coerced0 = "" + data0;
+              } else if (data0 === null) {
+                coerced0 = "";
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (!(data0 === "strict" || data0 === "full" || data0 === "true" || data0 === "false")) {
+            const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/enum", keyword: "enum", params: { allowedValues: schema32.properties.value.enum } };
+            if (vErrors === null) {
+              vErrors = [err4];
+            } else {
+              vErrors.push(err4);
+            }
+            errors++;
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err5];
+        } else {
+          vErrors.push(err5);
+        }
+        errors++;
+      }
+      validate104.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern20 = new RegExp("^(?:AF_[A-Z0-9_]+)$", "u");
+    function validate107(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -1952,7 +1925,7 @@ var require_hook_validator = __commonJS({
               }
               if (typeof data1 === "string") {
                 if (!pattern20.test(data1)) {
-                  const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$" } };
+                  const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:AF_[A-Z0-9_]+)$" } };
                   if (vErrors === null) {
                     vErrors = [err5];
                   } else {
@@ -1979,256 +1952,11 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate104.errors = vErrors;
+      validate107.errors = vErrors;
       return errors === 0;
     }
-    var pattern21 = new RegExp("^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$", "u");
-    function validate111(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
-      let vErrors = null;
-      let errors = 0;
-      if (typeof data !== "string") {
-        let dataType0 = typeof data;
-        let coerced0 = void 0;
-        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
-          data = data[0];
-          dataType0 = typeof data;
-          if (typeof data === "string") {
-            coerced0 = data;
-          }
-        }
-        if (!(coerced0 !== void 0)) {
-          if (dataType0 == "number" || dataType0 == "boolean") {
-            coerced0 = "" + data;
-          } else if (data === null) {
-            coerced0 = "";
-          } else {
-            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "string" } };
-            if (vErrors === null) {
-              vErrors = [err0];
-            } else {
-              vErrors.push(err0);
-            }
-            errors++;
-          }
-        }
-        if (coerced0 !== void 0) {
-          data = coerced0;
-          if (parentData !== void 0) {
-            parentData[parentDataProperty] = coerced0;
-          }
-        }
-      }
-      if (typeof data === "string") {
-        if (!pattern21.test(data)) {
-          const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$" } };
-          if (vErrors === null) {
-            vErrors = [err1];
-          } else {
-            vErrors.push(err1);
-          }
-          errors++;
-        }
-      }
-      validate111.errors = vErrors;
-      return errors === 0;
-    }
+    var pattern21 = new RegExp("^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$", "u");
     function validate110(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
-      let vErrors = null;
-      let errors = 0;
-      if (!Array.isArray(data)) {
-        let dataType0 = typeof data;
-        let coerced0 = void 0;
-        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
-          data = data[0];
-          dataType0 = typeof data;
-          if (Array.isArray(data)) {
-            coerced0 = data;
-          }
-        }
-        if (!(coerced0 !== void 0)) {
-          if (dataType0 === "string" || dataType0 === "number" || dataType0 === "boolean" || data === null) {
-            coerced0 = [data];
-          } else {
-            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "array" } };
-            if (vErrors === null) {
-              vErrors = [err0];
-            } else {
-              vErrors.push(err0);
-            }
-            errors++;
-          }
-        }
-        if (coerced0 !== void 0) {
-          data = coerced0;
-          if (parentData !== void 0) {
-            parentData[parentDataProperty] = coerced0;
-          }
-        }
-      }
-      if (Array.isArray(data)) {
-        const len0 = data.length;
-        for (let i0 = 0; i0 < len0; i0++) {
-          if (!validate111(data[i0], { instancePath: instancePath + "/" + i0, parentData: data, parentDataProperty: i0, rootData })) {
-            vErrors = vErrors === null ? validate111.errors : vErrors.concat(validate111.errors);
-            errors = vErrors.length;
-          }
-        }
-      }
-      validate110.errors = vErrors;
-      return errors === 0;
-    }
-    function validate109(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
-      let vErrors = null;
-      let errors = 0;
-      if (data && typeof data == "object" && !Array.isArray(data)) {
-        if (data.value === void 0) {
-          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
-          if (vErrors === null) {
-            vErrors = [err0];
-          } else {
-            vErrors.push(err0);
-          }
-          errors++;
-        }
-        if (data.reason === void 0) {
-          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
-          if (vErrors === null) {
-            vErrors = [err1];
-          } else {
-            vErrors.push(err1);
-          }
-          errors++;
-        }
-        for (const key0 in data) {
-          if (!(key0 === "value" || key0 === "reason")) {
-            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
-            if (vErrors === null) {
-              vErrors = [err2];
-            } else {
-              vErrors.push(err2);
-            }
-            errors++;
-          }
-        }
-        if (data.value !== void 0) {
-          if (!validate110(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
-            vErrors = vErrors === null ? validate110.errors : vErrors.concat(validate110.errors);
-            errors = vErrors.length;
-          }
-        }
-        if (data.reason !== void 0) {
-          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
-            errors = vErrors.length;
-          }
-        }
-      } else {
-        const err3 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
-        if (vErrors === null) {
-          vErrors = [err3];
-        } else {
-          vErrors.push(err3);
-        }
-        errors++;
-      }
-      validate109.errors = vErrors;
-      return errors === 0;
-    }
-    function validate117(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
-      let vErrors = null;
-      let errors = 0;
-      if (data && typeof data == "object" && !Array.isArray(data)) {
-        if (data.value === void 0) {
-          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
-          if (vErrors === null) {
-            vErrors = [err0];
-          } else {
-            vErrors.push(err0);
-          }
-          errors++;
-        }
-        if (data.reason === void 0) {
-          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
-          if (vErrors === null) {
-            vErrors = [err1];
-          } else {
-            vErrors.push(err1);
-          }
-          errors++;
-        }
-        for (const key0 in data) {
-          if (!(key0 === "value" || key0 === "reason")) {
-            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
-            if (vErrors === null) {
-              vErrors = [err2];
-            } else {
-              vErrors.push(err2);
-            }
-            errors++;
-          }
-        }
-        if (data.value !== void 0) {
-          let data0 = data.value;
-          if (!Array.isArray(data0)) {
-            let dataType0 = typeof data0;
-            let coerced0 = void 0;
-            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
-              data0 = data0[0];
-              dataType0 = typeof data0;
-              if (Array.isArray(data0)) {
-                coerced0 = data0;
-              }
-            }
-            if (!(coerced0 !== void 0)) {
-              if (dataType0 === "string" || dataType0 === "number" || dataType0 === "boolean" || data0 === null) {
-                coerced0 = [data0];
-              } else {
-                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "array" } };
-                if (vErrors === null) {
-                  vErrors = [err3];
-                } else {
-                  vErrors.push(err3);
-                }
-                errors++;
-              }
-            }
-            if (coerced0 !== void 0) {
-              data0 = coerced0;
-              if (data !== void 0) {
-                data["value"] = coerced0;
-              }
-            }
-          }
-          if (Array.isArray(data0)) {
-            const len0 = data0.length;
-            for (let i0 = 0; i0 < len0; i0++) {
-              if (!validate24(data0[i0], { instancePath: instancePath + "/value/" + i0, parentData: data0, parentDataProperty: i0, rootData })) {
-                vErrors = vErrors === null ? validate24.errors : vErrors.concat(validate24.errors);
-                errors = vErrors.length;
-              }
-            }
-          }
-        }
-        if (data.reason !== void 0) {
-          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
-            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
-            errors = vErrors.length;
-          }
-        }
-      } else {
-        const err4 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
-        if (vErrors === null) {
-          vErrors = [err4];
-        } else {
-          vErrors.push(err4);
-        }
-        errors++;
-      }
-      validate117.errors = vErrors;
-      return errors === 0;
-    }
-    var pattern22 = new RegExp("^(?:[a-z0-9-]+)$", "u");
-    function validate121(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -2330,8 +2058,8 @@ var require_hook_validator = __commonJS({
                 }
               }
               if (typeof data1 === "string") {
-                if (!pattern22.test(data1)) {
-                  const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:[a-z0-9-]+)$" } };
+                if (!pattern21.test(data1)) {
+                  const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$" } };
                   if (vErrors === null) {
                     vErrors = [err5];
                   } else {
@@ -2358,11 +2086,162 @@ var require_hook_validator = __commonJS({
         }
         errors++;
       }
-      validate121.errors = vErrors;
+      validate110.errors = vErrors;
       return errors === 0;
     }
-    var pattern23 = new RegExp("^(?:kill|E[A-Z0-9]+)$", "u");
-    function validate124(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+    var pattern22 = new RegExp("^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$", "u");
+    function validate117(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (typeof data !== "string") {
+        let dataType0 = typeof data;
+        let coerced0 = void 0;
+        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
+          data = data[0];
+          dataType0 = typeof data;
+          if (typeof data === "string") {
+            coerced0 = data;
+          }
+        }
+        if (!(coerced0 !== void 0)) {
+          if (dataType0 == "number" || dataType0 == "boolean") {
+            coerced0 = "" + data;
+          } else if (data === null) {
+            coerced0 = "";
+          } else {
+            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "string" } };
+            if (vErrors === null) {
+              vErrors = [err0];
+            } else {
+              vErrors.push(err0);
+            }
+            errors++;
+          }
+        }
+        if (coerced0 !== void 0) {
+          data = coerced0;
+          if (parentData !== void 0) {
+            parentData[parentDataProperty] = coerced0;
+          }
+        }
+      }
+      if (typeof data === "string") {
+        if (!pattern22.test(data)) {
+          const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+      }
+      validate117.errors = vErrors;
+      return errors === 0;
+    }
+    function validate116(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (!Array.isArray(data)) {
+        let dataType0 = typeof data;
+        let coerced0 = void 0;
+        if (dataType0 == "object" && Array.isArray(data) && data.length == 1) {
+          data = data[0];
+          dataType0 = typeof data;
+          if (Array.isArray(data)) {
+            coerced0 = data;
+          }
+        }
+        if (!(coerced0 !== void 0)) {
+          if (dataType0 === "string" || dataType0 === "number" || dataType0 === "boolean" || data === null) {
+            coerced0 = [data];
+          } else {
+            const err0 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "array" } };
+            if (vErrors === null) {
+              vErrors = [err0];
+            } else {
+              vErrors.push(err0);
+            }
+            errors++;
+          }
+        }
+        if (coerced0 !== void 0) {
+          data = coerced0;
+          if (parentData !== void 0) {
+            parentData[parentDataProperty] = coerced0;
+          }
+        }
+      }
+      if (Array.isArray(data)) {
+        const len0 = data.length;
+        for (let i0 = 0; i0 < len0; i0++) {
+          if (!validate117(data[i0], { instancePath: instancePath + "/" + i0, parentData: data, parentDataProperty: i0, rootData })) {
+            vErrors = vErrors === null ? validate117.errors : vErrors.concat(validate117.errors);
+            errors = vErrors.length;
+          }
+        }
+      }
+      validate116.errors = vErrors;
+      return errors === 0;
+    }
+    function validate115(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          if (!validate116(data.value, { instancePath: instancePath + "/value", parentData: data, parentDataProperty: "value", rootData })) {
+            vErrors = vErrors === null ? validate116.errors : vErrors.concat(validate116.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err3 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err3];
+        } else {
+          vErrors.push(err3);
+        }
+        errors++;
+      }
+      validate115.errors = vErrors;
+      return errors === 0;
+    }
+    function validate123(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
@@ -2397,23 +2276,21 @@ var require_hook_validator = __commonJS({
         }
         if (data.value !== void 0) {
           let data0 = data.value;
-          if (typeof data0 !== "string") {
+          if (!Array.isArray(data0)) {
             let dataType0 = typeof data0;
             let coerced0 = void 0;
             if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
               data0 = data0[0];
               dataType0 = typeof data0;
-              if (typeof data0 === "string") {
+              if (Array.isArray(data0)) {
                 coerced0 = data0;
               }
             }
             if (!(coerced0 !== void 0)) {
-              if (dataType0 == "number" || dataType0 == "boolean") {
-                coerced0 = "" + data0;
-              } else if (data0 === null) {
-                coerced0 = "";
+              if (dataType0 === "string" || dataType0 === "number" || dataType0 === "boolean" || data0 === null) {
+                coerced0 = [data0];
               } else {
-                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "array" } };
                 if (vErrors === null) {
                   vErrors = [err3];
                 } else {
@@ -2429,15 +2306,13 @@ var require_hook_validator = __commonJS({
               }
             }
           }
-          if (typeof data0 === "string") {
-            if (!pattern23.test(data0)) {
-              const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/pattern", keyword: "pattern", params: { pattern: "^(?:kill|E[A-Z0-9]+)$" } };
-              if (vErrors === null) {
-                vErrors = [err4];
-              } else {
-                vErrors.push(err4);
+          if (Array.isArray(data0)) {
+            const len0 = data0.length;
+            for (let i0 = 0; i0 < len0; i0++) {
+              if (!validate24(data0[i0], { instancePath: instancePath + "/value/" + i0, parentData: data0, parentDataProperty: i0, rootData })) {
+                vErrors = vErrors === null ? validate24.errors : vErrors.concat(validate24.errors);
+                errors = vErrors.length;
               }
-              errors++;
             }
           }
         }
@@ -2448,18 +2323,18 @@ var require_hook_validator = __commonJS({
           }
         }
       } else {
-        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        const err4 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
         if (vErrors === null) {
-          vErrors = [err5];
+          vErrors = [err4];
         } else {
-          vErrors.push(err5);
+          vErrors.push(err4);
         }
         errors++;
       }
-      validate124.errors = vErrors;
+      validate123.errors = vErrors;
       return errors === 0;
     }
-    var pattern24 = new RegExp("^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$", "u");
+    var pattern23 = new RegExp("^(?:[a-z0-9-]+)$", "u");
     function validate127(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
@@ -2562,8 +2437,8 @@ var require_hook_validator = __commonJS({
                 }
               }
               if (typeof data1 === "string") {
-                if (!pattern24.test(data1)) {
-                  const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$" } };
+                if (!pattern23.test(data1)) {
+                  const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:[a-z0-9-]+)$" } };
                   if (vErrors === null) {
                     vErrors = [err5];
                   } else {
@@ -2593,7 +2468,7 @@ var require_hook_validator = __commonJS({
       validate127.errors = vErrors;
       return errors === 0;
     }
-    var pattern25 = new RegExp("^(?:0?[0-7]{3})$", "u");
+    var pattern24 = new RegExp("^(?:kill|E[A-Z0-9]+)$", "u");
     function validate130(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
@@ -2662,8 +2537,8 @@ var require_hook_validator = __commonJS({
             }
           }
           if (typeof data0 === "string") {
-            if (!pattern25.test(data0)) {
-              const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/pattern", keyword: "pattern", params: { pattern: "^(?:0?[0-7]{3})$" } };
+            if (!pattern24.test(data0)) {
+              const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/pattern", keyword: "pattern", params: { pattern: "^(?:kill|E[A-Z0-9]+)$" } };
               if (vErrors === null) {
                 vErrors = [err4];
               } else {
@@ -2689,6 +2564,238 @@ var require_hook_validator = __commonJS({
         errors++;
       }
       validate130.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern25 = new RegExp("^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$", "u");
+    function validate133(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (!Array.isArray(data0)) {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (Array.isArray(data0)) {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 === "string" || dataType0 === "number" || dataType0 === "boolean" || data0 === null) {
+                coerced0 = [data0];
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "array" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (Array.isArray(data0)) {
+            const len0 = data0.length;
+            for (let i0 = 0; i0 < len0; i0++) {
+              let data1 = data0[i0];
+              if (typeof data1 !== "string") {
+                let dataType1 = typeof data1;
+                let coerced1 = void 0;
+                if (dataType1 == "object" && Array.isArray(data1) && data1.length == 1) {
+                  data1 = data1[0];
+                  dataType1 = typeof data1;
+                  if (typeof data1 === "string") {
+                    coerced1 = data1;
+                  }
+                }
+                if (!(coerced1 !== void 0)) {
+                  if (dataType1 == "number" || dataType1 == "boolean") {
+                    coerced1 = "" + data1;
+                  } else if (data1 === null) {
+                    coerced1 = "";
+                  } else {
+                    const err4 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/type", keyword: "type", params: { type: "string" } };
+                    if (vErrors === null) {
+                      vErrors = [err4];
+                    } else {
+                      vErrors.push(err4);
+                    }
+                    errors++;
+                  }
+                }
+                if (coerced1 !== void 0) {
+                  data1 = coerced1;
+                  if (data0 !== void 0) {
+                    data0[i0] = coerced1;
+                  }
+                }
+              }
+              if (typeof data1 === "string") {
+                if (!pattern25.test(data1)) {
+                  const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$" } };
+                  if (vErrors === null) {
+                    vErrors = [err5];
+                  } else {
+                    vErrors.push(err5);
+                  }
+                  errors++;
+                }
+              }
+            }
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err6 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err6];
+        } else {
+          vErrors.push(err6);
+        }
+        errors++;
+      }
+      validate133.errors = vErrors;
+      return errors === 0;
+    }
+    var pattern26 = new RegExp("^(?:0?[0-7]{3})$", "u");
+    function validate136(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+      let vErrors = null;
+      let errors = 0;
+      if (data && typeof data == "object" && !Array.isArray(data)) {
+        if (data.value === void 0) {
+          const err0 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "value" } };
+          if (vErrors === null) {
+            vErrors = [err0];
+          } else {
+            vErrors.push(err0);
+          }
+          errors++;
+        }
+        if (data.reason === void 0) {
+          const err1 = { instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: "reason" } };
+          if (vErrors === null) {
+            vErrors = [err1];
+          } else {
+            vErrors.push(err1);
+          }
+          errors++;
+        }
+        for (const key0 in data) {
+          if (!(key0 === "value" || key0 === "reason")) {
+            const err2 = { instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 } };
+            if (vErrors === null) {
+              vErrors = [err2];
+            } else {
+              vErrors.push(err2);
+            }
+            errors++;
+          }
+        }
+        if (data.value !== void 0) {
+          let data0 = data.value;
+          if (typeof data0 !== "string") {
+            let dataType0 = typeof data0;
+            let coerced0 = void 0;
+            if (dataType0 == "object" && Array.isArray(data0) && data0.length == 1) {
+              data0 = data0[0];
+              dataType0 = typeof data0;
+              if (typeof data0 === "string") {
+                coerced0 = data0;
+              }
+            }
+            if (!(coerced0 !== void 0)) {
+              if (dataType0 == "number" || dataType0 == "boolean") {
+                coerced0 = "" + data0;
+              } else if (data0 === null) {
+                coerced0 = "";
+              } else {
+                const err3 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/type", keyword: "type", params: { type: "string" } };
+                if (vErrors === null) {
+                  vErrors = [err3];
+                } else {
+                  vErrors.push(err3);
+                }
+                errors++;
+              }
+            }
+            if (coerced0 !== void 0) {
+              data0 = coerced0;
+              if (data !== void 0) {
+                data["value"] = coerced0;
+              }
+            }
+          }
+          if (typeof data0 === "string") {
+            if (!pattern26.test(data0)) {
+              const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/pattern", keyword: "pattern", params: { pattern: "^(?:0?[0-7]{3})$" } };
+              if (vErrors === null) {
+                vErrors = [err4];
+              } else {
+                vErrors.push(err4);
+              }
+              errors++;
+            }
+          }
+        }
+        if (data.reason !== void 0) {
+          if (!validate44(data.reason, { instancePath: instancePath + "/reason", parentData: data, parentDataProperty: "reason", rootData })) {
+            vErrors = vErrors === null ? validate44.errors : vErrors.concat(validate44.errors);
+            errors = vErrors.length;
+          }
+        }
+      } else {
+        const err5 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        if (vErrors === null) {
+          vErrors = [err5];
+        } else {
+          vErrors.push(err5);
+        }
+        errors++;
+      }
+      validate136.errors = vErrors;
       return errors === 0;
     }
     function validate38(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
@@ -2754,183 +2861,195 @@ var require_hook_validator = __commonJS({
             errors = vErrors.length;
           }
         }
+        if (data.LimitDATA !== void 0) {
+          if (!validate65(data.LimitDATA, { instancePath: instancePath + "/LimitDATA", parentData: data, parentDataProperty: "LimitDATA", rootData })) {
+            vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+            errors = vErrors.length;
+          }
+        }
         if (data.LockPersonality !== void 0) {
-          if (!validate68(data.LockPersonality, { instancePath: instancePath + "/LockPersonality", parentData: data, parentDataProperty: "LockPersonality", rootData })) {
-            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
+          if (!validate71(data.LockPersonality, { instancePath: instancePath + "/LockPersonality", parentData: data, parentDataProperty: "LockPersonality", rootData })) {
+            vErrors = vErrors === null ? validate71.errors : vErrors.concat(validate71.errors);
             errors = vErrors.length;
           }
         }
         if (data.MemoryDenyWriteExecute !== void 0) {
-          if (!validate68(data.MemoryDenyWriteExecute, { instancePath: instancePath + "/MemoryDenyWriteExecute", parentData: data, parentDataProperty: "MemoryDenyWriteExecute", rootData })) {
-            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
+          if (!validate71(data.MemoryDenyWriteExecute, { instancePath: instancePath + "/MemoryDenyWriteExecute", parentData: data, parentDataProperty: "MemoryDenyWriteExecute", rootData })) {
+            vErrors = vErrors === null ? validate71.errors : vErrors.concat(validate71.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.MemoryMax !== void 0) {
+          if (!validate77(data.MemoryMax, { instancePath: instancePath + "/MemoryMax", parentData: data, parentDataProperty: "MemoryMax", rootData })) {
+            vErrors = vErrors === null ? validate77.errors : vErrors.concat(validate77.errors);
             errors = vErrors.length;
           }
         }
         if (data.NoExecPaths !== void 0) {
-          if (!validate74(data.NoExecPaths, { instancePath: instancePath + "/NoExecPaths", parentData: data, parentDataProperty: "NoExecPaths", rootData })) {
-            vErrors = vErrors === null ? validate74.errors : vErrors.concat(validate74.errors);
+          if (!validate80(data.NoExecPaths, { instancePath: instancePath + "/NoExecPaths", parentData: data, parentDataProperty: "NoExecPaths", rootData })) {
+            vErrors = vErrors === null ? validate80.errors : vErrors.concat(validate80.errors);
             errors = vErrors.length;
           }
         }
         if (data.NoNewPrivileges !== void 0) {
-          if (!validate68(data.NoNewPrivileges, { instancePath: instancePath + "/NoNewPrivileges", parentData: data, parentDataProperty: "NoNewPrivileges", rootData })) {
-            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
+          if (!validate71(data.NoNewPrivileges, { instancePath: instancePath + "/NoNewPrivileges", parentData: data, parentDataProperty: "NoNewPrivileges", rootData })) {
+            vErrors = vErrors === null ? validate71.errors : vErrors.concat(validate71.errors);
             errors = vErrors.length;
           }
         }
         if (data.PrivateDevices !== void 0) {
-          if (!validate68(data.PrivateDevices, { instancePath: instancePath + "/PrivateDevices", parentData: data, parentDataProperty: "PrivateDevices", rootData })) {
-            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
+          if (!validate71(data.PrivateDevices, { instancePath: instancePath + "/PrivateDevices", parentData: data, parentDataProperty: "PrivateDevices", rootData })) {
+            vErrors = vErrors === null ? validate71.errors : vErrors.concat(validate71.errors);
             errors = vErrors.length;
           }
         }
         if (data.PrivateIPC !== void 0) {
-          if (!validate68(data.PrivateIPC, { instancePath: instancePath + "/PrivateIPC", parentData: data, parentDataProperty: "PrivateIPC", rootData })) {
-            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
+          if (!validate71(data.PrivateIPC, { instancePath: instancePath + "/PrivateIPC", parentData: data, parentDataProperty: "PrivateIPC", rootData })) {
+            vErrors = vErrors === null ? validate71.errors : vErrors.concat(validate71.errors);
             errors = vErrors.length;
           }
         }
         if (data.PrivateNetwork !== void 0) {
-          if (!validate68(data.PrivateNetwork, { instancePath: instancePath + "/PrivateNetwork", parentData: data, parentDataProperty: "PrivateNetwork", rootData })) {
-            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
+          if (!validate71(data.PrivateNetwork, { instancePath: instancePath + "/PrivateNetwork", parentData: data, parentDataProperty: "PrivateNetwork", rootData })) {
+            vErrors = vErrors === null ? validate71.errors : vErrors.concat(validate71.errors);
             errors = vErrors.length;
           }
         }
         if (data.PrivateTmp !== void 0) {
-          if (!validate68(data.PrivateTmp, { instancePath: instancePath + "/PrivateTmp", parentData: data, parentDataProperty: "PrivateTmp", rootData })) {
-            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
+          if (!validate71(data.PrivateTmp, { instancePath: instancePath + "/PrivateTmp", parentData: data, parentDataProperty: "PrivateTmp", rootData })) {
+            vErrors = vErrors === null ? validate71.errors : vErrors.concat(validate71.errors);
             errors = vErrors.length;
           }
         }
         if (data.PrivateUsers !== void 0) {
-          if (!validate68(data.PrivateUsers, { instancePath: instancePath + "/PrivateUsers", parentData: data, parentDataProperty: "PrivateUsers", rootData })) {
-            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
+          if (!validate71(data.PrivateUsers, { instancePath: instancePath + "/PrivateUsers", parentData: data, parentDataProperty: "PrivateUsers", rootData })) {
+            vErrors = vErrors === null ? validate71.errors : vErrors.concat(validate71.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProcSubset !== void 0) {
-          if (!validate83(data.ProcSubset, { instancePath: instancePath + "/ProcSubset", parentData: data, parentDataProperty: "ProcSubset", rootData })) {
-            vErrors = vErrors === null ? validate83.errors : vErrors.concat(validate83.errors);
+          if (!validate89(data.ProcSubset, { instancePath: instancePath + "/ProcSubset", parentData: data, parentDataProperty: "ProcSubset", rootData })) {
+            vErrors = vErrors === null ? validate89.errors : vErrors.concat(validate89.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectClock !== void 0) {
-          if (!validate68(data.ProtectClock, { instancePath: instancePath + "/ProtectClock", parentData: data, parentDataProperty: "ProtectClock", rootData })) {
-            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
+          if (!validate71(data.ProtectClock, { instancePath: instancePath + "/ProtectClock", parentData: data, parentDataProperty: "ProtectClock", rootData })) {
+            vErrors = vErrors === null ? validate71.errors : vErrors.concat(validate71.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectControlGroups !== void 0) {
-          if (!validate68(data.ProtectControlGroups, { instancePath: instancePath + "/ProtectControlGroups", parentData: data, parentDataProperty: "ProtectControlGroups", rootData })) {
-            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
+          if (!validate71(data.ProtectControlGroups, { instancePath: instancePath + "/ProtectControlGroups", parentData: data, parentDataProperty: "ProtectControlGroups", rootData })) {
+            vErrors = vErrors === null ? validate71.errors : vErrors.concat(validate71.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectHome !== void 0) {
-          if (!validate88(data.ProtectHome, { instancePath: instancePath + "/ProtectHome", parentData: data, parentDataProperty: "ProtectHome", rootData })) {
-            vErrors = vErrors === null ? validate88.errors : vErrors.concat(validate88.errors);
+          if (!validate94(data.ProtectHome, { instancePath: instancePath + "/ProtectHome", parentData: data, parentDataProperty: "ProtectHome", rootData })) {
+            vErrors = vErrors === null ? validate94.errors : vErrors.concat(validate94.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectHostname !== void 0) {
-          if (!validate68(data.ProtectHostname, { instancePath: instancePath + "/ProtectHostname", parentData: data, parentDataProperty: "ProtectHostname", rootData })) {
-            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
+          if (!validate71(data.ProtectHostname, { instancePath: instancePath + "/ProtectHostname", parentData: data, parentDataProperty: "ProtectHostname", rootData })) {
+            vErrors = vErrors === null ? validate71.errors : vErrors.concat(validate71.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectKernelLogs !== void 0) {
-          if (!validate68(data.ProtectKernelLogs, { instancePath: instancePath + "/ProtectKernelLogs", parentData: data, parentDataProperty: "ProtectKernelLogs", rootData })) {
-            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
+          if (!validate71(data.ProtectKernelLogs, { instancePath: instancePath + "/ProtectKernelLogs", parentData: data, parentDataProperty: "ProtectKernelLogs", rootData })) {
+            vErrors = vErrors === null ? validate71.errors : vErrors.concat(validate71.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectKernelModules !== void 0) {
-          if (!validate68(data.ProtectKernelModules, { instancePath: instancePath + "/ProtectKernelModules", parentData: data, parentDataProperty: "ProtectKernelModules", rootData })) {
-            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
+          if (!validate71(data.ProtectKernelModules, { instancePath: instancePath + "/ProtectKernelModules", parentData: data, parentDataProperty: "ProtectKernelModules", rootData })) {
+            vErrors = vErrors === null ? validate71.errors : vErrors.concat(validate71.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectKernelTunables !== void 0) {
-          if (!validate68(data.ProtectKernelTunables, { instancePath: instancePath + "/ProtectKernelTunables", parentData: data, parentDataProperty: "ProtectKernelTunables", rootData })) {
-            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
+          if (!validate71(data.ProtectKernelTunables, { instancePath: instancePath + "/ProtectKernelTunables", parentData: data, parentDataProperty: "ProtectKernelTunables", rootData })) {
+            vErrors = vErrors === null ? validate71.errors : vErrors.concat(validate71.errors);
             errors = vErrors.length;
           }
         }
         if (data.ProtectProc !== void 0) {
-          if (!validate95(data.ProtectProc, { instancePath: instancePath + "/ProtectProc", parentData: data, parentDataProperty: "ProtectProc", rootData })) {
-            vErrors = vErrors === null ? validate95.errors : vErrors.concat(validate95.errors);
-            errors = vErrors.length;
-          }
-        }
-        if (data.ProtectSystem !== void 0) {
-          if (!validate98(data.ProtectSystem, { instancePath: instancePath + "/ProtectSystem", parentData: data, parentDataProperty: "ProtectSystem", rootData })) {
-            vErrors = vErrors === null ? validate98.errors : vErrors.concat(validate98.errors);
-            errors = vErrors.length;
-          }
-        }
-        if (data.RestrictAddressFamilies !== void 0) {
-          if (!validate101(data.RestrictAddressFamilies, { instancePath: instancePath + "/RestrictAddressFamilies", parentData: data, parentDataProperty: "RestrictAddressFamilies", rootData })) {
+          if (!validate101(data.ProtectProc, { instancePath: instancePath + "/ProtectProc", parentData: data, parentDataProperty: "ProtectProc", rootData })) {
             vErrors = vErrors === null ? validate101.errors : vErrors.concat(validate101.errors);
             errors = vErrors.length;
           }
         }
-        if (data.RestrictNamespaces !== void 0) {
-          if (!validate104(data.RestrictNamespaces, { instancePath: instancePath + "/RestrictNamespaces", parentData: data, parentDataProperty: "RestrictNamespaces", rootData })) {
+        if (data.ProtectSystem !== void 0) {
+          if (!validate104(data.ProtectSystem, { instancePath: instancePath + "/ProtectSystem", parentData: data, parentDataProperty: "ProtectSystem", rootData })) {
             vErrors = vErrors === null ? validate104.errors : vErrors.concat(validate104.errors);
             errors = vErrors.length;
           }
         }
+        if (data.RestrictAddressFamilies !== void 0) {
+          if (!validate107(data.RestrictAddressFamilies, { instancePath: instancePath + "/RestrictAddressFamilies", parentData: data, parentDataProperty: "RestrictAddressFamilies", rootData })) {
+            vErrors = vErrors === null ? validate107.errors : vErrors.concat(validate107.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.RestrictNamespaces !== void 0) {
+          if (!validate110(data.RestrictNamespaces, { instancePath: instancePath + "/RestrictNamespaces", parentData: data, parentDataProperty: "RestrictNamespaces", rootData })) {
+            vErrors = vErrors === null ? validate110.errors : vErrors.concat(validate110.errors);
+            errors = vErrors.length;
+          }
+        }
         if (data.RestrictRealtime !== void 0) {
-          if (!validate68(data.RestrictRealtime, { instancePath: instancePath + "/RestrictRealtime", parentData: data, parentDataProperty: "RestrictRealtime", rootData })) {
-            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
+          if (!validate71(data.RestrictRealtime, { instancePath: instancePath + "/RestrictRealtime", parentData: data, parentDataProperty: "RestrictRealtime", rootData })) {
+            vErrors = vErrors === null ? validate71.errors : vErrors.concat(validate71.errors);
             errors = vErrors.length;
           }
         }
         if (data.RestrictSUIDSGID !== void 0) {
-          if (!validate68(data.RestrictSUIDSGID, { instancePath: instancePath + "/RestrictSUIDSGID", parentData: data, parentDataProperty: "RestrictSUIDSGID", rootData })) {
-            vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
+          if (!validate71(data.RestrictSUIDSGID, { instancePath: instancePath + "/RestrictSUIDSGID", parentData: data, parentDataProperty: "RestrictSUIDSGID", rootData })) {
+            vErrors = vErrors === null ? validate71.errors : vErrors.concat(validate71.errors);
             errors = vErrors.length;
           }
         }
         if (data.SocketBindAllow !== void 0) {
-          if (!validate109(data.SocketBindAllow, { instancePath: instancePath + "/SocketBindAllow", parentData: data, parentDataProperty: "SocketBindAllow", rootData })) {
-            vErrors = vErrors === null ? validate109.errors : vErrors.concat(validate109.errors);
+          if (!validate115(data.SocketBindAllow, { instancePath: instancePath + "/SocketBindAllow", parentData: data, parentDataProperty: "SocketBindAllow", rootData })) {
+            vErrors = vErrors === null ? validate115.errors : vErrors.concat(validate115.errors);
             errors = vErrors.length;
           }
         }
         if (data.SocketBindDeny !== void 0) {
-          if (!validate109(data.SocketBindDeny, { instancePath: instancePath + "/SocketBindDeny", parentData: data, parentDataProperty: "SocketBindDeny", rootData })) {
-            vErrors = vErrors === null ? validate109.errors : vErrors.concat(validate109.errors);
+          if (!validate115(data.SocketBindDeny, { instancePath: instancePath + "/SocketBindDeny", parentData: data, parentDataProperty: "SocketBindDeny", rootData })) {
+            vErrors = vErrors === null ? validate115.errors : vErrors.concat(validate115.errors);
             errors = vErrors.length;
           }
         }
         if (data.SupplementaryGroups !== void 0) {
-          if (!validate117(data.SupplementaryGroups, { instancePath: instancePath + "/SupplementaryGroups", parentData: data, parentDataProperty: "SupplementaryGroups", rootData })) {
-            vErrors = vErrors === null ? validate117.errors : vErrors.concat(validate117.errors);
+          if (!validate123(data.SupplementaryGroups, { instancePath: instancePath + "/SupplementaryGroups", parentData: data, parentDataProperty: "SupplementaryGroups", rootData })) {
+            vErrors = vErrors === null ? validate123.errors : vErrors.concat(validate123.errors);
             errors = vErrors.length;
           }
         }
         if (data.SystemCallArchitectures !== void 0) {
-          if (!validate121(data.SystemCallArchitectures, { instancePath: instancePath + "/SystemCallArchitectures", parentData: data, parentDataProperty: "SystemCallArchitectures", rootData })) {
-            vErrors = vErrors === null ? validate121.errors : vErrors.concat(validate121.errors);
-            errors = vErrors.length;
-          }
-        }
-        if (data.SystemCallErrorNumber !== void 0) {
-          if (!validate124(data.SystemCallErrorNumber, { instancePath: instancePath + "/SystemCallErrorNumber", parentData: data, parentDataProperty: "SystemCallErrorNumber", rootData })) {
-            vErrors = vErrors === null ? validate124.errors : vErrors.concat(validate124.errors);
-            errors = vErrors.length;
-          }
-        }
-        if (data.SystemCallFilter !== void 0) {
-          if (!validate127(data.SystemCallFilter, { instancePath: instancePath + "/SystemCallFilter", parentData: data, parentDataProperty: "SystemCallFilter", rootData })) {
+          if (!validate127(data.SystemCallArchitectures, { instancePath: instancePath + "/SystemCallArchitectures", parentData: data, parentDataProperty: "SystemCallArchitectures", rootData })) {
             vErrors = vErrors === null ? validate127.errors : vErrors.concat(validate127.errors);
             errors = vErrors.length;
           }
         }
-        if (data.UMask !== void 0) {
-          if (!validate130(data.UMask, { instancePath: instancePath + "/UMask", parentData: data, parentDataProperty: "UMask", rootData })) {
+        if (data.SystemCallErrorNumber !== void 0) {
+          if (!validate130(data.SystemCallErrorNumber, { instancePath: instancePath + "/SystemCallErrorNumber", parentData: data, parentDataProperty: "SystemCallErrorNumber", rootData })) {
             vErrors = vErrors === null ? validate130.errors : vErrors.concat(validate130.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.SystemCallFilter !== void 0) {
+          if (!validate133(data.SystemCallFilter, { instancePath: instancePath + "/SystemCallFilter", parentData: data, parentDataProperty: "SystemCallFilter", rootData })) {
+            vErrors = vErrors === null ? validate133.errors : vErrors.concat(validate133.errors);
+            errors = vErrors.length;
+          }
+        }
+        if (data.UMask !== void 0) {
+          if (!validate136(data.UMask, { instancePath: instancePath + "/UMask", parentData: data, parentDataProperty: "UMask", rootData })) {
+            vErrors = vErrors === null ? validate136.errors : vErrors.concat(validate136.errors);
             errors = vErrors.length;
           }
         }
@@ -3850,8 +3969,10 @@ var directives = {
   IPAddressDeny: addresses,
   KeyringMode: one("private", "inherit", "shared"),
   LimitCORE: text("(?:infinity|[0-9]+[KMGTPE]?)", "a number of bytes with an optional K, M or G, or infinity"),
+  LimitDATA: text("(?:infinity|[0-9]+[KMGTPE]?)", "a number of bytes with an optional K, M or G, or infinity"),
   LockPersonality: boolean,
   MemoryDenyWriteExecute: boolean,
+  MemoryMax: text("(?:infinity|[0-9]+[KMGT]?|[1-9][0-9]?%|100%)", "a number of bytes with an optional K, M or G, a percentage of the memory of the host, or infinity"),
   NoExecPaths: list2(`-?${absolutePath}`, "an absolute path"),
   NoNewPrivileges: boolean,
   PrivateDevices: boolean,
@@ -4143,7 +4264,9 @@ function only(when, directives3) {
 }
 
 // src/units/sandbox.ts
-function sandbox({ capabilities: capabilities2, home, users, writable, network, netlink = false }) {
+var savingMemory = { all: "75%", each: "16G" };
+var smallMemory = { all: "768M", each: "512M" };
+function sandbox({ capabilities: capabilities2, home, users, writable, network, netlink = false, memory = savingMemory }) {
   return [
     set("NoNewPrivileges", "true", "Privileges: no set-user-id program gives more than what is named here."),
     set("CapabilityBoundingSet", capabilities2.join(" ")),
@@ -4182,6 +4305,8 @@ function sandbox({ capabilities: capabilities2, home, users, writable, network, 
     set("SystemCallFilter", "@system-service"),
     set("SystemCallFilter", "~@privileged @resources"),
     set("SystemCallErrorNumber", "EPERM"),
+    set("MemoryMax", memory.all, "What it reads was written by others: at worst it ends itself, and not the machine. LimitDATA= is of each process."),
+    set("LimitDATA", memory.each),
     set("LimitCORE", "0", "A core dump would hold the passphrase and the data of others."),
     ...networkOf(network).map((directive) => netlink && directive.name === "RestrictAddressFamilies" ? { ...directive, value: `${directive.value} AF_NETLINK` } : directive)
   ];
@@ -4342,7 +4467,7 @@ function hookCleanup(hook) {
           ...hook.group === void 0 ? [] : [set("Group", line(hook.group))],
           set("TimeoutStartSec", line(hook.timeLimit)),
           ...background(),
-          ...sandbox({ capabilities: [], home: "hidden", users: "hidden", writable: [directory], network: false }),
+          ...sandbox({ capabilities: [], home: "hidden", users: "hidden", writable: [directory], network: false, memory: smallMemory }),
           set("TemporaryFileSystem", ["/backup", ...hiddenDirectories].map((path2) => `${path2}:ro`).join(" ")),
           set("BindPaths", directory)
         ]

@@ -2,7 +2,7 @@ import { Verbatim, jinja, jinjaList, type Value } from '../render/value.ts';
 import { backupFrame, engineSnippet, engineTask, markSnippet, type Engine } from './backup.ts';
 import { drillUnits } from './drill.ts';
 import { restoreDirectory } from './hook.ts';
-import { sandbox } from './sandbox.ts';
+import { sandbox, smallMemory } from './sandbox.ts';
 import { timer } from './timer.ts';
 import { requestable, requestUnit } from './request.ts';
 import { reportsEnd, reportTemplateSettings, reportUnits } from './report.ts';
@@ -144,7 +144,7 @@ function secretsService(): Unit {
           set('Type', 'oneshot'),
           set('ExecStart', `${programs}/borg-secrets`),
           set('TimeoutStartSec', '1min'),
-          ...sandbox({ capabilities: [], home: 'hidden', users: 'hidden', writable: ['/etc/credstore'], network: false }),
+          ...sandbox({ capabilities: [], home: 'hidden', users: 'hidden', writable: ['/etc/credstore'], network: false, memory: smallMemory }),
           set('ReadWritePaths', '/etc/credstore'),
         ],
       },

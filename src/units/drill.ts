@@ -67,10 +67,9 @@ function proof({ drillTimeLimit, drillMemory }: DrillSettings): Unit {
           set('Group', 'backup-prove'),
           set('StandardOutput', `append:${drillTold}/%i`, 'Told by the drill, in one place, which only root writes to: systemd opens it as root.'),
           set('TimeoutStartSec', line(drillTimeLimit)),
-          set('MemoryMax', line(drillMemory)),
           ...background(),
           set('RemoveIPC', 'true'),
-          ...loosened(sandbox({ capabilities: [], home: 'hidden', users: 'hidden', writable: [], network: false }), [
+          ...loosened(sandbox({ capabilities: [], home: 'hidden', users: 'hidden', writable: [], network: false, memory: { all: line(drillMemory), each: line(drillMemory) } }), [
             set('UMask', '0022', 'So that the drill can read what it says; nobody else can enter the directory.'),
           ]),
           set('TemporaryFileSystem', '/backup:ro /srv:ro /mnt:ro /media:ro /var/lib:ro', 'It sees what was restored, and of the machine its programs.'),

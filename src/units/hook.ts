@@ -1,6 +1,6 @@
 import { argument, line, word, type Value } from '../render/value.ts';
 import { backupService } from './backup.ts';
-import { background, loosened, sandbox, type Sandbox } from './sandbox.ts';
+import { background, loosened, sandbox, smallMemory, type Sandbox } from './sandbox.ts';
 import { set, unitDirectory, type Directive, type Unit } from './unit.ts';
 
 /** What one piece of software wants done before every backup. */
@@ -188,7 +188,7 @@ export function hookCleanup(hook: Hook): Unit {
           ...(hook.group === undefined ? [] : [set('Group', line(hook.group))]),
           set('TimeoutStartSec', line(hook.timeLimit)),
           ...background(),
-          ...sandbox({ capabilities: [], home: 'hidden', users: 'hidden', writable: [directory], network: false }),
+          ...sandbox({ capabilities: [], home: 'hidden', users: 'hidden', writable: [directory], network: false, memory: smallMemory }),
           set('TemporaryFileSystem', ['/backup', ...hiddenDirectories].map((path) => `${path}:ro`).join(' ')),
           set('BindPaths', directory),
         ],

@@ -1,6 +1,6 @@
 import { jinja, line, type Value } from '../render/value.ts';
 import { backupService } from './backup.ts';
-import { sandbox } from './sandbox.ts';
+import { sandbox, smallMemory } from './sandbox.ts';
 import { only, programs, set, unitDirectory, type Directive, type Unit } from './unit.ts';
 
 /** Where the report keeps what it knows of the runs, for `backupctl status` and for monitoring. */
@@ -88,6 +88,7 @@ function reportService({ network, smtp, url }: ReportSettings, { file, descripti
           ...only(smtp, [set('LoadCredential', 'report.msmtprc:/etc/credstore/backup-report.msmtprc')]),
           set('User', 'backup-report', 'A member of systemd-journal, to read why a run failed, and of postdrop, to hand mail to postfix.'),
           set('Group', 'backup-report'),
+          set('OOMPolicy', 'continue', 'What reads the journal is a process of its own, and may end alone.'),
           set('TimeoutStartSec', '10min', 'A mail server or a URL that hangs ends here.'),
           ...sandbox({
             capabilities: [],
@@ -96,6 +97,7 @@ function reportService({ network, smtp, url }: ReportSettings, { file, descripti
             writable: [reportState, '-/var/spool/postfix/maildrop'],
             network,
             netlink: true,
+            memory: smallMemory,
           }),
           set('ReadWritePaths', `${reportState} -/var/spool/postfix/maildrop`),
           set('InaccessiblePaths', '-/var/lib/borg -/var/cache/borg -/backup -/etc/credstore -/srv', 'Nothing of what is saved, nor of what opens it.'),

@@ -1,13 +1,13 @@
 import { set, unitDirectory, type Unit } from './unit.ts';
 
-/** Whose members may touch the files in it; each file asks for the unit of its name. */
+/** Whose members may touch the pipes in it; each asks for the unit of its name. Pipes, since nothing can be left in one: files could fill /run. */
 export const requestDirectory = '/run/backup-asked';
 
 /** The units that may be asked for by somebody who is not root. */
 export const requestable = ['backup', 'borg-check', 'backup-drill'] as const;
 
 /**
- * `NAME.path`: starts `NAME.service` when its file is touched, so that who may ask needs no privilege, and gets none.
+ * `NAME.path`: starts `NAME.service` when its pipe is touched, so that who may ask needs no privilege, and gets none.
  * @see systemd.path(5) "PathModified="
  */
 export function requestUnit(name: (typeof requestable)[number]): Unit {

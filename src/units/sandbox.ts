@@ -1,6 +1,22 @@
 import { jinja, type Expression } from '../render/value.ts';
 import { only, set, type Directive } from './unit.ts';
 
+/** Of all of its processes together, and of the data of each: on cgroup v1, which does not hold the first, the second does. */
+export interface Memory {
+  readonly all: string;
+  readonly each: string;
+}
+
+/**
+ * What saves or restores may take: a limit that is met costs a backup, so it only keeps the rest of the machine alive. Borg takes 164
+ * bytes for each chunk and 240 for each file, so 16 GB are enough for 100 TB; where there is swap, `MemoryMax=` uses it up first.
+ * @see borg-create(1), "Memory usage"
+ */
+export const savingMemory: Memory = { all: '75%', each: '16G' };
+
+/** What only tells, or asks, reads what others wrote, and has no need of much. */
+export const smallMemory: Memory = { all: '768M', each: '512M' };
+
 /** What a service needs beyond nothing at all. */
 export interface Sandbox {
   /** Capabilities that the process holds; none is the default of every hook. */
@@ -13,6 +29,8 @@ export interface Sandbox {
   readonly writable: readonly string[];
   /** `true` where the service needs the network, `false` where not, `local` for this machine only, or an expression that tells. */
   readonly network: boolean | 'local' | Expression;
+  /** How much memory it may take; as one that saves, if not given. */
+  readonly memory?: Memory;
   /** Whether it asks the kernel for network interfaces, as programs that send mail do. */
   readonly netlink?: boolean;
 }
@@ -23,7 +41,7 @@ export interface Sandbox {
  * see the hook), `ProtectHome=true` for Borg (the archive would lack the homes and the run would still succeed).
  * @see systemd.exec(5) "Sandboxing"
  */
-export function sandbox({ capabilities, home, users, writable, network, netlink = false }: Sandbox): Directive[] {
+export function sandbox({ capabilities, home, users, writable, network, netlink = false, memory = savingMemory }: Sandbox): Directive[] {
   return [
     set('NoNewPrivileges', 'true', 'Privileges: no set-user-id program gives more than what is named here.'),
     set('CapabilityBoundingSet', capabilities.join(' ')),
@@ -66,6 +84,8 @@ export function sandbox({ capabilities, home, users, writable, network, netlink 
     set('SystemCallFilter', '@system-service'),
     set('SystemCallFilter', '~@privileged @resources'),
     set('SystemCallErrorNumber', 'EPERM'),
+    set('MemoryMax', memory.all, 'What it reads was written by others: at worst it ends itself, and not the machine. LimitDATA= is of each process.'),
+    set('LimitDATA', memory.each),
     set('LimitCORE', '0', 'A core dump would hold the passphrase and the data of others.'),
 
     ...networkOf(network).map((directive) => (netlink && directive.name === 'RestrictAddressFamilies' ? { ...directive, value: `${directive.value} AF_NETLINK` } : directive)),

@@ -5,7 +5,7 @@ import { backUp, newest, onEachRelease, start } from './fixture.ts';
 const drill = (host: Host): Promise<{ ok: boolean; log: string }> => start(host, 'backup-drill.service');
 
 /** What a drill may have left: files, servers, directories of theirs, proofs. */
-const leftovers = 'find /var/lib/backup-drill /var/lib/backup-restore /run/backup-told -mindepth 1 ! -name .lock; pgrep -u borg,backup-prove -a; ls -d /var/tmp/systemd-private-*-backup-drill* /var/tmp/systemd-private-*-backup-prove* 2> /dev/null; systemctl list-units --no-legend --state=active,activating,deactivating "backup-prove@*"; true';
+const leftovers = 'find /var/lib/backup-drill /var/lib/backup-restore /run/backup-told -mindepth 1 ! -name .at-work; pgrep -u borg,backup-prove -a; ls -d /var/tmp/systemd-private-*-backup-drill* /var/tmp/systemd-private-*-backup-prove* 2> /dev/null; systemctl list-units --no-legend --state=active,activating,deactivating "backup-prove@*"; true';
 
 /** Takes the newest archives away: an older one has its turn in a later drill. */
 async function forgetNewest(host: Host): Promise<void> {

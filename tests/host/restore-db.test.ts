@@ -57,7 +57,7 @@ onEachRelease(
       expect(await properties(host, 'shop_again')).toBe(await properties(host, 'shop'));
       for (const property of [/reader=c\*\/app/, /app .*search_path=app, public/, /It's the shop/]) expect(await properties(host, 'shop')).toMatch(property);
       expect((await host.run('systemctl show -p User --value backup-postgresql-restore backup-stage@postgresql')).stdout).toBe('postgres\n\nborg\n');
-      expect((await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .lock; find /var/lib/borg ! -user borg')).stdout).toBe('');
+      expect((await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .at-work; find /var/lib/borg ! -user borg')).stdout).toBe('');
       expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^(restoring|replaced)_'")).trim()).toBe('0');
     });
 
@@ -204,7 +204,7 @@ print("right", arrivals.checksum("below/first") == hashlib.sha256(open("below/fi
       expect(ended.ok, ended.said).toBe(false);
       expect(ended.said).toContain('somebody ended what loads before the dump was there, so nothing was loaded. Run it again.');
       expect(await loader(host)).toBe('inactive success');
-      expect((await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .lock')).stdout).toBe('');
+      expect((await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .at-work')).stdout).toBe('');
       const next = await restore(host, '--into', 'first', 'postgresql', odd);
       expect(next.ok, next.said).toBe(true);
       await sql(host, 'postgres', 'DROP DATABASE first');
@@ -219,7 +219,7 @@ print("right", arrivals.checksum("below/first") == hashlib.sha256(open("below/fi
         const { code, stderr } = await host.run(`timeout --signal=${signal} --kill-after=60 1.5 backupctl restore-db --into first postgresql shop`, { mayFail: true });
         expect(code).not.toBe(0);
         expect(stderr).toContain('backupctl restore-db: interrupted');
-        expect((await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .lock')).stdout).toBe('');
+        expect((await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .at-work')).stdout).toBe('');
         expect(await loader(host)).toBe('inactive success');
         expect((await host.run('systemctl is-active backup-stage@postgresql', { mayFail: true })).stdout).not.toContain('activating');
       }
@@ -297,7 +297,7 @@ print("right", arrivals.checksum("below/first") == hashlib.sha256(open("below/fi
         expect(killed.ok).toBe(false);
         expect(await contents(host, 'shop')).toBe(now);
         expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^restoring_'")).trim()).toBe('1');
-        expect((await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .lock')).stdout).toBe('');
+        expect((await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .at-work')).stdout).toBe('');
         const again = await restore(host, '--over', 'postgresql', 'shop');
         expect(again.ok, again.said).toBe(true);
         expect(await contents(host, 'shop')).toBe(before);

@@ -1,14 +1,17 @@
 # Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
 """What comes from those who are not trusted: texts, files and JSON, and how they are met.
 
-A text of a host, a server, a hook, an owner or a file name is shown by `printable` only; a file of somebody else is opened by
-`open_plain` only, so that a FIFO, a device or a link neither hangs, nor fills the memory, nor leads elsewhere.
+A text of a host, a server, a hook, an owner or a file name is shown by `printable` only, so programs print by `say`, `tell` and `die`
+and by nothing else; a file of somebody else is opened by `open_plain` only, so that a FIFO, a device or a link neither hangs, nor
+fills the memory, nor leads elsewhere.
 """
 
 import errno
 import json
 import os
 import stat
+import sys
+import traceback
 import unicodedata
 
 # Far more than any record of a backup has, and little for a machine.
@@ -33,6 +36,48 @@ def printable(text, keep=""):
 def printable_lines(text):
     """A text of several lines, each as `printable` makes it; line ends and tabs stay."""
     return printable(text, keep="\n\t")
+
+
+class Painted(str):
+    """A text that `say` shows in a colour where there is a terminal."""
+
+    __slots__ = ("colour",)
+
+
+def painted(text, colour):
+    """A text in a colour, given as the number of ANSI's. Only as a part of its own does it keep it."""
+    made = Painted(text)
+    made.colour = colour
+    return made
+
+
+def say(*parts, end="\n", file=None):
+    """Say something to people: each part as `printable_lines` makes it, one behind the other."""
+    file = sys.stdout if file is None else file
+    text = "".join("\033[%sm%s\033[0m" % (part.colour, printable_lines(part)) if isinstance(part, Painted) and file.isatty()
+                   else printable_lines(part) for part in parts)
+    encoding = file.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), end=end, file=file, flush=True)
+
+
+def tell(level, text):
+    """Say something to the journal. Each of its lines is of that level, see sd-daemon(3): none forges one of another."""
+    for line in text.split("\n"):
+        say("<%d>" % level, line)
+
+
+def die(text):
+    """Say why, and end without success."""
+    say(text, file=sys.stderr)
+    sys.exit(1)
+
+
+def crash(kind, trouble, trace):
+    """What Python says of a trouble that nobody thought of has the words of others in it too."""
+    say("".join(traceback.format_exception(kind, trouble, trace)).rstrip("\n"), file=sys.stderr)
+
+
+sys.excepthook = crash
 
 
 def open_plain(path, dir_fd=None):

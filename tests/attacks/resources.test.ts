@@ -1,0 +1,140 @@
+import { expect, it } from 'vitest';
+import { backUp, newest, onEachRelease } from '../host/fixture.ts';
+import { settle } from '../host/mail.ts';
+
+/** Takes and holds whatever lock it can get on any file in these directories, as flock(2) gives it to who may only read. */
+const holder = `import fcntl, os, sys, time
+held = []
+for top, names, files in os.walk(sys.argv[1]):
+    for name in names + files + ["."]:
+        try:
+            fd = os.open(os.path.join(top, name), os.O_RDONLY | os.O_NONBLOCK)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.append(os.path.join(top, name))
+        except OSError:
+            pass
+for known in (".lock", ".at-work", "lock"):
+    try:
+        fd = os.open(os.path.join(sys.argv[1], known), os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held.append(known)
+    except OSError:
+        pass
+open("/var/attack/held-" + os.path.basename(sys.argv[1]), "w").write("\\n".join(held))
+time.sleep(3600)
+`;
+
+onEachRelease(
+  'what others make',
+  async ({ lab, host }) => {
+    await host.run('useradd --system wiki; useradd --groups adm watcher; useradd outsider; mkdir -m 1777 /var/attack');
+    await lab.roles(['borg'], { borg_paths: ['/etc/hostname', '/var/attack'], borg_lock_wait: 20 });
+    await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'wiki', user: 'wiki', script: '#!/bin/sh\nexec /usr/bin/python3 /var/attack/hook\n', restore: ['/usr/bin/python3', '/var/attack/hook'] } }] }]);
+    await host.write('/var/attack/hook', '');
+  },
+  (fixture) => {
+    it('cannot fill the memory through what a member of the group asks by', async () => {
+      const { host } = fixture;
+      for (const how of ['dd if=/dev/zero of=/run/backup-asked/backup bs=1M count=20 oflag=nonblock conv=notrunc', 'truncate --size=100M /run/backup-asked/borg-check', 'fallocate --length 10M /run/backup-asked/borg-check', 'touch /run/backup-asked/more', 'ln -s x /run/backup-asked/more', 'setfattr -n user.x -v y /run/backup-asked/backup']) {
+        await host.run(`timeout 20 ${how}`, { user: 'watcher', mayFail: true });
+      }
+      expect((await host.run('du --summarize --apparent-size --block-size=1 /run/backup-asked/* | sort -n | tail -1')).stdout).toMatch(/^0\t/);
+      expect((await host.run('stat --format "%n %F" /run/backup-asked/*')).stdout).toBe(['backup', 'backup-drill', 'borg-check'].map((name) => `/run/backup-asked/${name} fifo\n`).join(''));
+    });
+
+    it('and he still asks by it, also after a boot', async () => {
+      const { host } = fixture;
+      expect((await host.run('backupctl run', { user: 'watcher' })).stdout).toMatch(/backup\.service succeeded/);
+      await settle(host);
+      await host.powerOff();
+      await host.boot();
+      expect((await host.run('backupctl run', { user: 'watcher' })).stdout).toMatch(/backup\.service succeeded/);
+      await settle(host);
+    });
+
+    it('is a pipe where an older version had a file', async () => {
+      const { host } = fixture;
+      await host.run('rm /run/backup-asked/backup; echo x > /run/backup-asked/backup; systemd-tmpfiles --create /etc/tmpfiles.d/borg.conf');
+      expect((await host.run('stat --format "%F %a %G" /run/backup-asked/backup')).stdout).toBe('fifo 620 adm\n');
+      expect((await host.run('backupctl run', { user: 'watcher' })).stdout).toMatch(/backup\.service succeeded/);
+      await settle(host);
+    });
+
+    it.each(['/var/lib/backup-restore', '/var/lib/backup-report', '/var/lib/borg', '/var/lib/backup-drill', '/run/backup-asked'])('keep no lock of ours who may only read: %s', async (directory) => {
+      const { host } = fixture;
+      await host.run('backupctl restore-db --all wiki', { mayFail: true });
+      await host.write('/var/attack/holder.py', holder);
+      await host.run(`systemd-run --quiet --unit=holder --property=User=watcher python3 /var/attack/holder.py ${directory}; while ! [ -s /var/attack/held-* ] && systemctl -q is-active holder && ! ls /var/attack/held-* > /dev/null 2>&1; do sleep 0.1; done`);
+      const restored = await host.run('backupctl restore-db --all wiki', { mayFail: true });
+      expect(restored.stdout + restored.stderr).not.toContain('another one is at work');
+      expect((await backUp(host)).ok).toBe(true);
+      await settle(host);
+      const held = (await host.run('cat /var/attack/held-*; rm /var/attack/held-*; systemctl stop holder')).stdout;
+      expect(held).not.toMatch(/lock|at-work/);
+    });
+
+    it('shows no terminal what the user of a hook says while it is restored', async () => {
+      const { host } = fixture;
+      await host.write('/var/attack/hook', 'import os\nprint("\\x1b]0;owned\\x07\\u202e")\n');
+      expect((await backUp(host)).ok).toBe(true);
+      const { stdout, stderr } = await host.run('backupctl restore-db --all wiki', { mayFail: true });
+      expect(stdout + stderr).not.toMatch(/[\u001b\u0007\u202e]/);
+      expect(stdout).toContain(String.raw`\x1b]0;owned\x07\u202e`);
+      await settle(host);
+    });
+
+    it('as deep as it is, is saved, and comes back to the hook', async () => {
+      const { host } = fixture;
+      await host.write('/var/attack/hook', `import os
+if os.path.isdir("/backup/wiki"):
+    os.chdir("/backup/wiki")
+    for _ in range(1200):
+        os.makedirs("d", exist_ok=True)
+        os.chdir("d")
+    open("end", "w").write("x")
+`);
+      const { ok, log } = await backUp(host);
+      expect(log).not.toContain('RecursionError');
+      expect(ok, log).toBe(true);
+      expect((await host.run(`backup-borg list --short ::${await newest(host, 'dumps')} | grep -c /end$`)).stdout).toBe('1\n');
+      const restored = await host.run('backupctl restore-db --all wiki', { mayFail: true });
+      expect(restored.stdout + restored.stderr).not.toContain('Traceback');
+      expect(await host.exists('/var/lib/backup-restore/wiki')).toBe(false);
+      await host.run('rm -r /backup/wiki/d');
+      await settle(host);
+    });
+
+    it('does not take a directory that nobody may enter for an end of the backup', async () => {
+      const { host } = fixture;
+      await host.write('/var/attack/hook', 'import os\nif os.path.isdir("/backup/wiki"):\n    os.makedirs("/backup/wiki/closed", mode=0, exist_ok=True)\n    os.chmod("/backup/wiki", 0)\n');
+      const { ok, log } = await backUp(host);
+      expect(ok, log).toBe(true);
+      await host.run('chmod 700 /backup/wiki /backup/wiki/closed');
+      await settle(host);
+    });
+
+    it('takes no more memory than each unit is given', async () => {
+      const { host } = fixture;
+      const units = ['backup', 'borg-check', 'borg-init', 'borg-secrets', 'backup-drill', 'backup-stage@x', 'backup-prove@x', 'backup-report@x', 'backup-watch', 'backup-wiki', 'backup-wiki-restore'];
+      const { stdout } = await host.run(`for unit in ${units.join(' ')}; do systemctl show --property=Id,MemoryMax,LimitDATA $unit.service; done`);
+      expect(stdout).not.toContain('infinity');
+      expect(stdout.match(/^LimitDATA=\d+$/gm)).toHaveLength(units.length);
+      expect(stdout.match(/^MemoryMax=\d+$/gm)).toHaveLength(units.length);
+      // On cgroup v1 only this one holds.
+      await host.write('/var/attack/hook', 'b = bytearray(17 << 30)\n');
+      const { ok, log } = await backUp(host);
+      expect(ok).toBe(false);
+      expect(log).toContain('backup-wiki.service');
+      expect(await host.journal('backup-wiki.service')).toContain('MemoryError');
+      await host.write('/var/attack/hook', '');
+      await settle(host);
+    });
+
+    it('leaves nothing behind of it when the role is taken away', async () => {
+      const { host, lab } = fixture;
+      await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'wiki', state: 'absent' } }] }]);
+      await lab.roles(['borg'], { borg_state: 'absent' });
+      expect(await host.exists('/run/backup-asked')).toBe(false);
+    });
+  },
+);
