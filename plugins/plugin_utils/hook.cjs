@@ -4443,14 +4443,13 @@ function hookProof({ name, prove, environment = {} }) {
   return prove === void 0 ? void 0 : { path: `/etc/backup/prove.d/${name}.json`, proof: { command: prove, environment } };
 }
 var drillService = "backup-drill.service";
-function hookDrill({ name, prove }) {
+function hookDrill({ name, prove, apart = false }) {
   if (prove === void 0) return void 0;
-  return {
-    path: `${unitDirectory}/${drillService}.d/${name}.conf`,
-    sections: [
-      { name: "Service", directives: [set("ExecStart", `-!/bin/systemctl start backup-prove@${name}.service`, "Its failure is judged behind the proofs of all hooks.")] }
-    ]
-  };
+  const start = apart ? [
+    set("ExecStart", `-${programs}/backup-drill part ${name}`, "Each database in a sandbox of its own: what is in one sees nothing of another."),
+    set("ExecStart", `-!${programs}/backup-drill each ${name}`, "Its failure is judged behind the proofs of all hooks.")
+  ] : [set("ExecStart", `-!/bin/systemctl start backup-prove@${name}.service`, "Its failure is judged behind the proofs of all hooks.")];
+  return { path: `${unitDirectory}/${drillService}.d/${name}.conf`, sections: [{ name: "Service", directives: start }] };
 }
 function hookCleanup(hook) {
   const directory = hookDirectory(hook.name);

@@ -1,6 +1,6 @@
 import { line, type Value } from '../render/value.ts';
 import { engineTask, type Engine } from './backup.ts';
-import { drillService, drillState, drillTold } from './hook.ts';
+import { drillParts, drillService, drillState, drillTold } from './hook.ts';
 import { reportsEnd } from './report.ts';
 import { background, loosened, sandbox } from './sandbox.ts';
 import { timer } from './timer.ts';
@@ -19,7 +19,8 @@ const program = `${programs}/backup-drill`;
 /**
  * The drill: restores from the archives and compares. `backup-drill.service` holds what opens the repositories and lays down what
  * was saved; each hook's proof runs in `backup-prove@NAME.service`, where there is nothing to be had: loading a dump runs code that
- * is in it, such as the functions of an index. A hook's snippet starts its proof; the last snippet judges.
+ * is in it, such as the functions of an index. Of a hook whose databases have owners who do not trust each other each is proven by
+ * itself, in `backup-prove@NAME:NUMBER.service`. A hook's snippet starts its proof; the last snippet judges.
  */
 export function drillUnits(engine: Engine, settings: DrillSettings): Unit[] {
   const drill = engineTask(engine, {
@@ -35,6 +36,8 @@ export function drillUnits(engine: Engine, settings: DrillSettings): Unit[] {
     withDirectives(drill, {
       Unit: reportsEnd('backup-drill'),
       Service: [
+        set('RuntimeDirectory', drillParts, 'For root, who starts the proofs and has no capability here: how many there are.'),
+        set('RuntimeDirectoryMode', '0755'),
         set('ExecStopPost', '-!/bin/systemctl stop backup-prove@*.service', 'However it ended, it leaves nothing behind.'),
         set('ExecStopPost', `-/usr/bin/chmod --recursive --silent u+rwX ${drillState}`, 'A directory comes back as it was, which may be read-only.'),
         set('ExecStopPost', `/usr/bin/find ${drillState} -mindepth 1 -delete`),
@@ -72,7 +75,11 @@ function proof({ drillTimeLimit, drillMemory }: DrillSettings): Unit {
           ...loosened(sandbox({ capabilities: [], home: 'hidden', users: 'hidden', writable: [], network: false, memory: { all: line(drillMemory), each: line(drillMemory) } }), [
             set('UMask', '0022', 'So that the drill can read what it says; nobody else can enter the directory.'),
           ]),
-          set('TemporaryFileSystem', '/backup:ro /srv:ro /mnt:ro /media:ro /var/lib:ro', 'It sees what was restored, and of the machine its programs.'),
+          set(
+            'TemporaryFileSystem',
+            '/backup:ro /srv:ro /mnt:ro /media:ro /var/lib:ro /run:ro /dev/shm:mode=1777',
+            'It sees what was restored, and of the machine its programs; no socket of the host, and no place where it could leave something.',
+          ),
           set('BindReadOnlyPaths', `${staged}:/var/lib/backup-prove`),
         ],
       },

@@ -1,7 +1,7 @@
 import { argument, line, word, type Value } from '../render/value.ts';
 import { backupService } from './backup.ts';
 import { background, loosened, sandbox, smallMemory, type Sandbox } from './sandbox.ts';
-import { set, unitDirectory, type Directive, type Unit } from './unit.ts';
+import { programs, set, unitDirectory, type Directive, type Unit } from './unit.ts';
 
 /** What one piece of software wants done before every backup. */
 export interface Hook {
@@ -36,6 +36,8 @@ export interface Hook {
   readonly waits?: boolean;
   /** Program and arguments that prove what was saved of it; see `hookProof`. */
   readonly prove?: readonly Value[];
+  /** Whether each database of the dump, which has manifests, is proven by itself: the proof runs what its owner put into it. */
+  readonly apart?: boolean;
   /** Directives that take the place of the sandbox's own, their values rendered. */
   readonly loosened?: readonly Directive[];
 }
@@ -158,18 +160,21 @@ export function hookProof({ name, prove, environment = {} }: Hook): { readonly p
 /** The unit that proves the backups by restoring them, and where it lays down what it restores. */
 export const drillService = 'backup-drill.service';
 export const drillState = '/var/lib/backup-drill';
+/** Where the drill says in how many parts a hook's dump is proven. */
+export const drillParts = 'backup-drill';
 /** Where systemd writes down what the proofs say. */
 export const drillTold = '/run/backup-told';
 
 /** The snippet that has the drill prove the hook. */
-export function hookDrill({ name, prove }: Hook): Unit | undefined {
+export function hookDrill({ name, prove, apart = false }: Hook): Unit | undefined {
   if (prove === undefined) return undefined;
-  return {
-    path: `${unitDirectory}/${drillService}.d/${name}.conf`,
-    sections: [
-      { name: 'Service', directives: [set('ExecStart', `-!/bin/systemctl start backup-prove@${name}.service`, 'Its failure is judged behind the proofs of all hooks.')] },
-    ],
-  };
+  const start = apart
+    ? [
+        set('ExecStart', `-${programs}/backup-drill part ${name}`, 'Each database in a sandbox of its own: what is in one sees nothing of another.'),
+        set('ExecStart', `-!${programs}/backup-drill each ${name}`, 'Its failure is judged behind the proofs of all hooks.'),
+      ]
+    : [set('ExecStart', `-!/bin/systemctl start backup-prove@${name}.service`, 'Its failure is judged behind the proofs of all hooks.')];
+  return { path: `${unitDirectory}/${drillService}.d/${name}.conf`, sections: [{ name: 'Service', directives: start }] };
 }
 
 /** The service that removes a dump which was saved: as the hook's user, with nothing in sight but its directory. */

@@ -25,6 +25,7 @@ export const postgresHook = ({ user, timeLimit }: PostgresSettings): Hook => ({
   restore: [program, 'restore'],
   waits: true,
   prove: [program, 'prove'],
+  apart: true,
   environment: { LANG: 'C.UTF-8' },
   timeLimit,
   after: ['postgresql.service'],

@@ -110,16 +110,14 @@ onEachRelease(
 
     it('lets a table be altered while it is dumped, and is dumped all the same', async () => {
       const { host } = fixture;
-      // Somebody waits for the table behind the lock of the hook's own session, and pg_dump behind that.
+      // Nothing of the hook holds the table before pg_dump does, so nobody waits for it.
       await host.write('/usr/local/bin/pg_dump', `#!/bin/bash
-if [ "$PGDATABASE" = plain ] && [ ! -e /tmp/altered ]; then psql -Xq -c "SET lock_timeout = '60s'" -c 'ALTER TABLE data ADD COLUMN more int' > /dev/null 2>&1 & sleep 1; : > /tmp/altered; fi
+if [ "$PGDATABASE" = plain ] && [ ! -e /tmp/altered ]; then psql -Xq -c "SET lock_timeout = '5s'" -c 'ALTER TABLE data ADD COLUMN more int' > /dev/null 2>&1; : > /tmp/altered; fi
 exec /usr/bin/pg_dump "$@"
 `, '0755');
-      const begun = Date.now();
       const { ok, log } = await backUp(host);
       await host.run('rm /usr/local/bin/pg_dump');
       expect(ok, log).toBe(true);
-      expect(Date.now() - begun).toBeGreaterThan(9000);
       expect(await sql(host, 'plain', "SELECT count(*) FROM pg_attribute WHERE attrelid = 'data'::regclass AND attname = 'more'")).toBe('1\n');
       await sql(host, 'plain', 'ALTER TABLE data DROP COLUMN more');
     });
