@@ -84,7 +84,7 @@ onEachRelease(
     });
 
     it('cannot say by a fact where its secrets go, nor which they are', async () => {
-      const lie = `answer['ansible_facts'] = {'borg_secrets_dir': lab + '/backup-secrets/other', '_borg_unsaved': [['/etc/hostname', lab + '/hosts']], 'inventory_dir': lab + '/elsewhere', 'inventory_hostname': 'other', 'role_path': '/', 'ansible_facts': {}}`;
+      const lie = `answer['ansible_facts'] = {**(answer.get('ansible_facts') or {}), 'borg_secrets_dir': lab + '/backup-secrets/other', '_borg_unsaved': [['/etc/hostname', lab + '/hosts']], 'inventory_dir': lab + '/elsewhere', 'inventory_hostname': 'other', 'role_path': '/', 'ansible_facts': {}}`;
       const { recap } = await lying(`${lie}\nif ours: answer['started'] = ['borg-init.service']`, () => role({}, { borg_packages: ['borgbackup'] }));
       expect(recap['web']?.failed).toBe(0);
       expect(existsSync(at('elsewhere'))).toBe(false);
@@ -119,7 +119,7 @@ onEachRelease(
       const hosts = { name: 'who', hosts: 'localhost', gather_facts: false, tasks: [{ name: 'say', 'ansible.builtin.debug': { msg: "all: {{ groups['all'] | sort | join(' ') }} evil: {{ hostvars['web']['evil'] | default('none') }}." } }] };
       const { stdout } = await lying(
         "answer.update(add_host={'host_name': 'evil', 'groups': ['all'], 'host_vars': {'ansible_connection': 'local'}}, add_group='evil', parent_groups=['all'], changed=True, ansible_facts={'evil': 'yes'}, _ansible_notify=['x'], results=[{'item': 'x', 'add_host': {'host_name': 'evil', 'groups': [], 'host_vars': {}}}])",
-        () => fixture.lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [useRole] }, hosts], { mayFail: true }),
+        () => fixture.lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [useRole], vars: { borg_packages: [] } }, hosts], { mayFail: true }),
       );
       expect(stdout).toContain('all: web evil: none.');
     });

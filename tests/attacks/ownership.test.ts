@@ -5,12 +5,13 @@ import { onEachRelease } from '../host/fixture.ts';
 /** Races are run this often; once was enough against a walk by path. */
 const rounds = Number(process.env['ATTACK_ROUNDS'] ?? 3);
 
-/** Exchanges two names, thousands of times a second, until it is stopped. */
-const exchange = `import ctypes, sys
+/** Exchanges the names of each pair, thousands of times a second, until it is stopped. */
+const exchange = `import ctypes
 libc = ctypes.CDLL(None)
-a, b = (name.encode() for name in sys.argv[1:])
+pairs = [(b'real%d' % number, b'link%d' % number) for number in range(40)]
 while True:
-    libc.renameat2(-100, a, -100, b, 2)
+    for a, b in pairs:
+        libc.renameat2(-100, a, -100, b, 2)
 `;
 
 /** Whoever owns what in a directory. */
@@ -18,18 +19,18 @@ const owners = async (host: Host, directory: string): Promise<string> =>
   (await host.run(`find ${directory} -xdev -printf '%p %U %G %m %l\\n' | sort`)).stdout;
 
 /**
- * A real directory with the names of what is in the target, and a link to the target, exchanged by their owner meanwhile: in a directory
+ * Real directories with the names of what is in the target, and links to the target, exchanged by their owner meanwhile: in a directory
  * that anybody may write in, by a process that is in it already, so that a new owner of what is above locks nobody out.
  */
 const trap = async (host: Host, user: string, place: string, target: string): Promise<void> => {
   await host.write('/usr/local/bin/exchange', exchange);
   await host.run(
     `set -e; systemctl stop exchange 2> /dev/null || true
-     rm -rf ${place}/trap; mkdir -p ${place}/trap/real; cd ${place}/trap; chmod 777 . real
-     ls -A ${target} | while read -r name; do echo mine > "real/$name"; done
-     ln -s ${target} link; chown -hR ${user}: .
-     systemd-run --quiet --collect --unit=exchange --uid=${user} --working-directory=${place}/trap python3 /usr/local/bin/exchange real link
-     until [ -L real ]; do :; done`,
+     rm -rf ${place}/trap; mkdir -p ${place}/trap/real{0..39}; cd ${place}/trap; chmod 777 . real*
+     for name in $(ls -A ${target}); do touch real{0..39}/$name; done
+     for number in {0..39}; do ln -s ${target} link$number; done; chown -hR ${user}: .
+     systemd-run --quiet --collect --unit=exchange --uid=${user} --working-directory=${place}/trap python3 /usr/local/bin/exchange
+     until [ -L real0 ]; do :; done`,
   );
 };
 
