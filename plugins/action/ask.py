@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.rootless.backup.plugins.plugin_utils import answer, facts
 
 OPTIONS = {"module", "args", "returns"}

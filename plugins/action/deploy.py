@@ -18,7 +18,6 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.ansible_release import __version__ as core_version
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
-
 from ansible_collections.rootless.backup.plugins.plugin_utils import answer, facts
 
 # Before 2.19 a template that looks like JSON comes back as what it holds, unless that is turned off; since then the
@@ -27,7 +26,8 @@ AS_TEXT = {"convert_data": False} if tuple(map(int, core_version.split(".")[:2])
 # How a collection has to name the interpreter of a program (ansible-test's `shebang`), and what Debian calls it. Isolated: neither the
 # environment, nor the working directory, nor a home (site-packages, .pth) brings code into it; and it writes none (__pycache__).
 PORTABLE, DEBIAN = "#!/usr/bin/env python\n", "#!/usr/bin/python3 -IB\n"
-OPTIONS = {"name", "state", "templates", "files", "sensitive", "keep", "expect", "enable", "start", "users", "remove", "disown", "save", "authorize"}
+OPTIONS = {"name", "state", "templates", "files", "sensitive", "keep", "expect", "enable", "start", "users", "remove", "disown", "save",
+           "authorize"}
 # No passphrase and no key is larger.
 MOST_SECRET = 64 << 10
 
@@ -77,7 +77,8 @@ class ActionModule(ActionBase):
             try:
                 result["saved"] = self._save(wanted, result, task_vars)
             except (Unusable, OSError) as error:
-                result.update(failed=True, msg="%s\n%s" % (result.get("msg", "").strip(), "What opens the repositories was not saved: %s" % error))
+                said = result.get("msg", "").strip()
+                result.update(failed=True, msg=("%s\nWhat opens the repositories was not saved: %s" % (said, error)).strip())
         if result.get("failed") and server.get("repositories"):
             self._show_key(server, result, task_vars)
         return answer.unsafe(result)

@@ -13,8 +13,8 @@ import subprocess
 from ansible.errors import AnsibleActionFail
 from ansible.parsing.ajson import AnsibleJSONEncoder
 from ansible.plugins.action import ActionBase
-
-from ansible_collections.rootless.backup.plugins.plugin_utils import answer as host_answer, facts
+from ansible_collections.rootless.backup.plugins.plugin_utils import answer as host_answer
+from ansible_collections.rootless.backup.plugins.plugin_utils import facts
 
 PLANNER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "plugin_utils", "hook.cjs")
 OLDEST_NODE = 18

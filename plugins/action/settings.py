@@ -12,7 +12,6 @@ from collections.abc import Mapping
 
 from ansible.module_utils.parsing.convert_bool import BOOLEANS
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.rootless.backup.plugins.plugin_utils import facts
 
 

@@ -417,7 +417,8 @@ class Transaction:
 
     def _hand_over(self, path, old, new, group):
         # What runs of the hook would go on writing into files that are somebody else's by then.
-        units = [unit for unit in (each[len(UNITS):] for each in self.files) if unit.endswith(".service") and "/" not in unit and "@" not in unit]
+        units = [name for name in (path[len(UNITS):] for path in self._below(UNITS))
+                 if name.endswith(".service") and "/" not in name and "@" not in name]
         if units:
             self.module.run_command(["systemctl", "stop", *units])
         self._tell_left(path, hand_over(path, old, new, group))

@@ -28,8 +28,8 @@ def text(value, most=MOST_TEXT):
         return ""
     cut = value[:most] + ("\n(cut)" if len(value) > most else "")
     return str("".join(
-        each if each in "\n\t" or unicodedata.category(each) not in MOVING else each.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for each in cut))
+        each if each in "\n\t" or unicodedata.category(each) not in MOVING
+        else each.encode("unicode_escape", "surrogatepass").decode("ascii") for each in cut))
 
 
 def line(value, most=4096):

@@ -14,9 +14,8 @@ import json
 import os
 import re
 
-from jinja2 import Environment, TemplateError, nodes
-
 from ansible.errors import AnsibleActionFail
+from jinja2 import Environment, TemplateError, nodes
 
 # Paths of the control node, and what it runs: made of nothing that a host says, not even `ansible_hostname`.
 CONTROL = ("borg_secrets_dir", "rootless_backup_node")

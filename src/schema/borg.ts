@@ -95,6 +95,7 @@ export const borg: RoleSchema = {
         'Where on the control node the passphrase (if generated) and the exported keys of this host are saved, each file with mode 0600.',
         'By default in `backup-secrets` beside the inventory; without an inventory file, in the current directory.',
         'Keep it safe and apart from the hosts: without it the backup of a lost host cannot be read.',
+        'It is refused if it is made of what a host says of itself, such as `ansible_hostname`; use `inventory_hostname`.',
       ],
       default: "{{ inventory_dir if (inventory_dir | default('None', true) | string) != 'None' else lookup('ansible.builtin.env', 'PWD') }}/backup-secrets/{{ inventory_hostname }}",
       pattern: `/(?!.*ansible_collections/)${printable}+`,
