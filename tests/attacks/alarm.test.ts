@@ -10,6 +10,19 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
 `;
 const status = '/var/lib/backup-report/status.json';
 
+/** What ended the report each for itself; all at once where time is short. */
+const sayings = [
+  ['two messages', log('MESSAGE=one', 'MESSAGE=two')],
+  ['two priorities', log('MESSAGE=x', 'PRIORITY=3', 'PRIORITY=4')],
+  ['a priority that is no number', log('MESSAGE=x', 'PRIORITY=high')],
+  ['a record that is no JSON', log('MESSAGE=x', 'BACKUP_RECORD={')],
+  ['a record without an end of nesting', log('MESSAGE=x', `BACKUP_RECORD=${'['.repeat(100_000)}`)],
+  ['a record of other types', log('MESSAGE=x', 'BACKUP_RECORD={"repository": 1, "name": [], "files": "many"}')],
+  ['a record that is a list', log('MESSAGE=x', 'BACKUP_RECORD=[]')],
+  ['a list of archives of other types', log('MESSAGE=x', 'BACKUP_KEPT={"repository": [], "archives": 7}')],
+];
+const one = Number(process.env['ATTACK_ROUNDS'] ?? 3) < 10;
+
 onEachRelease(
   'the alarm',
   async ({ lab, host }) => {
@@ -31,6 +44,11 @@ onEachRelease(
       expect((await backUp(fixture.host)).ok).toBe(false);
       return mails(fixture.host);
     };
+    /** A report of a failure that systemd knows of, as after a run; quicker than one. */
+    const reported = async (): Promise<{ subject: string; text: string } | undefined> => {
+      await fixture.host.run('timeout 100 systemctl start backup-report@backup:failure.service', { mayFail: true });
+      return (await mails(fixture.host))[0];
+    };
     const fails = 'import sys\nsys.exit("no room for the wiki")\n';
 
     beforeEach(async () => {
@@ -38,16 +56,7 @@ onEachRelease(
       await does('borg', '');
     });
 
-    it.each([
-      ['two messages', log('MESSAGE=one', 'MESSAGE=two')],
-      ['two priorities', log('MESSAGE=x', 'PRIORITY=3', 'PRIORITY=4')],
-      ['a priority that is no number', log('MESSAGE=x', 'PRIORITY=high')],
-      ['a record that is no JSON', log('MESSAGE=x', 'BACKUP_RECORD={')],
-      ['a record without an end of nesting', log('MESSAGE=x', `BACKUP_RECORD=${'['.repeat(100_000)}`)],
-      ['a record of other types', log('MESSAGE=x', 'BACKUP_RECORD={"repository": 1, "name": [], "files": "many"}')],
-      ['a record that is a list', log('MESSAGE=x', 'BACKUP_RECORD=[]')],
-      ['a list of archives of other types', log('MESSAGE=x', 'BACKUP_KEPT={"repository": [], "archives": 7}')],
-    ])('goes off whatever Borg’s user says in the journal of the backup: %s', async (_, script) => {
+    it.each(one ? [['all of that', sayings.map(([, script]) => script).join('')]] : sayings)('goes off whatever Borg’s user says in the journal of the backup: %s', async (_, script = '') => {
       await does('borg', script);
       const found = await failing();
       expect(found.map(({ subject }) => subject)).toEqual(['backup of web: FAILED: backup-wiki.service (exit-code): no room for the wiki']);
@@ -68,7 +77,7 @@ onEachRelease(
     it('believes no number that is none', async () => {
       await does('borg', log('MESSAGE=x', 'BACKUP_RECORD={"repository": "/r", "name": "n", "series": "forged", "files": NaN, "original_size": 1e999, "deduplicated_size": -1, "seconds": 0}'));
       await failing();
-      expect(await fixture.host.read(status)).not.toMatch(/NaN|Infinity|forged/);
+      expect(await fixture.host.read(status)).not.toMatch(/: (?:NaN|-?Infinity)|"forged"/);
       expect(await fixture.host.read('/var/lib/backup-report/backup.prom')).not.toMatch(/nan|inf|forged/);
     });
 
@@ -130,8 +139,8 @@ onEachRelease(
       ])('goes off: %s for what it knows', async (_, make) => {
         await fixture.host.run(`${make} > ${status}`);
         expect(await shown()).toContain('cannot be read');
-        const [mail] = await failing();
-        expect(mail?.subject).toBe('backup of web: FAILED: backup-wiki.service (exit-code): no room for the wiki');
+        const mail = await reported();
+        expect(mail?.subject).toBe('backup of web: FAILED: backup.service (failure)');
         expect(mail?.text).toContain('what was known of earlier runs cannot be read');
         expect(await shown()).toContain('bad\n');
       });
@@ -139,7 +148,7 @@ onEachRelease(
       it.each([['a FIFO', 'mkfifo'], ['a link to what has no end', 'ln -s /dev/zero'], ['a directory', 'mkdir']])('goes off: %s for what it knows', async (_, make) => {
         await fixture.host.run(`rm ${status}; ${make} ${status}; chown --no-dereference backup-report ${status}`);
         expect(await shown()).toContain('cannot be read');
-        expect((await failing())[0]?.subject).toBe('backup of web: FAILED: backup-wiki.service (exit-code): no room for the wiki');
+        expect((await reported())?.subject).toBe('backup of web: FAILED: backup.service (failure)');
         expect(await shown()).toContain('bad\n');
         await fixture.host.run(`rm -rf ${status}`);
       });

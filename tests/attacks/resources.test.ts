@@ -5,22 +5,18 @@ import { settle } from '../host/mail.ts';
 /** Takes and holds whatever lock it can get on any file in these directories, as flock(2) gives it to who may only read. */
 const holder = `import fcntl, os, sys, time
 held = []
-for top, names, files in os.walk(sys.argv[1]):
-    for name in names + files + ["."]:
+for directory in sys.argv[1:]:
+    found = [os.path.join(top, name) for top, names, files in os.walk(directory) for name in names + files + ["."]]
+    # A directory that one may only enter shows no names.
+    for path in found + [os.path.join(directory, name) for name in (".lock", ".at-work", "lock")]:
         try:
-            fd = os.open(os.path.join(top, name), os.O_RDONLY | os.O_NONBLOCK)
+            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held.append(os.path.join(top, name))
+            held.append(path)
         except OSError:
             pass
-for known in (".lock", ".at-work", "lock"):
-    try:
-        fd = os.open(os.path.join(sys.argv[1], known), os.O_RDONLY | os.O_NONBLOCK)
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        held.append(known)
-    except OSError:
-        pass
-open("/var/attack/held-" + os.path.basename(sys.argv[1]), "w").write("\\n".join(held))
+open("/var/attack/held.new", "w").write("\\n".join(held))
+os.rename("/var/attack/held.new", "/var/attack/held")
 time.sleep(3600)
 `;
 
@@ -54,22 +50,22 @@ onEachRelease(
 
     it('is a pipe where an older version had a file', async () => {
       const { host } = fixture;
-      await host.run('rm /run/backup-asked/backup; echo x > /run/backup-asked/backup; systemd-tmpfiles --create /etc/tmpfiles.d/borg.conf');
+      await host.run('systemctl stop backup.path; rm /run/backup-asked/backup; echo x > /run/backup-asked/backup; systemd-tmpfiles --create /etc/tmpfiles.d/borg.conf; systemctl start backup.path');
       expect((await host.run('stat --format "%F %a %G" /run/backup-asked/backup')).stdout).toBe('fifo 620 adm\n');
       expect((await host.run('backupctl run', { user: 'watcher' })).stdout).toMatch(/backup\.service succeeded/);
       await settle(host);
     });
 
-    it.each(['/var/lib/backup-restore', '/var/lib/backup-report', '/var/lib/borg', '/var/lib/backup-drill', '/run/backup-asked'])('keep no lock of ours who may only read: %s', async (directory) => {
+    it('keep no lock of ours who may only read', async () => {
       const { host } = fixture;
       await host.run('backupctl restore-db --all wiki', { mayFail: true });
       await host.write('/var/attack/holder.py', holder);
-      await host.run(`systemd-run --quiet --unit=holder --property=User=watcher python3 /var/attack/holder.py ${directory}; while ! [ -s /var/attack/held-* ] && systemctl -q is-active holder && ! ls /var/attack/held-* > /dev/null 2>&1; do sleep 0.1; done`);
+      await host.run('systemd-run --quiet --unit=holder --property=User=watcher python3 /var/attack/holder.py /var/lib/backup-restore /var/lib/backup-report /var/lib/borg /var/lib/backup-drill /run/backup-asked; while ! [ -e /var/attack/held ]; do sleep 0.1; done');
       const restored = await host.run('backupctl restore-db --all wiki', { mayFail: true });
       expect(restored.stdout + restored.stderr).not.toContain('another one is at work');
       expect((await backUp(host)).ok).toBe(true);
       await settle(host);
-      const held = (await host.run('cat /var/attack/held-*; rm /var/attack/held-*; systemctl stop holder')).stdout;
+      const held = (await host.run('cat /var/attack/held; rm /var/attack/held; systemctl stop holder')).stdout;
       expect(held).not.toMatch(/lock|at-work/);
     });
 
@@ -83,7 +79,7 @@ onEachRelease(
       await settle(host);
     });
 
-    it('as deep as it is, is saved, and comes back to the hook', async () => {
+    it('are saved as deep as they are, and the hook’s restore does not end by it', async () => {
       const { host } = fixture;
       await host.write('/var/attack/hook', `import os
 if os.path.isdir("/backup/wiki"):
@@ -94,12 +90,13 @@ if os.path.isdir("/backup/wiki"):
     open("end", "w").write("x")
 `);
       const { ok, log } = await backUp(host);
-      expect(log).not.toContain('RecursionError');
       expect(ok, log).toBe(true);
+      expect(log).not.toContain('RecursionError');
       expect((await host.run(`backup-borg list --short ::${await newest(host, 'dumps')} | grep -c /end$`)).stdout).toBe('1\n');
       const restored = await host.run('backupctl restore-db --all wiki', { mayFail: true });
-      expect(restored.stdout + restored.stderr).not.toContain('Traceback');
+      expect(restored.stdout + restored.stderr).not.toMatch(/Traceback[^]*backup-restore-db/);
       expect(await host.exists('/var/lib/backup-restore/wiki')).toBe(false);
+      // Taking the role away is not what this is about.
       await host.run('rm -r /backup/wiki/d');
       await settle(host);
     });

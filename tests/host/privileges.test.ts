@@ -103,7 +103,7 @@ onEachRelease(
 
     it('are held by Borg itself', async () => {
       const { host } = fixture;
-      const watch = 'until p=$(pgrep --full --oldest "^/usr/bin/python3 /usr/bin/borg .* create "); do sleep 0.02; done; cat /proc/$p/status';
+      const watch = 'until p=$(pgrep --full --oldest "^/usr/bin/python3 .*[/]usr/bin/borg .* create "); do sleep 0.02; done; cat /proc/$p/status';
       const [watched] = await Promise.all([host.run(watch, { timeoutSeconds: 30 }), backUp(host)]);
       const uid = (await host.run('id --user borg')).stdout.trim();
       expect(watched.stdout).toContain(`Uid:\t${uid}\t${uid}\t${uid}\t${uid}`);

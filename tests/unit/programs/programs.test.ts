@@ -231,7 +231,12 @@ describe('backup-report', () => {
   ])('tells of a success %s, %d days after it last did: %s', (policy, days, want) => expect(due(policy, days)).toBe(want));
 
   it('shows what moves a terminal or ends a header as text', () => {
-    expect(call(report, 'program.message({"MESSAGE": given})', 'a\u001b[31mb\rc\u2028d\te')).toBe(String.raw`a\x1b[31mb\rc\u2028d` + '\te');
+    expect(call(report, 'program.Entry({"__REALTIME_TIMESTAMP": "1", "MESSAGE": given}).message', 'a\u001b[31mb\rc\u2028d\te')).toBe(String.raw`a\x1b[31mb\rc\u2028d` + '\te');
     expect(call(report, 'program.header(given)', 'one\r\nBcc: two')).toBe('one  Bcc: two');
   });
+
+  it.each([
+    ['x', 'x'], [['first', 'second'], 'first'], [[97, 98], 'ab'], [[255], String.raw`\xff`], [[[255, 97], 'b'], String.raw`\xffa`], [[[['x']]], ''],
+    [[], ''], [null, ''], [7, ''], [{ a: 'b' }, ''], [[999], String.raw`\xe7`],
+  ])('takes of a field of the journal one text: %j', (given, want) => expect(call(report, 'program.one(given)', given)).toBe(want));
 });
