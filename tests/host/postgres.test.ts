@@ -112,7 +112,7 @@ onEachRelease(
       const { host } = fixture;
       // Nothing of the hook holds the table before pg_dump does, so nobody waits for it.
       await host.write('/usr/local/bin/pg_dump', `#!/bin/bash
-if [ "$PGDATABASE" = plain ] && [ ! -e /tmp/altered ]; then psql -Xq -c "SET lock_timeout = '5s'" -c 'ALTER TABLE data ADD COLUMN more int' > /dev/null 2>&1; : > /tmp/altered; fi
+if [ "$PGDATABASE" = plain ] && [ ! -e /tmp/altered ]; then psql -Xq -c "SET lock_timeout = '5s'" -c 'ALTER TABLE public.data ADD COLUMN more int' > /dev/null 2>&1; : > /tmp/altered; fi
 exec /usr/bin/pg_dump "$@"
 `, '0755');
       const { ok, log } = await backUp(host);

@@ -1,0 +1,237 @@
+import { expect, it } from 'vitest';
+import type { Host } from '../lab/host.ts';
+import { backUp, newest, onEachRelease, start } from '../host/fixture.ts';
+
+/** Runs SQL in a database. */
+async function sql(host: Host, database: string, script: string): Promise<string> {
+  return (await host.run(['env', `PGDATABASE=${database}`, 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', '-'], { user: 'postgres', input: script })).stdout;
+}
+
+/** Runs `backupctl restore-db`. @returns whether it succeeded and what it said. */
+async function restore(host: Host, ...args: string[]): Promise<{ ok: boolean; said: string }> {
+  const { code, stdout, stderr } = await host.run(['backupctl', 'restore-db', ...args], { mayFail: true });
+  return { ok: code === 0, said: stdout + stderr };
+}
+
+const drill = (host: Host): Promise<{ ok: boolean; log: string }> => start(host, 'backup-drill.service');
+
+/** A function of mallory's that leaves a mark, as the user of the server, when it runs as a superuser of the host's own server. */
+const trap = (name: string, args = 'int', returns = 'int', value = '1'): string => `CREATE FUNCTION ${name}(${args}) RETURNS ${returns} IMMUTABLE LANGUAGE plpgsql AS $trap$ BEGIN
+  IF (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user) AND pg_catalog.current_setting('cluster_name') <> '' THEN
+  EXECUTE $$COPY (SELECT 1) TO PROGRAM 'touch /tmp/pwned-${name}'$$; END IF; RETURN ${value}; END $trap$;`;
+const marks = async (host: Host): Promise<string> => (await host.run('ls -d /tmp/pwned* /var/lib/postgresql/pwned* 2> /dev/null; true')).stdout;
+const superusers = (host: Host): Promise<string> => sql(host, 'postgres', 'SELECT rolname FROM pg_roles WHERE rolsuper');
+/** What is set for databases, and for roles in them. */
+const settings = (host: Host, database: string): Promise<string> =>
+  sql(host, 'postgres', `SELECT setrole::regrole, setting FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase, unnest(setconfig) setting WHERE datname = '${database}' ORDER BY 1, 2`);
+
+const injected = 'public;ALTER/**/ROLE/**/mallory/**/SUPERUSER;--';
+const literal = (text: string): string => `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+/** Values that a role gives to its own settings. */
+const values: readonly (readonly [string, string])[] = [
+  ['search_path', injected],
+  ['search_path', '"a""b", "C d", e, pg_temp'],
+  ['search_path', "'; ALTER ROLE mallory SUPERUSER; --"],
+  ['search_path', '"x\n;ALTER ROLE mallory SUPERUSER;\n"'],
+  ['local_preload_libraries', injected],
+  ['temp_tablespaces', injected],
+  ['"app.motto"', "it's \\ odd'; ALTER ROLE mallory SUPERUSER; --\n\\! touch /tmp/pwned-setting\n"],
+  ['work_mem', '7MB'],
+  ['DateStyle', 'German, DMY'],
+];
+
+/** Databases in which everything is as odd as PostgreSQL allows, and which come back from a dump with nothing changed. */
+const odd = `
+CREATE TYPE mood AS ENUM ('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h');
+CREATE TABLE hashed (m mood, n int) PARTITION BY HASH (m);
+${[0, 1, 2].map((n) => `CREATE TABLE hashed_${n} PARTITION OF hashed FOR VALUES WITH (MODULUS 3, REMAINDER ${n});`).join('\n')}
+INSERT INTO hashed SELECT (enum_range(NULL::mood))[1 + n % 8], n FROM generate_series(1, 600) n;
+CREATE TABLE child (b int, a int, z text); CREATE TABLE parent (a int, z text); ALTER TABLE child INHERIT parent; INSERT INTO child VALUES (1, 2, E'tab\\tline\\n\\\\.'), (3, 4, NULL);
+CREATE TABLE victim (a int); INSERT INTO victim VALUES (1), (2), (3);
+CREATE TABLE "x
+COPY public.victim (a) FROM stdin;
+1
+\\.
+y" ("c
+;" int, "d""'e" text); INSERT INTO "x
+COPY public.victim (a) FROM stdin;
+1
+\\.
+y" VALUES (1, E'\\\\.'), (2, E'\\\\\\n\\\\.\\nCOPY public.victim (a) FROM stdin;\\n7\\n');
+CREATE TABLE nothing (); INSERT INTO nothing DEFAULT VALUES; CREATE TABLE "select" ("from" int, "Ünïcode" text); INSERT INTO "select" VALUES (1, 'é€');
+CREATE TABLE wide (n int, t text); ALTER TABLE wide ALTER t SET STORAGE PLAIN; INSERT INTO wide SELECT n, repeat('x', 1 + (n * 7919) % 7900) FROM generate_series(1, 1000) n;
+DELETE FROM wide WHERE n % 3 = 0; INSERT INTO wide SELECT n, 'again' FROM generate_series(1, 100) n; UPDATE wide SET t = 'y' WHERE n % 7 = 0;
+CREATE TABLE many (a money, t timestamptz DEFAULT now(), f float8 DEFAULT random(), b bytea DEFAULT '\\xdead'); INSERT INTO many SELECT 1234.56 FROM generate_series(1, 10);
+CREATE DOMAIN positive AS int CHECK (VALUE > 0); CREATE RULE r AS ON INSERT TO many DO ALSO NOTIFY x; CREATE POLICY p ON many USING (true); CREATE STATISTICS st ON n, t FROM wide;
+CREATE TYPE pair AS (a int); CREATE CAST (pair AS text) WITH INOUT; CREATE UNLOGGED TABLE unlogged (a int); INSERT INTO unlogged VALUES (1); CREATE VIEW v AS SELECT 1 AS x;
+CREATE FUNCTION evt() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$; CREATE EVENT TRIGGER et ON ddl_command_end EXECUTE FUNCTION evt();
+CREATE AGGREGATE agg(int) (sfunc = int4pl, stype = int); CREATE OPERATOR === (leftarg = int, rightarg = int, function = int4eq); CREATE SEQUENCE "s'"";
+q"; SELECT nextval('"s''"";
+q"'); SELECT lo_from_bytea(0, 'hello'), lo_put(lo_from_bytea(0, ''), 40000, 'far'); CREATE MATERIALIZED VIEW mv AS SELECT 1; CREATE INDEX ON wide (n);
+CREATE TABLE listed (a int) PARTITION BY LIST (a); CREATE TABLE listed_1 PARTITION OF listed DEFAULT; ALTER TABLE listed ADD COLUMN b text; INSERT INTO listed VALUES (1, 'a');
+ALTER DATABASE odd SET TimeZone = 'Asia/Tokyo'; ALTER DATABASE odd SET bytea_output = 'escape'; ALTER DATABASE odd SET standard_conforming_strings = off; ALTER DATABASE odd SET quote_all_identifiers = on;
+ALTER DATABASE odd SET client_encoding = 'LATIN1'; ALTER DATABASE odd SET search_path = public, pg_temp; ALTER DATABASE odd SET extra_float_digits = -10; ALTER DATABASE odd SET IntervalStyle = 'sql_standard';`;
+const bare = `DROP SCHEMA public; DROP EXTENSION plpgsql; CREATE EXTENSION plpgsql; CREATE SCHEMA s; CREATE TABLE s."1" (a int); INSERT INTO s."1" VALUES (1);
+ALTER DATABASE bare SET default_transaction_read_only = on; ALTER DATABASE bare SET statement_timeout = 1; ALTER DATABASE bare SET default_transaction_isolation = 'serializable'; ALTER DATABASE bare SET role = 'pg_monitor';`;
+
+/** Changes the manifest, as root, between the hook and Borg. */
+async function backUpChanged(host: Host, script: string): Promise<void> {
+  await host.write('/usr/local/bin/change', `#!/usr/bin/python3\nimport glob, json\npath = glob.glob("/backup/postgresql/*-main/manifest.json")[0]\nmanifest = json.load(open(path))\nfiles = manifest["files"]\n${script}\njson.dump(manifest, open(path, "w"))\n`, '0755');
+  await host.write('/run/systemd/system/backup.service.d/tamper.conf', '[Service]\nExecStartPre=+/usr/local/bin/change\n');
+  await host.run('systemctl daemon-reload');
+  const { ok, log } = await backUp(host);
+  await host.run('rm /run/systemd/system/backup.service.d/tamper.conf; systemctl daemon-reload');
+  expect(ok, log).toBe(true);
+}
+
+onEachRelease(
+  'the owner of a table',
+  async ({ lab, host }) => {
+    await sql(host, 'postgres', `CREATE ROLE mallory LOGIN; CREATE ROLE owner; CREATE DATABASE traps OWNER mallory; CREATE DATABASE shop OWNER owner; CREATE DATABASE odd; CREATE DATABASE bare;`);
+    await sql(host, 'shop', 'CREATE TABLE orders AS SELECT n, md5(n::text) AS t FROM generate_series(1, 500) n; CREATE TABLE secrets AS SELECT 1 AS n');
+    await sql(host, 'odd', odd);
+    await sql(host, 'bare', bare);
+    await lab.roles(['borg', 'postgres'], { borg_paths: ['/etc/hostname'], borg_mail_to: [] });
+  },
+  (fixture) => {
+    it('has no function run as the superuser when it is dumped: of an index, statistics, a partition, a policy, a rule, a cast, or one called like a built-in', async () => {
+      const { host } = fixture;
+      await sql(host, 'traps', `SET SESSION AUTHORIZATION mallory; CREATE SCHEMA s; SET search_path = s, public; CREATE TABLE t AS SELECT 1 AS n; CREATE TABLE other AS SELECT 1 AS n;
+        ${['of_index', 'of_statistics', 'of_generated', 'of_part', 'of_default', 'of_view'].map((name) => trap(name)).join('\n')}
+        ${['of_predicate', 'of_check', 'of_domain', 'of_policy'].map((name) => trap(name, 'int', 'boolean', 'true')).join('\n')} ${trap('of_cast', 's.t', 'text', "'x'")} ${trap('of_operator', 'name, text', 'boolean', 'true')}
+        CREATE INDEX ON t (of_index(n)); CREATE INDEX ON t (n) WHERE of_predicate(n); CREATE STATISTICS st ON (of_statistics(n)), (n + 1) FROM t; ANALYZE t;
+        CREATE DOMAIN d AS int CHECK (of_domain(VALUE)); CREATE TABLE g (n int CHECK (of_check(n)), d d, x int GENERATED ALWAYS AS (of_generated(n)) STORED, y int DEFAULT of_default(1)); INSERT INTO g VALUES (1, 2);
+        CREATE TABLE p (n int) PARTITION BY RANGE (of_part(n)); CREATE TABLE p1 PARTITION OF p DEFAULT; INSERT INTO p VALUES (1); CREATE INDEX ON p (of_index(n));
+        ALTER TABLE other ENABLE ROW LEVEL SECURITY; ALTER TABLE other FORCE ROW LEVEL SECURITY; CREATE POLICY p ON other USING (of_policy(n)); CREATE VIEW v AS SELECT of_view(n) FROM t; CREATE MATERIALIZED VIEW mv AS SELECT of_view(n) FROM t;
+        CREATE RULE r AS ON UPDATE TO t DO ALSO SELECT of_view(1); CREATE CAST (t AS text) WITH FUNCTION of_cast(t); CREATE OPERATOR !~ (leftarg = name, rightarg = text, function = of_operator);
+        CREATE TABLE inherits () INHERITS (t); INSERT INTO inherits VALUES (3); CREATE INDEX ON inherits (of_index(n));
+        ${['encode', 'textsend', 'format', 'current_setting', 'pg_get_userbyid', 'shobj_description', 'aclexplode'].map((name) => trap(name, { encode: 'bytea, text', textsend: 'text', format: 'text, name, name', current_setting: 'text', pg_get_userbyid: 'oid', shobj_description: 'oid, text', aclexplode: 'aclitem[]' }[name], 'text', "'x'")).join('\n')}
+        ALTER DATABASE traps SET search_path = s, public, pg_catalog;`);
+      // As in a cluster that was made before PostgreSQL 15: everybody may make something in template1.
+      await sql(host, 'template1', `GRANT CREATE ON SCHEMA public TO PUBLIC; SET SESSION AUTHORIZATION mallory; ${trap('public.jsonb_build_array', 'text, text, boolean', 'jsonb', "'[]'")}
+        ${trap('public.to_jsonb', 'pg_database', 'jsonb', "'{}'")} ${trap('public.encode', 'bytea, text', 'text', "'x'")} ${trap('public.pg_encoding_to_char', 'integer', 'name', "'UTF8'")}`);
+      await host.run(`rm -f /tmp/pwned*`);
+      const { ok, log } = await backUp(host);
+      expect(await marks(host)).toBe('');
+      expect(ok, log).toBe(true);
+      expect(await superusers(host)).toBe('postgres\n');
+    });
+
+    it('cannot keep a database from being saved by what is set for it', async () => {
+      const { host } = fixture;
+      await sql(host, 'shop', `ALTER DATABASE shop SET role = 'mallory'; ALTER DATABASE shop SET statement_timeout = 1; ALTER DATABASE shop SET lock_timeout = 1; ALTER DATABASE shop SET client_encoding = 'LATIN1'; CREATE TABLE unicode AS SELECT '→' AS t;`);
+      const { ok, log } = await backUp(host);
+      await sql(host, 'postgres', 'ALTER DATABASE shop RESET ALL');
+      expect(ok, log).toBe(true);
+      const manifest = JSON.parse((await host.run('cat /backup/postgresql/*-main/manifest.json')).stdout) as { files: Record<string, { tables: Record<string, { rows: number }> }> };
+      expect(manifest.files['shop.dump']?.tables['public.orders']?.rows).toBe(500);
+    });
+
+    it('gives no SQL to whoever restores a database by the settings of a role in it; they come back as they were', async () => {
+      const { host } = fixture;
+      for (const [index, [name, value]] of values.entries()) {
+        await sql(host, 'postgres', `CREATE DATABASE "set ${index}"`);
+        // Its own setting, which every role that may log in can make; one that no module knows only a superuser.
+        const as = name.includes('.') ? '' : 'SET SESSION AUTHORIZATION mallory;';
+        await sql(host, 'postgres', `${as} ALTER ROLE mallory IN DATABASE "set ${index}" SET ${name} = ${literal(value)}`);
+      }
+      const names = values.map((_, index) => `set ${index}`);
+      await sql(host, 'postgres', `COMMENT ON DATABASE "set 0" IS E'x\\'; ALTER ROLE mallory SUPERUSER; --\\n\\\\! touch /tmp/pwned-comment\\n'; CREATE ROLE "r""; ALTER ROLE mallory SUPERUSER; --"; GRANT CONNECT ON DATABASE "set 0" TO "r""; ALTER ROLE mallory SUPERUSER; --"; ALTER DATABASE "set 0" SET search_path = ${literal(injected)};`);
+      const before = await Promise.all(names.map((name) => settings(host, name)));
+      expect((await backUp(host)).ok).toBe(true);
+      const { ok, said } = await restore(host, '--over', 'postgresql', ...names);
+      expect(await superusers(host)).toBe('postgres\n');
+      expect(await Promise.all(names.map((name) => settings(host, name)))).toEqual(before);
+      expect(ok, said).toBe(true);
+      for (const name of names) await sql(host, 'postgres', `DROP DATABASE "${name}"`);
+    });
+
+    it('gives neither SQL nor a word of psql to whoever restores the roles, by the names, comments and settings of these', async () => {
+      const { host } = fixture;
+      const names = ['x\n\\! psql -Xc "ALTER ROLE mallory SUPERUSER"\n', 'y\nALTER ROLE mallory SUPERUSER;\n--', "z'; ALTER ROLE mallory SUPERUSER; --", 'q:mallory\\'];
+      const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+      for (const name of names)
+        await sql(host, 'postgres', `CREATE ROLE ${identifier(name)}; COMMENT ON ROLE ${identifier(name)} IS ${literal(name)}; ALTER ROLE ${identifier(name)} SET "app.x" = ${literal(name)}; ALTER ROLE ${identifier(name)} SET search_path = ${literal(injected)}`);
+      const roles = (): Promise<string> => sql(host, 'postgres', `SELECT rolname, rolconfig, shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname ~ '^[xyzq][^a-z]' ORDER BY 1`);
+      const before = await roles();
+      expect((await backUp(host)).ok).toBe(true);
+      for (const name of names) await sql(host, 'postgres', `DROP ROLE ${identifier(name)}`);
+      const { ok, said } = await restore(host, '--globals', '--into', 'with_roles', 'postgresql', 'shop');
+      expect(ok, said).toBe(true);
+      expect(await superusers(host)).toBe('postgres\n');
+      expect(await roles()).toBe(before);
+      await sql(host, 'postgres', 'DROP DATABASE with_roles');
+    });
+
+    it('is proven in a sandbox of its own: it sees no other dump, no socket of the host, and leaves nothing where somebody reads it', async () => {
+      const { host } = fixture;
+      await sql(host, 'postgres', 'CREATE DATABASE probe');
+      await sql(host, 'probe', `CREATE FUNCTION f(int) RETURNS boolean LANGUAGE plpgsql AS $$ DECLARE found text; BEGIN
+        IF current_setting('cluster_name') <> '' THEN RETURN true; END IF;
+        CREATE TEMP TABLE said (t text); COPY said FROM PROGRAM 'for place in /dev/shm /run /run/lock /dev/mqueue /tmp /var/tmp /run/backup-told; do cp -r /var/lib/backup-prove $place/loot; done; chmod -R a+rX /dev/shm/loot; find / -name "*.dump" -o -type s 2> /dev/null; find /run /dev/shm -mindepth 1 2> /dev/null; true';
+        SELECT string_agg(t, ' ') INTO found FROM said; RAISE EXCEPTION 'found: %', found; END $$; CREATE TABLE t (n int CHECK (f(n))); INSERT INTO t VALUES (1);`);
+      expect((await backUp(host)).ok).toBe(true);
+      const { ok, log } = await drill(host);
+      const found = /found: (.*)/.exec(log)?.[1] ?? '';
+      expect(found).toContain('probe.dump');
+      expect(found).not.toMatch(/(shop|odd|traps|postgres)\.dump|\/run\/postgresql|dbus|notify|journal|\.s\.PGSQL\.5432.*\.s\.PGSQL\.5432 /);
+      expect((await host.run('find /dev/shm /run /dev/mqueue /tmp /var/tmp -name loot; true')).stdout).toBe('');
+      // It failed for that database only: each of the others came back as it was, however odd.
+      expect(ok).toBe(false);
+      expect(log).toMatch(/database "probe": cannot be restored/);
+      expect(log.match(/: database "/g)?.length, log).toBe(1);
+      expect(log).toMatch(/: \d+ databases, \d+ tables, \d+ rows proven/);
+      await sql(host, 'postgres', 'DROP DATABASE probe');
+      await host.run(`backup-borg delete ::${await newest(host, 'dumps')}`);
+    });
+
+    it('is dumped without a table that pg_dump left out: the backup fails, and the dump is kept', async () => {
+      const { host } = fixture;
+      await host.write('/usr/local/bin/pg_dump', '#!/bin/bash\nif [ "$PGDATABASE" = shop ]; then set -- --exclude-table=public.secrets "$@"; fi\nexec /usr/bin/pg_dump "$@"\n', '0755');
+      const { ok, log } = await backUp(host);
+      await host.write('/usr/local/bin/pg_dump', '#!/bin/bash\nif [ "$PGDATABASE" = shop ]; then set -- --exclude-table-data=public.secrets "$@"; fi\nexec /usr/bin/pg_dump "$@"\n', '0755');
+      const data = await backUp(host);
+      await host.run('rm /usr/local/bin/pg_dump');
+      expect(ok, log).toBe(false);
+      expect(data.ok, data.log).toBe(false);
+      const said = await host.journal('backup-postgresql.service');
+      expect(said.match(/database "shop" was dumped, but it lacks "public\.secrets", which is in the database/g)?.length).toBeGreaterThanOrEqual(2);
+      expect((await host.run('pg_restore --list /backup/postgresql/*-main/shop.dump')).stdout).toMatch(/TABLE DATA public orders/);
+      expect((await host.run('pg_restore --list /backup/postgresql/*-main/shop.dump')).stdout).not.toMatch(/TABLE DATA public secrets/);
+      expect((await backUp(host)).ok).toBe(true);
+    });
+
+    it('has rows that are lost while they are loaded noticed, and others; a manifest of before is held to what it tells', async () => {
+      const { host } = fixture;
+      await host.write('/usr/local/bin/pg_restore', `#!/bin/bash
+/usr/bin/pg_restore "$@" || exit
+[[ "$(id -un) $* " == backup-prove*--jobs* ]] || exit 0
+psql -Xqd drill -c "DO \\$\\$ BEGIN DELETE FROM public.orders WHERE n = 7; UPDATE public.hashed SET n = 0 WHERE n = 7; EXCEPTION WHEN undefined_table THEN END \\$\\$" -c "DO \\$\\$ BEGIN UPDATE public.hashed SET n = 0 WHERE n = 7; UPDATE public.child SET a = 9 WHERE a = 2; PERFORM nextval('public.\\"s''\\"\\";
+q\\"'); EXCEPTION WHEN undefined_table THEN END \\$\\$" > /dev/null 2>&1
+exit 0
+`, '0755');
+      const lost = await drill(host);
+      await host.run('rm /usr/local/bin/pg_restore');
+      expect(lost.ok).toBe(false);
+      for (const message of ['database "shop": table public.orders has 499 rows, but had 500', 'database "odd": table public.hashed has other contents than it had', 'database "odd": table public.child has other contents than it had'])
+        expect(lost.log).toContain(message);
+      expect(lost.log).toMatch(/database "odd": sequence .* is at 2, true, but was at 1, true/);
+      const former = `
+for entry in files.values():
+    if entry["database"] is not None:
+        tables = {name: {"rows": each["rows"], "checksum": "123"} for name, each in entry["tables"].items()}
+        entry["tables"] = {**tables, "indexes": {"rows": 99, "checksum": "0"}, "large objects": {"rows": 2, "checksum": "7"}}
+        for each in ("objects", "sequences", "large objects", "lc_monetary"):
+            del entry[each]`;
+      await backUpChanged(host, former);
+      const whole = await drill(host);
+      expect(whole.ok, whole.log).toBe(true);
+      const again = await restore(host, '--into', 'former', 'postgresql', 'shop');
+      expect(again.ok, again.said).toBe(true);
+      await host.run(`backup-borg delete ::${await newest(host, 'dumps')}`);
+      await backUpChanged(host, `${former}\nfiles["shop.dump"]["tables"]["public.orders"]["rows"] = 501`);
+      expect((await drill(host)).log).toContain('database "shop": table public.orders has 500 rows, but had 501');
+      await host.run(`backup-borg delete ::${await newest(host, 'dumps')}`);
+    });
+  },
+);
