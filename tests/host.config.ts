@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['tests/host/**/*.test.ts'],
+    include: ['tests/host/**/*.test.ts', 'tests/attacks/**/*.test.ts'],
     globalSetup: ['tests/lab/setup.ts'],
     // Hosts boot in a second, but a playbook on a busy machine takes its time.
     testTimeout: 300_000,
