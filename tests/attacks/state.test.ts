@@ -1,0 +1,80 @@
+import { expect, it } from 'vitest';
+import { backUp, onEachRelease, start } from '../host/fixture.ts';
+
+/** Everything that code of the user borg could leave for a program with more rights, each of which makes a mark when it is run. */
+const plant = `set -e
+cd /var/lib/borg
+code='import os
+for place in (os.getcwd(), "/var/lib/borg", "/var/cache/borg", "/tmp", "/var/tmp", "/srv/marked"):
+    try: open(place + "/ran", "a").write(open("/proc/self/status").read())
+    except OSError: pass'
+printf '%s\\n' "$code" > /tmp/code.py
+for version in 3.11 3.13; do
+  site=.local/lib/python$version/site-packages
+  mkdir -p $site
+  printf '%s\\n' "$code" > $site/usercustomize.py
+  printf '%s\\n' "$code" > $site/sitecustomize.py
+  printf 'import usercustomize\\n' > $site/x.pth
+done
+mkdir -p .ssh .local/bin .config/borg/keys bin
+printf 'Host *\\n ProxyCommand touch /var/lib/borg/ran\\n' > .ssh/config
+for program in borg ssh cat cp find python3; do
+  for at in .local/bin bin; do printf '#!/bin/sh\\ntouch /var/lib/borg/ran\\n' > $at/$program; chmod 755 $at/$program; done
+done
+cp /tmp/code.py .pythonrc.py
+echo 'export PATH=/var/lib/borg/bin:$PATH' > .profile`;
+
+const commands: Readonly<Record<string, string>> = {
+  'backupctl restore --into': 'rm -rf /srv/back; backupctl restore --into /srv/back /srv/files',
+  'backupctl restore --in-place': 'echo changed > /srv/files/file; backupctl restore --in-place /srv/files',
+  'backup-borg --into': 'rm -rf /srv/back; backup-borg --into /srv/back extract ::$(backup-borg list --format "{archive}{NL}" | grep files | tail -1) srv/files',
+  'backupctl find': 'backupctl find file',
+  'backupctl list': 'backupctl list',
+  'the backup': 'systemctl start backup.service',
+  'the check': 'systemctl start borg-check.service',
+  'the drill': 'systemctl start backup-drill.service',
+  'the initialisation': 'systemctl start borg-init.service',
+};
+
+onEachRelease(
+  'code that ran as the user borg',
+  async ({ lab, host }) => {
+    await host.run('mkdir -p /srv/files; echo saved > /srv/files/file; mkdir -m 777 /srv/marked');
+    await lab.roles(['borg'], { borg_paths: ['/srv/files'] });
+    const { ok, log } = await backUp(host);
+    expect(ok, log).toBe(true);
+    await host.run(plant, { user: 'borg' });
+  },
+  (fixture) => {
+    it.each(Object.entries(commands))('has nothing of what it left run by %s', async (_title, command) => {
+      const { host } = fixture;
+      const { code, stdout, stderr } = await host.run(command, { mayFail: true });
+      expect(code, stdout + stderr).toBe(0);
+      const ran = 'find /var/lib/borg /var/cache/borg /tmp /var/tmp /srv -name ran';
+      const found = (await host.run(`${ran}; ${ran} -delete`)).stdout;
+      expect(found).toBe('');
+    });
+
+    it('meets none of what a restore does in what it keeps, and a restore is not held up by what it left there', async () => {
+      const { host } = fixture;
+      const state = "find /var/lib/borg/.config /var/lib/borg/.local /var/cache/borg -printf '%p %C@\\n' | sort";
+      await host.run(`cd /var/lib/borg/.config/borg; mkfifo keys/fifo; ln -s /dev/zero keys/zero; ln -s / keys/top; mkdir keys/own; ln -s /root security/elsewhere`, { user: 'borg' });
+      const before = (await host.run(state)).stdout;
+      const { code, stdout, stderr } = await host.run('rm -rf /srv/back; timeout 120 backupctl restore --into /srv/back /srv/files', { mayFail: true });
+      expect(code, stdout + stderr).toBe(0);
+      expect((await host.run(state)).stdout).toBe(before);
+      await host.run('rm -r /var/lib/borg/.config/borg/keys/*; rm /var/lib/borg/.config/borg/security/elsewhere', { user: 'borg' });
+      const { ok, log } = await start(host, 'backup.service');
+      expect(ok, log).toBe(true);
+    });
+
+    it('is no user site of any unit of the engine, and their home can be made by nobody', async () => {
+      const { host } = fixture;
+      for (const unit of ['backup', 'borg-init', 'borg-check', 'backup-drill', 'backup-stage@x']) {
+        const { stdout } = await host.run(`systemctl show --property=Environment ${unit}.service`);
+        expect(stdout, unit).toMatch(/HOME=\/nonexistent\b.*PYTHONNOUSERSITE=1/);
+      }
+      expect((await host.run('mkdir /nonexistent', { user: 'borg', mayFail: true })).code).not.toBe(0);
+    });
+  },
+);
