@@ -135,7 +135,6 @@ onEachRelease(
           `evil = '\\x1b]0;evil\\x07\\x1b[2J\\r\\u202e'\nanswer.update(failed=${failed}, changed=True, msg=evil + 'msg', warnings=[evil], told=[evil + 'told'], paths=[evil], diff=[{'before_header': evil, 'after_header': evil, 'before': evil, 'after': evil + 'x'}], module_stderr=evil)`,
           () => role({ args: ['--diff'] }),
         );
-        // eslint-disable-next-line no-control-regex
         expect(stdout + stderr).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f\u202e]/);
       }
     });
