@@ -34,9 +34,43 @@ describe('backup-postgresql', () => {
     expect(call(program, `program.changes(given.encode(), {b'app', b'"odd "" role"'})`, statement)).toBe(want);
   });
 
-  it('takes the globals apart into statements, and none goes', () => {
-    const parts = ['-- User "it\'s"\n', '\n', 'SET a = b;\n', "ALTER ROLE app SET a TO 'it''s;\n\nodd';\n", 'CREATE ROLE "a;\n;b";\n', 'CREATE ROLE "o\'brien";\n', "COMMENT ON ROLE bob IS 'the 3.5\" disk';\n", 'CREATE ROLE carol;\n', 'end'];
-    expect(call(program, '[part.decode() for part in program.statements(__import__("io").BytesIO(given.encode()))]', parts.join(''))).toEqual(parts);
+  it('takes what pg_dumpall and pg_restore write apart into statements, whatever stands in a name or a text', () => {
+    const parts = ['SET a = b;', "ALTER ROLE app SET a TO 'it''s;\n\nodd';", 'CREATE ROLE "a;\n;b";', 'CREATE ROLE "o\'brien";', "COMMENT ON ROLE bob IS 'the 3.5\" disk';", 'CREATE ROLE "x\n\\! touch /tmp/x\n--";', 'CREATE ROLE carol;'];
+    const script = `-- User "it's"\n\n\\restrict abc\n${parts.join('\n')}\n\n\\unrestrict abc\n-- end\n`;
+    // In pieces of any length.
+    for (const length of [1, 2, 3, 7, 1000])
+      expect(call(program, `[part.decode() for part in program.Script(type("Pieces", (), {"read": lambda self, _: text.read(${length})})()).statements()] if (text := __import__("io").BytesIO(given.encode())) else 0`, script)).toEqual(parts);
+  });
+
+  const scanned = (text: string, apart = 'None'): unknown =>
+    call(program, `[program.contents(type("Pieces", (), {"read": lambda self, _: text.read(length)})(), ${apart}) for length in (1, 5, 4096) for text in [__import__("io").BytesIO(given.encode())]]`, text);
+
+  it('counts the rows of each table as they stand in a dump; no name, and nothing in a row, is taken for the rows of another', () => {
+    const name = 'public."x\nCOPY public.victim (a) FROM stdin;\n1\n\\.\ny"';
+    const text = `SET a = 'b';\nCOPY ${name} ("c\n;", "d""e") FROM stdin;\n1\t\\\\.\n2\tCOPY public.victim (a) FROM stdin;\n\\.\n\n\nCOPY public.victim (a) FROM stdin;\n\\.\n\nCOPY public.nothing  FROM stdin;\n\n\\.\n
+SELECT pg_catalog.setval('public."s''""q;"', 4, false);\nBEGIN;\nSELECT pg_catalog.lo_open('1', 2);\nSELECT pg_catalog.lowrite(0, '\\x00');\nSELECT pg_catalog.lo_close(0);\nCOMMIT;\n`;
+    const results = scanned(text) as { tables: Record<string, { rows: number; columns: string[] }>; sequences: unknown; 'large objects': { number: number } }[];
+    expect(results[1]).toEqual(results[0]);
+    expect(results[2]).toEqual(results[0]);
+    expect(Object.entries(results[0]?.tables ?? {}).map(([table, { rows, columns }]) => [table, rows, columns])).toEqual([[name, 2, ['"c\n;"', '"d""e"']], ['public.victim', 0, ['a']], ['public.nothing', 1, []]]);
+    expect(results[0]?.sequences).toEqual({ 'public."s\'""q;"': '4, false' });
+    expect(results[0]?.['large objects'].number).toBe(1);
+  });
+
+  it('sums what belongs to one table over all its parts, in any order and by named columns, where it is told to', () => {
+    const one = 'COPY public.h (a, b) FROM stdin;\n1\tx\n\\.\nCOPY public.h (a, b) FROM stdin;\n2\ty\n3\tz\n\\.\n';
+    const other = 'COPY public.h (b, a) FROM stdin;\nz\t3\ny\t2\n\\.\nCOPY public.h (b, a) FROM stdin;\nx\t1\n\\.\n';
+    const sum = (text: string): unknown => (scanned(text, '{"public.h": ["a", "b"]}') as { tables: Record<string, { checksum: string; rows: number }> }[]).map(({ tables: { 'public.h': table } }) => [table?.rows, table?.checksum]);
+    expect(sum(other)).toEqual(sum(one));
+    expect(sum(other.replace('z\t3', 'z\t4'))).not.toEqual(sum(one));
+    expect((sum(one) as unknown[][])[0]?.[0]).toBe(3);
+  });
+
+  it.each([
+    ['public', ['public']], ['', []], ['"a""b", "C d", e, pg_temp', ['a"b', 'C d', 'e', 'pg_temp']], ['"$user", public', ['$user', 'public']], ['""', ['']],
+    ['public;ALTER/**/ROLE/**/mallory/**/SUPERUSER;--', ['public;ALTER/**/ROLE/**/mallory/**/SUPERUSER;--']], ["'; DROP", null], ['a,', null], ['a b', null], ['"a', null], ['a"b"', null],
+  ])('splits a setting that is a list of names as pg_dump does: %s', (value, want) => {
+    expect(call(program, 'program.split_list(given)', value)).toEqual(want);
   });
 });
 
