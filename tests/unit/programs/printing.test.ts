@@ -13,7 +13,7 @@ WRITERS = {"sys.stdout.write", "sys.stderr.write", "sys.stdout.buffer.write", "s
 ENDS = {"sys.exit", "SystemExit", "exit", "quit"}
 SPAWN = {"subprocess.run", "subprocess.Popen", "subprocess.call", "subprocess.check_call"}
 # What says nothing but its own words, or is given to systemd.
-QUIET = {"systemctl", "chown", "rm"}
+QUIET = {"systemctl", "chmod", "chown", "rm"}
 
 
 def dotted(node):
@@ -65,7 +65,14 @@ const allowed: Readonly<Record<string, readonly [what: string, why: string][]>> 
   [`${role}/lib/backup/untrusted.py`]: [['print', 'here a text is made printable']],
   [`${role}/lib/backup/backup-borg`]: [['os.execvpe', 'a command of Borg’s own, by hand: raw, for programs that read it']],
   [`${role}/lib/backup/backup-report`]: [['subprocess.run without stdout=', 'the administrator’s own command, into the journal']],
-  [`${role}/sbin/backup-borg`]: [['os.execv', 'the same: its words come through raw; backupctl makes them printable']],
+  [`${role}/lib/backup/backup-restore`]: [
+    ['os.execvpe', 'a command of Borg’s own, by hand: as in backup-borg'],
+    ['subprocess.Popen without stdout=', 'itself again, in its unit, where it prints as here'],
+  ],
+  [`${role}/sbin/backup-borg`]: [
+    ['os.execv', 'the same: its words come through raw; backupctl makes them printable'],
+    ['subprocess.Popen without stdout=', 'the same, for a command that writes below a directory'],
+  ],
 };
 
 // Programs of postgres, mariadb and sqlite are on hosts without role borg too, so they have no `untrusted`; they write to the journal
