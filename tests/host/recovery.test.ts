@@ -14,6 +14,9 @@ const contents = async (host: Host): Promise<string> =>
 
 let server: Host;
 
+/** A SQLite database, and who may read it. */
+const readNotes = `python3 -c 'import sqlite3; print(sqlite3.connect("/home/alice/notes/notes.db").execute("SELECT * FROM note").fetchall())'; stat -c '%U %a' /home/alice/notes/notes.db`;
+
 onEachRelease(
   'a machine that is lost',
   async (fixture) => {
@@ -22,6 +25,7 @@ onEachRelease(
     await server.run('useradd --create-home --shell /bin/bash store && install -d -o store -m 700 ~store/.ssh');
     await host.run(tree);
     await host.run("usermod --password '$6$salt$hash' --append --groups adm alice; echo letter > /home/alice/letter; chown alice: /home/alice/letter; mkdir /opt/app; echo app > /opt/app/app; echo old > /etc/app.conf");
+    await host.run(['bash', '-c', `umask 077; mkdir -p /home/alice/notes; python3 -c 'import sqlite3; d = sqlite3.connect("/home/alice/notes/notes.db"); d.execute("CREATE TABLE note (t)"); d.execute("INSERT INTO note VALUES (?)", ["remember"]); d.commit()'`], { user: 'alice' });
     await sql(host, 'postgres', 'CREATE ROLE app LOGIN');
     for (const [index, name] of databases.entries()) {
       await sql(host, 'postgres', `CREATE DATABASE "${name}" OWNER app`);
@@ -33,22 +37,26 @@ onEachRelease(
       borg_repositories: ['ssh://store@server/./web'],
       borg_known_hosts: [`server ${server.hostKey.split(' ').slice(0, 2).join(' ')}`],
       borg_paths: ['/etc', '/home', '/opt', '/srv'],
+      sqlite_databases: [{ name: 'notes', user: 'alice', paths: ['/home/alice/notes/*.db'] }],
     });
     let before = '';
     let letters = '';
     let rows = '';
+    let notes = '';
 
     it('has a backup on a server, and what opens it on the control node', async () => {
       const { lab, host } = fixture;
       await lab.roles(['borg'], settings(), { args: ['--limit', 'web'], mayFail: true });
       await server.write('/home/store/.ssh/authorized_keys', `restrict,command="borg serve --restrict-to-repository web" ${(await host.read('/etc/credstore/borg.ssh-key.pub')).trim()}\n`, '0644');
-      const { recap } = await lab.roles(['borg', 'postgres'], settings(), { args: ['--limit', 'web'] });
+      const { recap } = await lab.roles(['borg', 'postgres', 'sqlite'], settings(), { args: ['--limit', 'web'] });
       expect(recap['web']?.failed).toBe(0);
       const { ok, log } = await backUp(host);
       expect(ok, log).toBe(true);
       before = (await host.run(describeTree('/srv/tree'))).stdout;
       letters = (await host.run('stat -c "%n %a %U %G %y" /home/alice/letter /home/alice /home/bob /opt/app/app; getent passwd alice bob; getent shadow alice; id -nG alice')).stdout;
       rows = await contents(host);
+      notes = (await host.run(readNotes)).stdout;
+      expect(notes).toContain('remember');
       expect(before.split('\n').length).toBeGreaterThan(60);
       expect(rows.split('\n').length).toBe(4);
     });
@@ -67,6 +75,7 @@ onEachRelease(
       expect((await host.run(describeTree('/srv/tree'))).stdout).toBe(before);
       expect((await host.run('stat -c "%n %a %U %G %y" /home/alice/letter /home/alice /home/bob /opt/app/app; getent passwd alice bob; getent shadow alice; id -nG alice')).stdout).toBe(letters);
       expect(await contents(host)).toBe(rows);
+      expect((await host.run(readNotes)).stdout).toBe(notes);
       expect(await host.exists('/etc/app.conf')).toBe(false);
       expect((await host.run('cat /var/tmp/restored-*/etc/app.conf')).stdout).toBe('old\n');
     });

@@ -116,11 +116,11 @@ with open("new", "wb") as file:
     file.write(os.urandom(os.path.getsize("small")))
 os.rename("new", "small")
 for name in truth:
-    print("right", arrivals.checksum(name) == hashlib.sha256(open(name, "rb").read()).hexdigest())
+    print("right", arrivals.checksum(name, open(name, "rb")) == hashlib.sha256(open(name, "rb").read()).hexdigest())
 with arrivals:
     with open("below/first", "r+b") as file:
         file.write(b"another")
-print("right", arrivals.checksum("below/first") == hashlib.sha256(open("below/first", "rb").read()).hexdigest())
+print("right", arrivals.checksum("below/first", open("below/first", "rb")) == hashlib.sha256(open("below/first", "rb").read()).hexdigest())
 `);
       expect((await host.run('python3 -B /root/arrivals.py; rm -r /root/arriving')).stdout).toBe('known True\nright True\nright True\nright True\nright True\n');
     });
