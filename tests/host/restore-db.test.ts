@@ -12,11 +12,21 @@ async function sql(host: Host, database: string, script: string): Promise<string
 /** Does something while `shop` has an index that takes three seconds to make; the dump of it goes again. */
 async function whileSlow(host: Host, work: () => Promise<void>): Promise<void> {
   await sql(host, 'shop', 'CREATE TABLE public.slow AS SELECT 1 AS n; CREATE FUNCTION public.wait(int) RETURNS int IMMUTABLE LANGUAGE sql AS $$ SELECT pg_sleep(3); SELECT $1 $$; CREATE INDEX ON public.slow (public.wait(n))');
-  expect((await backUp(host)).ok).toBe(true);
-  await work();
-  await sql(host, 'shop', 'DROP TABLE public.slow; DROP FUNCTION public.wait');
-  await host.run(`backup-borg delete ::${await newest(host, 'dumps')}`);
+  try {
+    expect((await backUp(host)).ok).toBe(true);
+    await work();
+  } finally {
+    // What failed here is not to take the next tests with it.
+    await sql(host, 'postgres', 'DROP DATABASE IF EXISTS first; DROP DATABASE IF EXISTS second');
+    await sql(host, 'shop', 'DROP TABLE IF EXISTS public.slow; DROP FUNCTION IF EXISTS public.wait');
+    await host.run(`backup-borg delete ::${await newest(host, 'dumps')}`);
+  }
 }
+
+/** Waits until the slow index is being made, then sends a signal to `backupctl`. */
+const interruptLoading = (host: Host, signal: string): Promise<unknown> =>
+  host.run(`until runuser -u postgres -- psql -XAtqc "SELECT 'loading' FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%'" | grep --quiet loading; do sleep 0.02; done
+    pkill --signal=${signal} --full '^/usr/bin/python3 -IB /usr/local/sbin/backupctl restore-db'`, { timeoutSeconds: 120 });
 
 /** Runs `backupctl restore-db`. @returns whether it succeeded and what it said. */
 async function restore(host: Host, ...args: string[]): Promise<{ ok: boolean; said: string }> {
@@ -176,7 +186,10 @@ print("right", arrivals.checksum("below/first", open("below/first", "rb")) == ha
     it('that is interrupted ends, says so, and the next one is not taken for it', async () => {
       const { host } = fixture;
       await whileSlow(host, async () => {
-        const { code, stdout, stderr } = await host.run('timeout --signal=INT --kill-after=60 2.5 backupctl restore-db --into first postgresql shop', { mayFail: true });
+        const [{ code, stdout, stderr }] = await Promise.all([
+          host.run('exec backupctl restore-db --into first postgresql shop', { mayFail: true }),
+          interruptLoading(host, 'INT'),
+        ]);
         expect(code).not.toBe(0);
         expect(stderr).toContain('backupctl restore-db: interrupted');
         expect(stderr).not.toContain('Traceback');
