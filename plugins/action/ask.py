@@ -13,7 +13,7 @@ OPTIONS = {"module", "args", "returns"}
 # What an answer can hold, and how each is met.
 KINDS = {
     "bool": lambda value: value is True,
-    "int": lambda value: value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2 ** 53 else 0,
+    "int": lambda value: value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2 ** 53 else 255,
     "line": lambda value: answer.line(value, 200),
     # In full as far as it is used: the list of a large archive; base64 of /etc/passwd.
     "text": lambda value: answer.text(value, 4 << 20),

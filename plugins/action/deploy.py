@@ -76,6 +76,7 @@ class ActionModule(ActionBase):
         if wanted is not None:
             try:
                 result["saved"] = self._save(wanted, result, task_vars)
+                result["changed"] = result["changed"] or bool(result["saved"])
             except (Unusable, OSError) as error:
                 said = result.get("msg", "").strip()
                 result.update(failed=True, msg=("%s\nWhat opens the repositories was not saved: %s" % (said, error)).strip())

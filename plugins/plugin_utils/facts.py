@@ -21,7 +21,8 @@ from jinja2 import Environment, TemplateError, nodes
 CONTROL = ("borg_secrets_dir", "rootless_backup_node")
 # In what the administrator is asked to give a host; a name such as `ansible_hostname` may be in it.
 GIVEN = ("borg_repositories",)
-INTERNAL = re.compile(r"_{1,2}(?:borg|postgres|mariadb|sqlite|restore)_.*|__sqlite|restore_[a-z]+|rootless_backup_.*|ansible_facts")
+INTERNAL = re.compile(r"_{1,2}(?:borg|postgres|mariadb|sqlite|restore)_.*|__sqlite|rootless_backup_node|ansible_facts"
+                      r"|restore_(?:host|paths|beside|archive|dumps|users|again)")
 
 
 def refuse(task_vars):

@@ -14,7 +14,7 @@ const left: Readonly<Record<string, { readonly script: string; readonly told: st
   climbing: { script: `echo '{"files": {"a/../../../../etc/passwd": {"sha256": "'$(printf %064d 0)'", "database": "x"}}}' > manifest.json`, told: 'it leads elsewhere' },
   absolute: { script: `echo '{"files": {"/etc/passwd": {"sha256": "'$(printf %064d 0)'", "database": "x"}}}' > manifest.json`, told: 'it leads elsewhere' },
   nested: { script: `python3 -c 'print("[" * 100000)' > manifest.json`, told: 'the JSON is nested too deep' },
-  huge: { script: 'truncate --size=100M manifest.json', told: 'manifest.json has more than' },
+  huge: { script: 'truncate --size=300M manifest.json', told: 'manifest.json has more than' },
   // Of a good manifest the file itself leads elsewhere, or a directory on the way to it.
   elsewhere: { script: `mkdir real; ln -s /etc/backup d; ln -s /etc/passwd x; echo '{"files": {"x": {"sha256": "'$(sha256sum < /etc/passwd | cut -c1-64)'", "database": "x"}, "d/borg.json": {"sha256": "'$(printf %064d 0)'", "database": "y"}}}' > manifest.json`, told: 'x cannot be read: x is no regular file' },
   fifos: { script: `mkfifo x; echo '{"files": {"x": {"sha256": "'$(printf %064d 0)'", "database": "x"}}}' > manifest.json`, told: 'x cannot be read: x is no regular file' },

@@ -214,11 +214,17 @@ onEachRelease(
       const { ok, said } = await backupctl(host, 'restore', '--in-place', ...[1, 2, 3].map((n) => `/srv/several/${n}`));
       expect(ok, said).toBe(true);
       expect((await host.run('cat /srv/several/{1,2,3}; cat /srv/several/.backup-kept-*/several/{1,2,3}')).stdout).toBe('1\n2\n3\nchanged\nchanged\nchanged\n');
-      await host.run('systemd-run --quiet --unit=other flock /srv/several sleep 60; until pgrep -x sleep > /dev/null; do sleep 0.1; done');
+      await host.run(`systemd-run --quiet --unit=other backupctl restore --in-place /srv/several; until mountpoint --quiet /run/backup-restore/*/0; do sleep 0.01; done
+        systemctl kill --signal=STOP other`);
       const second = await backupctl(host, 'restore', '--in-place', '/srv/several');
       expect(second.ok).toBe(false);
       expect(second.said).toContain('another restore into /srv/several is at work');
-      await host.run('systemctl stop other');
+      await host.run('systemctl kill --signal=CONT other; while systemctl is-active --quiet other; do sleep 0.1; done');
+      // Who may only read the directory keeps nobody out of it.
+      await host.run('systemd-run --quiet --unit=reader --uid=bob flock --shared /srv/several sleep infinity; until pgrep -x sleep > /dev/null; do sleep 0.1; done');
+      const third = await backupctl(host, 'restore', '--in-place', '/srv/several');
+      expect(third.ok, third.said).toBe(true);
+      await host.run('systemctl stop reader');
     });
 
     it('gives a file no ACL that it did not have, whatever the directory gives to what is made in it', async () => {

@@ -22,6 +22,11 @@ def number(value):
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e18
 
 
+def span(value):
+    """Of a run in which the clock was set back it is negative."""
+    return number(abs(value)) if isinstance(value, (int, float)) else False
+
+
 def when(value):
     """Seconds since 1970, of a year with four digits."""
     return number(value) and value < 2.5e11
@@ -53,7 +58,7 @@ def or_none(form):
 
 
 ARCHIVE = fields({"repository": text, "name": text, "series": text, "files": number, "original_size": number,
-                  "deduplicated_size": number, "seconds": number})
+                  "deduplicated_size": number, "seconds": span})
 KEPT = fields({"repository": text, "archives": many(text)})
 HOOK = fields({"unit": text, "result": text, "required": flag})
 ENTRY = fields({"result": text, "started": when, "finished": when, "last_good": or_none(when), "failing_since": or_none(when),

@@ -34,8 +34,11 @@ def made(name, directory):
     """A new directory, opened. OSError: somebody put another in its place meanwhile."""
     os.mkdir(name, 0o700, dir_fd=directory)
     new = opened(name, directory)
-    found = os.fstat(new)
-    if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o777 != 0o700 or os.listdir(new):
+    found, above = os.fstat(new), os.fstat(directory)
+    own = found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & 0o777 == 0o700
+    # A file system without owners and modes gives every directory those of the one above; then nobody else may write there.
+    given = (found.st_uid, found.st_mode) == (above.st_uid, above.st_mode) and above.st_uid == 0 and not above.st_mode & 0o022
+    if not (own or given) or os.listdir(new):
         os.close(new)
         raise OSError(errno.EBUSY, "somebody put another directory in the place of a new one")
     return new
@@ -82,24 +85,30 @@ def lent(path, mode=0o700):
     except OSError as error:
         raise refusal("--into", path, error) from None
     try:
+        # Asked again below: somebody else's that is in use is not even touched.
+        demand_empty(directory, path)
         was = os.fstat(directory)
         before = was.st_uid, was.st_gid, stat.S_IMODE(was.st_mode) if there else mode
         try:
             borg = pwd.getpwnam("borg")
-            os.fchmod(directory, 0o700)
+            # A file system may have no owners and modes.
             with contextlib.suppress(OSError):
-                # A file system without owners.
+                os.fchmod(directory, 0o700)
                 os.fchown(directory, borg.pw_uid, borg.pw_gid)
             # Now, when nobody else can put anything into it.
-            if os.listdir(directory):
-                raise Refused("--into: given is %s, which is not empty; allowed is a directory that is empty or does not exist" % path)
+            demand_empty(directory, path)
             yield directory
         finally:
             with contextlib.suppress(OSError):
                 os.fchown(directory, *before[:2])
-            os.fchmod(directory, before[2])
+                os.fchmod(directory, before[2])
     finally:
         os.close(directory)
+
+
+def demand_empty(directory, path):
+    if os.listdir(directory):
+        raise Refused("--into: given is %s, which is not empty; allowed is a directory that is empty or does not exist" % path)
 
 
 @contextlib.contextmanager
@@ -107,26 +116,50 @@ def attached(unit, directories):
     """Attach open directories for a unit of this name, with what is mounted below them. Yields where each of them is then."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(PLACES, 0o700)
-    sweep()
     own = os.path.join(PLACES, unit)
-    os.mkdir(own, 0o700)
-    held = opened(own)
     places = [os.path.join(own, str(number)) for number in range(len(directories))]
+    held = None
     try:
-        # Until the end of this process, whatever ends it: see sweep.
-        fcntl.flock(held, fcntl.LOCK_EX)
-        for directory, place in zip(directories, places):
-            os.mkdir(place, 0o700)
-            mount("/proc/self/fd/%d" % directory, place, MS_BIND | MS_REC)
-            # What is mounted below would else be unmounted everywhere with it. And when it goes, it goes from every sandbox.
-            mount(None, place, MS_REC | MS_SLAVE)
-            mount(None, place, MS_REC | MS_SHARED)
-            if not os.path.samestat(os.stat(place), os.fstat(directory)):
-                raise Refused("what was attached at %s is not what was opened" % place)
+        # Another one that sweeps just then must not take this for what one left that was killed.
+        with open(os.path.join(PLACES, ".lock"), "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            sweep()
+            demand_alone(directories)
+            os.mkdir(own, 0o700)
+            held = opened(own)
+            # Until the end of this process, whatever ends it: see sweep.
+            fcntl.flock(held, fcntl.LOCK_EX)
+            for directory, place in zip(directories, places):
+                os.mkdir(place, 0o700)
+                mount("/proc/self/fd/%d" % directory, place, MS_BIND | MS_REC)
+                # What is mounted below would else be unmounted everywhere with it. And when it goes, it goes from every sandbox.
+                mount(None, place, MS_REC | MS_SLAVE)
+                mount(None, place, MS_REC | MS_SHARED)
+                if not os.path.samestat(os.stat(place), os.fstat(directory)):
+                    raise Refused("what was attached at %s is not what was opened" % place)
         yield places
     finally:
-        detach(own)
-        os.close(held)
+        if held is not None:
+            # What cannot be taken away now the next one sweeps away.
+            with contextlib.suppress(OSError):
+                detach(own)
+            os.close(held)
+
+
+def demand_alone(directories):
+    """Refused: another restore is at work in one of these, and would take the staging of this one for that of a killed one.
+
+    By what is attached, and not by a lock on the directory itself, which anybody who may read it can hold.
+    """
+    attached = [os.path.join(place, name) for place in units() for name in os.listdir(place)]
+    for directory in directories:
+        if any(os.path.samestat(os.stat(place), os.fstat(directory)) for place in attached):
+            raise Refused("another restore into %s is at work; wait for its end" % os.readlink("/proc/self/fd/%d" % directory))
+
+
+def units():
+    """The directories of the units that something is attached for."""
+    return [entry.path for entry in os.scandir(PLACES) if entry.is_dir(follow_symlinks=False)]
 
 
 def mount(source, place, flags):
@@ -149,8 +182,8 @@ def detach(own):
 
 def sweep():
     """Take away what one left attached that was killed, once its unit has ended too."""
-    for unit in os.listdir(PLACES):
-        own = os.path.join(PLACES, unit)
+    for own in units():
+        unit = os.path.basename(own)
         with contextlib.suppress(OSError):
             held = opened(own)
             try:

@@ -11,6 +11,7 @@ import json
 import os
 import stat
 import sys
+import threading
 import traceback
 import unicodedata
 
@@ -78,6 +79,7 @@ def crash(kind, trouble, trace):
 
 
 sys.excepthook = crash
+threading.excepthook = lambda found: crash(found.exc_type, found.exc_value, found.exc_traceback)
 
 
 def open_plain(path, dir_fd=None):
