@@ -1,7 +1,7 @@
 import { set, unitDirectory, type Unit } from './unit.ts';
 
 /** Whose members may touch the pipes in it; each asks for the unit of its name. Pipes, since nothing can be left in one: files could fill /run. */
-export const requestDirectory = '/run/backup-asked';
+export const requestDirectory = '/run/backup-requests';
 
 /** The units that may be asked for by somebody who is not root. */
 export const requestable = ['backup', 'borg-check', 'backup-drill'] as const;

@@ -31,11 +31,11 @@ onEachRelease(
   (fixture) => {
     it('cannot fill the memory through what a member of the group asks by', async () => {
       const { host } = fixture;
-      for (const how of ['dd if=/dev/zero of=/run/backup-asked/backup bs=1M count=20 oflag=nonblock conv=notrunc', 'truncate --size=100M /run/backup-asked/borg-check', 'fallocate --length 10M /run/backup-asked/borg-check', 'touch /run/backup-asked/more', 'ln -s x /run/backup-asked/more', 'setfattr -n user.x -v y /run/backup-asked/backup']) {
+      for (const how of ['dd if=/dev/zero of=/run/backup-requests/backup bs=1M count=20 oflag=nonblock conv=notrunc', 'truncate --size=100M /run/backup-requests/borg-check', 'fallocate --length 10M /run/backup-requests/borg-check', 'touch /run/backup-requests/more', 'ln -s x /run/backup-requests/more', 'setfattr -n user.x -v y /run/backup-requests/backup']) {
         await host.run(`timeout 20 ${how}`, { user: 'watcher', mayFail: true });
       }
-      expect((await host.run('du --summarize --apparent-size --block-size=1 /run/backup-asked/* | sort -n | tail -1')).stdout).toMatch(/^0\t/);
-      expect((await host.run('stat --format "%n %F" /run/backup-asked/*')).stdout).toBe(['backup', 'backup-drill', 'borg-check'].map((name) => `/run/backup-asked/${name} fifo\n`).join(''));
+      expect((await host.run('du --summarize --apparent-size --block-size=1 /run/backup-requests/* | sort -n | tail -1')).stdout).toMatch(/^0\t/);
+      expect((await host.run('stat --format "%n %F" /run/backup-requests/*')).stdout).toBe(['backup', 'backup-drill', 'borg-check'].map((name) => `/run/backup-requests/${name} fifo\n`).join(''));
     });
 
     it('and he still asks by it, also after a boot', async () => {
@@ -50,8 +50,8 @@ onEachRelease(
 
     it('is a pipe where an older version had a file', async () => {
       const { host } = fixture;
-      await host.run('systemctl stop backup.path; rm /run/backup-asked/backup; echo x > /run/backup-asked/backup; systemd-tmpfiles --create /etc/tmpfiles.d/borg.conf; systemctl start backup.path');
-      expect((await host.run('stat --format "%F %a %G" /run/backup-asked/backup')).stdout).toBe('fifo 620 adm\n');
+      await host.run('systemctl stop backup.path; rm /run/backup-requests/backup; echo x > /run/backup-requests/backup; systemd-tmpfiles --create /etc/tmpfiles.d/borg.conf; systemctl start backup.path');
+      expect((await host.run('stat --format "%F %a %G" /run/backup-requests/backup')).stdout).toBe('fifo 620 adm\n');
       expect((await host.run('backupctl run', { user: 'watcher' })).stdout).toMatch(/backup\.service succeeded/);
       await settle(host);
     });
@@ -60,7 +60,7 @@ onEachRelease(
       const { host } = fixture;
       await host.run('backupctl restore-db --all wiki', { mayFail: true });
       await host.write('/var/attack/holder.py', holder);
-      await host.run('systemd-run --quiet --unit=holder --property=User=watcher python3 /var/attack/holder.py /var/lib/backup-restore /var/lib/backup-report /var/lib/borg /var/lib/backup-drill /run/backup-asked; while ! [ -e /var/attack/held ]; do sleep 0.1; done');
+      await host.run('systemd-run --quiet --unit=holder --property=User=watcher python3 /var/attack/holder.py /var/lib/backup-restore /var/lib/backup-report /var/lib/borg /var/lib/backup-drill /run/backup-requests; while ! [ -e /var/attack/held ]; do sleep 0.1; done');
       const restored = await host.run('backupctl restore-db --all wiki', { mayFail: true });
       expect(restored.stdout + restored.stderr).not.toContain('another one is at work');
       expect((await backUp(host)).ok).toBe(true);
@@ -131,7 +131,7 @@ if os.path.isdir("/backup/wiki"):
       const { host, lab } = fixture;
       await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'wiki', state: 'absent' } }] }]);
       await lab.roles(['borg'], { borg_state: 'absent' });
-      expect(await host.exists('/run/backup-asked')).toBe(false);
+      expect(await host.exists('/run/backup-requests')).toBe(false);
     });
   },
 );
