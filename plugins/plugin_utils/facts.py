@@ -18,9 +18,8 @@ from ansible.errors import AnsibleActionFail
 from jinja2 import Environment, TemplateError, nodes
 
 # Paths of the control node, and what it runs: made of nothing that a host says, not even `ansible_hostname`.
-CONTROL = ("borg_secrets_dir", "rootless_backup_node")
-# In what the administrator is asked to give a host; a name such as `ansible_hostname` may be in it.
-GIVEN = ("borg_repositories",)
+# Nor what the administrator is asked to give the host: with the name of another one it would get that one's repository.
+CONTROL = ("borg_secrets_dir", "rootless_backup_node", "borg_repositories")
 INTERNAL = re.compile(r"_{1,2}(?:borg|postgres|mariadb|sqlite|restore)_.*|__sqlite|rootless_backup_node|ansible_facts"
                       r"|restore_(?:host|paths|beside|archive|dumps|users|again)")
 
@@ -32,8 +31,6 @@ def refuse(task_vars):
                 "leave `cacheable` out." % name for name in sorted(said & settings() | {each for each in said if INTERNAL.fullmatch(each)})]
     for setting in CONTROL:
         problems += made_of(task_vars, setting, said | {"ansible_facts", "ansible_local"})
-    for setting in GIVEN:
-        problems += made_of(task_vars, setting, {each for each in said if not each.startswith("ansible_")})
     if problems:
         raise AnsibleActionFail("Facts of a host are no settings:\n- " + "\n- ".join(dict.fromkeys(problems)))
 

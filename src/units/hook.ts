@@ -163,7 +163,7 @@ export const drillState = '/var/lib/backup-drill';
 /** Where the drill says in how many parts a hook's dump is proven. */
 export const drillParts = 'backup-drill';
 /** Where systemd writes down what the proofs say. */
-export const drillTold = '/run/backup-told';
+export const drillTold = '/var/lib/backup-told';
 
 /** The snippet that has the drill prove the hook. */
 export function hookDrill({ name, prove, apart = false }: Hook): Unit | undefined {

@@ -5,7 +5,7 @@ import { backUp, newest, onEachRelease, start } from './fixture.ts';
 const drill = (host: Host): Promise<{ ok: boolean; log: string }> => start(host, 'backup-drill.service');
 
 /** What a drill may have left: files, servers, directories of theirs, proofs. */
-const leftovers = 'find /var/lib/backup-drill /var/lib/backup-restore /run/backup-told -mindepth 1 ! -name .at-work; pgrep -u borg,backup-prove -a; ls -d /var/tmp/systemd-private-*-backup-drill* /var/tmp/systemd-private-*-backup-prove* 2> /dev/null; systemctl list-units --no-legend --state=active,activating,deactivating "backup-prove@*"; true';
+const leftovers = 'find /var/lib/backup-drill /var/lib/backup-restore /var/lib/backup-told -mindepth 1 ! -name .at-work; pgrep -u borg,backup-prove -a; ls -d /var/tmp/systemd-private-*-backup-drill* /var/tmp/systemd-private-*-backup-prove* 2> /dev/null; systemctl list-units --no-legend --state=active,activating,deactivating "backup-prove@*"; true';
 
 /** Takes the newest archives away: an older one has its turn in a later drill. */
 async function forgetNewest(host: Host): Promise<void> {
@@ -182,12 +182,12 @@ with open(sys.argv[1], "r+b") as file:
     it('no link that borg plants leads what systemd writes as root elsewhere', async () => {
       const { host } = fixture;
       await host.run('echo precious > /root/precious; chmod 600 /root/precious');
-      await host.run('ln -s /root/precious /run/backup-told/postgresql', { user: 'borg', mayFail: true });
+      await host.run('ln -s /root/precious /var/lib/backup-told/postgresql', { user: 'borg', mayFail: true });
       const { ok, log } = await drill(host);
       expect(ok, log).toBe(true);
       expect(await host.read('/root/precious')).toBe('precious\n');
-      expect((await host.run('systemctl cat backup-prove@postgresql.service')).stdout).toContain('StandardOutput=append:/run/backup-told/%i\n');
-      expect((await host.run('stat -c "%U %a" /run/backup-told')).stdout).toBe('root 750\n');
+      expect((await host.run('systemctl cat backup-prove@postgresql.service')).stdout).toContain('StandardOutput=append:/var/lib/backup-told/%i\n');
+      expect((await host.run('stat -c "%U %a" /var/lib/backup-told')).stdout).toBe('root 750\n');
     });
 
     it('runs what is in a dump where it can reach nothing: no passphrase, no repository, no network, no other user', async () => {
