@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { backUp, newest, onEachRelease } from '../host/fixture.ts';
 import { mails, settle } from '../host/mail.ts';
 
@@ -128,6 +128,12 @@ onEachRelease(
     });
 
     describe('whatever became of its own files', () => {
+      // What `reported` reports again.
+      beforeAll(async () => {
+        await does('hook', fails);
+        await failing();
+      });
+
       it.each([
         ['a list', 'echo "[]"'],
         ['units that are a list', `echo '{"units": []}'`],
@@ -140,7 +146,7 @@ onEachRelease(
         await fixture.host.run(`${make} > ${status}`);
         expect(await shown()).toContain('cannot be read');
         const mail = await reported();
-        expect(mail?.subject).toBe('backup of web: FAILED: backup.service (failure)');
+        expect(mail?.subject).toBe('backup of web: FAILED: backup-wiki.service (exit-code): no room for the wiki');
         expect(mail?.text).toContain('what was known of earlier runs cannot be read');
         expect(await shown()).toContain('bad\n');
       });
@@ -148,7 +154,7 @@ onEachRelease(
       it.each([['a FIFO', 'mkfifo'], ['a link to what has no end', 'ln -s /dev/zero'], ['a directory', 'mkdir']])('goes off: %s for what it knows', async (_, make) => {
         await fixture.host.run(`rm ${status}; ${make} ${status}; chown --no-dereference backup-report ${status}`);
         expect(await shown()).toContain('cannot be read');
-        expect((await reported())?.subject).toBe('backup of web: FAILED: backup.service (failure)');
+        expect((await reported())?.subject).toBe('backup of web: FAILED: backup-wiki.service (exit-code): no room for the wiki');
         expect(await shown()).toContain('bad\n');
         await fixture.host.run(`rm -rf ${status}`);
       });
