@@ -23,7 +23,8 @@ KINDS = {
 class ActionModule(ActionBase):
     """What else a host says, such as facts of any name, new hosts or another type, does not come back."""
 
-    TRANSFERS_FILES = True
+    # What sends a file, such as `copy`, makes its own directory for it: here it would cost two more executions on the host each time.
+    TRANSFERS_FILES = False
     _supports_check_mode = True
 
     def run(self, tmp=None, task_vars=None):

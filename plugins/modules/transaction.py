@@ -423,6 +423,21 @@ class Transaction:
             self.module.run_command(["systemctl", "stop", *units])
         self._tell_left(path, hand_over(path, old, new, group))
 
+    def _remove_tree(self, path):
+        """By rm(1), which goes by open directories, whatever is exchanged meanwhile, and to any depth."""
+        top = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            # Who made it comes in no more by its name; who is in already may still make something anew, but not for ever.
+            os.fchown(top, 0, 0)
+            os.fchmod(top, 0o700)
+        finally:
+            os.close(top)
+        for last in [False] * 20 + [True]:
+            if last:
+                self.host.run("rm", "-rf", "--one-file-system", "--", path)
+            elif self.module.run_command(["rm", "-rf", "--one-file-system", "--", path])[0] == 0:
+                return
+
     def _tell_left(self, path, left):
         if left:
             self.warn("%s: left alone, with the owner that they have: %s%s" % (
@@ -547,8 +562,7 @@ class Transaction:
             if not removable(path):
                 continue
             if os.path.isdir(path) and not os.path.islink(path):
-                # By open directories, whatever is exchanged meanwhile, and to any depth.
-                self.host.run("rm", "-rf", "--one-file-system", "--", path)
+                self._remove_tree(path)
             else:
                 os.unlink(path)
         if users:
