@@ -199,14 +199,14 @@ class Transaction:
         for need in self.plan["needs"]:
             if need["kind"] == "hook" and not os.path.exists("%sbackup-%s.service" % (UNITS, need["value"])):
                 self.warn("%s: given is %s, but the host has no such hook; until it has, this one waits for nothing"
-                                 % (need["option"], json.dumps(need["value"])))
+                          % (need["option"], json.dumps(need["value"])))
         if self.plan["exposure"] is not None and not os.path.exists(UNITS + "backup.service"):
             self.warn("this host has no backup.service, so nothing runs the hook yet; role borg makes it")
         for setting, paths in self.plan["expect"].items():
             for path in paths:
                 if not os.path.lexists(path):
                     self.warn("%s: given is %s, but the host has no such path; every backup fails until it has"
-                                     % (setting, json.dumps(path)))
+                              % (setting, json.dumps(path)))
         lacking = [message for message in map(self._unmet, self.plan["needs"]) if message]
         if lacking and not self.module.check_mode:
             raise Failure("The host lacks what the options name; nothing was changed:\n- " + "\n- ".join(lacking))

@@ -22,6 +22,8 @@ export function borgTemplates(): GeneratedFile[] {
       'u backup-report - "Reports of the backup" / /usr/sbin/nologin',
       'm backup-report systemd-journal',
       'm backup-report postdrop',
+      '# Restores, with capabilities, and owns nothing: what the user borg may have done to its own reaches no process of it.',
+      'u backup-restore - "Restores of the backup" / /usr/sbin/nologin',
       '# Runs what is in a dump, to prove it.',
       'u backup-prove - "Proofs of the backup" / /usr/sbin/nologin',
     ]),

@@ -53,7 +53,7 @@ onEachRelease(
       await fixture.host.write(
         '/run/lie',
         `import json, os, base64\nasked = open('/run/asked', errors='replace').read()\ntext = open('/run/answer').read()\ntry:\n    answer = json.loads(text[text.index('{'):])\nexcept ValueError:\n    answer = {}\n` +
-          `ours = 'plugins.modules.transaction' in asked\nslurp = 'modules.slurp' in asked\nlab = ${JSON.stringify(fixture.lab.directory)}\ntemplate = "{{ lookup('pipe', 'touch ' ~ '" + lab + "/pwned') }}"\n${lie}\nprint(json.dumps(answer))\n`,
+          `ours = 'plugins.modules.transaction' in asked\nslurp = 'modules.command' in asked\nlab = ${JSON.stringify(fixture.lab.directory)}\ntemplate = "{{ lookup('pipe', 'touch ' ~ '" + lab + "/pwned') }}"\n${lie}\nprint(json.dumps(answer))\n`,
       );
       try {
         return await act();
@@ -142,11 +142,11 @@ onEachRelease(
     it('says more than a secret can be, or what is no base64: told, and nothing of it is saved', async () => {
       const before = readFileSync(join(mine(), 'passphrase'));
       const again = "\nif ours: answer['started'] = ['borg-init.service']";
-      const large = await lying(`if slurp: answer['content'] = base64.b64encode(bytes(20 << 20)).decode()${again}`, () => role());
+      const large = await lying(`if slurp: answer['stdout'] = base64.b64encode(bytes(20 << 20)).decode()${again}`, () => role());
       expect(large.stdout).toContain('is larger than 65536 bytes, which no secret is');
-      const other = await lying(`if slurp: answer['content'] = '%%%'${again}`, () => role());
+      const other = await lying(`if slurp: answer['stdout'] = '%%%'${again}`, () => role());
       expect(other.stdout).toContain('is no base64');
-      await lying(`if slurp: answer['content'] = [{'x': template}]${again}`, () => role());
+      await lying(`if slurp: answer['stdout'] = [{'x': template}]${again}`, () => role());
       expect(readFileSync(join(mine(), 'passphrase'))).toEqual(before);
     });
 
@@ -160,7 +160,7 @@ onEachRelease(
     it('that gives another public key than one gets no line to be pasted, and never another command', async () => {
       const repository = 'ssh://store@nowhere.invalid/./it\'s "web"'.replaceAll(' ', '%20');
       const vars = { borg_repositories: ['/var/lib/borg/repository', repository], borg_known_hosts: ['nowhere.invalid ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'] };
-      const key = (name: string): string => `if slurp and '.pub' in asked: answer['content'] = base64.b64encode(${name}).decode()`;
+      const key = (name: string): string => `if slurp and '.pub' in asked: answer['stdout'] = base64.b64encode(${name}).decode()`;
       const good = await lying('pass', () => role({}, vars));
       expect(good.stdout).toMatch(/^command="borg serve --append-only --restrict-to-repository \S+",restrict ssh-ed25519 [A-Za-z0-9+/=]+ borg@web$/m);
       for (const evil of ["b'ssh-ed25519 AAAA\\ncommand=\"sh\" ssh-ed25519 AAAA'", "b'ssh-rsa ' + base64.b64encode(b'x' * 99)"]) {

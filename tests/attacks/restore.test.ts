@@ -181,7 +181,7 @@ onEachRelease(
     it('has nothing left attached, whatever of a restore is killed', async () => {
       const { host } = fixture;
       for (const victims of ['backupctl', 'unit', 'both']) {
-        await host.run('rm -rf /srv/killed; systemd-run --quiet --collect --unit=killed backupctl restore --into /srv/killed /home/alice/big; until pgrep -u borg -f "extract --sparse" > /dev/null; do sleep 0.02; done');
+        await host.run('rm -rf /srv/killed; systemd-run --quiet --collect --unit=killed backupctl restore --into /srv/killed /home/alice/big; until pgrep -u backup-restore -f "extract --sparse" > /dev/null; do sleep 0.02; done');
         expect(await attachedNow(host)).not.toBe('');
         if (victims !== 'unit') await host.run('systemctl kill --signal=KILL killed.service', { mayFail: true });
         if (victims !== 'backupctl') await host.run('systemctl kill --signal=KILL "backup-restore-*.service"', { mayFail: true });

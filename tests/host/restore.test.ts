@@ -252,7 +252,7 @@ onEachRelease(
       expect(code).not.toBe(0);
       expect(stderr).toContain('backupctl restore: interrupted');
       expect(stderr).not.toContain('Traceback');
-      expect((await host.run('systemctl list-units --no-legend --state=active,activating "backup-restore-*"; pgrep -u borg -a', { mayFail: true })).stdout).toBe('');
+      expect((await host.run('systemctl list-units --no-legend --state=active,activating "backup-restore-*"; pgrep -u borg,backup-restore -a', { mayFail: true })).stdout).toBe('');
       await host.run('rm -r /srv/large /srv/cut');
       expect((await backUp(host)).ok).toBe(true);
     });

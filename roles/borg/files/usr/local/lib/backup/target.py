@@ -74,7 +74,7 @@ def refusal(option, path, error):
 
 @contextlib.contextmanager
 def lent(path, mode=0o700):
-    """An empty directory at a path, made if it is not there, opened; until the end it is the user borg's alone.
+    """An empty directory at a path, made if it is not there, opened; until the end it is the restore's alone.
 
     What is being restored may be for fewer eyes than what it is restored into, and Borg looks names up by path.
     """
@@ -90,11 +90,11 @@ def lent(path, mode=0o700):
         was = os.fstat(directory)
         before = was.st_uid, was.st_gid, stat.S_IMODE(was.st_mode) if there else mode
         try:
-            borg = pwd.getpwnam("borg")
+            user = pwd.getpwnam("backup-restore")
             # A file system may have no owners and modes.
             with contextlib.suppress(OSError):
                 os.fchmod(directory, 0o700)
-                os.fchown(directory, borg.pw_uid, borg.pw_gid)
+                os.fchown(directory, user.pw_uid, user.pw_gid)
             # Now, when nobody else can put anything into it.
             demand_empty(directory, path)
             yield directory
@@ -109,6 +109,24 @@ def lent(path, mode=0o700):
 def demand_empty(directory, path):
     if os.listdir(directory):
         raise Refused("--into: given is %s, which is not empty; allowed is a directory that is empty or does not exist" % path)
+
+
+@contextlib.contextmanager
+def kept_from_change(repository):
+    """Let no task of this host change a local repository while it is restored from: what restores cannot lock it.
+
+    A task that is at work already is not waited for: while it saves it takes nothing away, and what it prunes Borg would miss, and say.
+    """
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            if repository.startswith("/"):
+                state = reached("/var/lib/borg")
+                stack.callback(os.close, state)
+                # Of the user borg, so it may be anything.
+                lock = os.open("lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=state)
+                stack.callback(os.close, lock)
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield
 
 
 @contextlib.contextmanager

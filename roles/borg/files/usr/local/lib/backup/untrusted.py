@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import stat
+import subprocess
 import sys
 import threading
 import traceback
@@ -80,6 +81,28 @@ def crash(kind, trouble, trace):
 
 sys.excepthook = crash
 threading.excepthook = lambda found: crash(found.exc_type, found.exc_value, found.exc_traceback)
+
+
+def relay(command):
+    """Run a program whose words are not ours to trust, such as Borg with the names of files. Return its exit code."""
+    # Borg's questions are no lines, so nobody would see that it asks.
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        errors = threading.Thread(target=pass_on, args=[process.stderr, sys.stderr])
+        errors.start()
+        try:
+            pass_on(process.stdout, sys.stdout)
+        except BrokenPipeError:
+            # Who reads has seen enough.
+            sys.stdout = None
+            process.terminate()
+        errors.join()
+    return process.returncode if process.returncode >= 0 else 1
+
+
+def pass_on(pipe, file):
+    """Say what comes, line by line; of an endless line a part at a time."""
+    for raw in iter(lambda: pipe.readline(1 << 16), b""):
+        say(raw.decode(errors="surrogateescape"), end="", file=file)
 
 
 def open_plain(path, dir_fd=None):
