@@ -175,7 +175,7 @@ onEachRelease(
       for (let round = 0; killed < 6 && round < 30; round++) {
         await host.run('rm -rf /srv/many/.backup-kept-*; for n in {1..3000}; do echo old! > /srv/many/$n; done');
         const started = host.run(['backupctl', 'restore', '--in-place', '/srv/many'], { mayFail: true });
-        const { stdout } = await host.run(`for n in {1..2000}; do [ -e /srv/many/.backup-kept-* ] 2> /dev/null && break; sleep 0.01; done; sleep 0.0${round % 6}; pkill -9 -u borg -f 'backup-restore --in-unit' && echo hit`, { mayFail: true });
+        const { stdout } = await host.run(`for n in {1..2000}; do [ -e /srv/many/.backup-kept-* ] 2> /dev/null && break; sleep 0.01; done; sleep 0.0${round % 6}; pkill -9 -u backup-restore -f 'backup-restore --in-unit' && echo hit`, { mayFail: true });
         const { code, stderr } = await started;
         const whole = code === 0;
         // It fails of the kill, and of nothing else.
@@ -309,7 +309,7 @@ onEachRelease(
       expect((await backupctl(host, 'show', 'latest', '/nosuch')).said).toMatch(/holds no \/nosuch; see backupctl find/);
     });
 
-    it('runs as the user borg with the capabilities of restoring and nothing else, and writes nowhere but in its target', async () => {
+    it('runs as a user of its own with the capabilities of restoring and nothing else, and writes nowhere but in its target', async () => {
       const { host } = fixture;
       await host.write('/usr/local/bin/probe', probe, '0755');
       // The very unit that a restore runs in, with the probe in place of the program.
@@ -324,7 +324,7 @@ time.sleep(60)'; until [ -S /srv/root-only.sock ]; do sleep 0.1; done`);
       const sandbox = JSON.parse(await host.read('/usr/local/lib/backup/sandboxes.json')) as { restore: { local: string[] } };
       expect(sandbox.restore.local.filter((line) => /^Device(Policy|Allow)=/.test(line))).toEqual(['DevicePolicy=closed', 'DeviceAllow=block-* m', 'DeviceAllow=char-* m']);
       const { stdout } = await host.run(`FOREIGN=${foreign} /usr/local/bin/probed restore --into /srv/target /etc`);
-      const uid = (await host.run('id --user borg')).stdout.trim();
+      const uid = (await host.run('id --user backup-restore')).stdout.trim();
       expect(stdout).toMatch(new RegExp(`Uid:\\t${uid}\\t${uid}\\t${uid}\\t${uid}`));
       // chown, dac_override, fowner, fsetid, mknod, setfcap.
       for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']) expect(stdout).toContain(`${set}:\t000000008800001b`);

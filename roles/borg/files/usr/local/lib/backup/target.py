@@ -224,5 +224,5 @@ def properties(places):
         yield "ReadWritePaths=" + place
         # What comes back is not run there.
         yield "NoExecPaths=" + place
-        # Also if this program is killed. `+`: as root, and outside of the sandbox.
-        yield "ExecStopPost=-+/usr/bin/umount --lazy --internal-only --no-canonicalize " + place
+        # Also if this program is killed. `+`: as root; the mounts of the unit are its own all the same.
+        yield "ExecStopPost=-+/usr/bin/nsenter --target 1 --mount -- /usr/bin/umount --lazy --internal-only --no-canonicalize " + place
