@@ -68,6 +68,26 @@ onEachRelease(
       expect(ok, log).toBe(true);
     });
 
+    it('leads no restore by what it puts into a local repository, nor reaches it while it is at work', async () => {
+      const { host } = fixture;
+      await host.run('head -c 200M /dev/urandom > /srv/files/large');
+      expect((await backUp(host)).ok).toBe(true);
+      await host.run('mkdir -m 777 /srv/elsewhere');
+      await host.run('cd /var/lib/borg/repository; mkfifo lock.roster; ln -s /srv/elsewhere lock.exclusive', { user: 'borg' });
+      const restoring = host.run('rm -rf /srv/back; timeout 200 backupctl restore --into /srv/back /srv/files', { mayFail: true });
+      const unit = (await host.run('until u=$(systemctl list-units --no-legend --plain "backup-restore-*" | cut -d" " -f1 | grep .); do sleep 0.02; done; until pgrep -u backup-restore > /dev/null; do sleep 0.02; done; echo "$u"')).stdout.trim();
+      const shown = (await host.run(`systemctl show --property=User,ReadWritePaths ${unit}`)).stdout;
+      const reached = await host.run('kill -STOP $(pgrep -u backup-restore | head -1); ls /srv/back', { user: 'borg', mayFail: true });
+      const { code, stdout, stderr } = await restoring;
+      expect(code, stdout + stderr).toBe(0);
+      expect(shown).toContain('User=backup-restore\n');
+      expect(shown).not.toContain('/var/lib/borg');
+      expect(reached.code).not.toBe(0);
+      expect(reached.stderr).toContain('Operation not permitted');
+      expect((await host.run('ls -A /srv/elsewhere; stat -c %F /var/lib/borg/repository/lock.roster')).stdout).toBe('fifo\n');
+      await host.run('rm -r /var/lib/borg/repository/lock.* /srv/files/large /srv/elsewhere');
+    });
+
     it('is no user site of any unit of the engine, and their home can be made by nobody', async () => {
       const { host } = fixture;
       for (const unit of ['backup', 'borg-init', 'borg-check', 'backup-drill', 'backup-stage@x']) {

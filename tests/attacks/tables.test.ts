@@ -246,5 +246,42 @@ for entry in files.values():
       await backUpChanged(host, `${former}\nfiles["shop.dump"]["tables"]["public.orders"]["rows"] = 501`);
       expect((await drill(host)).log).toContain('database "shop": table public.orders has 500 rows, but had 501');
     });
+
+    it('lets nobody who may only log in into a database while it is restored', async () => {
+      const { host } = fixture;
+      await sql(host, 'postgres', 'CREATE ROLE watcher LOGIN');
+      await sql(host, 'shop', 'GRANT SELECT ON orders TO PUBLIC; CREATE FUNCTION public.slow(int) RETURNS int IMMUTABLE LANGUAGE sql AS $$ SELECT pg_sleep(2); SELECT $1 $$; CREATE TABLE public.slowly AS SELECT 1 AS n; CREATE INDEX ON slowly (public.slow(n))');
+      expect((await backUp(host)).ok).toBe(true);
+      const tried = `until name=$(runuser -u postgres -- psql -XAtqc "SELECT datname FROM pg_database WHERE datname LIKE 'restoring_%'" | grep .); do sleep 0.05; done
+        until runuser -u postgres -- psql -XAtqc "SELECT 'loading' FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%'" | grep --quiet loading; do sleep 0.05; done
+        sed -i '1i local all watcher trust' /etc/postgresql/*/main/pg_hba.conf; runuser -u postgres -- psql -Xqc 'SELECT pg_reload_conf()' > /dev/null; sleep 0.3
+        psql -XAt -U watcher -h /var/run/postgresql -d "$name" -c 'SELECT count(*) FROM orders'; sed -i 1d /etc/postgresql/*/main/pg_hba.conf`;
+      const [restored, stolen] = await Promise.all([restore(host, '--into', 'copy', 'postgresql', 'shop'), host.run(tried, { mayFail: true, timeoutSeconds: 120 })]);
+      expect(restored.ok, restored.said).toBe(true);
+      expect(stolen.stdout).toBe('');
+      expect(stolen.stderr).toMatch(/too many connections for database/);
+      expect(await sql(host, 'postgres', "SELECT datconnlimit FROM pg_database WHERE datname = 'copy'")).toBe('-1\n');
+      await sql(host, 'postgres', 'DROP DATABASE copy; DROP ROLE watcher');
+      await sql(host, 'shop', 'DROP TABLE slowly; DROP FUNCTION public.slow');
+    });
+
+    it('keeps no database of others from being saved by a lock that pg_dump waits for without a limit', async () => {
+      const { host } = fixture;
+      await fixture.lab.roles(['postgres'], { postgres_exclude: ['postgres', 'template1'], postgres_lock_wait: 3 });
+      await sql(host, 'postgres', 'CREATE DATABASE held');
+      await sql(host, 'held', 'CREATE SEQUENCE q');
+      const hold = host.run(`runuser -u postgres -- psql -Xq held -c 'BEGIN; ALTER SEQUENCE q RENAME TO q2; SELECT pg_sleep(120); ROLLBACK'`, { mayFail: true, timeoutSeconds: 200 });
+      await host.run(`until runuser -u postgres -- psql -XAtqc "SELECT 'holds' FROM pg_stat_activity WHERE datname = 'held' AND query LIKE '%pg_sleep(120)%' AND pid <> pg_backend_pid()" | grep --quiet holds; do sleep 0.1; done`, { timeoutSeconds: 60 });
+      const begun = Date.now();
+      const { ok } = await backUp(host);
+      expect(ok).toBe(false);
+      expect(Date.now() - begun).toBeLessThan(100_000);
+      const said = await host.journal('backup-postgresql.service');
+      expect(said).toMatch(/database "held" was not dumped/);
+      const finished = JSON.parse((await host.run('cat /backup/postgresql/*-main/manifest.json')).stdout) as { files: Record<string, { finished: string }> };
+      for (const name of ['shop.dump', 'odd.dump', 'traps.dump']) expect(Date.parse(finished.files[name]?.finished ?? ''), name).toBeGreaterThan(begun - 2000);
+      await host.run(`runuser -u postgres -- psql -Xqc "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(120)%' AND pid <> pg_backend_pid()"`);
+      await hold;
+    });
   },
 );
