@@ -10,14 +10,14 @@ import errno
 import json
 import os
 import stat
-import subprocess
 import sys
 import threading
-import traceback
 import unicodedata
 
 # Far more than any record of a backup has, and little for a machine.
 MOST_JSON = 64 << 20
+# In characters.
+LONGEST_REASON = 4000
 # Control and format characters (among them those that turn the direction of writing), lone surrogates, separators of lines.
 MOVING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
@@ -54,12 +54,20 @@ def painted(text, colour):
 
 
 def say(*parts, end="\n", file=None):
-    """Say something to people: each part as `printable_lines` makes it, one behind the other."""
+    """Say something to people: each part as `printable_lines` makes it, one behind the other. Return whether somebody reads."""
     file = sys.stdout if file is None else file
     text = "".join("\033[%sm%s\033[0m" % (part.colour, printable_lines(part)) if isinstance(part, Painted) and file.isatty()
                    else printable_lines(part) for part in parts)
     encoding = file.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), end=end, file=file, flush=True)
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), end=end, file=file, flush=True)
+        return True
+    except BrokenPipeError:
+        # Who reads, such as head(1), has seen enough. The rest is for nobody, also what is in the buffer; what is under way goes on.
+        nobody = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nobody, file.fileno())
+        os.close(nobody)
+        return False
 
 
 def tell(level, text):
@@ -74,8 +82,16 @@ def die(text):
     sys.exit(1)
 
 
+def reason(trouble):
+    """What went wrong, for people."""
+    return printable("%s: %s" % (type(trouble).__name__, trouble))[:LONGEST_REASON]
+
+
 def crash(kind, trouble, trace):
     """What Python says of a trouble that nobody thought of has the words of others in it too."""
+    # Late, as nothing is compiled ahead: most programs never need it.
+    import traceback
+
     say("".join(traceback.format_exception(kind, trouble, trace)).rstrip("\n"), file=sys.stderr)
 
 
@@ -85,24 +101,21 @@ threading.excepthook = lambda found: crash(found.exc_type, found.exc_value, foun
 
 def relay(command):
     """Run a program whose words are not ours to trust, such as Borg with the names of files. Return its exit code."""
+    import subprocess
+
     # Borg's questions are no lines, so nobody would see that it asks.
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         errors = threading.Thread(target=pass_on, args=[process.stderr, sys.stderr])
         errors.start()
-        try:
-            pass_on(process.stdout, sys.stdout)
-        except BrokenPipeError:
-            # Who reads has seen enough.
-            sys.stdout = None
+        if not pass_on(process.stdout, sys.stdout):
             process.terminate()
         errors.join()
     return process.returncode if process.returncode >= 0 else 1
 
 
 def pass_on(pipe, file):
-    """Say what comes, line by line; of an endless line a part at a time."""
-    for raw in iter(lambda: pipe.readline(1 << 16), b""):
-        say(raw.decode(errors="surrogateescape"), end="", file=file)
+    """Say what comes, line by line; of an endless line a part at a time. Return whether it was read to its end."""
+    return all(say(raw.decode(errors="surrogateescape"), end="", file=file) for raw in iter(lambda: pipe.readline(1 << 16), b""))
 
 
 def open_plain(path, dir_fd=None):
