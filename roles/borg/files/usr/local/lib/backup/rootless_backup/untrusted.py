@@ -10,10 +10,8 @@ import errno
 import json
 import os
 import stat
-import subprocess
 import sys
 import threading
-import traceback
 import unicodedata
 
 # Far more than any record of a backup has, and little for a machine.
@@ -91,6 +89,9 @@ def reason(trouble):
 
 def crash(kind, trouble, trace):
     """What Python says of a trouble that nobody thought of has the words of others in it too."""
+    # Late, as nothing is compiled ahead: most programs never need it.
+    import traceback
+
     say("".join(traceback.format_exception(kind, trouble, trace)).rstrip("\n"), file=sys.stderr)
 
 
@@ -100,6 +101,8 @@ threading.excepthook = lambda found: crash(found.exc_type, found.exc_value, foun
 
 def relay(command):
     """Run a program whose words are not ours to trust, such as Borg with the names of files. Return its exit code."""
+    import subprocess
+
     # Borg's questions are no lines, so nobody would see that it asks.
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         errors = threading.Thread(target=pass_on, args=[process.stderr, sys.stderr])

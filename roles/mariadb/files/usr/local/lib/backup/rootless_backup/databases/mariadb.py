@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 # Managed by Ansible (collection rootless.backup, role mariadb): changes made here are overwritten.
 """Dump every database of a MariaDB server into /backup/mariadb, for backup-mariadb.service.
 
@@ -18,15 +17,16 @@ Environment: SETTINGS (JSON) with the keys account, socket, exclude and data_dir
 is the password of the account, if it has one.
 """
 
-import fnmatch
-import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
-import time
+
+from rootless_backup import untrusted
+from rootless_backup.databases import base
+from rootless_backup.records.manifest import Manifest
 
 TARGET = "/backup/mariadb"
 # Not data, or saved as users.sql and system.sql, which every later version of the server can read.
@@ -45,7 +45,6 @@ COMPLETE = b"\n-- Dump completed\n"
 
 
 def main():
-    sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
     os.umask(0o077)
     settings = json.loads(os.environ["SETTINGS"])
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".cnf") as file:
@@ -55,7 +54,7 @@ def main():
             ok = dump_server(Server(file.name), settings)
         except OSError as error:
             # Such as files of another user, as whom the hook ran before.
-            ok = failed("The server", error)
+            ok = base.failed("The server", error)
     sys.exit(0 if ok else 1)
 
 
@@ -122,30 +121,27 @@ def is_complete(path):
 
 def dump_server(server, settings):
     """Return whether everything was dumped."""
-    os.makedirs(os.path.join(TARGET, "databases"), exist_ok=True)
     for directory in (TARGET, os.path.join(TARGET, "databases")):
-        for name in os.listdir(directory):
-            if name.endswith(".partial"):
-                os.unlink(os.path.join(directory, name))
+        base.clear(directory)
     try:
         demand_privileges(server)
         names = [bytes.fromhex(row[0]).decode() for row in server.query(DATABASES)]
         databases = [name for name in names if name not in {*SYSTEM, NO_DATABASE, *settings["exclude"]}]
         warn_of_mixtures(server, databases)
-        warn_of_uncovered(server, settings["data_directories"])
+        base.warn_of_uncovered([row[0] for row in server.query(PLACES)], settings["data_directories"], "mariadb_data_directories")
     except (subprocess.CalledProcessError, Incomplete) as error:
-        return failed("The server", error)
+        return base.failed("The server", error)
 
-    manifest = Manifest(TARGET)
-    # --insert-ignore: a restore finds root and mysql on the new server, and leaves their accounts be.
-    ok = dump(manifest, "system.sql", None,
-              lambda path: server.dump(path, "--insert-ignore", "--system=plugins,udfs,servers"))
-    for name in databases:
-        ok = dump(manifest, file_name(name), name, lambda path, name=name: dump_database(server, path, name)) and ok
-    ok = dump(manifest, "users.sql", None, lambda path: dump_users(server, path)) and ok
-    if ok:
-        manifest.keep({file_name(name) for name in databases} | {"system.sql", "users.sql"})
-        print("<6>%d databases, %d bytes" % (len(databases), manifest.size()))
+    with Manifest(TARGET) as manifest:
+        # --insert-ignore: a restore finds root and mysql on the new server, and leaves their accounts be.
+        ok = dump(manifest, "system.sql", None,
+                  lambda path: server.dump(path, "--insert-ignore", "--system=plugins,udfs,servers"))
+        for name in databases:
+            ok = dump(manifest, file_name(name), name, lambda path, name=name: dump_database(server, path, name)) and ok
+        ok = dump(manifest, "users.sql", None, lambda path: dump_users(server, path)) and ok
+        if ok:
+            base.keep_only(manifest, {*map(file_name, databases), "system.sql", "users.sql"})
+            untrusted.tell(6, "%d databases, %d bytes" % (len(databases), manifest.size()))
     return ok
 
 
@@ -168,8 +164,8 @@ def dump_database(server, path, name):
     except subprocess.CalledProcessError as error:
         if b"transaction-precise history" not in error.stderr:
             raise
-        print("<4>%s: the past rows of its system-versioned tables are not in the dump: mariadb-dump saves only those "
-              "of tables that are versioned by time, and some here are by transaction." % shown(name))
+        untrusted.tell(4, "%s: the past rows of its system-versioned tables are not in the dump: mariadb-dump saves only those "
+                       "of tables that are versioned by time, and some here are by transaction." % base.shown(name))
         server.dump(path, *options, "--databases", "--", name)
 
 
@@ -186,108 +182,20 @@ def warn_of_mixtures(server, databases):
     for encoded, count in server.query(WITHOUT_TRANSACTIONS):
         name = bytes.fromhex(encoded).decode()
         if name in databases:
-            print("<4>%s: tables of engines without transactions (MyISAM, Aria): %s. Each is consistent in itself, "
-                  "but not with the others if it is written to meanwhile. ALTER TABLE … ENGINE=InnoDB mends that."
-                  % (shown(name), count))
-
-
-def warn_of_uncovered(server, patterns):
-    for (place, *_) in server.query(PLACES):
-        # Borg meets the data where a link leads to.
-        places = {place, os.path.realpath(place)} if place.startswith("/") else set()
-        if not all(any(covers(pattern, each) for pattern in patterns) for each in places):
-            print("<4>%s holds live data and is not in mariadb_data_directories: the archive of files will hold an "
-                  "inconsistent copy of it." % place)
-
-
-def covers(pattern, path):
-    """Whether a shell pattern matches the path or a directory above it; `*` stays within a directory."""
-    parts, wanted = path.strip("/").split("/"), pattern.strip("/").split("/")
-    if "**" in wanted:
-        # Good enough for a warning: what stands before it.
-        wanted = wanted[:wanted.index("**")]
-    return len(wanted) <= len(parts) and all(map(fnmatch.fnmatchcase, parts, wanted))
+            untrusted.tell(4, "%s: tables of engines without transactions (MyISAM, Aria): %s. Each is consistent in itself, "
+                           "but not with the others if it is written to meanwhile. ALTER TABLE … ENGINE=InnoDB mends that."
+                           % (base.shown(name), count))
 
 
 def dump(manifest, name, database, make):
-    """Dump into NAME by way of NAME.partial. Return whether it is complete."""
-    path = os.path.join(manifest.directory, name)
+    """Have `make(path)` write a dump. Return whether it is complete."""
     try:
-        make(path + ".partial")
-        entry = {"database": database, "size": os.path.getsize(path + ".partial"),
-                 "sha256": checksum(path + ".partial"),
-                 "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-        os.rename(path + ".partial", path)
-        manifest.put(name, entry)
+        base.put_in_place(manifest, name, database, make)
         return True
     except (subprocess.CalledProcessError, Incomplete, OSError) as error:
-        if os.path.lexists(path + ".partial"):
-            os.unlink(path + ".partial")
-        return failed("Database %s" % shown(database) if database is not None else name, error)
-
-
-class Manifest:
-    """What is in the directory. Written anew, by rename, after each file."""
-
-    def __init__(self, directory):
-        self.directory = directory
-        self.path = os.path.join(directory, "manifest.json")
-        try:
-            with open(self.path, encoding="utf-8") as file:
-                self.files = json.load(file)["files"]
-        except (FileNotFoundError, ValueError):
-            self.files = {}
-
-    def put(self, name, entry):
-        self.files[name] = entry
-        self._write()
-
-    def keep(self, names):
-        """Forget and remove every file but these."""
-        self.files = {name: entry for name, entry in self.files.items() if name in names}
-        self._write()
-        for directory in ("", "databases/"):
-            for each in sorted(os.listdir(os.path.join(self.directory, directory))):
-                if directory + each not in names | {"manifest.json", "databases"}:
-                    os.unlink(os.path.join(self.directory, directory, each))
-                    print("<6>Removed %s: there is no such database any more, or it is left out."
-                          % shown(directory + each))
-
-    def size(self):
-        return sum(entry["size"] for entry in self.files.values())
-
-    def _write(self):
-        with open(self.path + ".partial", "w", encoding="utf-8") as file:
-            json.dump({"files": self.files}, file, indent=2, sort_keys=True)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(self.path + ".partial", self.path)
+        return base.failed("Database %s" % base.shown(database) if database is not None else name, error)
 
 
 def file_name(database):
     """A file name for any name that MariaDB allows. Only ASCII is encoded: 64 letters of 3 bytes must fit into 255."""
-    return "databases/%s.sql" % re.sub(r"[^A-Za-z0-9_\-\x80-\uffff]", lambda match: "%%%02X" % ord(match[0]), database)
-
-
-def checksum(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def failed(what, error):
-    said = error
-    if isinstance(error, subprocess.CalledProcessError):
-        said = error.stderr.decode(errors="backslashreplace").strip()
-    print("<3>%s was not dumped; the last good dump, if there is one, is still there. %s" % (what, said))
-    return False
-
-
-def shown(name):
-    return json.dumps(name, ensure_ascii=False)
-
-
-if __name__ == "__main__":
-    main()
+    return "databases/%s.sql" % base.percent_encoded(database, base.PLAIN | frozenset(range(0x80, 0x100)))

@@ -1,10 +1,5 @@
-#!/usr/bin/env python
 # Managed by Ansible (collection rootless.backup, role sqlite): changes made here are overwritten.
-"""Copy live SQLite databases into /backup/sqlite-NAME, for backup-sqlite-NAME.service; restore them; prove that they can be.
-
-  backup-sqlite            copy, as the hook
-  backup-sqlite restore    put copies where BACKUP_REQUEST says, as the hook's user
-  backup-sqlite prove      compare copies with what was recorded of them, as anybody who can read them
+"""Live SQLite databases: they are copied into /backup/sqlite-NAME, restored, and proven to be what they were.
 
   PATH            the database that lives at /PATH, as a database; its pages stay where they are
   manifest.json   for each file its database, size in bytes, SHA-256 and the time it was finished (UTC), and for each of
@@ -30,24 +25,26 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import signal
 import sqlite3
 import stat
 import sys
-import time
-from urllib.parse import quote
+
+from rootless_backup import untrusted
+from rootless_backup.databases import base
+from rootless_backup.databases.base import complain, shown
+from rootless_backup.records import manifest as manifests
 
 # What belongs to a database while it is open.
 COMPANIONS = ("-wal", "-shm", "-journal")
-# What a database is called until it takes its place.
+# What a copy is called until it takes its place in /backup, and a database until it takes its own.
+PARTIAL = "partial"
 RESTORING = ".restoring"
 # What only the program of the database knows: a collation, a function, a module or a tokenizer.
 FOREIGN = "no such (collation|function|module|tokenizer)|unknown tokenizer"
 
 
 def main():
-    sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
     os.umask(0o077)
     # What is begun is cleaned up when systemd ends it.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
@@ -77,12 +74,12 @@ def copy_all(target, patterns, busy_timeout):
             ok = complain("%s: there is no such file. Correct it in sqlite_databases, or take it out." % shown(pattern))
         databases += [path for path in found if path not in databases]
 
-    manifest = Manifest(target)
-    for path in databases:
-        ok = copy(manifest, path, busy_timeout) and ok
-    if ok:
-        manifest.keep({path.lstrip("/") for path in databases})
-        print("<6>%d databases, %d bytes" % (len(databases), manifest.size()))
+    with manifests.Manifest(target) as manifest:
+        for path in databases:
+            ok = copy(manifest, path, busy_timeout) and ok
+        if ok:
+            base.keep_only(manifest, {path.lstrip("/") for path in databases})
+            untrusted.tell(6, "%d databases, %d bytes" % (len(databases), manifest.size()))
     return ok
 
 
@@ -125,20 +122,18 @@ def is_companion(path):
 
 
 def copy(manifest, path, busy_timeout):
-    """Copy a database to its place by way of `partial`. Return whether it is complete."""
-    name = path.lstrip("/")
-    partial = os.path.join(manifest.directory, "partial")
-    try:
-        remove(partial)
+    """Copy a database to its place by way of PARTIAL. Return whether it is complete."""
+    partial = os.path.join(manifest.directory, PARTIAL)
+
+    def make(new):
+        remove(new)
         demand_database(path)
-        copy_pages(path, partial, busy_timeout)
-        tables = check(partial)
-        entry = {"database": path, "tables": tables, "size": os.path.getsize(partial), "sha256": checksum(partial),
-                 "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-        place = os.path.join(manifest.directory, name)
-        os.makedirs(os.path.dirname(place), exist_ok=True)
-        os.rename(partial, place)
-        manifest.put(name, entry)
+        copy_pages(path, new, busy_timeout)
+        return {"tables": check(new)}
+
+    try:
+        # Beside its place, its name could be too long for one.
+        base.put_in_place(manifest, path.lstrip("/"), path, make, partial)
         return True
     except (sqlite3.Error, OSError, Unusable) as error:
         remove(partial)
@@ -162,7 +157,7 @@ def copy_pages(path, partial, busy_timeout):
         # Read-only, SQLite may not roll back what a crash left half done.
         if getattr(error, "sqlite_errorname", "") not in ("SQLITE_READONLY_ROLLBACK", "SQLITE_READONLY_RECOVERY"):
             raise
-        print("<5>%s: a crash left a transaction half done; it is rolled back." % shown(path))
+        untrusted.tell(5, "%s: a crash left a transaction half done; it is rolled back." % shown(path))
         copy_with("rw", path, partial, busy_timeout)
 
 
@@ -182,7 +177,7 @@ def copy_with(mode, path, partial, busy_timeout):
 
 
 def open_as(path, parameters, **options):
-    return sqlite3.connect("file:%s?%s" % (quote(os.fsencode(path)), parameters), uri=True, **options)
+    return sqlite3.connect("file:%s?%s" % (base.percent_encoded(path), parameters), uri=True, **options)
 
 
 def check(path):
@@ -194,7 +189,7 @@ def check(path):
         except sqlite3.OperationalError as error:
             if not re.match(FOREIGN, str(error)):
                 raise
-            print("<4>A database could not be checked, since it needs what only its own program has: %s" % error)
+            untrusted.tell(4, "A database could not be checked, since it needs what only its own program has: %s" % error)
             found = ["ok"]
         if found != ["ok"]:
             raise Unusable("it is damaged: %s" % "; ".join(found))
@@ -253,6 +248,9 @@ def restore(dump, busy_timeout):
 
 
 def restore_one(source, place, over, busy_timeout):
+    # Late, as nothing is compiled ahead: the hook itself needs none of it.
+    import shutil
+
     new, replaced = place + RESTORING, os.path.lexists(place)
     try:
         remove(new)
@@ -270,7 +268,7 @@ def restore_one(source, place, over, busy_timeout):
             # Unlike a rename, it never takes the place of what somebody made meanwhile.
             os.link(new, place)
         sync(os.path.dirname(place))
-        print("<6>%s is restored, %d bytes.%s" % (
+        untrusted.tell(6, "%s is restored, %d bytes.%s" % (
             shown(place), os.path.getsize(place), " Restart what had the old one open." if replaced else ""))
         return True
     except (sqlite3.Error, OSError, Unusable) as error:
@@ -299,7 +297,7 @@ def replace(new, place, busy_timeout):
             raise Unusable("a program has it open. Stop that program, and try again.") from error
         if not name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
             raise
-        print("<5>%s is damaged (%s) and replaced all the same." % (shown(place), error))
+        untrusted.tell(5, "%s is damaged (%s) and replaced all the same." % (shown(place), error))
         old = None
     try:
         # Empty by now, or of a database that nobody can read.
@@ -320,21 +318,20 @@ def replace(new, place, busy_timeout):
 def prove(dump, _busy_timeout):
     """Compare everything with what was recorded when it was copied. Return whether nothing differs."""
     try:
-        with open(os.path.join(dump, "manifest.json"), encoding="utf-8") as file:
-            files = json.load(file)["files"]
-    except (OSError, ValueError, KeyError) as error:
+        files = manifests.read(os.path.join(dump, manifests.NAME))["files"]
+    except (OSError, ValueError) as error:
         return complain("manifest.json cannot be read, so nothing is proven: %s" % error)
     ok = True
     for directory, _, names in os.walk(dump):
         for name in names:
             path = os.path.relpath(os.path.join(directory, name), dump)
-            if path not in files and path not in ("manifest.json", "partial"):
+            if path not in files and path not in (manifests.NAME, PARTIAL):
                 ok = complain("%s is not in manifest.json, so nothing is known of it." % shown(path))
     for name in sorted(files):
         ok = prove_one(os.path.join(dump, name), files[name]) and ok
     recorded = [table for entry in files.values() for table in (entry.get("tables") or {}).values()]
-    print("%ssqlite: %d databases, %d tables, %d rows%s" % (
-        "<6>" if ok else "<5>Not proven: ", len(files), len(recorded), sum(table["rows"] for table in recorded if table),
+    untrusted.tell(6 if ok else 5, "%ssqlite: %d databases, %d tables, %d rows%s" % (
+        "" if ok else "Not proven: ", len(files), len(recorded), sum(table["rows"] for table in recorded if table),
         "; %d tables only their own program can read" % recorded.count(None) if None in recorded else ""))
     return ok
 
@@ -365,45 +362,6 @@ def same(what, table, recorded, found):
     return complain("%s, table %s: a value is not what it was." % (what, shown(table)))
 
 
-class Manifest:
-    """What is in the directory. Written anew, by rename, after each file."""
-
-    def __init__(self, directory):
-        self.directory = directory
-        self.path = os.path.join(directory, "manifest.json")
-        try:
-            with open(self.path, encoding="utf-8") as file:
-                self.files = json.load(file)["files"]
-        except (FileNotFoundError, ValueError):
-            self.files = {}
-
-    def put(self, name, entry):
-        self.files[name] = entry
-        self._write()
-
-    def keep(self, names):
-        """Forget and remove every file but these, and the directories that become empty."""
-        self.files = {name: entry for name, entry in self.files.items() if name in names}
-        self._write()
-        kept = {os.path.join(self.directory, name) for name in names} | {self.path}
-        for directory, _, files in os.walk(self.directory, topdown=False):
-            for path in sorted({os.path.join(directory, name) for name in files} - kept):
-                os.unlink(path)
-                print("<6>Removed %s: there is no such database any more." % shown(path))
-            if directory != self.directory and not os.listdir(directory):
-                os.rmdir(directory)
-
-    def size(self):
-        return sum(entry["size"] for entry in self.files.values())
-
-    def _write(self):
-        with open(self.path + ".partial", "w", encoding="utf-8") as file:
-            json.dump({"files": self.files}, file, indent=2, sort_keys=True)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(self.path + ".partial", self.path)
-
-
 def remove(path):
     for end in ("", *COMPANIONS):
         if os.path.lexists(path + end):
@@ -417,24 +375,3 @@ def sync(path):
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def checksum(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def complain(text):
-    print("<3>%s" % text)
-    return False
-
-
-def shown(path):
-    return json.dumps(path, ensure_ascii=False)
-
-
-if __name__ == "__main__":
-    main()
