@@ -93,7 +93,7 @@ def in_unit(asked, host):
     with contextlib.ExitStack() as stack:
         if asked.action == "restore":
             stack.enter_context(host.kept_from_change(location))
-            asked.places = stack.enter_context(target.attached(name, request.targets_of(asked, host.own(), stack)))
+            asked.places = stack.enter_context(target.attached(name, request.targets_of(asked, host, stack)))
         restoring = bool(asked.places)
         properties = [*host.properties(location, restoring=restoring), *target.properties(asked.places)]
         terminal = sys.stdin.isatty() and sys.stdout.isatty()

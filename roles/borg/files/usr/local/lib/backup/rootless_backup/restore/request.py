@@ -10,10 +10,10 @@ from rootless_backup.restore import target
 from rootless_backup.restore.metadata import is_trusted
 
 
-def targets_of(asked, own, stack):
+def targets_of(asked, host, stack):
     """Check and complete what is to be restored, and where. Return the directories that are written below, opened.
 
-    `own`: the directories that are the engine's own.
+    `host`: the engine of this host.
     """
     for path in asked.paths:
         if not path.startswith("/") or os.path.normpath(path) in ("/", "//"):
@@ -23,7 +23,7 @@ def targets_of(asked, own, stack):
         asked.bases = [base_of(path) for path in asked.paths]
         directories = []
         for path, base in zip(asked.paths, asked.bases):
-            refuse_own(base, own)
+            refuse_own(base, host)
             try:
                 directories.append(target.reached(base))
             except OSError as error:
@@ -36,15 +36,16 @@ def targets_of(asked, own, stack):
         asked.into = tempfile.mkdtemp(prefix="restored-%s-" % time.strftime("%Y-%m-%d", time.gmtime()), dir=os.path.realpath("/var/tmp"))
     else:
         asked.into = os.path.abspath(asked.into)
-        refuse_own(os.path.realpath(asked.into), own)
+        refuse_own(os.path.realpath(asked.into), host)
     return [stack.enter_context(target.lent(asked.into))]
 
 
-def refuse_own(place, own):
+def refuse_own(place, host):
     """Nothing is restored into a repository, or into what the engine keeps: files of others lock it out."""
-    for each in own:
+    for each in host.own():
         if place == each or place.startswith(each.rstrip("/") + "/"):
-            raise target.Refused("given is the target %s, in %s, which is the backup's own; restore into another directory" % (place, each))
+            raise target.Refused("given is the target %s, in %s, which is %s's own; restore into another directory"
+                                 % (place, each, host.title))
 
 
 def base_of(path):
