@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
@@ -58,26 +58,25 @@ print(json.dumps([[path, line, what] for path in sys.argv[1:] for line, what in 
 const below = (directory: string): string[] =>
   readdirSync(directory, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? below(join(directory, entry.name)) : [join(directory, entry.name)]));
 const isPython = (path: string): boolean => path.endsWith('.py') || /^#!.*\bpython/.test(readFileSync(path, 'utf8').split('\n')[0] ?? '');
-const role = 'roles/borg/files/usr/local';
+const home = 'roles/borg/files/usr/local/lib/backup/rootless_backup';
 
 /** What the programs may do all the same, and why. */
 const allowed: Readonly<Record<string, readonly [what: string, why: string][]>> = {
-  [`${role}/lib/backup/untrusted.py`]: [['print', 'here a text is made printable']],
-  [`${role}/lib/backup/backup-borg`]: [['os.execvpe', 'a command of Borg’s own, by hand: raw, for programs that read it']],
-  [`${role}/lib/backup/backup-report`]: [['subprocess.run without stdout=', 'the administrator’s own command, into the journal']],
-  [`${role}/lib/backup/backup-restore`]: [
-    ['os.execvpe', 'a command of Borg’s own, by hand: as in backup-borg'],
-    ['subprocess.Popen without stdout=', 'itself again, in its unit, where it prints as here'],
-  ],
-  [`${role}/sbin/backup-borg`]: [
-    ['os.execv', 'the same: its words come through raw; backupctl makes them printable'],
-    ['subprocess.Popen without stdout=', 'the same, for a command that writes below a directory'],
-  ],
+  [`${home}/untrusted.py`]: [['print', 'here a text is made printable']],
+  [`${home}/borg/call.py`]: [['os.execvpe', 'a command of Borg’s own, by hand: raw, for programs that read it']],
+  [`${home}/borg/by_hand.py`]: [['os.execv', 'the same: its words come through raw; backupctl makes them printable']],
+  [`${home}/report/delivery.py`]: [['subprocess.run without stdout=', 'the administrator’s own command, into the journal']],
+  [`${home}/systemd.py`]: [['subprocess.Popen without stdout=', 'systemd-run(1), by a restore: itself again, in its unit, where it prints as here']],
 };
 
-// Programs of postgres, mariadb and sqlite are on hosts without role borg too, so they have no `untrusted`; they write to the journal
-// only, and who shows it (backupctl, backup-report) makes it printable.
-const programs = below('roles/borg/files').filter(isPython);
+// The programs of roles that need no role borg write to the journal only, and who shows it (backupctl, the report) makes it printable;
+// what they have in the package is held to it all the same.
+const programs = readdirSync('roles').flatMap((role) =>
+  (existsSync(`roles/${role}/files`) ? below(`roles/${role}/files`) : []).filter((path) => (role === 'borg' || path.includes('/rootless_backup/')) && isPython(path)));
+
+it('there is something to be held to it', () => {
+  expect(programs.filter((path) => path.startsWith(`${home}/restore/`)).length).toBeGreaterThan(5);
+});
 
 describe('a program of the host prints by untrusted.say, tell and die only', () => {
   it.each(programs)('%s', (path) => {

@@ -85,6 +85,8 @@ class Taken:
 class Engine:
     """The engine, for one process. `settings`: those of the frame."""
 
+    # What people call it.
+    title = ""
     # The locations of the repositories, in order, as people name them.
     repositories = ()
 

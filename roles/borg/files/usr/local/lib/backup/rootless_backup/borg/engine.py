@@ -17,6 +17,8 @@ SANDBOXES = "/usr/local/lib/backup/sandboxes.json"
 class Engine(engine.Engine):
     """See there."""
 
+    title = "Borg"
+
     def __init__(self, frame):
         super().__init__(frame)
         self.borg = settings.read(SETTINGS)

@@ -76,3 +76,19 @@ def read(most, *matches):
     if process.returncode != 0:
         raise RuntimeError("journalctl failed: %s" % trouble.strip())
     return [entry for entry, _ in found]
+
+
+def said(unit, since, lines, most):
+    """The last lines that a unit said since a time, as text of at most so many bytes. CalledProcessError: they cannot be read."""
+    # What was said last may still be on its way into the journal.
+    subprocess.run(["journalctl", "--sync"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+    # Not by its invocation: of a unit that has ended, and that nothing needs, systemd forgets it.
+    command = ["journalctl", "--output=cat", "--no-pager", "--quiet", "--lines=%d" % lines, "--since=@%.6f" % since,
+               "_SYSTEMD_UNIT=" + unit]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        found = process.stdout.read(most)
+        process.stdout.close()
+    # Who is cut short fails by that.
+    if process.returncode != 0 and len(found) < most:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return found.decode(errors="backslashreplace")
