@@ -9,8 +9,9 @@ import os
 import time
 
 from rootless_backup import engine as engines
-from rootless_backup import paths, roots, visibility
+from rootless_backup import paths, roots, untrusted, visibility
 from rootless_backup.records import archive as records
+from rootless_backup.records import journal
 from rootless_backup.voice import JOURNAL as VOICE
 
 # Of archives that are not whole so many of the newest stay.
@@ -25,7 +26,6 @@ def create(engine):
     for problem in problems:
         VOICE.error(problem)
     for directory in roots.empty_dumps():
-        from rootless_backup import untrusted
         VOICE.warning("%s is empty: its hook left nothing to be saved" % untrusted.printable(directory))
     backup.whole = not problems
     done = [engine.open(location).attempt(backup.save) for location in engine.repositories]
@@ -120,7 +120,7 @@ class Backup:
         forgotten, kept = repository.forget(rules)
         ok = forgotten and ok
         VOICE.note("%s: %d archives are kept" % (repository.location, len(kept)),
-                   BACKUP_KEPT=json.dumps({"repository": repository.location, "archives": kept}))
+                   **{journal.KEPT: json.dumps({"repository": repository.location, "archives": kept})})
         if ok:
             records.forget(repository.location, kept)
         return repository.compact() and ok
@@ -148,9 +148,9 @@ def prove(repository, archive, series, directories):
         return made, False
     text = "%s: archive %s: %d files, %d bytes, %d new in the repository, %.1f s" % (
         repository.location, archive, made.files, made.original_size, made.deduplicated_size, made.seconds)
-    VOICE.note(text, BACKUP_RECORD=json.dumps({
-        "repository": repository.location, "name": archive, "series": series.name, "files": made.files,
-        "original_size": made.original_size, "deduplicated_size": made.deduplicated_size, "seconds": made.seconds}))
+    record = {"repository": repository.location, "name": archive, "series": series.name, "files": made.files,
+              "original_size": made.original_size, "deduplicated_size": made.deduplicated_size, "seconds": made.seconds}
+    VOICE.note(text, **{journal.RECORD: json.dumps(record)})
     return made, True
 
 

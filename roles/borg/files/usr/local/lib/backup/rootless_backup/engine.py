@@ -153,8 +153,8 @@ class Repository:
     def contents(self, archive, wanted):
         """What is in an archive; None: that cannot be told.
 
-        Each is `{"type", "mode", "user", "group", "size", "mtime", "linktarget", "path"}`: the mode as ls(1) shows it, the size in bytes, the
-        time as YYYY-MM-DDTHH:MM:SS and more.
+        Each is `{"type", "mode", "user", "group", "size", "mtime", "linktarget", "path"}`: the mode as ls(1) shows it, the size in bytes,
+        the time as YYYY-MM-DDTHH:MM:SS and more.
         """
         raise NotImplementedError
 

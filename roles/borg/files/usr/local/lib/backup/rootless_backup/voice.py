@@ -26,7 +26,8 @@ class Journal:
 
     def advise(self, text):
         """Say what the administrator is to do: a line, with the command."""
-        self.note(text, BACKUP_ADVICE=text)
+        from rootless_backup.records import journal
+        self.note(text, **{journal.ADVICE: text})
 
 
 JOURNAL = Journal()

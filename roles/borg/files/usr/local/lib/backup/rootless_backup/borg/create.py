@@ -66,7 +66,8 @@ def dump_chunks(rules, voice):
             file.write(chunks + "\n")
         os.rename(CHUNKER_PARAMS + ".new", CHUNKER_PARAMS)
         if before is not None:
-            voice.info("There are %.0f GB of dumps: from now on they are cut into chunks by %s, which saves all anew" % (size / 1e9, chunks))
+            voice.info("There are %.0f GB of dumps: from now on they are cut into chunks by %s, which saves all anew"
+                       % (size / 1e9, chunks))
     return chunks
 
 
