@@ -379,8 +379,6 @@ class Transaction:
             self.module.run_command(["systemctl", "disable", "--now", *dropped])
         self._enable(different + [UNITS + unit for unit in stale])
         self._remember()
-        # Last: where something is put back there has to be a place for it.
-        remove_emptied(obsolete)
 
     def _stale(self):
         """Units that systemd has not read since they were written, by a transaction that was cut off."""
@@ -553,7 +551,6 @@ class Transaction:
             self.host.run("systemctl", "stop", *units)
         for path in gone:
             os.unlink(path)
-        remove_emptied(gone)
         for starter in starters:
             stamp = "/var/lib/systemd/timers/stamp-" + starter
             if os.path.exists(stamp):
@@ -581,19 +578,6 @@ class Transaction:
             for directory in SHARED:
                 if os.path.isdir(directory) and not os.listdir(directory):
                     os.rmdir(directory)
-
-
-def remove_emptied(paths):
-    """Remove the directories that files went from and that hold nothing any more, below those that several names share."""
-    directories = set()
-    for path in paths:
-        directory = os.path.dirname(path)
-        while directory not in SHARED and any(directory.startswith(shared + "/") for shared in SHARED):
-            directories.add(directory)
-            directory = os.path.dirname(directory)
-    for directory in sorted(directories, key=len, reverse=True):
-        if os.path.isdir(directory) and not os.listdir(directory):
-            os.rmdir(directory)
 
 
 def exists(user):
