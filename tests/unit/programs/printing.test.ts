@@ -75,9 +75,8 @@ const allowed: Readonly<Record<string, readonly [what: string, why: string][]>> 
   ],
 };
 
-// Programs of postgres, mariadb and sqlite are on hosts without role borg too, so they have no `untrusted`; they write to the journal
-// only, and who shows it (backupctl, backup-report) makes it printable.
-const programs = below('roles/borg/files').filter(isPython);
+// Those of postgres write to the journal only, and who shows it (backupctl, backup-report) makes it printable.
+const programs = ['borg', 'mariadb', 'sqlite'].flatMap((name) => below(`roles/${name}/files`)).filter(isPython);
 
 describe('a program of the host prints by untrusted.say, tell and die only', () => {
   it.each(programs)('%s', (path) => {
