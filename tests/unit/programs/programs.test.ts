@@ -155,7 +155,7 @@ describe('backup-borg', () => {
 });
 
 describe('backup-mariadb', () => {
-  const mariadb = 'roles/mariadb/files/backup-mariadb';
+  const mariadb = 'roles/mariadb/files/usr/local/lib/backup/rootless_backup/databases/mariadb.py';
 
   it.each([
     ['plain', 'plain'],
@@ -186,7 +186,7 @@ describe('backup-mariadb', () => {
 });
 
 describe('backup-sqlite', () => {
-  const sqlite = 'roles/sqlite/files/backup-sqlite';
+  const sqlite = 'roles/sqlite/files/usr/local/lib/backup/rootless_backup/databases/sqlite.py';
   const within = `(lambda top: [program.os.makedirs(program.os.path.dirname(top + path), exist_ok=True) or open(top + path, "w").close() for path in given[0]]
     and [path[len(top):] for path in program.matches(top + given[1])])(__import__("tempfile").mkdtemp())`;
   const files = ['/a/x.db', '/a/.y.db', '/a/x.db-wal', '/a/b/z.db', '/a/b/c/w.db', '/a/[1].db', '/a/1.db'];
