@@ -3,7 +3,6 @@
 
 import contextlib
 import json
-import tempfile
 
 from rootless_backup import engine
 from rootless_backup.borg.call import borg, is_local
@@ -109,6 +108,7 @@ def patterns(wanted):
     lines.append("- **")
     # Of a file Borg reads a pattern a line, without blanks at its ends.
     if all(line.isprintable() and line == line.strip() for line in lines):
+        import tempfile
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="wanted-") as file:
             file.writelines(line + "\n" for line in lines)
             file.flush()

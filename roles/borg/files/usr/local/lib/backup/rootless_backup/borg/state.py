@@ -6,7 +6,6 @@ import fcntl
 import itertools
 import os
 import stat
-import tempfile
 
 from rootless_backup import engine, untrusted, voice
 
@@ -79,6 +78,7 @@ def borrow(tell):
     What is kept as the user borg, code of that user may have written; and what is written here, with more rights, it could use.
     `tell`: called with a text for each file that is left out.
     """
+    import tempfile
     borrowed = tempfile.mkdtemp(prefix="borg-")
     for name, depth in (("keys", 1), ("security", 2)):
         copy(os.path.join(engine.STATE, ".config/borg", name), os.path.join(borrowed, ".config/borg", name), depth, tell)
