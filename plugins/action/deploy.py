@@ -16,17 +16,15 @@ import time
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.ansible_release import __version__ as core_version
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
-from ansible_collections.rootless.backup.plugins.plugin_utils import answer, facts
+from ansible_collections.rootless.backup.plugins.plugin_utils import answer, facts, package, tree
 
 # Before 2.19 a template that looks like JSON comes back as what it holds, unless that is turned off; since then the
 # option is deprecated.
 AS_TEXT = {"convert_data": False} if tuple(map(int, core_version.split(".")[:2])) < (2, 19) else {}
-# How a collection has to name the interpreter of a program (ansible-test's `shebang`), and what Debian calls it. Isolated: neither the
-# environment, nor the working directory, nor a home (site-packages, .pth) brings code into it; and it writes none (__pycache__).
-PORTABLE, DEBIAN = "#!/usr/bin/env python\n", "#!/usr/bin/python3 -IB\n"
-OPTIONS = {"name", "state", "templates", "files", "sensitive", "keep", "expect", "enable", "start", "users", "remove", "disown", "save",
+OPTIONS = {"name", "state", "templates", "files", "package", "sensitive", "keep", "expect", "enable", "start", "users", "remove", "disown", "save",
            "authorize"}
 # No passphrase and no key is larger.
 MOST_SECRET = 64 << 10
@@ -63,6 +61,8 @@ class ActionModule(ActionBase):
             "remove": args.get("remove", []),
             "disown": args.get("disown", []),
         }
+        if state == "present" and boolean(args.get("package", False)):
+            package.add_to(plan)
         # All that decides something here is fixed before the host is asked anything.
         facts.refuse(task_vars)
         wanted = Saved(args["save"]) if args.get("save") else None
@@ -139,34 +139,13 @@ class ActionModule(ActionBase):
         sensitive = set(args.get("sensitive", []))
         lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
         files = []
-        for root, path in walk(args.get("templates")):
+        for root, path in tree.walk(args.get("templates")):
             if path.endswith(".j2"):
                 content = lookup.run([os.path.join(root, path)], variables=task_vars, **AS_TEXT)[0] or ""
                 # An empty rendering says that this host has no such file.
                 if content.strip():
-                    files.append(entry(path[:-len(".j2")], content, sensitive))
-        for root, path in walk(args.get("files")):
-            with open(os.path.join(root, path), encoding="utf-8") as file:
-                content = file.read()
-            if content.startswith(PORTABLE):
-                content = DEBIAN + content[len(PORTABLE):]
-            files.append(entry(path, content, sensitive))
-        return files
-
-
-def walk(root):
-    """Yield `(root, path)` for each file below `root`, sorted."""
-    for directory, names, files in os.walk(root) if root else ():
-        names.sort()
-        for name in sorted(files):
-            yield root, os.path.relpath(os.path.join(directory, name), root)
-
-
-def entry(path, content, sensitive):
-    path = "/" + path
-    secret = path in sensitive
-    mode = 0o600 if secret else 0o755 if content.startswith("#!") else 0o644
-    return {"path": path, "content": str(content), "mode": mode, "sensitive": secret}
+                    files.append(tree.entry(path[:-len(".j2")], content, sensitive))
+        return files + tree.static(args.get("files"), sensitive)
 
 
 class Unusable(Exception):

@@ -14,7 +14,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.parsing.ajson import AnsibleJSONEncoder
 from ansible.plugins.action import ActionBase
 from ansible_collections.rootless.backup.plugins.plugin_utils import answer as host_answer
-from ansible_collections.rootless.backup.plugins.plugin_utils import facts
+from ansible_collections.rootless.backup.plugins.plugin_utils import facts, package, tree
 
 PLANNER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "plugin_utils", "hook.cjs")
 OLDEST_NODE = 18
@@ -38,10 +38,28 @@ class ActionModule(ActionBase):
             result.update(failed=True, problems=answer["problems"],
                           msg="The options of the hook are not usable:\n- " + "\n- ".join(answer["problems"]))
             return result
+        whole = with_files(answer["plan"])
         came = self._execute_module(
-            module_name="rootless.backup.transaction", module_args={"plan": json.dumps(answer["plan"])}, task_vars=task_vars)
-        result.update(host_answer.of_transaction(came, answer["plan"]), **host_answer.interpreter(self))
+            module_name="rootless.backup.transaction", module_args={"plan": json.dumps(whole)}, task_vars=task_vars)
+        result.update(host_answer.of_transaction(came, whole), **host_answer.interpreter(self))
         return host_answer.unsafe(result)
+
+
+def with_files(planned):
+    """The plan with the files that the planner, which reads none, only named; hooks that lay down the same file share it."""
+    root, wants_package = planned.pop("tree", None), planned.pop("package", False)
+    if root is not None:
+        if not os.path.isdir(root):
+            raise AnsibleActionFail("files: given is %s, which is no directory of the control node" % root)
+        taken = {each["path"] for each in planned["files"]}
+        for each in tree.static(root):
+            if not each["path"].startswith(package.PROGRAMS) or each["path"] in taken:
+                raise AnsibleActionFail("files: given is %s, with %s in it; allowed are files below usr/local/lib/backup, but not the "
+                                        "hook's own script" % (root, each["path"][1:]))
+            planned["files"].append(dict(each, shared=True))
+    if wants_package:
+        package.add_to(planned)
+    return planned
 
 
 def plan(node, options):

@@ -36,6 +36,12 @@ options:
       - A directory of files on the control node that are laid down as they are. Only C(#!/usr/bin/env python) in the
         first line becomes C(#!/usr/bin/python3), since Debian has no C(python).
     type: path
+  package:
+    description:
+      - Whether the Python package C(rootless_backup), which the programs of this collection share in C(/usr/local/lib/backup), is laid down too.
+      - It belongs to all that lay it down, and goes with the last of them. An older version of it than the host has is refused.
+    type: bool
+    default: false
   sensitive:
     description:
       - Paths on the host that hold secrets. They get mode C(0600), and no diff shows what is in them.

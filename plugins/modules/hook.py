@@ -66,6 +66,21 @@ options:
         on the host: it is no place for a secret.
       - "Allowed is a text whose first line begins with #!/ and does not end in a carriage return."
     type: str
+  files:
+    description:
+      - >-
+        A directory on the control node with programs of the hook and what they need, each where it lands on the host,
+        such as C(usr/local/lib/backup/wiki-dump).
+      - Hooks that lay down the same file share it, and the last one that is taken away takes it along.
+      - "Allowed is an absolute path on the control node, such as C({{ role_path }}/files)."
+    type: str
+  package:
+    description:
+      - >-
+        Whether the Python package C(rootless_backup) is laid down too, which the programs of this collection share in
+        C(/usr/local/lib/backup). A host keeps the newest: an older version of the collection is refused.
+    type: bool
+    default: false
   restore:
     description:
       - >-

@@ -80,6 +80,8 @@ MEMORY = "/var/lib/rootless.backup"
 # Directories that several names put something into. The last of them to go takes along what is empty.
 SHARED = (UNITS + "backup.service.d", UNITS + "backup-drill.service.d", "/usr/local/lib/backup", "/etc/backup/exclude.d",
           "/etc/backup/prove.d", "/etc/backup", "/backup", MEMORY)
+# Below it, what becomes empty goes with what was in it.
+PROGRAMS = "/usr/local/lib/backup/"
 # Each directory above is open meanwhile.
 DEEPEST = 400
 
@@ -165,14 +167,14 @@ class Transaction:
     def __init__(self, module, plan):
         self.module = module
         self.plan = {"enable": [], "start": [], "users": [], "remove": [], "disown": [], "needs": [], "exposure": None,
-                     "keep": [], "expect": {}, **plan}
+                     "keep": [], "expect": {}, "version": None, **plan}
         self.host = Host(module)
         self.files = {each["path"]: each for each in plan["files"]}
         self.memory_path = os.path.join(MEMORY, plan["name"] + ".json")
-        self.memory = {"paths": [], "sensitive": [], "enable": [], "users": []}
-        if os.path.exists(self.memory_path):
-            with open(self.memory_path, encoding="utf-8") as file:
-                self.memory.update(json.load(file))
+        self.memory = remembered(self.memory_path)
+        names = sorted(os.listdir(MEMORY)) if os.path.isdir(MEMORY) else []
+        self.others = {name[:-len(".json")]: remembered(os.path.join(MEMORY, name)) for name in names
+                       if name.endswith(".json") and name[:-len(".json")] != plan["name"]}
         self.diff = []
         self.changed_paths = []
         self.changed = False
@@ -196,6 +198,7 @@ class Transaction:
     # -- present ------------------------------------------------------------------------------------------------------
 
     def present(self):
+        self._refuse_older()
         for need in self.plan["needs"]:
             if need["kind"] == "hook" and not os.path.exists("%sbackup-%s.service" % (UNITS, need["value"])):
                 self.warn("%s: given is %s, but the host has no such hook; until it has, this one waits for nothing"
@@ -216,7 +219,7 @@ class Transaction:
         self._refuse_what_is_anothers()
         different = [path for path in self.files if self._differs(path)]
         kept = set(self.files) | set(self._kept())
-        obsolete = [path for path in self.memory["paths"] if path not in kept and os.path.lexists(path)]
+        obsolete = [path for path in self._ours() if path not in kept and os.path.lexists(path)]
         self.changed_paths = different + obsolete
         if not lacking and any(path.startswith(UNITS) for path in different):
             self._verify()
@@ -239,6 +242,7 @@ class Transaction:
             if isinstance(error, SystemExit):
                 raise
             raise Failure("%sEverything was put back as it was." % told) from error
+        remove_empty_above(obsolete)
         self._start()
 
     def _unmet(self, need):
@@ -251,6 +255,9 @@ class Transaction:
         if kind == "group":
             return None if any(entry.gr_name == value for entry in grp.getgrall()) else lacking + "make it first"
         if kind == "program":
+            if self.files.get(value, {}).get("mode", 0) & 0o111:
+                # It comes with the same plan.
+                return None
             if not os.path.isfile(value):
                 return lacking + "install it first"
             # Whoever it runs as has to reach it and run it.
@@ -265,17 +272,28 @@ class Transaction:
                 "of root" % loose)
         return None if kind == "hook" or os.path.lexists(value) else lacking.replace("credential", "file") + "make it first"
 
+    def _refuse_older(self):
+        """What several names share is of the newest of them: an older one under it would be another program's than its own."""
+        wanted = self.plan["version"]
+        for name, memory in [(self.plan["name"], self.memory), *self.others.items()]:
+            if wanted is not None and memory["version"] is not None and numbers(memory["version"]) > numbers(wanted):
+                raise Failure("%s was laid down on this host by version %s of the collection, and this is version %s: install that one or "
+                              "a later one on the control node, or take away what it laid down (state absent). Nothing was changed."
+                              % (name, memory["version"], wanted))
+
     def _refuse_what_is_anothers(self):
         """Two names, such as those of a role and of a hook, would overwrite each other's files for ever."""
-        for entry in sorted(os.listdir(MEMORY)) if os.path.isdir(MEMORY) else []:
-            other = os.path.join(MEMORY, entry)
-            if other == self.memory_path or not entry.endswith(".json"):
-                continue
-            with open(other, encoding="utf-8") as file:
-                taken = sorted(set(json.load(file)["paths"]) & set(self.files))
+        shared = {path for path, each in self.files.items() if each.get("shared")}
+        for name, memory in self.others.items():
+            taken = sorted(set(memory["paths"]) & set(self.files) | set(memory["shared"]) & (set(self.files) - shared))
             if taken:
                 raise Failure("name: given is %s, but %s is already laid down by %s; allowed is a name that nobody else uses. Nothing "
-                              "was changed." % (self.plan["name"], ", ".join(taken), entry[:-len(".json")]))
+                              "was changed." % (self.plan["name"], ", ".join(taken), name))
+
+    def _ours(self):
+        """What this name laid down and no other one needs."""
+        needed = {path for memory in self.others.values() for path in memory["shared"]}
+        return self.memory["paths"] + [path for path in self.memory["shared"] if path not in needed]
 
     def _kept(self):
         """What stays although it left the plan: what only this host knows goes only by name."""
@@ -379,8 +397,6 @@ class Transaction:
             self.module.run_command(["systemctl", "disable", "--now", *dropped])
         self._enable(different + [UNITS + unit for unit in stale])
         self._remember()
-        # Last: where something is put back there has to be a place for it.
-        remove_emptied(obsolete)
 
     def _stale(self):
         """Units that systemd has not read since they were written, by a transaction that was cut off."""
@@ -468,8 +484,11 @@ class Transaction:
         return state.get("UnitFileState") == "enabled", state.get("ActiveState") in ("active", "activating")
 
     def _remember(self):
+        shared = {path for path, each in self.files.items() if each.get("shared")}
         memory = {
-            "paths": sorted(set(self._kept()) | set(self.files)),
+            "paths": sorted(set(self._kept()) | set(self.files) - shared),
+            "shared": sorted(shared),
+            "version": self.plan["version"],
             "sensitive": sorted(set(self._kept()) & set(self.memory["sensitive"])
                                 | {path for path, each in self.files.items() if each["sensitive"]}),
             "enable": self.plan["enable"],
@@ -532,7 +551,7 @@ class Transaction:
             # Somebody else's hook of this name, and its dump, are none of ours.
             return
         kept = set(self._kept()) - set(self.plan["remove"])
-        gone = [path for path in self.memory["paths"] if path not in kept and os.path.lexists(path)]
+        gone = [path for path in self._ours() if path not in kept and os.path.lexists(path)]
         further = [path for path in self.plan["remove"] if removable(path)]
         users = [user for user in self.memory["users"] if exists(user)]
         for path in gone:
@@ -553,7 +572,7 @@ class Transaction:
             self.host.run("systemctl", "stop", *units)
         for path in gone:
             os.unlink(path)
-        remove_emptied(gone)
+        remove_empty_above(gone)
         for starter in starters:
             stamp = "/var/lib/systemd/timers/stamp-" + starter
             if os.path.exists(stamp):
@@ -583,17 +602,28 @@ class Transaction:
                     os.rmdir(directory)
 
 
-def remove_emptied(paths):
-    """Remove the directories that files went from and that hold nothing any more, below those that several names share."""
-    directories = set()
-    for path in paths:
-        directory = os.path.dirname(path)
-        while directory not in SHARED and any(directory.startswith(shared + "/") for shared in SHARED):
-            directories.add(directory)
-            directory = os.path.dirname(directory)
-    for directory in sorted(directories, key=len, reverse=True):
-        if os.path.isdir(directory) and not os.listdir(directory):
+def remembered(path):
+    """What a name laid down: `paths`, of these `sensitive` ones, `shared` files that others may have laid down too, units, users, and the
+    version of what is shared, or None.
+    """
+    memory = {"paths": [], "shared": [], "sensitive": [], "enable": [], "users": [], "version": None}
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            memory.update(json.load(file))
+    return memory
+
+
+def numbers(version):
+    """The numbers of a version, without what makes it a preliminary one."""
+    return [int(each) for each in re.findall("[0-9]+", re.split("[-+]", version)[0])]
+
+
+def remove_empty_above(paths):
+    """Remove directories of programs that are empty without these files."""
+    for directory in map(os.path.dirname, paths):
+        while directory.startswith(PROGRAMS) and os.path.isdir(directory) and not os.listdir(directory):
             os.rmdir(directory)
+            directory = os.path.dirname(directory)
 
 
 def exists(user):

@@ -56,7 +56,7 @@ var require_hook_validator = __commonJS({
     "use strict";
     module2.exports = validate21;
     module2.exports.default = validate21;
-    var schema6 = { "type": "object", "required": ["name"], "properties": { "name": { "$ref": "#/$defs/shared0" }, "state": { "type": "string", "enum": ["present", "absent"], "default": "present" }, "user": { "$ref": "#/$defs/shared1" }, "group": { "$ref": "#/$defs/shared1" }, "command": { "$ref": "#/$defs/shared2" }, "script": { "type": "string", "pattern": "^(?:#!/[^\\r\\n]+(?:\\n[^]*)?)$" }, "restore": { "$ref": "#/$defs/shared2" }, "prove": { "$ref": "#/$defs/shared2" }, "environment": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z_][A-Za-z0-9_]*)$" }, "additionalProperties": { "$ref": "#/$defs/shared3" } }, "credentials": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "type": "string", "pattern": "^(?:(?!.*[ \\\\]/*$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "secrets": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "type": "string", "pattern": "^(?:[^\\x00]+)$" } }, "read": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared4" } }, "write": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared4" } }, "network": { "type": "string", "enum": ["none", "local", "any"], "default": "none" }, "timeout": { "type": "string", "default": "1h", "pattern": "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$" }, "cleanup": { "type": "string", "enum": ["keep", "remove"], "default": "keep" }, "exclude": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "required": { "type": "boolean", "default": true }, "order": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared0" } }, "after": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$" } }, "sandbox": { "$ref": "#/$defs/shared5" } }, "additionalProperties": false, "$defs": { "shared0": { "type": "string", "pattern": "^(?:(?!(?:borg|drill|report|watch)$|zz|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49})$" }, "shared1": { "type": "string", "pattern": "^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$" }, "shared3": { "type": "string", "pattern": "^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared2": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/shared3" } }, "shared4": { "type": "string", "pattern": "^(?:(?!/+$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared8": { "type": "string", "pattern": "^(?:CAP_[A-Z_]+)$" }, "shared7": { "type": "array", "items": { "$ref": "#/$defs/shared8" } }, "shared9": { "type": "string", "pattern": "^(?:(?=.*\\S)[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]+)$" }, "shared6": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared7" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared10": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared11": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["auto", "closed", "strict"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared14": { "type": "string", "pattern": "^(?:any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?)$" }, "shared13": { "type": "array", "items": { "$ref": "#/$defs/shared14" } }, "shared12": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared13" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared15": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["private", "inherit", "shared"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared17": { "type": "string", "pattern": "^(?:(?:infinity|[0-9]+[KMGTPE]?))$" }, "shared16": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared17" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared19": { "type": "string", "enum": ["true", "false"] }, "shared18": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared19" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared20": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:(?:infinity|[0-9]+[KMGT]?|[1-9][0-9]?%|100%))$" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared21": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared22": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["pid", "all"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared23": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["true", "tmpfs", "read-only", "false"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared24": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["invisible", "ptraceable", "noaccess", "default"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared25": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["strict", "full", "true", "false"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared26": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:AF_[A-Z0-9_]+)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared27": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared30": { "type": "string", "pattern": "^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$" }, "shared29": { "type": "array", "items": { "$ref": "#/$defs/shared30" } }, "shared28": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared29" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared31": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "$ref": "#/$defs/shared1" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared32": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:[a-z0-9-]+)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared33": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:kill|E[A-Z0-9]+)$" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared34": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared35": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:0?[0-7]{3})$" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared5": { "type": "object", "properties": { "AmbientCapabilities": { "$ref": "#/$defs/shared6" }, "CapabilityBoundingSet": { "$ref": "#/$defs/shared6" }, "DeviceAllow": { "$ref": "#/$defs/shared10" }, "DevicePolicy": { "$ref": "#/$defs/shared11" }, "IPAddressAllow": { "$ref": "#/$defs/shared12" }, "IPAddressDeny": { "$ref": "#/$defs/shared12" }, "KeyringMode": { "$ref": "#/$defs/shared15" }, "LimitCORE": { "$ref": "#/$defs/shared16" }, "LimitDATA": { "$ref": "#/$defs/shared16" }, "LockPersonality": { "$ref": "#/$defs/shared18" }, "MemoryDenyWriteExecute": { "$ref": "#/$defs/shared18" }, "MemoryMax": { "$ref": "#/$defs/shared20" }, "NoExecPaths": { "$ref": "#/$defs/shared21" }, "NoNewPrivileges": { "$ref": "#/$defs/shared18" }, "PrivateDevices": { "$ref": "#/$defs/shared18" }, "PrivateIPC": { "$ref": "#/$defs/shared18" }, "PrivateNetwork": { "$ref": "#/$defs/shared18" }, "PrivateTmp": { "$ref": "#/$defs/shared18" }, "PrivateUsers": { "$ref": "#/$defs/shared18" }, "ProcSubset": { "$ref": "#/$defs/shared22" }, "ProtectClock": { "$ref": "#/$defs/shared18" }, "ProtectControlGroups": { "$ref": "#/$defs/shared18" }, "ProtectHome": { "$ref": "#/$defs/shared23" }, "ProtectHostname": { "$ref": "#/$defs/shared18" }, "ProtectKernelLogs": { "$ref": "#/$defs/shared18" }, "ProtectKernelModules": { "$ref": "#/$defs/shared18" }, "ProtectKernelTunables": { "$ref": "#/$defs/shared18" }, "ProtectProc": { "$ref": "#/$defs/shared24" }, "ProtectSystem": { "$ref": "#/$defs/shared25" }, "RestrictAddressFamilies": { "$ref": "#/$defs/shared26" }, "RestrictNamespaces": { "$ref": "#/$defs/shared27" }, "RestrictRealtime": { "$ref": "#/$defs/shared18" }, "RestrictSUIDSGID": { "$ref": "#/$defs/shared18" }, "SocketBindAllow": { "$ref": "#/$defs/shared28" }, "SocketBindDeny": { "$ref": "#/$defs/shared28" }, "SupplementaryGroups": { "$ref": "#/$defs/shared31" }, "SystemCallArchitectures": { "$ref": "#/$defs/shared32" }, "SystemCallErrorNumber": { "$ref": "#/$defs/shared33" }, "SystemCallFilter": { "$ref": "#/$defs/shared34" }, "UMask": { "$ref": "#/$defs/shared35" } }, "additionalProperties": false } } };
+    var schema6 = { "type": "object", "required": ["name"], "properties": { "name": { "$ref": "#/$defs/shared0" }, "state": { "type": "string", "enum": ["present", "absent"], "default": "present" }, "user": { "$ref": "#/$defs/shared1" }, "group": { "$ref": "#/$defs/shared1" }, "command": { "$ref": "#/$defs/shared2" }, "script": { "type": "string", "pattern": "^(?:#!/[^\\r\\n]+(?:\\n[^]*)?)$" }, "files": { "type": "string", "pattern": "^(?:/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "package": { "type": "boolean", "default": false }, "restore": { "$ref": "#/$defs/shared2" }, "prove": { "$ref": "#/$defs/shared2" }, "environment": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z_][A-Za-z0-9_]*)$" }, "additionalProperties": { "$ref": "#/$defs/shared3" } }, "credentials": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "type": "string", "pattern": "^(?:(?!.*[ \\\\]/*$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "secrets": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "type": "string", "pattern": "^(?:[^\\x00]+)$" } }, "read": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared4" } }, "write": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared4" } }, "network": { "type": "string", "enum": ["none", "local", "any"], "default": "none" }, "timeout": { "type": "string", "default": "1h", "pattern": "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$" }, "cleanup": { "type": "string", "enum": ["keep", "remove"], "default": "keep" }, "exclude": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "required": { "type": "boolean", "default": true }, "order": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared0" } }, "after": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$" } }, "sandbox": { "$ref": "#/$defs/shared5" } }, "additionalProperties": false, "$defs": { "shared0": { "type": "string", "pattern": "^(?:(?!(?:borg|drill|report|watch)$|zz|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49})$" }, "shared1": { "type": "string", "pattern": "^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$" }, "shared3": { "type": "string", "pattern": "^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared2": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/shared3" } }, "shared4": { "type": "string", "pattern": "^(?:(?!/+$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared8": { "type": "string", "pattern": "^(?:CAP_[A-Z_]+)$" }, "shared7": { "type": "array", "items": { "$ref": "#/$defs/shared8" } }, "shared9": { "type": "string", "pattern": "^(?:(?=.*\\S)[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]+)$" }, "shared6": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared7" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared10": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared11": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["auto", "closed", "strict"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared14": { "type": "string", "pattern": "^(?:any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?)$" }, "shared13": { "type": "array", "items": { "$ref": "#/$defs/shared14" } }, "shared12": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared13" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared15": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["private", "inherit", "shared"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared17": { "type": "string", "pattern": "^(?:(?:infinity|[0-9]+[KMGTPE]?))$" }, "shared16": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared17" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared19": { "type": "string", "enum": ["true", "false"] }, "shared18": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared19" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared20": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:(?:infinity|[0-9]+[KMGT]?|[1-9][0-9]?%|100%))$" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared21": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared22": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["pid", "all"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared23": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["true", "tmpfs", "read-only", "false"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared24": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["invisible", "ptraceable", "noaccess", "default"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared25": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["strict", "full", "true", "false"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared26": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:AF_[A-Z0-9_]+)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared27": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared30": { "type": "string", "pattern": "^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$" }, "shared29": { "type": "array", "items": { "$ref": "#/$defs/shared30" } }, "shared28": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared29" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared31": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "$ref": "#/$defs/shared1" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared32": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:[a-z0-9-]+)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared33": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:kill|E[A-Z0-9]+)$" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared34": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared35": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:0?[0-7]{3})$" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared5": { "type": "object", "properties": { "AmbientCapabilities": { "$ref": "#/$defs/shared6" }, "CapabilityBoundingSet": { "$ref": "#/$defs/shared6" }, "DeviceAllow": { "$ref": "#/$defs/shared10" }, "DevicePolicy": { "$ref": "#/$defs/shared11" }, "IPAddressAllow": { "$ref": "#/$defs/shared12" }, "IPAddressDeny": { "$ref": "#/$defs/shared12" }, "KeyringMode": { "$ref": "#/$defs/shared15" }, "LimitCORE": { "$ref": "#/$defs/shared16" }, "LimitDATA": { "$ref": "#/$defs/shared16" }, "LockPersonality": { "$ref": "#/$defs/shared18" }, "MemoryDenyWriteExecute": { "$ref": "#/$defs/shared18" }, "MemoryMax": { "$ref": "#/$defs/shared20" }, "NoExecPaths": { "$ref": "#/$defs/shared21" }, "NoNewPrivileges": { "$ref": "#/$defs/shared18" }, "PrivateDevices": { "$ref": "#/$defs/shared18" }, "PrivateIPC": { "$ref": "#/$defs/shared18" }, "PrivateNetwork": { "$ref": "#/$defs/shared18" }, "PrivateTmp": { "$ref": "#/$defs/shared18" }, "PrivateUsers": { "$ref": "#/$defs/shared18" }, "ProcSubset": { "$ref": "#/$defs/shared22" }, "ProtectClock": { "$ref": "#/$defs/shared18" }, "ProtectControlGroups": { "$ref": "#/$defs/shared18" }, "ProtectHome": { "$ref": "#/$defs/shared23" }, "ProtectHostname": { "$ref": "#/$defs/shared18" }, "ProtectKernelLogs": { "$ref": "#/$defs/shared18" }, "ProtectKernelModules": { "$ref": "#/$defs/shared18" }, "ProtectKernelTunables": { "$ref": "#/$defs/shared18" }, "ProtectProc": { "$ref": "#/$defs/shared24" }, "ProtectSystem": { "$ref": "#/$defs/shared25" }, "RestrictAddressFamilies": { "$ref": "#/$defs/shared26" }, "RestrictNamespaces": { "$ref": "#/$defs/shared27" }, "RestrictRealtime": { "$ref": "#/$defs/shared18" }, "RestrictSUIDSGID": { "$ref": "#/$defs/shared18" }, "SocketBindAllow": { "$ref": "#/$defs/shared28" }, "SocketBindDeny": { "$ref": "#/$defs/shared28" }, "SupplementaryGroups": { "$ref": "#/$defs/shared31" }, "SystemCallArchitectures": { "$ref": "#/$defs/shared32" }, "SystemCallErrorNumber": { "$ref": "#/$defs/shared33" }, "SystemCallFilter": { "$ref": "#/$defs/shared34" }, "UMask": { "$ref": "#/$defs/shared35" } }, "additionalProperties": false } } };
     var func2 = Object.prototype.hasOwnProperty;
     var pattern0 = new RegExp("^(?:(?!(?:borg|drill|report|watch)$|zz|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49})$", "u");
     function validate22(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
@@ -262,7 +262,7 @@ var require_hook_validator = __commonJS({
       validate27.errors = vErrors;
       return errors === 0;
     }
-    var pattern9 = new RegExp("^(?:(?!/+$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
+    var pattern10 = new RegExp("^(?:(?!/+$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
     function validate34(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
@@ -299,7 +299,7 @@ var require_hook_validator = __commonJS({
         }
       }
       if (typeof data === "string") {
-        if (!pattern9.test(data)) {
+        if (!pattern10.test(data)) {
           const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:(?!/+$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
           if (vErrors === null) {
             vErrors = [err1];
@@ -313,7 +313,7 @@ var require_hook_validator = __commonJS({
       return errors === 0;
     }
     var schema12 = { "type": "object", "properties": { "AmbientCapabilities": { "$ref": "#/$defs/shared6" }, "CapabilityBoundingSet": { "$ref": "#/$defs/shared6" }, "DeviceAllow": { "$ref": "#/$defs/shared10" }, "DevicePolicy": { "$ref": "#/$defs/shared11" }, "IPAddressAllow": { "$ref": "#/$defs/shared12" }, "IPAddressDeny": { "$ref": "#/$defs/shared12" }, "KeyringMode": { "$ref": "#/$defs/shared15" }, "LimitCORE": { "$ref": "#/$defs/shared16" }, "LimitDATA": { "$ref": "#/$defs/shared16" }, "LockPersonality": { "$ref": "#/$defs/shared18" }, "MemoryDenyWriteExecute": { "$ref": "#/$defs/shared18" }, "MemoryMax": { "$ref": "#/$defs/shared20" }, "NoExecPaths": { "$ref": "#/$defs/shared21" }, "NoNewPrivileges": { "$ref": "#/$defs/shared18" }, "PrivateDevices": { "$ref": "#/$defs/shared18" }, "PrivateIPC": { "$ref": "#/$defs/shared18" }, "PrivateNetwork": { "$ref": "#/$defs/shared18" }, "PrivateTmp": { "$ref": "#/$defs/shared18" }, "PrivateUsers": { "$ref": "#/$defs/shared18" }, "ProcSubset": { "$ref": "#/$defs/shared22" }, "ProtectClock": { "$ref": "#/$defs/shared18" }, "ProtectControlGroups": { "$ref": "#/$defs/shared18" }, "ProtectHome": { "$ref": "#/$defs/shared23" }, "ProtectHostname": { "$ref": "#/$defs/shared18" }, "ProtectKernelLogs": { "$ref": "#/$defs/shared18" }, "ProtectKernelModules": { "$ref": "#/$defs/shared18" }, "ProtectKernelTunables": { "$ref": "#/$defs/shared18" }, "ProtectProc": { "$ref": "#/$defs/shared24" }, "ProtectSystem": { "$ref": "#/$defs/shared25" }, "RestrictAddressFamilies": { "$ref": "#/$defs/shared26" }, "RestrictNamespaces": { "$ref": "#/$defs/shared27" }, "RestrictRealtime": { "$ref": "#/$defs/shared18" }, "RestrictSUIDSGID": { "$ref": "#/$defs/shared18" }, "SocketBindAllow": { "$ref": "#/$defs/shared28" }, "SocketBindDeny": { "$ref": "#/$defs/shared28" }, "SupplementaryGroups": { "$ref": "#/$defs/shared31" }, "SystemCallArchitectures": { "$ref": "#/$defs/shared32" }, "SystemCallErrorNumber": { "$ref": "#/$defs/shared33" }, "SystemCallFilter": { "$ref": "#/$defs/shared34" }, "UMask": { "$ref": "#/$defs/shared35" } }, "additionalProperties": false };
-    var pattern13 = new RegExp("^(?:CAP_[A-Z_]+)$", "u");
+    var pattern14 = new RegExp("^(?:CAP_[A-Z_]+)$", "u");
     function validate41(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
@@ -350,7 +350,7 @@ var require_hook_validator = __commonJS({
         }
       }
       if (typeof data === "string") {
-        if (!pattern13.test(data)) {
+        if (!pattern14.test(data)) {
           const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:CAP_[A-Z_]+)$" } };
           if (vErrors === null) {
             vErrors = [err1];
@@ -408,7 +408,7 @@ var require_hook_validator = __commonJS({
       validate40.errors = vErrors;
       return errors === 0;
     }
-    var pattern14 = new RegExp("^(?:(?=.*\\S)[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]+)$", "u");
+    var pattern15 = new RegExp("^(?:(?=.*\\S)[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]+)$", "u");
     function validate44(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
@@ -445,7 +445,7 @@ var require_hook_validator = __commonJS({
         }
       }
       if (typeof data === "string") {
-        if (!pattern14.test(data)) {
+        if (!pattern15.test(data)) {
           const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:(?=.*\\S)[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]+)$" } };
           if (vErrors === null) {
             vErrors = [err1];
@@ -515,7 +515,7 @@ var require_hook_validator = __commonJS({
       validate39.errors = vErrors;
       return errors === 0;
     }
-    var pattern15 = new RegExp("^(?:(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?)$", "u");
+    var pattern16 = new RegExp("^(?:(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?)$", "u");
     function validate48(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
@@ -618,7 +618,7 @@ var require_hook_validator = __commonJS({
                 }
               }
               if (typeof data1 === "string") {
-                if (!pattern15.test(data1)) {
+                if (!pattern16.test(data1)) {
                   const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?)$" } };
                   if (vErrors === null) {
                     vErrors = [err5];
@@ -745,7 +745,7 @@ var require_hook_validator = __commonJS({
       validate51.errors = vErrors;
       return errors === 0;
     }
-    var pattern16 = new RegExp("^(?:any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?)$", "u");
+    var pattern17 = new RegExp("^(?:any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?)$", "u");
     function validate56(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
@@ -782,7 +782,7 @@ var require_hook_validator = __commonJS({
         }
       }
       if (typeof data === "string") {
-        if (!pattern16.test(data)) {
+        if (!pattern17.test(data)) {
           const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?)$" } };
           if (vErrors === null) {
             vErrors = [err1];
@@ -993,7 +993,7 @@ var require_hook_validator = __commonJS({
       validate62.errors = vErrors;
       return errors === 0;
     }
-    var pattern17 = new RegExp("^(?:(?:infinity|[0-9]+[KMGTPE]?))$", "u");
+    var pattern18 = new RegExp("^(?:(?:infinity|[0-9]+[KMGTPE]?))$", "u");
     function validate66(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
@@ -1030,7 +1030,7 @@ var require_hook_validator = __commonJS({
         }
       }
       if (typeof data === "string") {
-        if (!pattern17.test(data)) {
+        if (!pattern18.test(data)) {
           const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:(?:infinity|[0-9]+[KMGTPE]?))$" } };
           if (vErrors === null) {
             vErrors = [err1];
@@ -1205,7 +1205,7 @@ var require_hook_validator = __commonJS({
       validate71.errors = vErrors;
       return errors === 0;
     }
-    var pattern18 = new RegExp("^(?:(?:infinity|[0-9]+[KMGT]?|[1-9][0-9]?%|100%))$", "u");
+    var pattern19 = new RegExp("^(?:(?:infinity|[0-9]+[KMGT]?|[1-9][0-9]?%|100%))$", "u");
     function validate77(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
@@ -1274,7 +1274,7 @@ var require_hook_validator = __commonJS({
             }
           }
           if (typeof data0 === "string") {
-            if (!pattern18.test(data0)) {
+            if (!pattern19.test(data0)) {
               const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/pattern", keyword: "pattern", params: { pattern: "^(?:(?:infinity|[0-9]+[KMGT]?|[1-9][0-9]?%|100%))$" } };
               if (vErrors === null) {
                 vErrors = [err4];
@@ -1303,7 +1303,7 @@ var require_hook_validator = __commonJS({
       validate77.errors = vErrors;
       return errors === 0;
     }
-    var pattern19 = new RegExp("^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
+    var pattern20 = new RegExp("^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
     function validate80(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
@@ -1406,7 +1406,7 @@ var require_hook_validator = __commonJS({
                 }
               }
               if (typeof data1 === "string") {
-                if (!pattern19.test(data1)) {
+                if (!pattern20.test(data1)) {
                   const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
                   if (vErrors === null) {
                     vErrors = [err5];
@@ -1821,7 +1821,7 @@ var require_hook_validator = __commonJS({
       validate104.errors = vErrors;
       return errors === 0;
     }
-    var pattern20 = new RegExp("^(?:AF_[A-Z0-9_]+)$", "u");
+    var pattern21 = new RegExp("^(?:AF_[A-Z0-9_]+)$", "u");
     function validate107(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
@@ -1924,7 +1924,7 @@ var require_hook_validator = __commonJS({
                 }
               }
               if (typeof data1 === "string") {
-                if (!pattern20.test(data1)) {
+                if (!pattern21.test(data1)) {
                   const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:AF_[A-Z0-9_]+)$" } };
                   if (vErrors === null) {
                     vErrors = [err5];
@@ -1955,7 +1955,7 @@ var require_hook_validator = __commonJS({
       validate107.errors = vErrors;
       return errors === 0;
     }
-    var pattern21 = new RegExp("^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$", "u");
+    var pattern22 = new RegExp("^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$", "u");
     function validate110(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
@@ -2058,7 +2058,7 @@ var require_hook_validator = __commonJS({
                 }
               }
               if (typeof data1 === "string") {
-                if (!pattern21.test(data1)) {
+                if (!pattern22.test(data1)) {
                   const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$" } };
                   if (vErrors === null) {
                     vErrors = [err5];
@@ -2089,7 +2089,7 @@ var require_hook_validator = __commonJS({
       validate110.errors = vErrors;
       return errors === 0;
     }
-    var pattern22 = new RegExp("^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$", "u");
+    var pattern23 = new RegExp("^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$", "u");
     function validate117(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
@@ -2126,7 +2126,7 @@ var require_hook_validator = __commonJS({
         }
       }
       if (typeof data === "string") {
-        if (!pattern22.test(data)) {
+        if (!pattern23.test(data)) {
           const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$" } };
           if (vErrors === null) {
             vErrors = [err1];
@@ -2334,7 +2334,7 @@ var require_hook_validator = __commonJS({
       validate123.errors = vErrors;
       return errors === 0;
     }
-    var pattern23 = new RegExp("^(?:[a-z0-9-]+)$", "u");
+    var pattern24 = new RegExp("^(?:[a-z0-9-]+)$", "u");
     function validate127(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
@@ -2437,7 +2437,7 @@ var require_hook_validator = __commonJS({
                 }
               }
               if (typeof data1 === "string") {
-                if (!pattern23.test(data1)) {
+                if (!pattern24.test(data1)) {
                   const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:[a-z0-9-]+)$" } };
                   if (vErrors === null) {
                     vErrors = [err5];
@@ -2468,7 +2468,7 @@ var require_hook_validator = __commonJS({
       validate127.errors = vErrors;
       return errors === 0;
     }
-    var pattern24 = new RegExp("^(?:kill|E[A-Z0-9]+)$", "u");
+    var pattern25 = new RegExp("^(?:kill|E[A-Z0-9]+)$", "u");
     function validate130(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
@@ -2537,7 +2537,7 @@ var require_hook_validator = __commonJS({
             }
           }
           if (typeof data0 === "string") {
-            if (!pattern24.test(data0)) {
+            if (!pattern25.test(data0)) {
               const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/pattern", keyword: "pattern", params: { pattern: "^(?:kill|E[A-Z0-9]+)$" } };
               if (vErrors === null) {
                 vErrors = [err4];
@@ -2566,7 +2566,7 @@ var require_hook_validator = __commonJS({
       validate130.errors = vErrors;
       return errors === 0;
     }
-    var pattern25 = new RegExp("^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$", "u");
+    var pattern26 = new RegExp("^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$", "u");
     function validate133(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
@@ -2669,7 +2669,7 @@ var require_hook_validator = __commonJS({
                 }
               }
               if (typeof data1 === "string") {
-                if (!pattern25.test(data1)) {
+                if (!pattern26.test(data1)) {
                   const err5 = { instancePath: instancePath + "/value/" + i0, schemaPath: "#/properties/value/items/pattern", keyword: "pattern", params: { pattern: "^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$" } };
                   if (vErrors === null) {
                     vErrors = [err5];
@@ -2700,7 +2700,7 @@ var require_hook_validator = __commonJS({
       validate133.errors = vErrors;
       return errors === 0;
     }
-    var pattern26 = new RegExp("^(?:0?[0-7]{3})$", "u");
+    var pattern27 = new RegExp("^(?:0?[0-7]{3})$", "u");
     function validate136(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
@@ -2769,7 +2769,7 @@ var require_hook_validator = __commonJS({
             }
           }
           if (typeof data0 === "string") {
-            if (!pattern26.test(data0)) {
+            if (!pattern27.test(data0)) {
               const err4 = { instancePath: instancePath + "/value", schemaPath: "#/properties/value/pattern", keyword: "pattern", params: { pattern: "^(?:0?[0-7]{3})$" } };
               if (vErrors === null) {
                 vErrors = [err4];
@@ -3066,19 +3066,23 @@ var require_hook_validator = __commonJS({
       return errors === 0;
     }
     var pattern3 = new RegExp("^(?:#!/[^\\r\\n]+(?:\\n[^]*)?)$", "u");
-    var pattern4 = new RegExp("^(?:[A-Za-z_][A-Za-z0-9_]*)$", "u");
-    var pattern5 = new RegExp("^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$", "u");
-    var pattern6 = new RegExp("^(?:(?!.*[ \\\\]/*$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
-    var pattern8 = new RegExp("^(?:[^\\x00]+)$", "u");
-    var pattern10 = new RegExp("^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$", "u");
-    var pattern11 = new RegExp("^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
-    var pattern12 = new RegExp("^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$", "u");
+    var pattern4 = new RegExp("^(?:/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
+    var pattern5 = new RegExp("^(?:[A-Za-z_][A-Za-z0-9_]*)$", "u");
+    var pattern6 = new RegExp("^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$", "u");
+    var pattern7 = new RegExp("^(?:(?!.*[ \\\\]/*$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
+    var pattern9 = new RegExp("^(?:[^\\x00]+)$", "u");
+    var pattern11 = new RegExp("^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$", "u");
+    var pattern12 = new RegExp("^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$", "u");
+    var pattern13 = new RegExp("^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$", "u");
     function validate21(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
       if (data && typeof data == "object" && !Array.isArray(data)) {
         if (data.state === void 0) {
           data.state = "present";
+        }
+        if (data.package === void 0) {
+          data.package = false;
         }
         if (data.environment === void 0) {
           data.environment = {};
@@ -3248,6 +3252,85 @@ var require_hook_validator = __commonJS({
             }
           }
         }
+        if (data.files !== void 0) {
+          let data6 = data.files;
+          if (typeof data6 !== "string") {
+            let dataType2 = typeof data6;
+            let coerced2 = void 0;
+            if (dataType2 == "object" && Array.isArray(data6) && data6.length == 1) {
+              data6 = data6[0];
+              dataType2 = typeof data6;
+              if (typeof data6 === "string") {
+                coerced2 = data6;
+              }
+            }
+            if (!(coerced2 !== void 0)) {
+              if (dataType2 == "number" || dataType2 == "boolean") {
+                coerced2 = "" + data6;
+              } else if (data6 === null) {
+                coerced2 = "";
+              } else {
+                const err6 = { instancePath: instancePath + "/files", schemaPath: "#/properties/files/type", keyword: "type", params: { type: "string" } };
+                if (vErrors === null) {
+                  vErrors = [err6];
+                } else {
+                  vErrors.push(err6);
+                }
+                errors++;
+              }
+            }
+            if (coerced2 !== void 0) {
+              data6 = coerced2;
+              if (data !== void 0) {
+                data["files"] = coerced2;
+              }
+            }
+          }
+          if (typeof data6 === "string") {
+            if (!pattern4.test(data6)) {
+              const err7 = { instancePath: instancePath + "/files", schemaPath: "#/properties/files/pattern", keyword: "pattern", params: { pattern: "^(?:/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
+              if (vErrors === null) {
+                vErrors = [err7];
+              } else {
+                vErrors.push(err7);
+              }
+              errors++;
+            }
+          }
+        }
+        let data7 = data.package;
+        if (typeof data7 !== "boolean") {
+          let dataType3 = typeof data7;
+          let coerced3 = void 0;
+          if (dataType3 == "object" && Array.isArray(data7) && data7.length == 1) {
+            data7 = data7[0];
+            dataType3 = typeof data7;
+            if (typeof data7 === "boolean") {
+              coerced3 = data7;
+            }
+          }
+          if (!(coerced3 !== void 0)) {
+            if (data7 === "false" || data7 === 0 || data7 === null) {
+              coerced3 = false;
+            } else if (data7 === "true" || data7 === 1) {
+              coerced3 = true;
+            } else {
+              const err8 = { instancePath: instancePath + "/package", schemaPath: "#/properties/package/type", keyword: "type", params: { type: "boolean" } };
+              if (vErrors === null) {
+                vErrors = [err8];
+              } else {
+                vErrors.push(err8);
+              }
+              errors++;
+            }
+          }
+          if (coerced3 !== void 0) {
+            data7 = coerced3;
+            if (data !== void 0) {
+              data["package"] = coerced3;
+            }
+          }
+        }
         if (data.restore !== void 0) {
           if (!validate27(data.restore, { instancePath: instancePath + "/restore", parentData: data, parentDataProperty: "restore", rootData })) {
             vErrors = vErrors === null ? validate27.errors : vErrors.concat(validate27.errors);
@@ -3260,54 +3343,13 @@ var require_hook_validator = __commonJS({
             errors = vErrors.length;
           }
         }
-        let data8 = data.environment;
-        if (data8 && typeof data8 == "object" && !Array.isArray(data8)) {
-          for (const key1 in data8) {
-            const _errs14 = errors;
-            if (typeof key1 === "string") {
-              if (!pattern4.test(key1)) {
-                const err6 = { instancePath: instancePath + "/environment", schemaPath: "#/properties/environment/propertyNames/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z_][A-Za-z0-9_]*)$" }, propertyName: key1 };
-                if (vErrors === null) {
-                  vErrors = [err6];
-                } else {
-                  vErrors.push(err6);
-                }
-                errors++;
-              }
-            }
-            var valid1 = _errs14 === errors;
-            if (!valid1) {
-              const err7 = { instancePath: instancePath + "/environment", schemaPath: "#/properties/environment/propertyNames", keyword: "propertyNames", params: { propertyName: key1 } };
-              if (vErrors === null) {
-                vErrors = [err7];
-              } else {
-                vErrors.push(err7);
-              }
-              errors++;
-            }
-          }
-          for (const key2 in data8) {
-            if (!validate28(data8[key2], { instancePath: instancePath + "/environment/" + key2.replace(/~/g, "~0").replace(/\//g, "~1"), parentData: data8, parentDataProperty: key2, rootData })) {
-              vErrors = vErrors === null ? validate28.errors : vErrors.concat(validate28.errors);
-              errors = vErrors.length;
-            }
-          }
-        } else {
-          const err8 = { instancePath: instancePath + "/environment", schemaPath: "#/properties/environment/type", keyword: "type", params: { type: "object" } };
-          if (vErrors === null) {
-            vErrors = [err8];
-          } else {
-            vErrors.push(err8);
-          }
-          errors++;
-        }
-        let data10 = data.credentials;
+        let data10 = data.environment;
         if (data10 && typeof data10 == "object" && !Array.isArray(data10)) {
-          for (const key3 in data10) {
-            const _errs19 = errors;
-            if (typeof key3 === "string") {
-              if (!pattern5.test(key3)) {
-                const err9 = { instancePath: instancePath + "/credentials", schemaPath: "#/properties/credentials/propertyNames/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, propertyName: key3 };
+          for (const key1 in data10) {
+            const _errs18 = errors;
+            if (typeof key1 === "string") {
+              if (!pattern5.test(key1)) {
+                const err9 = { instancePath: instancePath + "/environment", schemaPath: "#/properties/environment/propertyNames/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z_][A-Za-z0-9_]*)$" }, propertyName: key1 };
                 if (vErrors === null) {
                   vErrors = [err9];
                 } else {
@@ -3316,9 +3358,9 @@ var require_hook_validator = __commonJS({
                 errors++;
               }
             }
-            var valid3 = _errs19 === errors;
-            if (!valid3) {
-              const err10 = { instancePath: instancePath + "/credentials", schemaPath: "#/properties/credentials/propertyNames", keyword: "propertyNames", params: { propertyName: key3 } };
+            var valid1 = _errs18 === errors;
+            if (!valid1) {
+              const err10 = { instancePath: instancePath + "/environment", schemaPath: "#/properties/environment/propertyNames", keyword: "propertyNames", params: { propertyName: key1 } };
               if (vErrors === null) {
                 vErrors = [err10];
               } else {
@@ -3327,43 +3369,28 @@ var require_hook_validator = __commonJS({
               errors++;
             }
           }
-          for (const key4 in data10) {
-            let data11 = data10[key4];
-            if (typeof data11 !== "string") {
-              let dataType2 = typeof data11;
-              let coerced2 = void 0;
-              if (dataType2 == "object" && Array.isArray(data11) && data11.length == 1) {
-                data11 = data11[0];
-                dataType2 = typeof data11;
-                if (typeof data11 === "string") {
-                  coerced2 = data11;
-                }
-              }
-              if (!(coerced2 !== void 0)) {
-                if (dataType2 == "number" || dataType2 == "boolean") {
-                  coerced2 = "" + data11;
-                } else if (data11 === null) {
-                  coerced2 = "";
-                } else {
-                  const err11 = { instancePath: instancePath + "/credentials/" + key4.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/credentials/additionalProperties/type", keyword: "type", params: { type: "string" } };
-                  if (vErrors === null) {
-                    vErrors = [err11];
-                  } else {
-                    vErrors.push(err11);
-                  }
-                  errors++;
-                }
-              }
-              if (coerced2 !== void 0) {
-                data11 = coerced2;
-                if (data10 !== void 0) {
-                  data10[key4] = coerced2;
-                }
-              }
+          for (const key2 in data10) {
+            if (!validate28(data10[key2], { instancePath: instancePath + "/environment/" + key2.replace(/~/g, "~0").replace(/\//g, "~1"), parentData: data10, parentDataProperty: key2, rootData })) {
+              vErrors = vErrors === null ? validate28.errors : vErrors.concat(validate28.errors);
+              errors = vErrors.length;
             }
-            if (typeof data11 === "string") {
-              if (!pattern6.test(data11)) {
-                const err12 = { instancePath: instancePath + "/credentials/" + key4.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/credentials/additionalProperties/pattern", keyword: "pattern", params: { pattern: "^(?:(?!.*[ \\\\]/*$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
+          }
+        } else {
+          const err11 = { instancePath: instancePath + "/environment", schemaPath: "#/properties/environment/type", keyword: "type", params: { type: "object" } };
+          if (vErrors === null) {
+            vErrors = [err11];
+          } else {
+            vErrors.push(err11);
+          }
+          errors++;
+        }
+        let data12 = data.credentials;
+        if (data12 && typeof data12 == "object" && !Array.isArray(data12)) {
+          for (const key3 in data12) {
+            const _errs23 = errors;
+            if (typeof key3 === "string") {
+              if (!pattern6.test(key3)) {
+                const err12 = { instancePath: instancePath + "/credentials", schemaPath: "#/properties/credentials/propertyNames/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, propertyName: key3 };
                 if (vErrors === null) {
                   vErrors = [err12];
                 } else {
@@ -3372,79 +3399,79 @@ var require_hook_validator = __commonJS({
                 errors++;
               }
             }
-          }
-        } else {
-          const err13 = { instancePath: instancePath + "/credentials", schemaPath: "#/properties/credentials/type", keyword: "type", params: { type: "object" } };
-          if (vErrors === null) {
-            vErrors = [err13];
-          } else {
-            vErrors.push(err13);
-          }
-          errors++;
-        }
-        let data12 = data.secrets;
-        if (data12 && typeof data12 == "object" && !Array.isArray(data12)) {
-          for (const key5 in data12) {
-            const _errs25 = errors;
-            if (typeof key5 === "string") {
-              if (!pattern5.test(key5)) {
-                const err14 = { instancePath: instancePath + "/secrets", schemaPath: "#/properties/secrets/propertyNames/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, propertyName: key5 };
-                if (vErrors === null) {
-                  vErrors = [err14];
-                } else {
-                  vErrors.push(err14);
-                }
-                errors++;
-              }
-            }
-            var valid5 = _errs25 === errors;
-            if (!valid5) {
-              const err15 = { instancePath: instancePath + "/secrets", schemaPath: "#/properties/secrets/propertyNames", keyword: "propertyNames", params: { propertyName: key5 } };
+            var valid3 = _errs23 === errors;
+            if (!valid3) {
+              const err13 = { instancePath: instancePath + "/credentials", schemaPath: "#/properties/credentials/propertyNames", keyword: "propertyNames", params: { propertyName: key3 } };
               if (vErrors === null) {
-                vErrors = [err15];
+                vErrors = [err13];
               } else {
-                vErrors.push(err15);
+                vErrors.push(err13);
               }
               errors++;
             }
           }
-          for (const key6 in data12) {
-            let data13 = data12[key6];
+          for (const key4 in data12) {
+            let data13 = data12[key4];
             if (typeof data13 !== "string") {
-              let dataType3 = typeof data13;
-              let coerced3 = void 0;
-              if (dataType3 == "object" && Array.isArray(data13) && data13.length == 1) {
+              let dataType4 = typeof data13;
+              let coerced4 = void 0;
+              if (dataType4 == "object" && Array.isArray(data13) && data13.length == 1) {
                 data13 = data13[0];
-                dataType3 = typeof data13;
+                dataType4 = typeof data13;
                 if (typeof data13 === "string") {
-                  coerced3 = data13;
+                  coerced4 = data13;
                 }
               }
-              if (!(coerced3 !== void 0)) {
-                if (dataType3 == "number" || dataType3 == "boolean") {
-                  coerced3 = "" + data13;
+              if (!(coerced4 !== void 0)) {
+                if (dataType4 == "number" || dataType4 == "boolean") {
+                  coerced4 = "" + data13;
                 } else if (data13 === null) {
-                  coerced3 = "";
+                  coerced4 = "";
                 } else {
-                  const err16 = { instancePath: instancePath + "/secrets/" + key6.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/secrets/additionalProperties/type", keyword: "type", params: { type: "string" } };
+                  const err14 = { instancePath: instancePath + "/credentials/" + key4.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/credentials/additionalProperties/type", keyword: "type", params: { type: "string" } };
                   if (vErrors === null) {
-                    vErrors = [err16];
+                    vErrors = [err14];
                   } else {
-                    vErrors.push(err16);
+                    vErrors.push(err14);
                   }
                   errors++;
                 }
               }
-              if (coerced3 !== void 0) {
-                data13 = coerced3;
+              if (coerced4 !== void 0) {
+                data13 = coerced4;
                 if (data12 !== void 0) {
-                  data12[key6] = coerced3;
+                  data12[key4] = coerced4;
                 }
               }
             }
             if (typeof data13 === "string") {
-              if (!pattern8.test(data13)) {
-                const err17 = { instancePath: instancePath + "/secrets/" + key6.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/secrets/additionalProperties/pattern", keyword: "pattern", params: { pattern: "^(?:[^\\x00]+)$" } };
+              if (!pattern7.test(data13)) {
+                const err15 = { instancePath: instancePath + "/credentials/" + key4.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/credentials/additionalProperties/pattern", keyword: "pattern", params: { pattern: "^(?:(?!.*[ \\\\]/*$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
+                if (vErrors === null) {
+                  vErrors = [err15];
+                } else {
+                  vErrors.push(err15);
+                }
+                errors++;
+              }
+            }
+          }
+        } else {
+          const err16 = { instancePath: instancePath + "/credentials", schemaPath: "#/properties/credentials/type", keyword: "type", params: { type: "object" } };
+          if (vErrors === null) {
+            vErrors = [err16];
+          } else {
+            vErrors.push(err16);
+          }
+          errors++;
+        }
+        let data14 = data.secrets;
+        if (data14 && typeof data14 == "object" && !Array.isArray(data14)) {
+          for (const key5 in data14) {
+            const _errs29 = errors;
+            if (typeof key5 === "string") {
+              if (!pattern6.test(key5)) {
+                const err17 = { instancePath: instancePath + "/secrets", schemaPath: "#/properties/secrets/propertyNames/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, propertyName: key5 };
                 if (vErrors === null) {
                   vErrors = [err17];
                 } else {
@@ -3453,156 +3480,128 @@ var require_hook_validator = __commonJS({
                 errors++;
               }
             }
+            var valid5 = _errs29 === errors;
+            if (!valid5) {
+              const err18 = { instancePath: instancePath + "/secrets", schemaPath: "#/properties/secrets/propertyNames", keyword: "propertyNames", params: { propertyName: key5 } };
+              if (vErrors === null) {
+                vErrors = [err18];
+              } else {
+                vErrors.push(err18);
+              }
+              errors++;
+            }
+          }
+          for (const key6 in data14) {
+            let data15 = data14[key6];
+            if (typeof data15 !== "string") {
+              let dataType5 = typeof data15;
+              let coerced5 = void 0;
+              if (dataType5 == "object" && Array.isArray(data15) && data15.length == 1) {
+                data15 = data15[0];
+                dataType5 = typeof data15;
+                if (typeof data15 === "string") {
+                  coerced5 = data15;
+                }
+              }
+              if (!(coerced5 !== void 0)) {
+                if (dataType5 == "number" || dataType5 == "boolean") {
+                  coerced5 = "" + data15;
+                } else if (data15 === null) {
+                  coerced5 = "";
+                } else {
+                  const err19 = { instancePath: instancePath + "/secrets/" + key6.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/secrets/additionalProperties/type", keyword: "type", params: { type: "string" } };
+                  if (vErrors === null) {
+                    vErrors = [err19];
+                  } else {
+                    vErrors.push(err19);
+                  }
+                  errors++;
+                }
+              }
+              if (coerced5 !== void 0) {
+                data15 = coerced5;
+                if (data14 !== void 0) {
+                  data14[key6] = coerced5;
+                }
+              }
+            }
+            if (typeof data15 === "string") {
+              if (!pattern9.test(data15)) {
+                const err20 = { instancePath: instancePath + "/secrets/" + key6.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/secrets/additionalProperties/pattern", keyword: "pattern", params: { pattern: "^(?:[^\\x00]+)$" } };
+                if (vErrors === null) {
+                  vErrors = [err20];
+                } else {
+                  vErrors.push(err20);
+                }
+                errors++;
+              }
+            }
           }
         } else {
-          const err18 = { instancePath: instancePath + "/secrets", schemaPath: "#/properties/secrets/type", keyword: "type", params: { type: "object" } };
+          const err21 = { instancePath: instancePath + "/secrets", schemaPath: "#/properties/secrets/type", keyword: "type", params: { type: "object" } };
           if (vErrors === null) {
-            vErrors = [err18];
+            vErrors = [err21];
           } else {
-            vErrors.push(err18);
+            vErrors.push(err21);
           }
           errors++;
         }
-        let data14 = data.read;
-        if (!Array.isArray(data14)) {
-          let dataType4 = typeof data14;
-          let coerced4 = void 0;
-          if (dataType4 == "object" && Array.isArray(data14) && data14.length == 1) {
-            data14 = data14[0];
-            dataType4 = typeof data14;
-            if (Array.isArray(data14)) {
-              coerced4 = data14;
-            }
-          }
-          if (!(coerced4 !== void 0)) {
-            if (dataType4 === "string" || dataType4 === "number" || dataType4 === "boolean" || data14 === null) {
-              coerced4 = [data14];
-            } else {
-              const err19 = { instancePath: instancePath + "/read", schemaPath: "#/properties/read/type", keyword: "type", params: { type: "array" } };
-              if (vErrors === null) {
-                vErrors = [err19];
-              } else {
-                vErrors.push(err19);
-              }
-              errors++;
-            }
-          }
-          if (coerced4 !== void 0) {
-            data14 = coerced4;
-            if (data !== void 0) {
-              data["read"] = coerced4;
-            }
-          }
-        }
-        if (Array.isArray(data14)) {
-          const len0 = data14.length;
-          for (let i0 = 0; i0 < len0; i0++) {
-            if (!validate34(data14[i0], { instancePath: instancePath + "/read/" + i0, parentData: data14, parentDataProperty: i0, rootData })) {
-              vErrors = vErrors === null ? validate34.errors : vErrors.concat(validate34.errors);
-              errors = vErrors.length;
-            }
-          }
-        }
-        let data16 = data.write;
+        let data16 = data.read;
         if (!Array.isArray(data16)) {
-          let dataType5 = typeof data16;
-          let coerced5 = void 0;
-          if (dataType5 == "object" && Array.isArray(data16) && data16.length == 1) {
-            data16 = data16[0];
-            dataType5 = typeof data16;
-            if (Array.isArray(data16)) {
-              coerced5 = data16;
-            }
-          }
-          if (!(coerced5 !== void 0)) {
-            if (dataType5 === "string" || dataType5 === "number" || dataType5 === "boolean" || data16 === null) {
-              coerced5 = [data16];
-            } else {
-              const err20 = { instancePath: instancePath + "/write", schemaPath: "#/properties/write/type", keyword: "type", params: { type: "array" } };
-              if (vErrors === null) {
-                vErrors = [err20];
-              } else {
-                vErrors.push(err20);
-              }
-              errors++;
-            }
-          }
-          if (coerced5 !== void 0) {
-            data16 = coerced5;
-            if (data !== void 0) {
-              data["write"] = coerced5;
-            }
-          }
-        }
-        if (Array.isArray(data16)) {
-          const len1 = data16.length;
-          for (let i1 = 0; i1 < len1; i1++) {
-            if (!validate34(data16[i1], { instancePath: instancePath + "/write/" + i1, parentData: data16, parentDataProperty: i1, rootData })) {
-              vErrors = vErrors === null ? validate34.errors : vErrors.concat(validate34.errors);
-              errors = vErrors.length;
-            }
-          }
-        }
-        let data18 = data.network;
-        if (typeof data18 !== "string") {
-          let dataType6 = typeof data18;
+          let dataType6 = typeof data16;
           let coerced6 = void 0;
-          if (dataType6 == "object" && Array.isArray(data18) && data18.length == 1) {
-            data18 = data18[0];
-            dataType6 = typeof data18;
-            if (typeof data18 === "string") {
-              coerced6 = data18;
+          if (dataType6 == "object" && Array.isArray(data16) && data16.length == 1) {
+            data16 = data16[0];
+            dataType6 = typeof data16;
+            if (Array.isArray(data16)) {
+              coerced6 = data16;
             }
           }
           if (!(coerced6 !== void 0)) {
-            if (dataType6 == "number" || dataType6 == "boolean") {
-              coerced6 = "" + data18;
-            } else if (data18 === null) {
-              coerced6 = "";
+            if (dataType6 === "string" || dataType6 === "number" || dataType6 === "boolean" || data16 === null) {
+              coerced6 = [data16];
             } else {
-              const err21 = { instancePath: instancePath + "/network", schemaPath: "#/properties/network/type", keyword: "type", params: { type: "string" } };
+              const err22 = { instancePath: instancePath + "/read", schemaPath: "#/properties/read/type", keyword: "type", params: { type: "array" } };
               if (vErrors === null) {
-                vErrors = [err21];
+                vErrors = [err22];
               } else {
-                vErrors.push(err21);
+                vErrors.push(err22);
               }
               errors++;
             }
           }
           if (coerced6 !== void 0) {
-            data18 = coerced6;
+            data16 = coerced6;
             if (data !== void 0) {
-              data["network"] = coerced6;
+              data["read"] = coerced6;
             }
           }
         }
-        if (!(data18 === "none" || data18 === "local" || data18 === "any")) {
-          const err22 = { instancePath: instancePath + "/network", schemaPath: "#/properties/network/enum", keyword: "enum", params: { allowedValues: schema6.properties.network.enum } };
-          if (vErrors === null) {
-            vErrors = [err22];
-          } else {
-            vErrors.push(err22);
+        if (Array.isArray(data16)) {
+          const len0 = data16.length;
+          for (let i0 = 0; i0 < len0; i0++) {
+            if (!validate34(data16[i0], { instancePath: instancePath + "/read/" + i0, parentData: data16, parentDataProperty: i0, rootData })) {
+              vErrors = vErrors === null ? validate34.errors : vErrors.concat(validate34.errors);
+              errors = vErrors.length;
+            }
           }
-          errors++;
         }
-        let data19 = data.timeout;
-        if (typeof data19 !== "string") {
-          let dataType7 = typeof data19;
+        let data18 = data.write;
+        if (!Array.isArray(data18)) {
+          let dataType7 = typeof data18;
           let coerced7 = void 0;
-          if (dataType7 == "object" && Array.isArray(data19) && data19.length == 1) {
-            data19 = data19[0];
-            dataType7 = typeof data19;
-            if (typeof data19 === "string") {
-              coerced7 = data19;
+          if (dataType7 == "object" && Array.isArray(data18) && data18.length == 1) {
+            data18 = data18[0];
+            dataType7 = typeof data18;
+            if (Array.isArray(data18)) {
+              coerced7 = data18;
             }
           }
           if (!(coerced7 !== void 0)) {
-            if (dataType7 == "number" || dataType7 == "boolean") {
-              coerced7 = "" + data19;
-            } else if (data19 === null) {
-              coerced7 = "";
+            if (dataType7 === "string" || dataType7 === "number" || dataType7 === "boolean" || data18 === null) {
+              coerced7 = [data18];
             } else {
-              const err23 = { instancePath: instancePath + "/timeout", schemaPath: "#/properties/timeout/type", keyword: "type", params: { type: "string" } };
+              const err23 = { instancePath: instancePath + "/write", schemaPath: "#/properties/write/type", keyword: "type", params: { type: "array" } };
               if (vErrors === null) {
                 vErrors = [err23];
               } else {
@@ -3612,24 +3611,22 @@ var require_hook_validator = __commonJS({
             }
           }
           if (coerced7 !== void 0) {
-            data19 = coerced7;
+            data18 = coerced7;
             if (data !== void 0) {
-              data["timeout"] = coerced7;
+              data["write"] = coerced7;
             }
           }
         }
-        if (typeof data19 === "string") {
-          if (!pattern10.test(data19)) {
-            const err24 = { instancePath: instancePath + "/timeout", schemaPath: "#/properties/timeout/pattern", keyword: "pattern", params: { pattern: "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$" } };
-            if (vErrors === null) {
-              vErrors = [err24];
-            } else {
-              vErrors.push(err24);
+        if (Array.isArray(data18)) {
+          const len1 = data18.length;
+          for (let i1 = 0; i1 < len1; i1++) {
+            if (!validate34(data18[i1], { instancePath: instancePath + "/write/" + i1, parentData: data18, parentDataProperty: i1, rootData })) {
+              vErrors = vErrors === null ? validate34.errors : vErrors.concat(validate34.errors);
+              errors = vErrors.length;
             }
-            errors++;
           }
         }
-        let data20 = data.cleanup;
+        let data20 = data.network;
         if (typeof data20 !== "string") {
           let dataType8 = typeof data20;
           let coerced8 = void 0;
@@ -3646,11 +3643,11 @@ var require_hook_validator = __commonJS({
             } else if (data20 === null) {
               coerced8 = "";
             } else {
-              const err25 = { instancePath: instancePath + "/cleanup", schemaPath: "#/properties/cleanup/type", keyword: "type", params: { type: "string" } };
+              const err24 = { instancePath: instancePath + "/network", schemaPath: "#/properties/network/type", keyword: "type", params: { type: "string" } };
               if (vErrors === null) {
-                vErrors = [err25];
+                vErrors = [err24];
               } else {
-                vErrors.push(err25);
+                vErrors.push(err24);
               }
               errors++;
             }
@@ -3658,39 +3655,41 @@ var require_hook_validator = __commonJS({
           if (coerced8 !== void 0) {
             data20 = coerced8;
             if (data !== void 0) {
-              data["cleanup"] = coerced8;
+              data["network"] = coerced8;
             }
           }
         }
-        if (!(data20 === "keep" || data20 === "remove")) {
-          const err26 = { instancePath: instancePath + "/cleanup", schemaPath: "#/properties/cleanup/enum", keyword: "enum", params: { allowedValues: schema6.properties.cleanup.enum } };
+        if (!(data20 === "none" || data20 === "local" || data20 === "any")) {
+          const err25 = { instancePath: instancePath + "/network", schemaPath: "#/properties/network/enum", keyword: "enum", params: { allowedValues: schema6.properties.network.enum } };
           if (vErrors === null) {
-            vErrors = [err26];
+            vErrors = [err25];
           } else {
-            vErrors.push(err26);
+            vErrors.push(err25);
           }
           errors++;
         }
-        let data21 = data.exclude;
-        if (!Array.isArray(data21)) {
+        let data21 = data.timeout;
+        if (typeof data21 !== "string") {
           let dataType9 = typeof data21;
           let coerced9 = void 0;
           if (dataType9 == "object" && Array.isArray(data21) && data21.length == 1) {
             data21 = data21[0];
             dataType9 = typeof data21;
-            if (Array.isArray(data21)) {
+            if (typeof data21 === "string") {
               coerced9 = data21;
             }
           }
           if (!(coerced9 !== void 0)) {
-            if (dataType9 === "string" || dataType9 === "number" || dataType9 === "boolean" || data21 === null) {
-              coerced9 = [data21];
+            if (dataType9 == "number" || dataType9 == "boolean") {
+              coerced9 = "" + data21;
+            } else if (data21 === null) {
+              coerced9 = "";
             } else {
-              const err27 = { instancePath: instancePath + "/exclude", schemaPath: "#/properties/exclude/type", keyword: "type", params: { type: "array" } };
+              const err26 = { instancePath: instancePath + "/timeout", schemaPath: "#/properties/timeout/type", keyword: "type", params: { type: "string" } };
               if (vErrors === null) {
-                vErrors = [err27];
+                vErrors = [err26];
               } else {
-                vErrors.push(err27);
+                vErrors.push(err26);
               }
               errors++;
             }
@@ -3698,77 +3697,79 @@ var require_hook_validator = __commonJS({
           if (coerced9 !== void 0) {
             data21 = coerced9;
             if (data !== void 0) {
-              data["exclude"] = coerced9;
+              data["timeout"] = coerced9;
             }
           }
         }
-        if (Array.isArray(data21)) {
-          const len2 = data21.length;
-          for (let i2 = 0; i2 < len2; i2++) {
-            let data22 = data21[i2];
-            if (typeof data22 !== "string") {
-              let dataType10 = typeof data22;
-              let coerced10 = void 0;
-              if (dataType10 == "object" && Array.isArray(data22) && data22.length == 1) {
-                data22 = data22[0];
-                dataType10 = typeof data22;
-                if (typeof data22 === "string") {
-                  coerced10 = data22;
-                }
-              }
-              if (!(coerced10 !== void 0)) {
-                if (dataType10 == "number" || dataType10 == "boolean") {
-                  coerced10 = "" + data22;
-                } else if (data22 === null) {
-                  coerced10 = "";
-                } else {
-                  const err28 = { instancePath: instancePath + "/exclude/" + i2, schemaPath: "#/properties/exclude/items/type", keyword: "type", params: { type: "string" } };
-                  if (vErrors === null) {
-                    vErrors = [err28];
-                  } else {
-                    vErrors.push(err28);
-                  }
-                  errors++;
-                }
-              }
-              if (coerced10 !== void 0) {
-                data22 = coerced10;
-                if (data21 !== void 0) {
-                  data21[i2] = coerced10;
-                }
-              }
+        if (typeof data21 === "string") {
+          if (!pattern11.test(data21)) {
+            const err27 = { instancePath: instancePath + "/timeout", schemaPath: "#/properties/timeout/pattern", keyword: "pattern", params: { pattern: "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$" } };
+            if (vErrors === null) {
+              vErrors = [err27];
+            } else {
+              vErrors.push(err27);
             }
+            errors++;
+          }
+        }
+        let data22 = data.cleanup;
+        if (typeof data22 !== "string") {
+          let dataType10 = typeof data22;
+          let coerced10 = void 0;
+          if (dataType10 == "object" && Array.isArray(data22) && data22.length == 1) {
+            data22 = data22[0];
+            dataType10 = typeof data22;
             if (typeof data22 === "string") {
-              if (!pattern11.test(data22)) {
-                const err29 = { instancePath: instancePath + "/exclude/" + i2, schemaPath: "#/properties/exclude/items/pattern", keyword: "pattern", params: { pattern: "^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
-                if (vErrors === null) {
-                  vErrors = [err29];
-                } else {
-                  vErrors.push(err29);
-                }
-                errors++;
+              coerced10 = data22;
+            }
+          }
+          if (!(coerced10 !== void 0)) {
+            if (dataType10 == "number" || dataType10 == "boolean") {
+              coerced10 = "" + data22;
+            } else if (data22 === null) {
+              coerced10 = "";
+            } else {
+              const err28 = { instancePath: instancePath + "/cleanup", schemaPath: "#/properties/cleanup/type", keyword: "type", params: { type: "string" } };
+              if (vErrors === null) {
+                vErrors = [err28];
+              } else {
+                vErrors.push(err28);
               }
+              errors++;
+            }
+          }
+          if (coerced10 !== void 0) {
+            data22 = coerced10;
+            if (data !== void 0) {
+              data["cleanup"] = coerced10;
             }
           }
         }
-        let data23 = data.required;
-        if (typeof data23 !== "boolean") {
+        if (!(data22 === "keep" || data22 === "remove")) {
+          const err29 = { instancePath: instancePath + "/cleanup", schemaPath: "#/properties/cleanup/enum", keyword: "enum", params: { allowedValues: schema6.properties.cleanup.enum } };
+          if (vErrors === null) {
+            vErrors = [err29];
+          } else {
+            vErrors.push(err29);
+          }
+          errors++;
+        }
+        let data23 = data.exclude;
+        if (!Array.isArray(data23)) {
           let dataType11 = typeof data23;
           let coerced11 = void 0;
           if (dataType11 == "object" && Array.isArray(data23) && data23.length == 1) {
             data23 = data23[0];
             dataType11 = typeof data23;
-            if (typeof data23 === "boolean") {
+            if (Array.isArray(data23)) {
               coerced11 = data23;
             }
           }
           if (!(coerced11 !== void 0)) {
-            if (data23 === "false" || data23 === 0 || data23 === null) {
-              coerced11 = false;
-            } else if (data23 === "true" || data23 === 1) {
-              coerced11 = true;
+            if (dataType11 === "string" || dataType11 === "number" || dataType11 === "boolean" || data23 === null) {
+              coerced11 = [data23];
             } else {
-              const err30 = { instancePath: instancePath + "/required", schemaPath: "#/properties/required/type", keyword: "type", params: { type: "boolean" } };
+              const err30 = { instancePath: instancePath + "/exclude", schemaPath: "#/properties/exclude/type", keyword: "type", params: { type: "array" } };
               if (vErrors === null) {
                 vErrors = [err30];
               } else {
@@ -3780,124 +3781,206 @@ var require_hook_validator = __commonJS({
           if (coerced11 !== void 0) {
             data23 = coerced11;
             if (data !== void 0) {
-              data["required"] = coerced11;
+              data["exclude"] = coerced11;
             }
           }
         }
-        let data24 = data.order;
-        if (!Array.isArray(data24)) {
-          let dataType12 = typeof data24;
-          let coerced12 = void 0;
-          if (dataType12 == "object" && Array.isArray(data24) && data24.length == 1) {
-            data24 = data24[0];
-            dataType12 = typeof data24;
-            if (Array.isArray(data24)) {
-              coerced12 = data24;
-            }
-          }
-          if (!(coerced12 !== void 0)) {
-            if (dataType12 === "string" || dataType12 === "number" || dataType12 === "boolean" || data24 === null) {
-              coerced12 = [data24];
-            } else {
-              const err31 = { instancePath: instancePath + "/order", schemaPath: "#/properties/order/type", keyword: "type", params: { type: "array" } };
-              if (vErrors === null) {
-                vErrors = [err31];
-              } else {
-                vErrors.push(err31);
+        if (Array.isArray(data23)) {
+          const len2 = data23.length;
+          for (let i2 = 0; i2 < len2; i2++) {
+            let data24 = data23[i2];
+            if (typeof data24 !== "string") {
+              let dataType12 = typeof data24;
+              let coerced12 = void 0;
+              if (dataType12 == "object" && Array.isArray(data24) && data24.length == 1) {
+                data24 = data24[0];
+                dataType12 = typeof data24;
+                if (typeof data24 === "string") {
+                  coerced12 = data24;
+                }
               }
-              errors++;
+              if (!(coerced12 !== void 0)) {
+                if (dataType12 == "number" || dataType12 == "boolean") {
+                  coerced12 = "" + data24;
+                } else if (data24 === null) {
+                  coerced12 = "";
+                } else {
+                  const err31 = { instancePath: instancePath + "/exclude/" + i2, schemaPath: "#/properties/exclude/items/type", keyword: "type", params: { type: "string" } };
+                  if (vErrors === null) {
+                    vErrors = [err31];
+                  } else {
+                    vErrors.push(err31);
+                  }
+                  errors++;
+                }
+              }
+              if (coerced12 !== void 0) {
+                data24 = coerced12;
+                if (data23 !== void 0) {
+                  data23[i2] = coerced12;
+                }
+              }
             }
-          }
-          if (coerced12 !== void 0) {
-            data24 = coerced12;
-            if (data !== void 0) {
-              data["order"] = coerced12;
+            if (typeof data24 === "string") {
+              if (!pattern12.test(data24)) {
+                const err32 = { instancePath: instancePath + "/exclude/" + i2, schemaPath: "#/properties/exclude/items/pattern", keyword: "pattern", params: { pattern: "^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } };
+                if (vErrors === null) {
+                  vErrors = [err32];
+                } else {
+                  vErrors.push(err32);
+                }
+                errors++;
+              }
             }
           }
         }
-        if (Array.isArray(data24)) {
-          const len3 = data24.length;
-          for (let i3 = 0; i3 < len3; i3++) {
-            if (!validate22(data24[i3], { instancePath: instancePath + "/order/" + i3, parentData: data24, parentDataProperty: i3, rootData })) {
-              vErrors = vErrors === null ? validate22.errors : vErrors.concat(validate22.errors);
-              errors = vErrors.length;
-            }
-          }
-        }
-        let data26 = data.after;
-        if (!Array.isArray(data26)) {
-          let dataType13 = typeof data26;
+        let data25 = data.required;
+        if (typeof data25 !== "boolean") {
+          let dataType13 = typeof data25;
           let coerced13 = void 0;
-          if (dataType13 == "object" && Array.isArray(data26) && data26.length == 1) {
-            data26 = data26[0];
-            dataType13 = typeof data26;
-            if (Array.isArray(data26)) {
-              coerced13 = data26;
+          if (dataType13 == "object" && Array.isArray(data25) && data25.length == 1) {
+            data25 = data25[0];
+            dataType13 = typeof data25;
+            if (typeof data25 === "boolean") {
+              coerced13 = data25;
             }
           }
           if (!(coerced13 !== void 0)) {
-            if (dataType13 === "string" || dataType13 === "number" || dataType13 === "boolean" || data26 === null) {
-              coerced13 = [data26];
+            if (data25 === "false" || data25 === 0 || data25 === null) {
+              coerced13 = false;
+            } else if (data25 === "true" || data25 === 1) {
+              coerced13 = true;
             } else {
-              const err32 = { instancePath: instancePath + "/after", schemaPath: "#/properties/after/type", keyword: "type", params: { type: "array" } };
+              const err33 = { instancePath: instancePath + "/required", schemaPath: "#/properties/required/type", keyword: "type", params: { type: "boolean" } };
               if (vErrors === null) {
-                vErrors = [err32];
+                vErrors = [err33];
               } else {
-                vErrors.push(err32);
+                vErrors.push(err33);
               }
               errors++;
             }
           }
           if (coerced13 !== void 0) {
-            data26 = coerced13;
+            data25 = coerced13;
             if (data !== void 0) {
-              data["after"] = coerced13;
+              data["required"] = coerced13;
+            }
+          }
+        }
+        let data26 = data.order;
+        if (!Array.isArray(data26)) {
+          let dataType14 = typeof data26;
+          let coerced14 = void 0;
+          if (dataType14 == "object" && Array.isArray(data26) && data26.length == 1) {
+            data26 = data26[0];
+            dataType14 = typeof data26;
+            if (Array.isArray(data26)) {
+              coerced14 = data26;
+            }
+          }
+          if (!(coerced14 !== void 0)) {
+            if (dataType14 === "string" || dataType14 === "number" || dataType14 === "boolean" || data26 === null) {
+              coerced14 = [data26];
+            } else {
+              const err34 = { instancePath: instancePath + "/order", schemaPath: "#/properties/order/type", keyword: "type", params: { type: "array" } };
+              if (vErrors === null) {
+                vErrors = [err34];
+              } else {
+                vErrors.push(err34);
+              }
+              errors++;
+            }
+          }
+          if (coerced14 !== void 0) {
+            data26 = coerced14;
+            if (data !== void 0) {
+              data["order"] = coerced14;
             }
           }
         }
         if (Array.isArray(data26)) {
-          const len4 = data26.length;
+          const len3 = data26.length;
+          for (let i3 = 0; i3 < len3; i3++) {
+            if (!validate22(data26[i3], { instancePath: instancePath + "/order/" + i3, parentData: data26, parentDataProperty: i3, rootData })) {
+              vErrors = vErrors === null ? validate22.errors : vErrors.concat(validate22.errors);
+              errors = vErrors.length;
+            }
+          }
+        }
+        let data28 = data.after;
+        if (!Array.isArray(data28)) {
+          let dataType15 = typeof data28;
+          let coerced15 = void 0;
+          if (dataType15 == "object" && Array.isArray(data28) && data28.length == 1) {
+            data28 = data28[0];
+            dataType15 = typeof data28;
+            if (Array.isArray(data28)) {
+              coerced15 = data28;
+            }
+          }
+          if (!(coerced15 !== void 0)) {
+            if (dataType15 === "string" || dataType15 === "number" || dataType15 === "boolean" || data28 === null) {
+              coerced15 = [data28];
+            } else {
+              const err35 = { instancePath: instancePath + "/after", schemaPath: "#/properties/after/type", keyword: "type", params: { type: "array" } };
+              if (vErrors === null) {
+                vErrors = [err35];
+              } else {
+                vErrors.push(err35);
+              }
+              errors++;
+            }
+          }
+          if (coerced15 !== void 0) {
+            data28 = coerced15;
+            if (data !== void 0) {
+              data["after"] = coerced15;
+            }
+          }
+        }
+        if (Array.isArray(data28)) {
+          const len4 = data28.length;
           for (let i4 = 0; i4 < len4; i4++) {
-            let data27 = data26[i4];
-            if (typeof data27 !== "string") {
-              let dataType14 = typeof data27;
-              let coerced14 = void 0;
-              if (dataType14 == "object" && Array.isArray(data27) && data27.length == 1) {
-                data27 = data27[0];
-                dataType14 = typeof data27;
-                if (typeof data27 === "string") {
-                  coerced14 = data27;
+            let data29 = data28[i4];
+            if (typeof data29 !== "string") {
+              let dataType16 = typeof data29;
+              let coerced16 = void 0;
+              if (dataType16 == "object" && Array.isArray(data29) && data29.length == 1) {
+                data29 = data29[0];
+                dataType16 = typeof data29;
+                if (typeof data29 === "string") {
+                  coerced16 = data29;
                 }
               }
-              if (!(coerced14 !== void 0)) {
-                if (dataType14 == "number" || dataType14 == "boolean") {
-                  coerced14 = "" + data27;
-                } else if (data27 === null) {
-                  coerced14 = "";
+              if (!(coerced16 !== void 0)) {
+                if (dataType16 == "number" || dataType16 == "boolean") {
+                  coerced16 = "" + data29;
+                } else if (data29 === null) {
+                  coerced16 = "";
                 } else {
-                  const err33 = { instancePath: instancePath + "/after/" + i4, schemaPath: "#/properties/after/items/type", keyword: "type", params: { type: "string" } };
+                  const err36 = { instancePath: instancePath + "/after/" + i4, schemaPath: "#/properties/after/items/type", keyword: "type", params: { type: "string" } };
                   if (vErrors === null) {
-                    vErrors = [err33];
+                    vErrors = [err36];
                   } else {
-                    vErrors.push(err33);
+                    vErrors.push(err36);
                   }
                   errors++;
                 }
               }
-              if (coerced14 !== void 0) {
-                data27 = coerced14;
-                if (data26 !== void 0) {
-                  data26[i4] = coerced14;
+              if (coerced16 !== void 0) {
+                data29 = coerced16;
+                if (data28 !== void 0) {
+                  data28[i4] = coerced16;
                 }
               }
             }
-            if (typeof data27 === "string") {
-              if (!pattern12.test(data27)) {
-                const err34 = { instancePath: instancePath + "/after/" + i4, schemaPath: "#/properties/after/items/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$" } };
+            if (typeof data29 === "string") {
+              if (!pattern13.test(data29)) {
+                const err37 = { instancePath: instancePath + "/after/" + i4, schemaPath: "#/properties/after/items/pattern", keyword: "pattern", params: { pattern: "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$" } };
                 if (vErrors === null) {
-                  vErrors = [err34];
+                  vErrors = [err37];
                 } else {
-                  vErrors.push(err34);
+                  vErrors.push(err37);
                 }
                 errors++;
               }
@@ -3911,11 +3994,11 @@ var require_hook_validator = __commonJS({
           }
         }
       } else {
-        const err35 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
+        const err38 = { instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" } };
         if (vErrors === null) {
-          vErrors = [err35];
+          vErrors = [err38];
         } else {
-          vErrors.push(err35);
+          vErrors.push(err38);
         }
         errors++;
       }
@@ -4088,6 +4171,22 @@ var hookOptions = {
       description: ["A script, in place of `command`, for what is more than one. It begins with `#!` and is readable by everybody on the host: it is no place for a secret."],
       pattern: "#!/[^\\r\\n]+(?:\\n[^]*)?",
       allowed: "a text whose first line begins with #!/ and does not end in a carriage return"
+    },
+    files: {
+      type: "string",
+      description: [
+        "A directory on the control node with programs of the hook and what they need, each where it lands on the host, such as `usr/local/lib/backup/wiki-dump`.",
+        "Hooks that lay down the same file share it, and the last one that is taken away takes it along."
+      ],
+      pattern: absolutePath,
+      allowed: "an absolute path on the control node, such as `{{ role_path }}/files`"
+    },
+    package: {
+      type: "boolean",
+      description: [
+        "Whether the Python package `rootless_backup` is laid down too, which the programs of this collection share in `/usr/local/lib/backup`. A host keeps the newest: an older version of the collection is refused."
+      ],
+      default: false
     },
     restore: command([
       "The program, with its absolute path, and its arguments, that loads what was saved of the hook; `backupctl restore-db NAME` starts it as the hook itself is started, in `backup-NAME-restore.service`.",
@@ -4668,7 +4767,9 @@ function proofJson(header, { command: command2, environment }) {
 function planHook(options) {
   const { name, state } = options;
   const taken = { name: `hook-${name}`, state, files: [], needs: [], remove: [hookDirectory(name), secretDirectory(name)] };
-  return state === "absent" ? taken : { ...taken, files: files(options), needs: needs(options), exposure: `backup-${name}.service` };
+  if (state === "absent") return taken;
+  const more = { ...options.files === void 0 ? {} : { tree: options.files }, ...options.package ? { package: true } : {} };
+  return { ...taken, files: files(options), needs: needs(options), ...more, exposure: `backup-${name}.service` };
 }
 function files(options) {
   const { name, user = "", group, script, secrets, exclude, cleanup } = options;
@@ -4689,14 +4790,14 @@ function files(options) {
     ...Object.entries(secrets).map(([key, secret]) => file(`${secretDirectory(name)}/${key}`, secret, 384, true))
   ];
 }
-function needs({ name, user = "", group, script, command: command2, restore, prove, credentials, read, write, order, sandbox: sandbox2 }) {
+function needs({ user = "", group, command: command2, restore, prove, credentials, read, write, order, sandbox: sandbox2 }) {
   const programs2 = Object.entries({ command: { by: user, path: command2?.[0] }, restore: { by: user, path: restore?.[0] }, prove: { by: "backup-prove", path: prove?.[0] } });
   const groups = sandbox2?.["SupplementaryGroups"]?.value ?? [];
   return [
     { option: "user", kind: "user", value: user },
     ...group === void 0 ? [] : [{ option: "group", kind: "group", value: group }],
     ...[groups].flat().map((value) => ({ option: "sandbox.SupplementaryGroups", kind: "group", value })),
-    ...programs2.flatMap(([option, { by, path: path2 }]) => path2 === void 0 || script !== void 0 && path2 === scriptPath(name) ? [] : [{ option, kind: "program", value: path2, user: by }]),
+    ...programs2.flatMap(([option, { by, path: path2 }]) => path2 === void 0 ? [] : [{ option, kind: "program", value: path2, user: by }]),
     ...Object.entries({ read, write }).flatMap(([option, paths]) => paths.map((value) => ({ option, kind: "path", value }))),
     ...Object.entries(credentials).map(([key, value]) => ({ option: `credentials.${key}`, kind: "credential", value })),
     ...order.map((value) => ({ option: "order", kind: "hook", value }))

@@ -13,6 +13,8 @@ export interface HookOptions {
   readonly group?: string;
   readonly command?: readonly string[];
   readonly script?: string;
+  readonly files?: string;
+  readonly package: boolean;
   readonly restore?: readonly string[];
   readonly prove?: readonly string[];
   readonly environment: Readonly<Record<string, string>>;

@@ -16,6 +16,9 @@ export interface Plan {
   readonly needs: readonly Need[];
   /** With `absent`: further paths to remove; one that ends in a slash only if it is empty. */
   readonly remove: readonly string[];
+  /** A directory of the control node, whose files come in addition, and whether the programs' package does. */
+  readonly tree?: string;
+  readonly package?: boolean;
   /** The service whose exposure level is told. */
   readonly exposure?: string;
 }
@@ -33,7 +36,9 @@ export interface Need {
 export function planHook(options: HookOptions): Plan {
   const { name, state } = options;
   const taken: Plan = { name: `hook-${name}`, state, files: [], needs: [], remove: [hookDirectory(name), secretDirectory(name)] };
-  return state === 'absent' ? taken : { ...taken, files: files(options), needs: needs(options), exposure: `backup-${name}.service` };
+  if (state === 'absent') return taken;
+  const more = { ...(options.files === undefined ? {} : { tree: options.files }), ...(options.package ? { package: true } : {}) };
+  return { ...taken, files: files(options), needs: needs(options), ...more, exposure: `backup-${name}.service` };
 }
 
 function files(options: HookOptions): Plan['files'] {
@@ -54,15 +59,15 @@ function files(options: HookOptions): Plan['files'] {
 }
 
 /** What the host has to have: an earlier task of the play may make it. */
-function needs({ name, user = '', group, script, command, restore, prove, credentials, read, write, order, sandbox }: HookOptions): Need[] {
-  // Who runs each; the script comes with the hook.
+function needs({ user = '', group, command, restore, prove, credentials, read, write, order, sandbox }: HookOptions): Need[] {
+  // Who runs each; one that comes with the hook is no need, as the host's side knows.
   const programs = Object.entries({ command: { by: user, path: command?.[0] }, restore: { by: user, path: restore?.[0] }, prove: { by: 'backup-prove', path: prove?.[0] } });
   const groups = sandbox?.['SupplementaryGroups']?.value ?? [];
   return [
     { option: 'user', kind: 'user', value: user },
     ...(group === undefined ? [] : [{ option: 'group', kind: 'group' as const, value: group }]),
     ...[groups].flat().map((value) => ({ option: 'sandbox.SupplementaryGroups', kind: 'group' as const, value })),
-    ...programs.flatMap(([option, { by, path }]) => (path === undefined || (script !== undefined && path === scriptPath(name)) ? [] : [{ option, kind: 'program' as const, value: path, user: by }])),
+    ...programs.flatMap(([option, { by, path }]) => (path === undefined ? [] : [{ option, kind: 'program' as const, value: path, user: by }])),
     ...Object.entries({ read, write }).flatMap(([option, paths]) => paths.map((value) => ({ option, kind: 'path' as const, value }))),
     ...Object.entries(credentials).map(([key, value]) => ({ option: `credentials.${key}`, kind: 'credential' as const, value })),
     ...order.map((value) => ({ option: 'order', kind: 'hook' as const, value })),

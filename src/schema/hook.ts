@@ -73,6 +73,22 @@ export const hookOptions: Schema = {
       pattern: '#!/[^\\r\\n]+(?:\\n[^]*)?',
       allowed: 'a text whose first line begins with #!/ and does not end in a carriage return',
     },
+    files: {
+      type: 'string',
+      description: [
+        'A directory on the control node with programs of the hook and what they need, each where it lands on the host, such as `usr/local/lib/backup/wiki-dump`.',
+        'Hooks that lay down the same file share it, and the last one that is taken away takes it along.',
+      ],
+      pattern: absolutePath,
+      allowed: 'an absolute path on the control node, such as `{{ role_path }}/files`',
+    },
+    package: {
+      type: 'boolean',
+      description: [
+        'Whether the Python package `rootless_backup` is laid down too, which the programs of this collection share in `/usr/local/lib/backup`. A host keeps the newest: an older version of the collection is refused.',
+      ],
+      default: false,
+    },
     restore: command([
       'The program, with its absolute path, and its arguments, that loads what was saved of the hook; `backupctl restore-db NAME` starts it as the hook itself is started, in `backup-NAME-restore.service`.',
       'It finds what is to be restored in `$BACKUP_DUMP`, a directory, and in the file `$BACKUP_REQUEST` as what, in JSON: `items`, each with `file`, `name` and `into`; `over`, whether it may take the place of what is there; `globals`.',

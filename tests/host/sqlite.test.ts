@@ -145,7 +145,7 @@ onEachRelease(
       expect((await host.run('stat -c "%U %a" /srv/app/one/data.db')).stdout).toBe('app 600\n');
     });
 
-    const program = '/usr/local/lib/backup/hook-sqlite-app';
+    const program = '/usr/local/lib/backup/backup-sqlite';
     const settings = `SETTINGS=${JSON.stringify({ name: 'app', paths: app.paths, busy_timeout: 1 })}`;
     /** A copy of what was archived, as `user` gets it; `change` is run in it. */
     const dump = async (user: string, change = 'true'): Promise<string> => {

@@ -155,7 +155,7 @@ describe('backup-borg', () => {
 });
 
 describe('backup-mariadb', () => {
-  const mariadb = 'roles/mariadb/files/backup-mariadb';
+  const mariadb = 'roles/mariadb/files/usr/local/lib/backup/rootless_backup/databases/mariadb.py';
 
   it.each([
     ['plain', 'plain'],
@@ -186,7 +186,7 @@ describe('backup-mariadb', () => {
 });
 
 describe('backup-sqlite', () => {
-  const sqlite = 'roles/sqlite/files/backup-sqlite';
+  const sqlite = 'roles/sqlite/files/usr/local/lib/backup/rootless_backup/databases/sqlite.py';
   const within = `(lambda top: [program.os.makedirs(program.os.path.dirname(top + path), exist_ok=True) or open(top + path, "w").close() for path in given[0]]
     and [path[len(top):] for path in program.matches(top + given[1])])(__import__("tempfile").mkdtemp())`;
   const files = ['/a/x.db', '/a/.y.db', '/a/x.db-wal', '/a/b/z.db', '/a/b/c/w.db', '/a/[1].db', '/a/1.db'];
@@ -256,9 +256,9 @@ describe('what the drill is held to', () => {
 });
 
 describe('backup-report', () => {
-  const report = 'roles/borg/files/usr/local/lib/backup/backup-report';
+  const home = 'roles/borg/files/usr/local/lib/backup/rootless_backup';
   const due = (policy: string, daysAgo: number): unknown =>
-    call(report, 'program.due(given[0], type("State", (), {"last_success_told": lambda self: program.time.time() - given[1] * 86400})())', [policy, daysAgo]);
+    call(`${home}/report/program.py`, 'program.due(given[0], type("State", (), {"last_success_told": lambda self: program.time.time() - given[1] * 86400})())', [policy, daysAgo]);
 
   it.each([
     ['never', 400, false], ['always', 0, true], ['weekly', 3, false], ['weekly', 7, true], ['weekly', 400, true],
@@ -267,12 +267,12 @@ describe('backup-report', () => {
   ])('tells of a success %s, %d days after it last did: %s', (policy, days, want) => expect(due(policy, days)).toBe(want));
 
   it('shows what moves a terminal or ends a header as text', () => {
-    expect(call(report, 'program.Entry({"__REALTIME_TIMESTAMP": "1", "MESSAGE": given}).message', 'a\u001b[31mb\rc\u2028d\te')).toBe(String.raw`a\x1b[31mb\rc\u2028d` + '\te');
-    expect(call(report, 'program.header(given)', 'one\r\nBcc: two')).toBe('one  Bcc: two');
+    expect(call(`${home}/records/journal.py`, 'program.Entry({"__REALTIME_TIMESTAMP": "1", "MESSAGE": given}).message', 'a\u001b[31mb\rc\u2028d\te')).toBe(String.raw`a\x1b[31mb\rc\u2028d` + '\te');
+    expect(call(`${home}/report/mail.py`, 'program.header(given)', 'one\r\nBcc: two')).toBe('one  Bcc: two');
   });
 
   it.each([
     ['x', 'x'], [['first', 'second'], 'first'], [[97, 98], 'ab'], [[255], String.raw`\xff`], [[[255, 97], 'b'], String.raw`\xffa`], [[[['x']]], ''],
     [[], ''], [null, ''], [7, ''], [{ a: 'b' }, ''], [[999], String.raw`\xe7`],
-  ])('takes of a field of the journal one text: %j', (given, want) => expect(call(report, 'program.one(given)', given)).toBe(want));
+  ])('takes of a field of the journal one text: %j', (given, want) => expect(call(`${home}/records/journal.py`, 'program.one(given)', given)).toBe(want));
 });

@@ -1,0 +1,46 @@
+# SPDX-FileCopyrightText: the authors of rootless.backup
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Python package that the programs of the backup share on a host.
+
+Whichever role comes first lays it down in its own transaction, and the last that is taken away takes it along: it belongs to all whose
+plan has it. Its modules are the frame's, and what a role adds below the same place.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+from ansible.errors import AnsibleActionFail
+from ansible_collections.rootless.backup.plugins.plugin_utils import tree
+
+COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# The tree of the role that has the package's own modules.
+HOME = os.path.join(COLLECTION, "roles", "borg", "files")
+# Where programs lie on a host, and the package.
+PROGRAMS = "/usr/local/lib/backup/"
+PLACE = PROGRAMS + "rootless_backup/"
+
+
+def add_to(plan):
+    """Make a plan lay the package down too, with its version: an older one than a host has is refused there."""
+    given = {each["path"]: each for each in plan["files"]}
+    for each in tree.static(os.path.join(HOME, PLACE.strip("/"))):
+        each["path"] = PLACE + each["path"].lstrip("/")
+        if given.setdefault(each["path"], each)["content"] != each["content"]:
+            raise AnsibleActionFail("%s is a module of the collection's own, and another file of this name is given; give it another name"
+                                    % each["path"])
+    plan["files"] = [dict(each, shared=each.get("shared") or path.startswith(PLACE)) for path, each in given.items()]
+    plan["version"] = version()
+
+
+def version():
+    """The version of the collection: as it was installed, or as it is in version control."""
+    try:
+        with open(os.path.join(COLLECTION, "MANIFEST.json"), encoding="utf-8") as file:
+            return str(json.load(file)["collection_info"]["version"])
+    except FileNotFoundError:
+        with open(os.path.join(COLLECTION, "galaxy.yml"), encoding="utf-8") as file:
+            return re.search(r"^version: *(\S+)", file.read(), re.MULTILINE)[1]

@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: the authors of rootless.backup
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Trees of the control node, in which each file stands where it lands on the host."""
+
+from __future__ import annotations
+
+import os
+
+# How a collection has to name the interpreter of a program (ansible-test's `shebang`), and what Debian calls it. Isolated: neither the
+# environment, nor the working directory, nor a home (site-packages, .pth) brings code into it; and it writes none (__pycache__).
+PORTABLE, DEBIAN = "#!/usr/bin/env python\n", "#!/usr/bin/python3 -IB\n"
+
+
+def walk(root):
+    """Yield `(root, path)` for each file below `root`, sorted."""
+    for directory, names, files in os.walk(root) if root else ():
+        # What Python makes of a module that a test imports is none of the tree's.
+        names[:] = sorted(set(names) - {"__pycache__"})
+        for name in sorted(files):
+            yield root, os.path.relpath(os.path.join(directory, name), root)
+
+
+def entry(path, content, sensitive=()):
+    """A file as a plan has it; `path` is relative to the root of the tree."""
+    path = "/" + path
+    secret = path in sensitive
+    mode = 0o600 if secret else 0o755 if content.startswith("#!") else 0o644
+    return {"path": path, "content": str(content), "mode": mode, "sensitive": secret}
+
+
+def static(root, sensitive=()):
+    """The files of a tree that are laid down as they are."""
+    files = []
+    for top, path in walk(root):
+        with open(os.path.join(top, path), encoding="utf-8") as file:
+            content = file.read()
+        if content.startswith(PORTABLE):
+            content = DEBIAN + content[len(PORTABLE):]
+        files.append(entry(path, content, sensitive))
+    return files
