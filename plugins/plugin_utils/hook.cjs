@@ -4538,8 +4538,9 @@ function hookRestore(hook) {
     ]
   };
 }
-function hookProof({ name, prove, environment = {} }) {
-  return prove === void 0 ? void 0 : { path: `/etc/backup/prove.d/${name}.json`, proof: { command: prove, environment } };
+function hookProof({ name, prove, prepare, environment = {} }) {
+  if (prove === void 0) return void 0;
+  return { path: `/etc/backup/prove.d/${name}.json`, proof: { command: prove, ...prepare === void 0 ? {} : { prepare }, environment } };
 }
 var drillService = "backup-drill.service";
 function hookDrill({ name, prove, apart = false }) {
@@ -4758,8 +4759,8 @@ var comment = (text2) => text2.split("\n").map((line2) => `# ${line2}
 `).join("");
 
 // src/render/json.ts
-function proofJson(header, { command: command2, environment }) {
-  return `${JSON.stringify({ "#": header, command: command2, environment }, void 0, 2)}
+function proofJson(header, proof) {
+  return `${JSON.stringify({ "#": header, ...proof }, void 0, 2)}
 `;
 }
 

@@ -1,6 +1,4 @@
-import type { Value } from './value.ts';
-
-/** A file of `/etc/backup/prove.d`: which program proves a dump, and its environment; both hold no Jinja. */
-export function proofJson(header: string, { command, environment }: { readonly command: readonly Value[]; readonly environment: Readonly<Record<string, Value>> }): string {
-  return `${JSON.stringify({ '#': header, command, environment }, undefined, 2)}\n`;
+/** A file of `/etc/backup/prove.d`: which program proves a dump, and what it needs; it holds no Jinja. */
+export function proofJson(header: string, proof: object): string {
+  return `${JSON.stringify({ '#': header, ...proof }, undefined, 2)}\n`;
 }

@@ -1,10 +1,10 @@
 import { line, type Value } from '../render/value.ts';
 import { engineTask, type Engine } from './backup.ts';
-import { drillParts, drillService, drillState, drillTold } from './hook.ts';
+import { drillParts, drillPrepared, drillService, drillState, drillTold } from './hook.ts';
 import { reportsEnd } from './report.ts';
 import { background, loosened, sandbox } from './sandbox.ts';
 import { timer } from './timer.ts';
-import { programs, set, unitDirectory, withDirectives, type Unit } from './unit.ts';
+import { programs, set, unitDirectory, withDirectives, type Directive, type Unit } from './unit.ts';
 
 /** The values of role `borg`'s settings that the units of the drill hold. */
 export interface DrillSettings {
@@ -49,26 +49,53 @@ export function drillUnits(engine: Engine, settings: DrillSettings): Unit[] {
       sections: [{ name: 'Service', directives: [set('ExecStart', `${program} judge`, 'Behind the proofs of all hooks, whose snippets sort before it.')] }],
     },
     proof(settings),
+    preparation(settings),
     timer({ name: 'backup-drill', description: 'Prove the backups by restoring them', calendar: settings.drillSchedule, randomizedDelay: settings.randomizedDelay }),
   ];
 }
 
 /** Runs a hook's proof of what was restored of it. */
-function proof({ drillTimeLimit, drillMemory }: DrillSettings): Unit {
-  const staged = `${drillState}/staged/%i`;
+function proof(settings: DrillSettings): Unit {
+  return nobodys(settings, {
+    name: 'backup-prove@',
+    description: 'Proof of what the backup saved of hook %i',
+    command: 'prove %i',
+    directives: [
+      set('StandardOutput', `append:${drillTold}/%i`, 'Told by the drill, in one place, which only root writes to: systemd opens it as root.'),
+      set('BindReadOnlyPaths', `${drillState}/staged/%i:/var/lib/backup-prove`),
+    ],
+  });
+}
+
+/** Makes once what all proofs of a hook only read: nothing that was saved is in sight, so nothing of it can be in there. */
+function preparation(settings: DrillSettings): Unit {
+  return nobodys(settings, {
+    name: 'backup-prepare@',
+    description: 'Preparation of the proofs of hook %i',
+    command: 'prepare %i',
+    directives: [
+      set('CacheDirectory', `${drillPrepared}/%i`, 'Read-only for the proofs, who are the same user.'),
+    ],
+  });
+}
+
+/** A service of the drill's which runs as nobody who could do harm. */
+function nobodys(
+  { drillTimeLimit, drillMemory }: DrillSettings,
+  { name, description, command, directives }: { readonly name: string; readonly description: string; readonly command: string; readonly directives: readonly Directive[] },
+): Unit {
   return {
-    path: `${unitDirectory}/backup-prove@.service`,
+    path: `${unitDirectory}/${name}.service`,
     sections: [
-      { name: 'Unit', directives: [set('Description', 'Proof of what the backup saved of hook %i'), set('StartLimitIntervalSec', '0')] },
+      { name: 'Unit', directives: [set('Description', description), set('StartLimitIntervalSec', '0')] },
       {
         name: 'Service',
         directives: [
           set('Type', 'oneshot'),
-          set('ExecStart', `${program} prove %i`),
+          set('ExecStart', `${program} ${command}`),
           set('Environment', 'LANG=C.UTF-8'),
           set('User', 'backup-prove', 'Nobody else is: what is in a dump could do as much harm as its user.'),
           set('Group', 'backup-prove'),
-          set('StandardOutput', `append:${drillTold}/%i`, 'Told by the drill, in one place, which only root writes to: systemd opens it as root.'),
           set('TimeoutStartSec', line(drillTimeLimit)),
           ...background(),
           set('RemoveIPC', 'true'),
@@ -80,7 +107,7 @@ function proof({ drillTimeLimit, drillMemory }: DrillSettings): Unit {
             '/backup:ro /srv:ro /mnt:ro /media:ro /var/lib:ro /run:ro /dev/shm:mode=1777',
             'It sees what was restored, and of the machine its programs; no socket of the host, and no place where it could leave something.',
           ),
-          set('BindReadOnlyPaths', `${staged}:/var/lib/backup-prove`),
+          ...directives,
         ],
       },
     ],

@@ -38,6 +38,8 @@ export interface Hook {
   readonly prove?: readonly Value[];
   /** Whether each database of the dump, which has manifests, is proven by itself: the proof runs what its owner put into it. */
   readonly apart?: boolean;
+  /** Program and arguments that make, in the working directory, what all those proofs only read in `$BACKUP_PREPARED`. */
+  readonly prepare?: readonly Value[];
   /** Directives that take the place of the sandbox's own, their values rendered. */
   readonly loosened?: readonly Directive[];
 }
@@ -152,14 +154,25 @@ export function hookRestore(hook: Hook): Unit | undefined {
   };
 }
 
+/** What `backup-drill` reads of a hook. */
+export interface Proof {
+  /** Program and arguments. */
+  readonly command: readonly Value[];
+  readonly prepare?: readonly Value[];
+  readonly environment: Readonly<Record<string, Value>>;
+}
+
 /** Which program proves what was saved of the hook: for `backup-drill`, which runs it as nobody who could do harm. */
-export function hookProof({ name, prove, environment = {} }: Hook): { readonly path: string; readonly proof: { readonly command: readonly Value[]; readonly environment: Readonly<Record<string, Value>> } } | undefined {
-  return prove === undefined ? undefined : { path: `/etc/backup/prove.d/${name}.json`, proof: { command: prove, environment } };
+export function hookProof({ name, prove, prepare, environment = {} }: Hook): { readonly path: string; readonly proof: Proof } | undefined {
+  if (prove === undefined) return undefined;
+  return { path: `/etc/backup/prove.d/${name}.json`, proof: { command: prove, ...(prepare === undefined ? {} : { prepare }), environment } };
 }
 
 /** The unit that proves the backups by restoring them, and where it lays down what it restores. */
 export const drillService = 'backup-drill.service';
 export const drillState = '/var/lib/backup-drill';
+/** What proofs were prepared with, below `/var/cache`. */
+export const drillPrepared = 'backup-prove';
 /** Where the drill says in how many parts a hook's dump is proven. */
 export const drillParts = 'backup-drill';
 /** Where systemd writes down what the proofs say. */

@@ -26,6 +26,7 @@ export const postgresHook = ({ user, timeLimit }: PostgresSettings): Hook => ({
   waits: true,
   prove: [program, 'prove'],
   apart: true,
+  prepare: [program, 'prepare'],
   environment: { LANG: 'C.UTF-8' },
   timeLimit,
   after: ['postgresql.service'],

@@ -13,3 +13,5 @@ TOLD = "/var/lib/backup-told"
 PARTS = "/run/backup-drill"
 # What a proof sees of STAGED: that of its hook, or a part of it.
 SEEN = "/var/lib/backup-prove"
+# What they were prepared with: of each hook a directory, which only its preparation writes to.
+PREPARED = "/var/cache/backup-prove"

@@ -9,9 +9,9 @@ import time
 
 from rootless_backup import systemd, untrusted
 from rootless_backup.drill import parts
-from rootless_backup.drill.places import PROOFS, SEEN
+from rootless_backup.drill.places import PREPARED, PROOFS, SEEN
 
-# Of what one proof said, the last ones.
+# Of what one program said, the last ones.
 LINES = 200
 LONGEST_LINE = 1000
 # A proof has so many seconds at least.
@@ -26,6 +26,9 @@ def prove_each(hook):
     """
     # If it was not laid down in parts, nothing is started: together, each owner would see the dumps of all.
     units = parts.units_of(hook) if parts.are_told(hook) else []
+    if units and "prepare" in proof_of(hook):
+        # Without it each proof makes its own.
+        systemd.start("backup-prepare@%s.service" % hook)
     end = time_limit()
     for left, unit in zip(range(len(units), 0, -1), units):
         share = max(LEAST, (end - time.monotonic()) / left)
@@ -48,21 +51,43 @@ def time_limit():
 def prove(instance):
     """Run the hook's proof on each of what was restored of it. Return whether each is proven."""
     hook = instance.split(":")[0]
-    with open("%s/%s.json" % (PROOFS, hook), encoding="utf-8") as file:
-        proof = json.load(file)
+    proof = proof_of(hook)
     ok = True
     for name in sorted(os.listdir(SEEN)):
-        with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="p") as directory:
-            env = {**os.environ, **proof["environment"], "BACKUP_DUMP": os.path.join(SEEN, name), "TMPDIR": directory, "HOME": directory}
-            run = subprocess.run(proof["command"], cwd=directory, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                 stderr=subprocess.STDOUT, check=False)
-        lines = run.stdout.decode(errors="backslashreplace").splitlines()
-        if run.returncode != 0:
+        more = {"BACKUP_DUMP": os.path.join(SEEN, name), "BACKUP_PREPARED": os.path.join(PREPARED, hook)}
+        code, lines = run(proof["command"], {**proof["environment"], **more})
+        if code != 0:
             ok = False
-            lines = lines or ["<3>the proof ended with exit code %d" % run.returncode]
+            lines = lines or ["<3>the proof ended with exit code %d" % code]
         # A program such as cmp(1) says nothing if all is well.
-        lines = lines or ["<6>proven by %s" % proof["command"][0]]
-        for line in lines[-LINES:]:
-            level, text = (line[:3], line[3:]) if line[:1] == "<" and line[2:3] == ">" else ("<6>", line)
-            untrusted.say("%s%s: %s" % (level, name.split("-", 1)[1], text[:LONGEST_LINE]))
+        say(lines or ["<6>proven by %s" % proof["command"][0]], name.split("-", 1)[1] + ": ")
     return ok
+
+
+def prepare(hook):
+    """Run what makes, once, what all proofs of a hook may read. Return whether it succeeded."""
+    proof = proof_of(hook)
+    code, lines = run(proof["prepare"], proof["environment"], os.path.join(PREPARED, hook))
+    say(lines)
+    return code == 0
+
+
+def proof_of(hook):
+    """How a hook proves what was saved of it: `command`, `environment`, and `prepare` if it has it."""
+    with open("%s/%s.json" % (PROOFS, hook), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def run(command, environment, directory=None):
+    """Run a program of a hook, in a directory, or in its home, which goes with it. Return its exit code and the lines that it said."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="p") as home:
+        done = subprocess.run(command, cwd=directory or home, env={**os.environ, **environment, "TMPDIR": home, "HOME": home},
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    return done.returncode, done.stdout.decode(errors="backslashreplace").splitlines()
+
+
+def say(lines, origin=""):
+    """Say the last of these lines, each with its level and where it is from."""
+    for line in lines[-LINES:]:
+        level, text = (line[:3], line[3:]) if line[:1] == "<" and line[2:3] == ">" else ("<6>", line)
+        untrusted.say("%s%s%s" % (level, origin, text[:LONGEST_LINE]))
