@@ -17,7 +17,7 @@ def main():
         by_hand(command == "restore", *arguments)
     actions = {"create": create, "init": initialise, "check": check}
     if command not in actions or arguments:
-        sys.exit(USAGE)
+        untrusted.die(USAGE)
     from rootless_backup import engine
     used = engine.in_use()
     with used.alone():

@@ -47,7 +47,7 @@ FOREIGN = "no such (collation|function|module|tokenizer)|unknown tokenizer"
 def main():
     os.umask(0o077)
     # What is begun is cleaned up when systemd ends it.
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + int(number)))
     settings = json.loads(os.environ["SETTINGS"])
     if sys.argv[1:] in (["restore"], ["prove"]):
         ok = {"restore": restore, "prove": prove}[sys.argv[1]](os.environ["BACKUP_DUMP"], int(settings["busy_timeout"]))
