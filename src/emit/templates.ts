@@ -1,5 +1,5 @@
 import { managedBy } from '../render/header.ts';
-import { comment, renderUnit } from '../render/unit.ts';
+import { comment, renderUnit, type Directive, type Unit } from '../render/unit.ts';
 import { jinja, word } from '../render/value.ts';
 import { dumpChunks } from '../schema/chunks.ts';
 import { borgTemplateSettings, borgUnits } from '../units/borg.ts';
@@ -9,7 +9,6 @@ import { postgresHook, postgresTemplateSettings, postgresUnits } from '../units/
 import { proofJson } from '../render/json.ts';
 import { drillState, drillTold, hookDirectory, hookProof } from '../units/hook.ts';
 import { transientSandboxes } from '../units/restore.ts';
-import type { Directive, Unit } from '../units/unit.ts';
 import { mark, type GeneratedFile } from './generated.ts';
 
 /** The templates tree of role `borg`: a picture of the host. */

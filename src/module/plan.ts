@@ -1,9 +1,9 @@
 import { managedBy } from '../render/header.ts';
-import { renderUnit, comment } from '../render/unit.ts';
+import { comment, renderUnit, type Directive } from '../render/unit.ts';
 import { line, word } from '../render/value.ts';
 import { proofJson } from '../render/json.ts';
 import { hookCleanup, hookDirectory, hookDrill, hookProof, hookRestore, hookService, hookSnippet, type Hook } from '../units/hook.ts';
-import { programs, set, type Directive } from '../units/unit.ts';
+import { programs, set } from '../units/unit.ts';
 import type { HookOptions, Loosened } from './hook-options.ts';
 
 /** What `rootless.backup.transaction` makes true on a host, or leaves the host as it was. */

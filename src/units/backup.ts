@@ -1,6 +1,7 @@
+import type { Directive, Unit } from '../render/unit.ts';
 import { argument, line, word, type Expression, type Value } from '../render/value.ts';
 import { background, sandbox } from './sandbox.ts';
-import { set, unitDirectory, type Directive, type Unit } from './unit.ts';
+import { set, unitDirectory } from './unit.ts';
 
 /** The one unit that every hook injects itself into. */
 export const backupService = 'backup.service';

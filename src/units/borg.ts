@@ -1,3 +1,4 @@
+import type { Unit } from '../render/unit.ts';
 import { Verbatim, jinja, jinjaList, type Value } from '../render/value.ts';
 import { backupFrame, engineSnippet, engineTask, markSnippet, type Engine } from './backup.ts';
 import { drillUnits } from './drill.ts';
@@ -6,7 +7,7 @@ import { sandbox, smallMemory } from './sandbox.ts';
 import { timer } from './timer.ts';
 import { requestable, requestUnit } from './request.ts';
 import { reportsEnd, reportTemplateSettings, reportUnits } from './report.ts';
-import { programs, set, unitDirectory, withDirectives, type Unit } from './unit.ts';
+import { programs, set, unitDirectory, withDirectives } from './unit.ts';
 
 /** The values of role `borg`'s settings that its units hold. */
 export interface BorgSettings {

@@ -1,10 +1,11 @@
+import type { Unit } from '../render/unit.ts';
 import { line, type Value } from '../render/value.ts';
 import { engineTask, type Engine } from './backup.ts';
 import { drillParts, drillService, drillState, drillTold } from './hook.ts';
 import { reportsEnd } from './report.ts';
 import { background, loosened, sandbox } from './sandbox.ts';
 import { timer } from './timer.ts';
-import { programs, set, unitDirectory, withDirectives, type Unit } from './unit.ts';
+import { programs, set, unitDirectory, withDirectives } from './unit.ts';
 
 /** The values of role `borg`'s settings that the units of the drill hold. */
 export interface DrillSettings {

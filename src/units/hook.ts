@@ -1,7 +1,8 @@
+import type { Directive, Unit } from '../render/unit.ts';
 import { argument, line, word, type Value } from '../render/value.ts';
 import { backupService } from './backup.ts';
 import { background, loosened, sandbox, smallMemory, type Sandbox } from './sandbox.ts';
-import { programs, set, unitDirectory, type Directive, type Unit } from './unit.ts';
+import { programs, set, unitDirectory } from './unit.ts';
 
 /** What one piece of software wants done before every backup. */
 export interface Hook {

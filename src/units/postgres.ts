@@ -1,6 +1,7 @@
+import type { Unit } from '../render/unit.ts';
 import { jinja, type Value } from '../render/value.ts';
 import { hookDrill, hookRestore, hookService, hookSnippet, type Hook } from './hook.ts';
-import { programs, type Unit } from './unit.ts';
+import { programs } from './unit.ts';
 
 /** The values of role `postgres`'s settings that its units hold. */
 export interface PostgresSettings {

@@ -1,7 +1,8 @@
+import type { Directive, Unit } from '../render/unit.ts';
 import { jinja, line, type Value } from '../render/value.ts';
 import { backupService } from './backup.ts';
 import { sandbox, smallMemory } from './sandbox.ts';
-import { only, programs, set, unitDirectory, type Directive, type Unit } from './unit.ts';
+import { only, programs, set, unitDirectory } from './unit.ts';
 
 /** Where the report keeps what it knows of the runs, for `backupctl status` and for monitoring. */
 export const reportState = '/var/lib/backup-report';

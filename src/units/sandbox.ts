@@ -1,5 +1,6 @@
+import type { Directive } from '../render/unit.ts';
 import { jinja, type Expression } from '../render/value.ts';
-import { only, set, type Directive } from './unit.ts';
+import { only, set } from './unit.ts';
 
 /** Of all of its processes together, and of the data of each: on cgroup v1, which does not hold the first, the second does. */
 export interface Memory {
