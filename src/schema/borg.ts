@@ -1,6 +1,6 @@
 import { dumpChunks } from './chunks.ts';
 import { absolutePath, calendarEvent, chunkerParams, compression, printable, sshRepository, timeLimit, timeSpan } from './patterns.ts';
-import type { RoleSchema, Schema } from './schema.ts';
+import { roleSchema, type Schema } from './schema.ts';
 
 const keep = (period: string, count: number): Schema => ({
   type: 'integer',
@@ -27,7 +27,7 @@ const span = (description: readonly string[], fallback: string, pattern: string)
 });
 
 /** The settings of role `borg`: the frame of the backup, and Borg in it. */
-export const borg: RoleSchema = {
+export const borg = roleSchema({
   role: 'borg',
   prefix: 'borg_',
   summary: 'Back a machine up with Borg, without root',
@@ -292,4 +292,4 @@ export const borg: RoleSchema = {
       default: false,
     },
   },
-};
+});

@@ -1,8 +1,8 @@
 import { absolutePath, printable, timeLimit } from './patterns.ts';
-import type { RoleSchema } from './schema.ts';
+import { roleSchema } from './schema.ts';
 
 /** The settings of role `postgres`: a hook that dumps PostgreSQL before every backup. */
-export const postgres: RoleSchema = {
+export const postgres = roleSchema({
   role: 'postgres',
   prefix: 'postgres_',
   summary: 'Save PostgreSQL with every backup',
@@ -83,4 +83,4 @@ export const postgres: RoleSchema = {
       maximum: 86_400,
     },
   },
-};
+});

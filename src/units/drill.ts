@@ -1,19 +1,13 @@
 import type { Unit } from '../render/unit.ts';
-import { line, type Value } from '../render/value.ts';
+import { line } from '../render/value.ts';
+import type { borg } from '../schema/borg.ts';
 import { engineTask, type Engine } from './backup.ts';
 import { drillParts, drillService, drillState, drillTold } from './hook.ts';
 import { reportsEnd } from './report.ts';
-import { background, loosened, sandbox } from './sandbox.ts';
+import { background, loosened, nothing, sandbox } from './sandbox.ts';
+import type { SettingsOf } from './settings.ts';
 import { timer } from './timer.ts';
 import { programs, set, unitDirectory, withDirectives } from './unit.ts';
-
-/** The values of role `borg`'s settings that the units of the drill hold. */
-export interface DrillSettings {
-  readonly randomizedDelay: Value;
-  readonly drillSchedule: Value;
-  readonly drillTimeLimit: Value;
-  readonly drillMemory: Value;
-}
 
 const program = `${programs}/backup-drill`;
 
@@ -23,13 +17,13 @@ const program = `${programs}/backup-drill`;
  * is in it, such as the functions of an index. Of a hook whose databases have owners who do not trust each other each is proven by
  * itself, in `backup-prove@NAME:NUMBER.service`. A hook's snippet starts its proof; the last snippet judges.
  */
-export function drillUnits(engine: Engine, settings: DrillSettings): Unit[] {
+export function drillUnits(engine: Engine, settings: SettingsOf<typeof borg>): Unit[] {
   const drill = engineTask(engine, {
     name: 'backup-drill',
     description: 'Prove the backups by restoring them',
     program,
     command: ['stage'],
-    timeLimit: settings.drillTimeLimit,
+    timeLimit: settings.borg_drill_time_limit,
     archivesOnly: true,
     writable: [drillState],
   });
@@ -50,12 +44,18 @@ export function drillUnits(engine: Engine, settings: DrillSettings): Unit[] {
       sections: [{ name: 'Service', directives: [set('ExecStart', `${program} judge`, 'Behind the proofs of all hooks, whose snippets sort before it.')] }],
     },
     proof(settings),
-    timer({ name: 'backup-drill', description: 'Prove the backups by restoring them', calendar: settings.drillSchedule, randomizedDelay: settings.randomizedDelay }),
+    timer({
+      name: 'backup-drill',
+      description: 'Prove the backups by restoring them',
+      calendar: settings.borg_drill_schedule,
+      randomizedDelay: settings.borg_randomized_delay,
+    }),
   ];
 }
 
 /** Runs a hook's proof of what was restored of it. */
-function proof({ drillTimeLimit, drillMemory }: DrillSettings): Unit {
+function proof(settings: SettingsOf<typeof borg>): Unit {
+  const memory = line(settings.borg_drill_memory);
   const staged = `${drillState}/staged/%i`;
   return {
     path: `${unitDirectory}/backup-prove@.service`,
@@ -70,10 +70,10 @@ function proof({ drillTimeLimit, drillMemory }: DrillSettings): Unit {
           set('User', 'backup-prove', 'Nobody else is: what is in a dump could do as much harm as its user.'),
           set('Group', 'backup-prove'),
           set('StandardOutput', `append:${drillTold}/%i`, 'Told by the drill, in one place, which only root writes to: systemd opens it as root.'),
-          set('TimeoutStartSec', line(drillTimeLimit)),
+          set('TimeoutStartSec', line(settings.borg_drill_time_limit)),
           ...background(),
           set('RemoveIPC', 'true'),
-          ...loosened(sandbox({ capabilities: [], home: 'hidden', users: 'hidden', writable: [], network: false, memory: { all: line(drillMemory), each: line(drillMemory) } }), [
+          ...loosened(sandbox({ ...nothing, memory: { all: memory, each: memory } }), [
             set('UMask', '0022', 'So that the drill can read what it says; nobody else can enter the directory.'),
           ]),
           set(

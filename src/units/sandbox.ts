@@ -36,6 +36,9 @@ export interface Sandbox {
   readonly netlink?: boolean;
 }
 
+/** What needs nothing: no capability, no home, no other user, no network, and nowhere to write. */
+export const nothing = { capabilities: [], home: 'hidden', users: 'hidden', writable: [], network: false } as const satisfies Sandbox;
+
 /**
  * The sandbox: everything that systemd 252 can take away and that nothing here needs.
  * What is not set, and why: `RemoveIPC=` (destroys the shared memory of a daemon that runs as the same user,
