@@ -1,7 +1,6 @@
 import { managedBy } from '../render/header.ts';
 import { comment, renderUnit, type Directive, type Unit } from '../render/unit.ts';
 import { jinja, word } from '../render/value.ts';
-import { dumpChunks } from '../schema/chunks.ts';
 import { borgTemplateSettings, borgUnits } from '../units/borg.ts';
 import { requestable, requestDirectory } from '../units/request.ts';
 import { reportState } from '../units/report.ts';
@@ -58,14 +57,6 @@ export function borgTemplates(): GeneratedFile[] {
     ]),
     template('borg', '/etc/backup/known_hosts', ['{% for line in borg_known_hosts %}', '{{ line }}', '{% endfor %}'], 'borg_known_hosts'),
     {
-      path: 'roles/borg/templates/etc/backup/borg.json.j2',
-      content: `{# ${mark}emit/templates.ts. Do not edit. #}\n${borgJson}`,
-    },
-    {
-      path: 'roles/borg/templates/etc/backup/report.json.j2',
-      content: `{# ${mark}emit/templates.ts. Do not edit. #}\n${reportJson}`,
-    },
-    {
       path: 'roles/borg/templates/etc/credstore/backup-report.url.j2',
       content: `{# ${mark}emit/templates.ts. Do not edit. #}\n{% if borg_report_url %}\n{{ borg_report_url }}\n{% endif %}\n`,
     },
@@ -102,56 +93,7 @@ export function postgresTemplates(): GeneratedFile[] {
       '{% endfor %}',
     ]),
     ...[hookProof(postgresHook(postgresTemplateSettings))].flatMap((found) => (found === undefined ? [] : [{ path: `roles/postgres/templates${found.path}.j2`, content: `{# ${mark}units/postgres.ts. Do not edit. #}\n${proofJson(managedBy('role postgres'), found.proof)}` }])),
-    {
-      path: 'roles/postgres/templates/etc/backup/postgresql.json.j2',
-      content: `{# ${mark}emit/templates.ts. Do not edit. #}\n${postgresJson}`,
-    },
   ];
-}
-
-const chunkRules = `[${Object.values(dumpChunks).map(({ below, params }) => `[${below === undefined ? 'none' : below * 2 ** 30}, '${params}']`).join(', ')}]`;
-
-/** Settings reach the programs as JSON: no quoting of a shell or of a unit is in the way. */
-const borgJson = json('borg', [
-  ['prefix', 'borg_archive_prefix | string | to_json'],
-  ['repositories', "borg_repositories | map('string') | list | to_json"],
-  ['encryption', 'borg_encryption | to_json'],
-  ['paths', "borg_paths | map('string') | list | to_json"],
-  ['exclude', "borg_exclude | map('string') | list | to_json"],
-  ['one_file_system', 'borg_one_file_system | bool | to_json'],
-  ['compression', 'borg_compression | string | to_json'],
-  // Below which size in bytes which parameters: those that are set hold for every size.
-  ['dump_chunks', `(${chunkRules} if borg_dump_chunker_params == 'auto' else [[none, borg_dump_chunker_params | string]]) | to_json`],
-  ['keep_daily', 'borg_keep_daily | int'],
-  ['keep_weekly', 'borg_keep_weekly | int'],
-  ['keep_monthly', 'borg_keep_monthly | int'],
-  ['lock_wait', 'borg_lock_wait | int'],
-  ['upload_limit', 'borg_upload_limit | int'],
-  ['check_duration', 'borg_check_duration | int'],
-  ['drill_sample', 'borg_drill_sample | int'],
-]);
-
-const reportJson = json('borg', [
-  ['host', 'inventory_hostname | string | to_json'],
-  ['mail_to', "borg_mail_to | map('string') | list | to_json"],
-  ['mail_from', 'borg_mail_from | string | to_json'],
-  ['smtp', '(borg_mail_smtp | string | length > 0) | to_json'],
-  ['url', '(borg_report_url | string | length > 0) | to_json'],
-  ['command', "borg_report_command | map('string') | list | to_json"],
-  ['success', 'borg_report_success | to_json'],
-  ['alert_after', 'borg_alert_after | int'],
-]);
-
-const postgresJson = json('postgres', [
-  ['clusters', 'postgres_clusters | to_json'],
-  ['exclude', "postgres_exclude | map('string') | list | to_json"],
-  ['data_directories', "postgres_data_directories | map('string') | list | to_json"],
-  ['lock_wait', 'postgres_lock_wait | int'],
-]);
-
-function json(role: string, entries: readonly (readonly [key: string, expression: string])[]): string {
-  const lines = [`"#": ${JSON.stringify(managedBy(`role ${role}`))}`, ...entries.map(([key, expression]) => `${JSON.stringify(key)}: {{ ${expression} }}`)];
-  return `{\n${lines.map((text) => `  ${text}`).join(',\n')}\n}\n`;
 }
 
 function unitTemplates(role: string, source: string, units: readonly Unit[]): GeneratedFile[] {

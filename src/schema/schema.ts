@@ -30,6 +30,16 @@ export interface Schema {
   /** A secret: never shown in a message, a diff or a log. */
   readonly writeOnly?: boolean;
   readonly examples?: readonly unknown[];
+  readonly json?: ProgramSetting;
+}
+
+/** A setting that a program on the host reads, in `/etc/backup/FILE.json`. How it is written there follows from what it is. */
+export interface ProgramSetting {
+  readonly file: string;
+  /** Its key, if it is not the setting's name without the prefix of the role, and of the file. */
+  readonly key?: string;
+  /** What the program gets in place of the setting as it is: an expression of Jinja. */
+  readonly value?: string;
 }
 
 /**
