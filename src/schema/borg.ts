@@ -292,7 +292,7 @@ export const borg = roleSchema({
     },
     borg_status_group: {
       type: 'string',
-      description: ['The group whose members may use `backupctl status`, `list`, `run` and `check`. They learn names and sizes of archives, and what failed, but nothing that opens a repository.'],
+      description: ['The group whose members may use `backupctl status`, `run`, `check`, `drill` and `list`. They learn names and sizes of archives, and what failed, but nothing that opens a repository.'],
       default: 'adm',
       pattern: '[A-Za-z_][A-Za-z0-9_.-]{0,31}',
       allowed: 'the name of a group of the host',
