@@ -4085,6 +4085,16 @@ var directives = {
   SystemCallFilter: list2("~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*", "a line of the filter, such as `@system-service` or `~@privileged`"),
   UMask: text("0?[0-7]{3}", "three octal digits, such as 0077")
 };
+var loosening = (name, value) => ({
+  type: "object",
+  description: [`\`${name}=\` of the service.`],
+  required: ["value", "reason"],
+  properties: {
+    value,
+    reason: { type: "string", description: ["Why the software needs it."], pattern: `(?=.*\\S)${printable}+`, allowed: "a line that says why" }
+  },
+  allowed: "a mapping with the keys value and reason"
+});
 var sandboxOption = {
   type: "object",
   noun: "directive",
@@ -4093,21 +4103,7 @@ var sandboxOption = {
     "`value` is a string, or a list where the directive takes one: of `SystemCallFilter` each element is a line, of others a word. An empty list is an empty directive.",
     "`PrivateUsers` has to be false for capabilities of the host to be of use."
   ],
-  properties: Object.fromEntries(
-    Object.entries(directives).map(([name, value]) => [
-      name,
-      {
-        type: "object",
-        description: [`\`${name}=\` of the service.`],
-        required: ["value", "reason"],
-        properties: {
-          value,
-          reason: { type: "string", description: ["Why the software needs it."], pattern: `(?=.*\\S)${printable}+`, allowed: "a line that says why" }
-        },
-        allowed: "a mapping with the keys value and reason"
-      }
-    ])
-  )
+  properties: Object.fromEntries(Object.entries(directives).map(([name, value]) => [name, loosening(name, value)]))
 };
 
 // src/schema/hook.ts
@@ -4365,6 +4361,7 @@ function only(when, directives3) {
 // src/units/sandbox.ts
 var savingMemory = { all: "75%", each: "16G" };
 var smallMemory = { all: "768M", each: "512M" };
+var nothing = { capabilities: [], home: "hidden", users: "hidden", writable: [], network: false };
 function sandbox({ capabilities: capabilities2, home, users, writable, network, netlink = false, memory = savingMemory }) {
   return [
     set("NoNewPrivileges", "true", "Privileges: no set-user-id program gives more than what is named here."),
@@ -4493,7 +4490,7 @@ function does(hook, command2, directory, environment = {}) {
     ...hook.group === void 0 ? [] : [set("Group", line(hook.group))],
     // Never RemoveIPC= here: when the unit stops it would destroy the shared memory of a daemon with the same user.
     ...loosened(
-      sandbox({ capabilities: [], home: inHomes ? "empty" : "hidden", users: "hidden", writable, network: hook.network ?? false }),
+      sandbox({ ...nothing, home: inHomes ? "empty" : "hidden", writable, network: hook.network ?? false }),
       hook.loosened ?? []
     ),
     set(
@@ -4566,7 +4563,7 @@ function hookCleanup(hook) {
           ...hook.group === void 0 ? [] : [set("Group", line(hook.group))],
           set("TimeoutStartSec", line(hook.timeLimit)),
           ...background(),
-          ...sandbox({ capabilities: [], home: "hidden", users: "hidden", writable: [directory], network: false, memory: smallMemory }),
+          ...sandbox({ ...nothing, writable: [directory], memory: smallMemory }),
           set("TemporaryFileSystem", ["/backup", ...hiddenDirectories].map((path2) => `${path2}:ro`).join(" ")),
           set("BindPaths", directory)
         ]
@@ -4791,42 +4788,52 @@ function files(options) {
     ...Object.entries(secrets).map(([key, secret]) => file(`${secretDirectory(name)}/${key}`, secret, 384, true))
   ];
 }
-function needs({ user = "", group, command: command2, restore, prove, credentials, read, write, order, sandbox: sandbox2 }) {
-  const programs2 = Object.entries({ command: { by: user, path: command2?.[0] }, restore: { by: user, path: restore?.[0] }, prove: { by: "backup-prove", path: prove?.[0] } });
-  const groups = sandbox2?.["SupplementaryGroups"]?.value ?? [];
+function needs(options) {
+  const { user = "", group, credentials, read, write, order, sandbox: sandbox2 } = options;
+  const groups = [sandbox2?.["SupplementaryGroups"]?.value ?? []].flat();
   return [
     { option: "user", kind: "user", value: user },
     ...group === void 0 ? [] : [{ option: "group", kind: "group", value: group }],
-    ...[groups].flat().map((value) => ({ option: "sandbox.SupplementaryGroups", kind: "group", value })),
-    ...programs2.flatMap(([option, { by, path: path2 }]) => path2 === void 0 ? [] : [{ option, kind: "program", value: path2, user: by }]),
+    ...groups.map((value) => ({ option: "sandbox.SupplementaryGroups", kind: "group", value })),
+    ...commandOptions.flatMap((option) => programNeeded(option, options)),
     ...Object.entries({ read, write }).flatMap(([option, paths]) => paths.map((value) => ({ option, kind: "path", value }))),
     ...Object.entries(credentials).map(([key, value]) => ({ option: `credentials.${key}`, kind: "credential", value })),
     ...order.map((value) => ({ option: "order", kind: "hook", value }))
   ];
 }
-function hookFrom({ name, user = "", group, command: command2 = [], script, restore, prove, environment, credentials, secrets, read, write, network, timeout, cleanup, required, order, after, sandbox: sandbox2 }) {
+function programNeeded(option, options) {
+  const path2 = options[option]?.[0];
+  if (path2 === void 0) return [];
+  return [{ option, kind: "program", value: path2, user: option === "prove" ? "backup-prove" : options.user ?? "" }];
+}
+function hookFrom(options) {
+  const { name, group, restore, prove } = options;
   return {
     name,
     description: `Hook ${name} of the backup`,
-    user,
+    user: options.user ?? "",
     ...group === void 0 ? {} : { group },
-    command: script === void 0 ? command2 : [scriptPath(name)],
+    command: options.script === void 0 ? options.command ?? [] : [scriptPath(name)],
     ...restore === void 0 ? {} : { restore },
     ...prove === void 0 ? {} : { prove },
-    environment,
-    credentials: {
-      ...Object.fromEntries(Object.entries(credentials).map(([key, path2]) => [key, normal(path2)])),
-      ...Object.fromEntries(Object.keys(secrets).map((key) => [key, `${secretDirectory(name)}/${key}`]))
-    },
-    read: read.map(normal),
-    write: write.map(normal),
-    network: { none: false, local: "local", any: true }[network],
-    timeLimit: timeout,
-    cleanup: cleanup === "remove",
-    required,
-    order,
-    after,
-    loosened: Object.entries(sandbox2 ?? {}).flatMap(([directive, change]) => directives2(directive, change))
+    environment: options.environment,
+    credentials: credentialFiles(options),
+    read: options.read.map(normal),
+    write: options.write.map(normal),
+    network: networks[options.network],
+    timeLimit: options.timeout,
+    cleanup: options.cleanup === "remove",
+    required: options.required,
+    order: options.order,
+    after: options.after,
+    loosened: Object.entries(options.sandbox ?? {}).flatMap(([directive, change]) => directives2(directive, change))
+  };
+}
+var networks = { none: false, local: "local", any: true };
+function credentialFiles({ name, credentials, secrets }) {
+  return {
+    ...Object.fromEntries(Object.entries(credentials).map(([key, path2]) => [key, normal(path2)])),
+    ...Object.fromEntries(Object.keys(secrets).map((key) => [key, `${secretDirectory(name)}/${key}`]))
   };
 }
 var normal = (path2) => path2.replaceAll(/\/+/g, "/").replace(/(.)\/$/, "$1");

@@ -4,6 +4,7 @@ import { postgres } from '../schema/postgres.ts';
 import { sqlite } from '../schema/sqlite.ts';
 import type { GeneratedFile } from './generated.ts';
 import { hookDocs } from './module-docs.ts';
+import { programSettings } from './program-settings.ts';
 import { readme } from './readme.ts';
 import { roleReadme } from './role-readme.ts';
 import { settingsFiles } from './settings.ts';
@@ -17,6 +18,7 @@ const roles = [borg, postgres, mariadb, sqlite];
 export function files(readmeText: string): GeneratedFile[] {
   return [
     ...roles.flatMap(settingsFiles),
+    ...roles.flatMap(programSettings),
     ...borgTemplates(),
     borgSandboxes(),
     ...postgresTemplates(),

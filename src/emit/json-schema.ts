@@ -1,9 +1,13 @@
 import type { Schema } from '../schema/schema.ts';
 
+/** What JSON Schema takes from a declaration as it is; all else is a word of ours, or is written in another way. */
+const asItIs = ['type', 'default', 'enum', 'minimum', 'maximum', 'minItems', 'required', 'writeOnly', 'examples'];
+
 /** A declaration as plain JSON Schema, for ajv and for editors. */
-export function toJsonSchema({ allowed, allowedNames, noun, description, pattern, items, properties, propertyNames, additionalProperties, ...rest }: Schema): object {
+export function toJsonSchema(schema: Schema): object {
+  const { allowed, description, pattern, items, properties, propertyNames, additionalProperties } = schema;
   return {
-    ...rest,
+    ...Object.fromEntries(Object.entries(schema).filter(([key]) => asItIs.includes(key))),
     description: [...description, ...(allowed === undefined ? [] : [`Allowed is ${allowed}.`])].join('\n'),
     ...(pattern === undefined ? {} : { pattern: `^(?:${pattern})$` }),
     ...(items === undefined ? {} : { items: toJsonSchema(items) }),

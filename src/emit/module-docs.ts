@@ -6,7 +6,7 @@ import { argument } from './settings.ts';
 
 /** `ansible-doc rootless.backup.hook`: a module that holds its documentation only; the action plugin does the work. */
 export function hookDocs(): GeneratedFile {
-  const { properties = {}, required = [] } = hookOptions;
+  const { properties, required } = hookOptions;
   const documentation = {
     module: 'hook',
     short_description: 'Inject software into the backup',

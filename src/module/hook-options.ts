@@ -1,42 +1,9 @@
 import { allowed } from '../schema/allowed.ts';
-import { commandOptions } from '../schema/hook.ts';
+import { commandOptions, type HookOptions } from '../schema/hook.ts';
 import type { Schema } from '../schema/schema.ts';
 import { hiddenDirectories } from '../units/hook.ts';
 import { closest } from './closest.ts';
 import { words } from './words.ts';
-
-/** The options of a hook as its author gave them, complete and checked. */
-export interface HookOptions {
-  readonly name: string;
-  readonly state: 'present' | 'absent';
-  readonly user?: string;
-  readonly group?: string;
-  readonly command?: readonly string[];
-  readonly script?: string;
-  readonly files?: string;
-  readonly package: boolean;
-  readonly restore?: readonly string[];
-  readonly prove?: readonly string[];
-  readonly environment: Readonly<Record<string, string>>;
-  readonly credentials: Readonly<Record<string, string>>;
-  readonly secrets: Readonly<Record<string, string>>;
-  readonly read: readonly string[];
-  readonly write: readonly string[];
-  readonly network: 'none' | 'local' | 'any';
-  readonly timeout: string;
-  readonly cleanup: 'keep' | 'remove';
-  readonly exclude: readonly string[];
-  readonly required: boolean;
-  readonly order: readonly string[];
-  readonly after: readonly string[];
-  readonly sandbox?: Readonly<Record<string, Loosened>>;
-}
-
-/** A directive of the sandbox with another value than the usual one, and why. */
-export interface Loosened {
-  readonly value: string | readonly string[];
-  readonly reason: string;
-}
 
 /** One error of ajv. @see https://ajv.js.org/api.html#error-objects */
 interface AjvError {

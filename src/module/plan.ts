@@ -1,10 +1,11 @@
 import { managedBy } from '../render/header.ts';
-import { renderUnit, comment } from '../render/unit.ts';
+import { comment, renderUnit, type Directive } from '../render/unit.ts';
 import { line, word } from '../render/value.ts';
 import { proofJson } from '../render/json.ts';
 import { hookCleanup, hookDirectory, hookDrill, hookProof, hookRestore, hookService, hookSnippet, type Hook } from '../units/hook.ts';
-import { programs, set, type Directive } from '../units/unit.ts';
-import type { HookOptions, Loosened } from './hook-options.ts';
+import { programs, set } from '../units/unit.ts';
+import { commandOptions, type HookOptions } from '../schema/hook.ts';
+import type { Loosened } from '../schema/sandbox.ts';
 
 /** What `rootless.backup.transaction` makes true on a host, or leaves the host as it was. */
 export interface Plan {
@@ -59,44 +60,58 @@ function files(options: HookOptions): Plan['files'] {
 }
 
 /** What the host has to have: an earlier task of the play may make it. */
-function needs({ user = '', group, command, restore, prove, credentials, read, write, order, sandbox }: HookOptions): Need[] {
-  // Who runs each; one that comes with the hook is no need, as the host's side knows.
-  const programs = Object.entries({ command: { by: user, path: command?.[0] }, restore: { by: user, path: restore?.[0] }, prove: { by: 'backup-prove', path: prove?.[0] } });
-  const groups = sandbox?.['SupplementaryGroups']?.value ?? [];
+function needs(options: HookOptions): Need[] {
+  const { user = '', group, credentials, read, write, order, sandbox } = options;
+  const groups = [sandbox?.['SupplementaryGroups']?.value ?? []].flat();
   return [
     { option: 'user', kind: 'user', value: user },
     ...(group === undefined ? [] : [{ option: 'group', kind: 'group' as const, value: group }]),
-    ...[groups].flat().map((value) => ({ option: 'sandbox.SupplementaryGroups', kind: 'group' as const, value })),
-    ...programs.flatMap(([option, { by, path }]) => (path === undefined ? [] : [{ option, kind: 'program' as const, value: path, user: by }])),
+    ...groups.map((value) => ({ option: 'sandbox.SupplementaryGroups', kind: 'group' as const, value })),
+    ...commandOptions.flatMap((option) => programNeeded(option, options)),
     ...Object.entries({ read, write }).flatMap(([option, paths]) => paths.map((value) => ({ option, kind: 'path' as const, value }))),
     ...Object.entries(credentials).map(([key, value]) => ({ option: `credentials.${key}`, kind: 'credential' as const, value })),
     ...order.map((value) => ({ option: 'order', kind: 'hook' as const, value })),
   ];
 }
 
-function hookFrom({ name, user = '', group, command = [], script, restore, prove, environment, credentials, secrets, read, write, network, timeout, cleanup, required, order, after, sandbox }: HookOptions): Hook {
+/** The program of a command line, for whoever runs it; one that comes with the hook is no need, as the host's side knows. */
+function programNeeded(option: (typeof commandOptions)[number], options: HookOptions): Need[] {
+  const path = options[option]?.[0];
+  if (path === undefined) return [];
+  return [{ option, kind: 'program', value: path, user: option === 'prove' ? 'backup-prove' : (options.user ?? '') }];
+}
+
+function hookFrom(options: HookOptions): Hook {
+  const { name, group, restore, prove } = options;
   return {
     name,
     description: `Hook ${name} of the backup`,
-    user,
+    user: options.user ?? '',
     ...(group === undefined ? {} : { group }),
-    command: script === undefined ? command : [scriptPath(name)],
+    command: options.script === undefined ? (options.command ?? []) : [scriptPath(name)],
     ...(restore === undefined ? {} : { restore }),
     ...(prove === undefined ? {} : { prove }),
-    environment,
-    credentials: {
-      ...Object.fromEntries(Object.entries(credentials).map(([key, path]) => [key, normal(path)])),
-      ...Object.fromEntries(Object.keys(secrets).map((key) => [key, `${secretDirectory(name)}/${key}`])),
-    },
-    read: read.map(normal),
-    write: write.map(normal),
-    network: { none: false, local: 'local', any: true }[network] as boolean | 'local',
-    timeLimit: timeout,
-    cleanup: cleanup === 'remove',
-    required,
-    order,
-    after,
-    loosened: Object.entries(sandbox ?? {}).flatMap(([directive, change]) => directives(directive, change)),
+    environment: options.environment,
+    credentials: credentialFiles(options),
+    read: options.read.map(normal),
+    write: options.write.map(normal),
+    network: networks[options.network],
+    timeLimit: options.timeout,
+    cleanup: options.cleanup === 'remove',
+    required: options.required,
+    order: options.order,
+    after: options.after,
+    loosened: Object.entries(options.sandbox ?? {}).flatMap(([directive, change]) => directives(directive, change)),
+  };
+}
+
+const networks = { none: false, local: 'local', any: true } as const;
+
+/** The file that systemd reads each credential from; a secret has one of its own. */
+function credentialFiles({ name, credentials, secrets }: HookOptions): Readonly<Record<string, string>> {
+  return {
+    ...Object.fromEntries(Object.entries(credentials).map(([key, path]) => [key, normal(path)])),
+    ...Object.fromEntries(Object.keys(secrets).map((key) => [key, `${secretDirectory(name)}/${key}`])),
   };
 }
 

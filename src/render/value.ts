@@ -20,6 +20,9 @@ export class Verbatim {
 /** An expression that yields one value. */
 export const jinja = (source: string): Expression => new Expression(source);
 
+/** An expression that holds where one of these does. */
+export const anyOf = (...expressions: readonly Expression[]): Expression => jinja(expressions.map(({ source }) => source).join(' or '));
+
 /** An expression that yields a list, each element a word of its own. */
 export const jinjaList = (source: string): Expression => new Expression(source, true);
 

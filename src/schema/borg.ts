@@ -1,6 +1,11 @@
-import { dumpChunks } from './chunks.ts';
+import { dumpChunks, dumpChunksBySize } from './chunks.ts';
 import { absolutePath, calendarEvent, chunkerParams, compression, printable, sshRepository, timeLimit, timeSpan } from './patterns.ts';
-import type { RoleSchema, Schema } from './schema.ts';
+import { roleSchema, type ProgramSetting, type Schema } from './schema.ts';
+
+/** Read by `backup-borg`. */
+const inBorg: ProgramSetting = { file: 'borg' };
+/** Read by `backup-report`. */
+const inReport: ProgramSetting = { file: 'report' };
 
 const keep = (period: string, count: number): Schema => ({
   type: 'integer',
@@ -8,6 +13,7 @@ const keep = (period: string, count: number): Schema => ({
   default: count,
   minimum: 0,
   maximum: 100_000,
+  json: inBorg,
 });
 
 const timer = (description: readonly string[], fallback: string): Schema => ({
@@ -27,7 +33,7 @@ const span = (description: readonly string[], fallback: string, pattern: string)
 });
 
 /** The settings of role `borg`: the frame of the backup, and Borg in it. */
-export const borg: RoleSchema = {
+export const borg = roleSchema({
   role: 'borg',
   prefix: 'borg_',
   summary: 'Back a machine up with Borg, without root',
@@ -61,6 +67,7 @@ export const borg: RoleSchema = {
         allowed: 'an absolute path, or ssh://user@host[:port]/path',
       },
       examples: [['/mnt/disk/borg', 'ssh://borg@backup.example.org/./web1']],
+      json: inBorg,
     },
     borg_known_hosts: {
       type: 'array',
@@ -106,6 +113,7 @@ export const borg: RoleSchema = {
       description: ['How a repository is encrypted when it is created. See borg-init(1).'],
       default: 'repokey-blake2',
       enum: ['repokey-blake2', 'repokey', 'keyfile-blake2', 'keyfile', 'authenticated-blake2', 'authenticated', 'none'],
+      json: inBorg,
     },
     borg_paths: {
       type: 'array',
@@ -116,6 +124,7 @@ export const borg: RoleSchema = {
       default: ['/etc', '/home', '/opt', '/root', '/srv', '/usr/local', '/var'],
       minItems: 1,
       items: { type: 'string', description: ['A path.'], pattern: absolutePath, allowed: 'an absolute path without . or ..' },
+      json: inBorg,
     },
     borg_exclude: {
       type: 'array',
@@ -125,11 +134,13 @@ export const borg: RoleSchema = {
       ],
       default: ['/home/*/.cache', '/root/.cache', '/var/cache', '/var/lib/apt/lists', '/var/tmp'],
       items: { type: 'string', description: ['A path or pattern.'], pattern: `/${printable}*`, allowed: 'an absolute path or shell pattern' },
+      json: inBorg,
     },
     borg_one_file_system: {
       type: 'boolean',
       description: ['Do not cross into other file systems below a path of `borg_paths`.'],
       default: false,
+      json: inBorg,
     },
     borg_archive_prefix: {
       type: 'string',
@@ -140,6 +151,7 @@ export const borg: RoleSchema = {
       default: '{{ inventory_hostname }}',
       pattern: '[A-Za-z0-9](?:[A-Za-z0-9._-]{0,99})',
       allowed: 'up to 100 letters, digits, dots, dashes and underscores, beginning with a letter or digit',
+      json: { ...inBorg, key: 'prefix' },
     },
     borg_compression: {
       type: 'string',
@@ -147,6 +159,7 @@ export const borg: RoleSchema = {
       default: 'zstd,3',
       pattern: compression,
       allowed: 'none, lz4, zstd[,1-22], zlib[,0-9] or lzma[,0-9], with an optional auto, before it',
+      json: inBorg,
     },
     borg_dump_chunker_params: {
       type: 'string',
@@ -157,6 +170,7 @@ export const borg: RoleSchema = {
       default: 'auto',
       pattern: `(?:auto|${chunkerParams})`,
       allowed: `\`auto\`, or parameters of Borg such as \`${dumpChunks.small.params}\` or \`fixed,8192\``,
+      json: { ...inBorg, key: 'dump_chunks', value: dumpChunksBySize('borg_dump_chunker_params') },
     },
     borg_keep_daily: keep('daily', 30),
     borg_keep_weekly: keep('weekly', 12),
@@ -170,6 +184,7 @@ export const borg: RoleSchema = {
       default: 600,
       minimum: 1,
       maximum: 86_400,
+      json: inBorg,
     },
     borg_upload_limit: {
       type: 'integer',
@@ -177,6 +192,7 @@ export const borg: RoleSchema = {
       default: 0,
       minimum: 0,
       maximum: 10_000_000,
+      json: inBorg,
     },
     borg_check_schedule: timer(['When the repositories are checked for damage, by `borg-check.timer`.'], 'weekly'),
     borg_check_duration: {
@@ -185,11 +201,14 @@ export const borg: RoleSchema = {
       default: 1800,
       minimum: 60,
       maximum: 86_400,
+      json: inBorg,
     },
     borg_drill: {
       type: 'boolean',
       description: ['Whether `backup-drill.timer` runs the drill: it restores from the newest archives, and from an older one in turn, and compares with what was recorded when they were made. Dumps are loaded into a throwaway server.'],
       default: true,
+      // Whether a drill that no timer starts is something to mend.
+      json: inReport,
     },
     borg_drill_schedule: timer(['When the drill runs.'], 'weekly'),
     borg_drill_sample: {
@@ -198,6 +217,7 @@ export const borg: RoleSchema = {
       default: 50,
       minimum: 1,
       maximum: 10_000,
+      json: inBorg,
     },
     borg_drill_time_limit: span(['The drill may take this long; then it fails, and leaves nothing behind.'], '6h', timeLimit),
     borg_drill_memory: {
@@ -215,6 +235,7 @@ export const borg: RoleSchema = {
       ],
       default: ['root'],
       items: { type: 'string', description: ['An address.'], pattern: '[A-Za-z0-9_][^\\x00-\\x20\\x7f<>,;"]*', allowed: 'a mail address or the name of a user' },
+      json: inReport,
     },
     borg_mail_from: {
       type: 'string',
@@ -222,6 +243,7 @@ export const borg: RoleSchema = {
       default: '',
       pattern: '(?:[A-Za-z0-9_][^\\x00-\\x20\\x7f<>,;"]*)?',
       allowed: 'a mail address',
+      json: inReport,
     },
     borg_mail_smtp: {
       type: 'string',
@@ -233,6 +255,7 @@ export const borg: RoleSchema = {
       pattern: '(?:|(?:[\\s\\S]*\\n)?\\s*host\\s[\\s\\S]*)',
       allowed: 'empty, or lines as in msmtp(1), of which one is `host`',
       examples: ['host mail.example.org\ntls on\nauth on\nuser backup\npassword secret\nfrom backup@example.org\n'],
+      json: { ...inReport, key: 'smtp' },
     },
     borg_report_url: {
       type: 'string',
@@ -243,6 +266,7 @@ export const borg: RoleSchema = {
       writeOnly: true,
       pattern: '(?:https?://[^\\x00-\\x20\\x7f?#]+)?',
       allowed: 'empty, or a URL that begins with https:// or http://, without ? and #',
+      json: inReport,
     },
     borg_report_command: {
       type: 'array',
@@ -251,12 +275,14 @@ export const borg: RoleSchema = {
       ],
       default: [],
       items: { type: 'string', description: ['A word.'], pattern: `${printable}*`, allowed: 'text without control characters' },
+      json: inReport,
     },
     borg_report_success: {
       type: 'string',
       description: ['Whether mail and your command tell of a success too: `never`, `always`, or the first one of a week (`weekly`). `borg_report_url` is told always; a success after a failure is always told.'],
       default: 'never',
       enum: ['never', 'always', 'weekly'],
+      json: inReport,
     },
     borg_alert_after: {
       type: 'integer',
@@ -264,10 +290,11 @@ export const borg: RoleSchema = {
       default: 36,
       minimum: 1,
       maximum: 8784,
+      json: inReport,
     },
     borg_status_group: {
       type: 'string',
-      description: ['The group whose members may use `backupctl status`, `list`, `run` and `check`. They learn names and sizes of archives, and what failed, but nothing that opens a repository.'],
+      description: ['The group whose members may use `backupctl status`, `run`, `check`, `drill` and `list`. They learn names and sizes of archives, and what failed, but nothing that opens a repository.'],
       default: 'adm',
       pattern: '[A-Za-z_][A-Za-z0-9_.-]{0,31}',
       allowed: 'the name of a group of the host',
@@ -292,4 +319,4 @@ export const borg: RoleSchema = {
       default: false,
     },
   },
-};
+});

@@ -9,3 +9,12 @@ export const dumpChunks = {
   between: { below: 64, params: 'buzhash,14,22,17,4095' },
   large: { below: undefined, params: 'buzhash,19,23,21,4095' },
 } as const;
+
+/**
+ * How the setting of this name has dumps cut: `[below how many bytes, parameters]`, as an expression of Jinja.
+ * Parameters that are given hold for every size.
+ */
+export function dumpChunksBySize(setting: string): string {
+  const sizes = Object.values(dumpChunks).map(({ below, params }) => `[${below === undefined ? 'none' : below * 2 ** 30}, '${params}']`);
+  return `[${sizes.join(', ')}] if ${setting} == 'auto' else [[none, ${setting} | string]]`;
+}

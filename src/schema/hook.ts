@@ -1,36 +1,38 @@
 import { absolutePath, printable, timeLimit } from './patterns.ts';
 import { sandboxOption } from './sandbox.ts';
-import type { Schema } from './schema.ts';
+import type { Schema, ValueOf } from './schema.ts';
 
 const unitName = '[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path)';
 /** `BindPaths=` takes a colon for its separator. @see systemd.exec(5) */
 const bindable = `(?!.*:)${absolutePath}`;
 
-const path = (description: string): Schema => ({
-  type: 'string',
-  description: [description],
-  pattern: `(?!/+$)${bindable}`,
-  allowed: 'an absolute path, but not / itself, without . or .. and without a colon',
-});
+const path = (description: string) =>
+  ({
+    type: 'string',
+    description: [description],
+    pattern: `(?!/+$)${bindable}`,
+    allowed: 'an absolute path, but not / itself, without . or .. and without a colon',
+  }) as const satisfies Schema;
 
 const hookName = '(?!(?:borg|drill|report|watch)$|zz|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49}';
 
 /** A file name, and a credential's. @see systemd.exec(5) "LoadCredential=" */
 const credentialName = '[A-Za-z0-9][A-Za-z0-9._-]{0,99}';
 
-const command = (description: readonly string[]): Schema => ({
-  type: 'array',
-  description,
-  minItems: 1,
-  items: { type: 'string', description: ['An argument.'], pattern: `${printable}*`, allowed: 'text without control characters' },
-  allowed: 'a program with its absolute path, and its arguments, as a list or one string',
-});
+const command = (description: readonly string[]) =>
+  ({
+    type: 'array',
+    description,
+    minItems: 1,
+    items: { type: 'string', description: ['An argument.'], pattern: `${printable}*`, allowed: 'text without control characters' },
+    allowed: 'a program with its absolute path, and its arguments, as a list or one string',
+  }) as const satisfies Schema;
 
 /** The options that are command lines: a list, or a string that is split into one. */
 export const commandOptions = ['command', 'restore', 'prove'] as const;
 
 /** The options of `rootless.backup.hook`: what one piece of software wants done before every backup. */
-export const hookOptions: Schema = {
+export const hookOptions = {
   type: 'object',
   description: ['A hook of the backup.'],
   required: ['name'],
@@ -189,4 +191,7 @@ export const hookOptions: Schema = {
     },
     sandbox: sandboxOption,
   },
-};
+} as const satisfies Schema;
+
+/** The options of a hook as its author gave them, complete and checked. */
+export type HookOptions = ValueOf<typeof hookOptions>;

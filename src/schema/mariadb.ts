@@ -1,8 +1,8 @@
 import { absolutePath, printable, timeLimit } from './patterns.ts';
-import type { RoleSchema } from './schema.ts';
+import { roleSchema } from './schema.ts';
 
 /** The settings of role `mariadb`: a hook that dumps MariaDB before every backup. */
-export const mariadb: RoleSchema = {
+export const mariadb = roleSchema({
   role: 'mariadb',
   prefix: 'mariadb_',
   summary: 'Save MariaDB with every backup',
@@ -73,4 +73,4 @@ export const mariadb: RoleSchema = {
       allowed: 'a finite time span as in systemd.time(7), such as `90min` or `2h`',
     },
   },
-};
+});

@@ -1,8 +1,11 @@
 import { absolutePath, printable, timeLimit } from './patterns.ts';
-import type { RoleSchema } from './schema.ts';
+import { roleSchema, type ProgramSetting } from './schema.ts';
+
+/** Read by `backup-postgresql`. */
+const inProgram: ProgramSetting = { file: 'postgresql' };
 
 /** The settings of role `postgres`: a hook that dumps PostgreSQL before every backup. */
-export const postgres: RoleSchema = {
+export const postgres = roleSchema({
   role: 'postgres',
   prefix: 'postgres_',
   summary: 'Save PostgreSQL with every backup',
@@ -45,12 +48,14 @@ export const postgres: RoleSchema = {
         required: ['name'],
       },
       examples: [[{ name: 'main', port: 5433 }]],
+      json: inProgram,
     },
     postgres_exclude: {
       type: 'array',
       description: ['The databases to leave out, by their exact names.'],
       default: [],
       items: { type: 'string', description: ['A database.'], pattern: `${printable}+`, allowed: 'the exact name of a database' },
+      json: inProgram,
     },
     postgres_user: {
       type: 'string',
@@ -67,6 +72,7 @@ export const postgres: RoleSchema = {
       ],
       default: ['/var/lib/postgresql/[0-9]*/*'],
       items: { type: 'string', description: ['A path or pattern.'], pattern: `/${printable}*`, allowed: 'an absolute path or shell pattern' },
+      json: inProgram,
     },
     postgres_time_limit: {
       type: 'string',
@@ -81,6 +87,7 @@ export const postgres: RoleSchema = {
       default: 600,
       minimum: 1,
       maximum: 86_400,
+      json: inProgram,
     },
   },
-};
+});

@@ -1,21 +1,23 @@
 import { absolutePath, printable } from './patterns.ts';
-import type { Schema } from './schema.ts';
+import type { Schema, ValueOf } from './schema.ts';
 
 /** What stands on the right of a directive, as a string: `value: false` of a task arrives as "false". */
-const one = (...values: readonly string[]): Schema => ({ type: 'string', description: ['Its value.'], enum: values });
-const text = (pattern: string, allowed: string): Schema => ({ type: 'string', description: ['Its value.'], pattern, allowed });
-const list = (pattern: string, allowed: string): Schema => ({
-  type: 'array',
-  description: ['Its values.'],
-  items: { type: 'string', description: ['A value.'], pattern, allowed },
-});
+const one = (...values: readonly string[]) => ({ type: 'string', description: ['Its value.'], enum: values }) as const satisfies Schema;
+const text = (pattern: string, allowed: string) => ({ type: 'string', description: ['Its value.'], pattern, allowed }) as const satisfies Schema;
+const list = (pattern: string, allowed: string) =>
+  ({
+    type: 'array',
+    description: ['Its values.'],
+    items: { type: 'string', description: ['A value.'], pattern, allowed },
+  }) as const satisfies Schema;
+type DirectiveValue = ReturnType<typeof one | typeof text | typeof list>;
 
 const boolean = one('true', 'false');
 const capabilities = list('CAP_[A-Z_]+', 'the name of a capability, such as CAP_CHOWN');
 const addresses = list('any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?', 'an address with an optional prefix length, or any, localhost, link-local, multicast');
 
 /** Every directive of a hook's sandbox, and what its value may be. @see systemd.exec(5), systemd.resource-control(5) */
-const directives: Readonly<Record<string, Schema>> = {
+const directives: Readonly<Record<string, DirectiveValue>> = {
   AmbientCapabilities: capabilities,
   CapabilityBoundingSet: capabilities,
   DeviceAllow: list('(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?', 'a device and what may be done with it, such as `/dev/fuse rw`'),
@@ -58,8 +60,23 @@ const directives: Readonly<Record<string, Schema>> = {
   UMask: text('0?[0-7]{3}', 'three octal digits, such as 0077'),
 };
 
+const loosening = (name: string, value: DirectiveValue) =>
+  ({
+    type: 'object',
+    description: [`\`${name}=\` of the service.`],
+    required: ['value', 'reason'],
+    properties: {
+      value,
+      reason: { type: 'string', description: ['Why the software needs it.'], pattern: `(?=.*\\S)${printable}+`, allowed: 'a line that says why' },
+    },
+    allowed: 'a mapping with the keys value and reason',
+  }) as const satisfies Schema;
+
+/** A directive of the sandbox with another value than the usual one, and why. */
+export type Loosened = ValueOf<ReturnType<typeof loosening>>;
+
 /** The option `sandbox` of a hook: directives that take the place of the sandbox's own, each with its reason. */
-export const sandboxOption: Schema = {
+export const sandboxOption = {
   type: 'object',
   noun: 'directive',
   description: [
@@ -67,19 +84,5 @@ export const sandboxOption: Schema = {
     '`value` is a string, or a list where the directive takes one: of `SystemCallFilter` each element is a line, of others a word. An empty list is an empty directive.',
     '`PrivateUsers` has to be false for capabilities of the host to be of use.',
   ],
-  properties: Object.fromEntries(
-    Object.entries(directives).map(([name, value]) => [
-      name,
-      {
-        type: 'object',
-        description: [`\`${name}=\` of the service.`],
-        required: ['value', 'reason'],
-        properties: {
-          value,
-          reason: { type: 'string', description: ['Why the software needs it.'], pattern: `(?=.*\\S)${printable}+`, allowed: 'a line that says why' },
-        },
-        allowed: 'a mapping with the keys value and reason',
-      },
-    ]),
-  ),
-};
+  properties: Object.fromEntries(Object.entries(directives).map(([name, value]) => [name, loosening(name, value)])),
+} as const satisfies Schema;

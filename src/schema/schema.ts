@@ -30,14 +30,60 @@ export interface Schema {
   /** A secret: never shown in a message, a diff or a log. */
   readonly writeOnly?: boolean;
   readonly examples?: readonly unknown[];
+  readonly json?: ProgramSetting;
 }
 
+/** A setting that a program on the host reads, in `/etc/backup/FILE.json`. How it is written there follows from what it is. */
+export interface ProgramSetting {
+  readonly file: string;
+  /** Its key, if it is not the setting's name without the prefix of the role, and of the file. */
+  readonly key?: string;
+  /** What the program gets in place of the setting as it is: an expression of Jinja. */
+  readonly value?: string;
+}
+
+/**
+ * The type of a value that a declaration lets through, when defaults are filled in.
+ * The declaration has to be `as const satisfies Schema`: what is only a `Schema` says nothing of its keys.
+ */
+export type ValueOf<S> = S extends { readonly enum: readonly (infer One)[] }
+  ? One
+  : S extends { readonly type: 'string' }
+    ? string
+    : S extends { readonly type: 'integer' }
+      ? number
+      : S extends { readonly type: 'boolean' }
+        ? boolean
+        : S extends { readonly type: 'array'; readonly items: infer Item }
+          ? readonly ValueOf<Item>[]
+          : S extends { readonly additionalProperties: infer Each }
+            ? Readonly<Record<string, ValueOf<Each>>>
+            : S extends { readonly properties: infer Of }
+              ? { readonly [Key in Given<S, Of>]: ValueOf<Of[Key]> } & {
+                  readonly [Key in Exclude<Extract<keyof Of, string>, Given<S, Of>>]?: ValueOf<Of[Key]>;
+                }
+              : unknown;
+
+/** The keys that are always there: required, with a default, or free. */
+type Given<S, Of> = {
+  [Key in keyof Of]: string extends Key
+    ? Key
+    : Of[Key] extends { readonly default: unknown }
+      ? Key
+      : S extends { readonly required: readonly (infer Name)[] }
+        ? Extract<Key, Name>
+        : never;
+}[keyof Of];
+
 /** The settings of one role, and the texts about it. */
-export interface RoleSchema {
+export interface RoleSchema<Name extends string = string> {
   readonly role: string;
   /** What every setting's name begins with; another name with this prefix is taken for a misspelling. */
   readonly prefix: string;
   readonly summary: string;
   readonly description: readonly string[];
-  readonly settings: Readonly<Record<string, Schema>>;
+  readonly settings: { readonly [Key in Name]: Schema };
 }
+
+/** The same, with the names of its settings in its type. */
+export const roleSchema = <Name extends string>(schema: RoleSchema<Name>): RoleSchema<Name> => schema;

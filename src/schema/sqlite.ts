@@ -1,11 +1,11 @@
 import { absolutePath, timeLimit } from './patterns.ts';
-import type { RoleSchema } from './schema.ts';
+import { roleSchema } from './schema.ts';
 
 /** What is above the first pattern is bound into the sandbox, so there has to be something; `BindPaths=` takes no colon. */
 const databasePath = `(?=/[^/*?\\[]+/)(?!.*(?:/$|//|:))${absolutePath}`;
 
 /** The settings of role `sqlite`: hooks that copy live SQLite databases before every backup. */
-export const sqlite: RoleSchema = {
+export const sqlite = roleSchema({
   role: 'sqlite',
   prefix: 'sqlite_',
   summary: 'Save SQLite databases with every backup',
@@ -81,4 +81,4 @@ export const sqlite: RoleSchema = {
       allowed: 'a finite time span as in systemd.time(7), such as `90min` or `2h`',
     },
   },
-};
+});

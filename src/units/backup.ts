@@ -1,6 +1,7 @@
+import type { Directive, Unit } from '../render/unit.ts';
 import { argument, line, word, type Expression, type Value } from '../render/value.ts';
 import { background, sandbox } from './sandbox.ts';
-import { set, unitDirectory, type Directive, type Unit } from './unit.ts';
+import { set, unitDirectory } from './unit.ts';
 
 /** The one unit that every hook injects itself into. */
 export const backupService = 'backup.service';
@@ -20,12 +21,8 @@ export interface Engine {
   readonly repositories: Value;
 }
 
-interface Task {
-  readonly name: string;
-  readonly description: string;
-  /** The engine's program, if not given. */
-  readonly program?: string;
-  readonly command: readonly Value[];
+/** Who may run for how long, and what it may do. */
+interface Frame {
   readonly timeLimit: Value;
   /** A task that reads no files of the host is given no capability for it; false if not given. */
   readonly archivesOnly?: boolean;
@@ -33,6 +30,19 @@ interface Task {
   readonly urgent?: boolean;
   /** What it may write to beside the engine's own. */
   readonly writable?: readonly string[];
+}
+
+/** What runs in a frame. */
+interface Run {
+  /** The engine's program, if not given. */
+  readonly program?: string;
+  readonly command: readonly Value[];
+  readonly writable?: readonly string[];
+}
+
+interface Task extends Frame, Run {
+  readonly name: string;
+  readonly description: string;
 }
 
 /** `backup.service`: who runs and in which sandbox. What it runs comes from a snippet. */
@@ -96,7 +106,7 @@ const unitSection = (description: string, ...after: readonly string[]) =>
     ],
   }) as const;
 
-function frame(engine: Engine, { timeLimit, archivesOnly = false, urgent = false, writable = [] }: Pick<Task, 'timeLimit' | 'archivesOnly' | 'urgent' | 'writable'>): Directive[] {
+function frame(engine: Engine, { timeLimit, archivesOnly = false, urgent = false, writable = [] }: Frame): Directive[] {
   return [
     set('Type', 'oneshot'),
     set('User', engine.user),
@@ -116,7 +126,7 @@ function frame(engine: Engine, { timeLimit, archivesOnly = false, urgent = false
   ];
 }
 
-function runs(engine: Engine, { program = engine.program, command, writable = [] }: Pick<Task, 'program' | 'command' | 'writable'>): Directive[] {
+function runs(engine: Engine, { program = engine.program, command, writable = [] }: Run): Directive[] {
   return [
     set('ExecStart', [program, ...command.map(argument)].join(' ')),
     ...Object.entries(engine.environment).map(([name, value]) => set('Environment', word(value, `${name}=`))),

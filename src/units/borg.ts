@@ -1,37 +1,18 @@
-import { Verbatim, jinja, jinjaList, type Value } from '../render/value.ts';
+import type { Unit } from '../render/unit.ts';
+import { Verbatim, jinja, jinjaList, type Expression } from '../render/value.ts';
+import { borg } from '../schema/borg.ts';
 import { backupFrame, engineSnippet, engineTask, markSnippet, type Engine } from './backup.ts';
 import { drillUnits } from './drill.ts';
 import { restoreDirectory } from './hook.ts';
-import { sandbox, smallMemory } from './sandbox.ts';
+import { nothing, sandbox, smallMemory } from './sandbox.ts';
+import { templateSettings, type SettingsOf } from './settings.ts';
 import { timer } from './timer.ts';
 import { requestable, requestUnit } from './request.ts';
-import { reportsEnd, reportTemplateSettings, reportUnits } from './report.ts';
-import { programs, set, unitDirectory, withDirectives, type Unit } from './unit.ts';
-
-/** The values of role `borg`'s settings that its units hold. */
-export interface BorgSettings {
-  readonly schedule: Value;
-  readonly randomizedDelay: Value;
-  readonly timeLimit: Value;
-  readonly checkSchedule: Value;
-  readonly checkTimeLimit: Value;
-  readonly drillSchedule: Value;
-  readonly drillTimeLimit: Value;
-  readonly drillMemory: Value;
-}
+import { reportsEnd, reportUnits } from './report.ts';
+import { programs, set, unitDirectory, withDirectives } from './unit.ts';
 
 /** The settings as the role's templates take them. */
-export const borgTemplateSettings: BorgSettings = {
-  schedule: jinja('borg_schedule'),
-  randomizedDelay: jinja('borg_randomized_delay'),
-  timeLimit: jinja('borg_time_limit'),
-  checkSchedule: jinja('borg_check_schedule'),
-  drillSchedule: jinja('borg_drill_schedule'),
-  drillTimeLimit: jinja('borg_drill_time_limit'),
-  drillMemory: jinja('borg_drill_memory'),
-  // Each repository has its time; a margin for opening it.
-  checkTimeLimit: jinja('(borg_check_duration | int + borg_lock_wait | int + 300) * (borg_repositories | length)'),
-};
+export const borgTemplateSettings = templateSettings(borg);
 
 const remote = jinja('_borg_remote');
 
@@ -75,16 +56,16 @@ const engine: Engine = {
 };
 
 /** All units of role `borg`. */
-export function borgUnits(settings: BorgSettings): Unit[] {
+export function borgUnits(settings: SettingsOf<typeof borg>): Unit[] {
   return [
-    backupFrame(engine, settings.timeLimit),
+    backupFrame(engine, settings.borg_time_limit),
     engineSnippet(engine),
     markSnippet(),
     timer({
       name: 'backup',
       description: 'Backup of this machine',
-      calendar: settings.schedule,
-      randomizedDelay: settings.randomizedDelay,
+      calendar: settings.borg_schedule,
+      randomizedDelay: settings.borg_randomized_delay,
     }),
     withDirectives(
       engineTask(engine, {
@@ -106,15 +87,15 @@ export function borgUnits(settings: BorgSettings): Unit[] {
         name: 'borg-check',
         description: 'Check the Borg repositories for damage',
         command: ['check'],
-        timeLimit: settings.checkTimeLimit,
+        timeLimit: checkTimeLimit(settings),
       }),
       { Unit: reportsEnd('borg-check') },
     ),
     timer({
       name: 'borg-check',
       description: 'Check the Borg repositories for damage',
-      calendar: settings.checkSchedule,
-      randomizedDelay: settings.randomizedDelay,
+      calendar: settings.borg_check_schedule,
+      randomizedDelay: settings.borg_randomized_delay,
     }),
     ...drillUnits(engine, settings),
     engineTask(engine, {
@@ -122,14 +103,20 @@ export function borgUnits(settings: BorgSettings): Unit[] {
       description: 'Lay down what is to be restored of hook %i of the backup',
       program: `${programs}/backup-dumps`,
       command: ['stage', new Verbatim('%i')],
-      timeLimit: settings.timeLimit,
+      timeLimit: settings.borg_time_limit,
       archivesOnly: true,
       urgent: true,
       writable: [`-${restoreDirectory('%i')}`],
     }),
-    ...reportUnits(reportTemplateSettings),
+    ...reportUnits(settings),
     ...requestable.map(requestUnit),
   ];
+}
+
+/** Each repository has its time; a margin for opening it. */
+function checkTimeLimit(settings: SettingsOf<typeof borg>): Expression {
+  const { borg_check_duration: duration, borg_lock_wait: wait, borg_repositories: repositories } = settings;
+  return jinja(`(${duration.source} | int + ${wait.source} | int + 300) * (${repositories.source} | length)`);
 }
 
 /** What `borg-init` cannot do itself: it may not write where the credentials are. */
@@ -144,7 +131,7 @@ function secretsService(): Unit {
           set('Type', 'oneshot'),
           set('ExecStart', `${programs}/borg-secrets`),
           set('TimeoutStartSec', '1min'),
-          ...sandbox({ capabilities: [], home: 'hidden', users: 'hidden', writable: ['/etc/credstore'], network: false, memory: smallMemory }),
+          ...sandbox({ ...nothing, writable: ['/etc/credstore'], memory: smallMemory }),
           set('ReadWritePaths', '/etc/credstore'),
         ],
       },

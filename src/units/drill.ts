@@ -1,18 +1,13 @@
-import { line, type Value } from '../render/value.ts';
+import type { Directive, Unit } from '../render/unit.ts';
+import { line } from '../render/value.ts';
+import type { borg } from '../schema/borg.ts';
 import { engineTask, type Engine } from './backup.ts';
 import { drillParts, drillPrepared, drillService, drillState, drillTold } from './hook.ts';
 import { reportsEnd } from './report.ts';
-import { background, loosened, sandbox } from './sandbox.ts';
+import { background, loosened, nothing, sandbox } from './sandbox.ts';
+import type { SettingsOf } from './settings.ts';
 import { timer } from './timer.ts';
-import { programs, set, unitDirectory, withDirectives, type Directive, type Unit } from './unit.ts';
-
-/** The values of role `borg`'s settings that the units of the drill hold. */
-export interface DrillSettings {
-  readonly randomizedDelay: Value;
-  readonly drillSchedule: Value;
-  readonly drillTimeLimit: Value;
-  readonly drillMemory: Value;
-}
+import { programs, set, unitDirectory, withDirectives } from './unit.ts';
 
 const program = `${programs}/backup-drill`;
 
@@ -22,13 +17,13 @@ const program = `${programs}/backup-drill`;
  * is in it, such as the functions of an index. Of a hook whose databases have owners who do not trust each other each is proven by
  * itself, in `backup-prove@NAME:NUMBER.service`. A hook's snippet starts its proof; the last snippet judges.
  */
-export function drillUnits(engine: Engine, settings: DrillSettings): Unit[] {
+export function drillUnits(engine: Engine, settings: SettingsOf<typeof borg>): Unit[] {
   const drill = engineTask(engine, {
     name: 'backup-drill',
     description: 'Prove the backups by restoring them',
     program,
     command: ['stage'],
-    timeLimit: settings.drillTimeLimit,
+    timeLimit: settings.borg_drill_time_limit,
     archivesOnly: true,
     writable: [drillState],
   });
@@ -50,12 +45,17 @@ export function drillUnits(engine: Engine, settings: DrillSettings): Unit[] {
     },
     proof(settings),
     preparation(settings),
-    timer({ name: 'backup-drill', description: 'Prove the backups by restoring them', calendar: settings.drillSchedule, randomizedDelay: settings.randomizedDelay }),
+    timer({
+      name: 'backup-drill',
+      description: 'Prove the backups by restoring them',
+      calendar: settings.borg_drill_schedule,
+      randomizedDelay: settings.borg_randomized_delay,
+    }),
   ];
 }
 
 /** Runs a hook's proof of what was restored of it. */
-function proof(settings: DrillSettings): Unit {
+function proof(settings: SettingsOf<typeof borg>): Unit {
   return nobodys(settings, {
     name: 'backup-prove@',
     description: 'Proof of what the backup saved of hook %i',
@@ -68,22 +68,26 @@ function proof(settings: DrillSettings): Unit {
 }
 
 /** Makes once what all proofs of a hook only read: nothing that was saved is in sight, so nothing of it can be in there. */
-function preparation(settings: DrillSettings): Unit {
+function preparation(settings: SettingsOf<typeof borg>): Unit {
   return nobodys(settings, {
     name: 'backup-prepare@',
     description: 'Preparation of the proofs of hook %i',
     command: 'prepare %i',
-    directives: [
-      set('CacheDirectory', `${drillPrepared}/%i`, 'Read-only for the proofs, who are the same user.'),
-    ],
+    directives: [set('CacheDirectory', `${drillPrepared}/%i`, 'Read-only for the proofs, who are the same user.')],
   });
 }
 
+interface Nobodys {
+  readonly name: string;
+  readonly description: string;
+  /** Arguments of the program. */
+  readonly command: string;
+  readonly directives: readonly Directive[];
+}
+
 /** A service of the drill's which runs as nobody who could do harm. */
-function nobodys(
-  { drillTimeLimit, drillMemory }: DrillSettings,
-  { name, description, command, directives }: { readonly name: string; readonly description: string; readonly command: string; readonly directives: readonly Directive[] },
-): Unit {
+function nobodys(settings: SettingsOf<typeof borg>, { name, description, command, directives }: Nobodys): Unit {
+  const memory = line(settings.borg_drill_memory);
   return {
     path: `${unitDirectory}/${name}.service`,
     sections: [
@@ -96,10 +100,10 @@ function nobodys(
           set('Environment', 'LANG=C.UTF-8'),
           set('User', 'backup-prove', 'Nobody else is: what is in a dump could do as much harm as its user.'),
           set('Group', 'backup-prove'),
-          set('TimeoutStartSec', line(drillTimeLimit)),
+          set('TimeoutStartSec', line(settings.borg_drill_time_limit)),
           ...background(),
           set('RemoveIPC', 'true'),
-          ...loosened(sandbox({ capabilities: [], home: 'hidden', users: 'hidden', writable: [], network: false, memory: { all: line(drillMemory), each: line(drillMemory) } }), [
+          ...loosened(sandbox({ ...nothing, memory: { all: memory, each: memory } }), [
             set('UMask', '0022', 'So that the drill can read what it says; nobody else can enter the directory.'),
           ]),
           set(

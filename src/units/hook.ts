@@ -1,7 +1,9 @@
+import type { Proof } from '../render/json.ts';
+import type { Directive, Unit } from '../render/unit.ts';
 import { argument, line, word, type Value } from '../render/value.ts';
 import { backupService } from './backup.ts';
-import { background, loosened, sandbox, smallMemory, type Sandbox } from './sandbox.ts';
-import { programs, set, unitDirectory, type Directive, type Unit } from './unit.ts';
+import { background, loosened, nothing, sandbox, smallMemory, type Sandbox } from './sandbox.ts';
+import { programs, set, unitDirectory } from './unit.ts';
 
 /** What one piece of software wants done before every backup. */
 export interface Hook {
@@ -101,7 +103,7 @@ function does(hook: Hook, command: readonly Value[], directory: string, environm
     ...(hook.group === undefined ? [] : [set('Group', line(hook.group))]),
     // Never RemoveIPC= here: when the unit stops it would destroy the shared memory of a daemon with the same user.
     ...loosened(
-      sandbox({ capabilities: [], home: inHomes ? 'empty' : 'hidden', users: 'hidden', writable, network: hook.network ?? false }),
+      sandbox({ ...nothing, home: inHomes ? 'empty' : 'hidden', writable, network: hook.network ?? false }),
       hook.loosened ?? [],
     ),
     set(
@@ -154,16 +156,14 @@ export function hookRestore(hook: Hook): Unit | undefined {
   };
 }
 
-/** What `backup-drill` reads of a hook. */
-export interface Proof {
-  /** Program and arguments. */
-  readonly command: readonly Value[];
-  readonly prepare?: readonly Value[];
-  readonly environment: Readonly<Record<string, Value>>;
+/** Which program proves what was saved of a hook, in a file of its own. */
+export interface HookProof {
+  readonly path: string;
+  readonly proof: Proof;
 }
 
-/** Which program proves what was saved of the hook: for `backup-drill`, which runs it as nobody who could do harm. */
-export function hookProof({ name, prove, prepare, environment = {} }: Hook): { readonly path: string; readonly proof: Proof } | undefined {
+/** For `backup-drill`, which runs the program as nobody who could do harm. */
+export function hookProof({ name, prove, prepare, environment = {} }: Hook): HookProof | undefined {
   if (prove === undefined) return undefined;
   return { path: `/etc/backup/prove.d/${name}.json`, proof: { command: prove, ...(prepare === undefined ? {} : { prepare }), environment } };
 }
@@ -206,7 +206,7 @@ export function hookCleanup(hook: Hook): Unit {
           ...(hook.group === undefined ? [] : [set('Group', line(hook.group))]),
           set('TimeoutStartSec', line(hook.timeLimit)),
           ...background(),
-          ...sandbox({ capabilities: [], home: 'hidden', users: 'hidden', writable: [directory], network: false, memory: smallMemory }),
+          ...sandbox({ ...nothing, writable: [directory], memory: smallMemory }),
           set('TemporaryFileSystem', ['/backup', ...hiddenDirectories].map((path) => `${path}:ro`).join(' ')),
           set('BindPaths', directory),
         ],
@@ -219,7 +219,7 @@ const hookUnit = (name: string): string => `backup-${name}.service`;
 const cleanupUnit = (name: string): string => hookUnit(`${name}-cleanup`);
 
 /** The snippet that injects the hook into the backup. */
-export function hookSnippet({ name, description, required = true, cleanup = false }: Pick<Hook, 'name' | 'description' | 'required' | 'cleanup'>): Unit {
+export function hookSnippet({ name, description, required = true, cleanup = false }: Hook): Unit {
   const service = hookUnit(name);
   return {
     path: `${unitDirectory}/${backupService}.d/${name}.conf`,

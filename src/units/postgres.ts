@@ -1,26 +1,19 @@
-import { jinja, type Value } from '../render/value.ts';
+import type { Unit } from '../render/unit.ts';
+import { postgres } from '../schema/postgres.ts';
 import { hookDrill, hookRestore, hookService, hookSnippet, type Hook } from './hook.ts';
-import { programs, type Unit } from './unit.ts';
-
-/** The values of role `postgres`'s settings that its units hold. */
-export interface PostgresSettings {
-  readonly user: Value;
-  readonly timeLimit: Value;
-}
+import { templateSettings, type SettingsOf } from './settings.ts';
+import { programs } from './unit.ts';
 
 /** The settings as the role's templates take them. */
-export const postgresTemplateSettings: PostgresSettings = {
-  user: jinja('postgres_user'),
-  timeLimit: jinja('postgres_time_limit'),
-};
+export const postgresTemplateSettings = templateSettings(postgres);
 
 const program = `${programs}/backup-postgresql`;
 
 /** The hook that dumps PostgreSQL. */
-export const postgresHook = ({ user, timeLimit }: PostgresSettings): Hook => ({
+export const postgresHook = (settings: SettingsOf<typeof postgres>): Hook => ({
   name: 'postgresql',
   description: 'Dump of the PostgreSQL databases',
-  user,
+  user: settings.postgres_user,
   command: [program],
   restore: [program, 'restore'],
   waits: true,
@@ -28,12 +21,12 @@ export const postgresHook = ({ user, timeLimit }: PostgresSettings): Hook => ({
   apart: true,
   prepare: [program, 'prepare'],
   environment: { LANG: 'C.UTF-8' },
-  timeLimit,
+  timeLimit: settings.postgres_time_limit,
   after: ['postgresql.service'],
 });
 
 /** All units of role `postgres`. */
-export function postgresUnits(settings: PostgresSettings): Unit[] {
+export function postgresUnits(settings: SettingsOf<typeof postgres>): Unit[] {
   const hook = postgresHook(settings);
   return [hookService(hook), hookSnippet(hook), hookRestore(hook), hookDrill(hook)].filter((unit) => unit !== undefined);
 }

@@ -1,26 +1,13 @@
-import { jinja, line, type Value } from '../render/value.ts';
+import type { Directive, Unit } from '../render/unit.ts';
+import { anyOf, line } from '../render/value.ts';
+import type { borg } from '../schema/borg.ts';
 import { backupService } from './backup.ts';
 import { sandbox, smallMemory } from './sandbox.ts';
-import { only, programs, set, unitDirectory, type Directive, type Unit } from './unit.ts';
+import type { SettingsOf } from './settings.ts';
+import { only, programs, set, unitDirectory } from './unit.ts';
 
 /** Where the report keeps what it knows of the runs, for `backupctl status` and for monitoring. */
 export const reportState = '/var/lib/backup-report';
-
-/** The values of role `borg`'s settings that the units of the report hold. */
-export interface ReportSettings {
-  /** Whether a report leaves the machine by itself, rather than by its mail server. */
-  readonly network: ReturnType<typeof jinja>;
-  readonly smtp: ReturnType<typeof jinja>;
-  readonly url: ReturnType<typeof jinja>;
-  readonly watchSchedule: Value;
-}
-
-export const reportTemplateSettings: ReportSettings = {
-  network: jinja('borg_report_url or borg_mail_smtp or borg_report_command'),
-  smtp: jinja('borg_mail_smtp'),
-  url: jinja('borg_report_url'),
-  watchSchedule: 'hourly',
-};
 
 /**
  * What reports the end of a unit, whichever it was. Two instances, since systemd tells one that has two reasons to start
@@ -32,7 +19,7 @@ export const reportsEnd = (unit: string): Directive[] => [
 ];
 
 /** The units that tell how backups went: `backup-report@UNIT.service`, the watch that notices silence, the snippet of the frame. */
-export function reportUnits(settings: ReportSettings): Unit[] {
+export function reportUnits(settings: SettingsOf<typeof borg>): Unit[] {
   return [
     reportService(settings, {
       file: 'backup-report@.service',
@@ -64,7 +51,7 @@ export function reportUnits(settings: ReportSettings): Unit[] {
         { name: 'Unit', directives: reportsEnd('backup') },
         {
           name: 'Service',
-          directives: only(settings.url, [
+          directives: only(settings.borg_report_url, [
             set('ExecStartPre', '-!/bin/systemctl start --no-block backup-report@backup:begun.service', 'A dead man switch is told that a run began.'),
           ]),
         },
@@ -73,7 +60,15 @@ export function reportUnits(settings: ReportSettings): Unit[] {
   ];
 }
 
-function reportService({ network, smtp, url }: ReportSettings, { file, description, command }: { file: string; description: string; command: string }): Unit {
+/** A service that tells of something: `command` finds out what. */
+interface ReportService {
+  readonly file: string;
+  readonly description: string;
+  readonly command: string;
+}
+
+function reportService(settings: SettingsOf<typeof borg>, { file, description, command }: ReportService): Unit {
+  const { borg_report_url: url, borg_mail_smtp: smtp, borg_report_command: program } = settings;
   return {
     path: `${unitDirectory}/${file}`,
     sections: [
@@ -95,7 +90,8 @@ function reportService({ network, smtp, url }: ReportSettings, { file, descripti
             home: 'hidden',
             users: 'visible',
             writable: [reportState, '-/var/spool/postfix/maildrop'],
-            network,
+            // Whether a report leaves the machine by itself, rather than by its mail server.
+            network: anyOf(url, smtp, program),
             netlink: true,
             memory: smallMemory,
           }),

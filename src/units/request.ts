@@ -1,4 +1,5 @@
-import { set, unitDirectory, type Unit } from './unit.ts';
+import type { Unit } from '../render/unit.ts';
+import { set, unitDirectory } from './unit.ts';
 
 /** Whose members may touch the pipes in it; each asks for the unit of its name. Pipes, since nothing can be left in one: files could fill /run. */
 export const requestDirectory = '/run/backup-requests';

@@ -1,4 +1,5 @@
-import { programs, set, type Directive } from './unit.ts';
+import type { Directive } from '../render/unit.ts';
+import { programs, set } from './unit.ts';
 import { engineEnvironment } from './borg.ts';
 import { loosened, sandbox } from './sandbox.ts';
 

@@ -1,5 +1,6 @@
+import type { Directive } from '../render/unit.ts';
 import { jinja, type Expression } from '../render/value.ts';
-import { only, set, type Directive } from './unit.ts';
+import { only, set } from './unit.ts';
 
 /** Of all of its processes together, and of the data of each: on cgroup v1, which does not hold the first, the second does. */
 export interface Memory {
@@ -34,6 +35,9 @@ export interface Sandbox {
   /** Whether it asks the kernel for network interfaces, as programs that send mail do. */
   readonly netlink?: boolean;
 }
+
+/** What needs nothing: no capability, no home, no other user, no network, and nowhere to write. */
+export const nothing = { capabilities: [], home: 'hidden', users: 'hidden', writable: [], network: false } as const satisfies Sandbox;
 
 /**
  * The sandbox: everything that systemd 252 can take away and that nothing here needs.

@@ -1,5 +1,6 @@
+import type { Unit } from '../render/unit.ts';
 import { line, type Value } from '../render/value.ts';
-import { set, unitDirectory, type Unit } from './unit.ts';
+import { set, unitDirectory } from './unit.ts';
 
 export interface Timer {
   readonly name: string;

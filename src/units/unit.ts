@@ -1,26 +1,5 @@
+import type { Directive, Section, Unit } from '../render/unit.ts';
 import type { Expression } from '../render/value.ts';
-
-/** One assignment of a unit file. `value` is already quoted for where it stands. */
-export interface Directive {
-  readonly name: string;
-  readonly value: string;
-  /** Why it is there, as a comment above it. */
-  readonly why?: string;
-  /** The directive is there only where this holds. */
-  readonly when?: Expression;
-}
-
-export interface Section {
-  readonly name: 'Unit' | 'Service' | 'Timer' | 'Path' | 'Install';
-  readonly directives: readonly Directive[];
-}
-
-/** A unit, or a drop-in of one. @see systemd.unit(5) */
-export interface Unit {
-  /** Its path on the host. */
-  readonly path: string;
-  readonly sections: readonly Section[];
-}
 
 /** The directory that the administrator's units live in. */
 export const unitDirectory = '/etc/systemd/system';

@@ -1,8 +1,8 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { copies } from '../gates/copies.ts';
-import { Toolbox } from '../gates/toolbox.ts';
+import { copies } from '../../tools/gates/copies.ts';
+import { Toolbox } from '../../tools/gates/toolbox.ts';
 
 let toolbox: Toolbox;
 let path = '';

@@ -1,7 +1,7 @@
 import { Ajv } from 'ajv';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
-import { Toolbox } from '../gates/toolbox.ts';
+import { Toolbox } from '../../tools/gates/toolbox.ts';
 
 const validate = new Ajv({ strict: false }).compile(JSON.parse(readFileSync('meta/variables.schema.json', 'utf8')) as object);
 let toolbox: Toolbox;

@@ -1,8 +1,8 @@
 import { cp, mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
-import { copies } from '../gates/copies.ts';
-import { Toolbox } from '../gates/toolbox.ts';
+import { copies } from '../../tools/gates/copies.ts';
+import { Toolbox } from '../../tools/gates/toolbox.ts';
 import { buildTarball, copyTree, temporary } from '../lab/collection.ts';
 import { run } from '../lab/process.ts';
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { bars } from '../../bench/bars.ts';
+import { bars } from '../../../tools/bench/bars.ts';
 
 const lengths = (svg: string): number[] => [...svg.matchAll(/<rect x="332" [^>]* width="([\d.]+)"/g)].map(([, width]) => Number(width));
 const chart = (...values: readonly number[]): string => bars({ name: 'x', title: 'A title', bars: values.map((value) => ({ label: `${value}`, value, text: `${value} s` })) });

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { page, section } from '../../bench/page.ts';
+import { page, section } from '../../../tools/bench/page.ts';
 
 const names = ['one', 'two', 'three'];
 const full = names.reduce((text, name) => page(text, names, name, `## ${name}\n\nold of ${name}`), '');

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { reach, Rounds, takeMeteredTurns, takeTurns } from '../../bench/rounds.ts';
+import { reach, Rounds, takeMeteredTurns, takeTurns } from '../../../tools/bench/rounds.ts';
 
 it('median and quartiles are those of the sorted rounds', () => {
   const rounds = new Rounds([50, 10, 40, 20, 30]);

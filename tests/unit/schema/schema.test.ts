@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { jsonSchema } from '../../../src/emit/settings.ts';
 import { borg } from '../../../src/schema/borg.ts';
 import { postgres } from '../../../src/schema/postgres.ts';
+import type { RoleSchema } from '../../../src/schema/schema.ts';
 
 describe.each([borg, postgres])('the settings of role $role', (schema) => {
   const validate = new Ajv2020({ strict: false, allErrors: true }).compile(jsonSchema(schema, 'x'));
@@ -23,7 +24,7 @@ describe.each([borg, postgres])('the settings of role $role', (schema) => {
   });
 
   it('say what is allowed wherever a pattern decides it', () => {
-    const patterned = (of: typeof schema.settings): void => {
+    const patterned = (of: RoleSchema['settings']): void => {
       for (const [name, setting] of Object.entries(of)) {
         if (setting.pattern !== undefined) expect([name, setting.allowed]).toEqual([name, expect.any(String)]);
         if (setting.items !== undefined) patterned({ [`${name}[]`]: setting.items });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { borgTemplateSettings, borgUnits } from '../../../src/units/borg.ts';
+import type { Unit } from '../../../src/render/unit.ts';
 import { hookService, hookSnippet } from '../../../src/units/hook.ts';
 import { postgresTemplateSettings, postgresUnits } from '../../../src/units/postgres.ts';
-import type { Unit } from '../../../src/units/unit.ts';
 
 const directives = (unit: Unit): Map<string, string[]> => {
   const found = new Map<string, string[]>();

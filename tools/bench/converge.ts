@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Lab } from '../lab/lab.ts';
-import type { Host } from '../lab/host.ts';
-import { run } from '../lab/process.ts';
+import { Lab } from '../../tests/lab/lab.ts';
+import type { Host } from '../../tests/lab/host.ts';
+import { run } from '../../tests/lab/process.ts';
 import type { Part } from './part.ts';
 import { milliseconds, ratio, reach, seconds, takeTurns, type Rounds } from './rounds.ts';
 

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { plan } from '../planner.ts';
+import { plan } from '../../tests/planner.ts';
 import { cells, takeTurns, type Rounds } from './rounds.ts';
 import type { Part } from './part.ts';
 

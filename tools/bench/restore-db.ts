@@ -1,5 +1,5 @@
-import { Lab } from '../lab/lab.ts';
-import { releases, type Release } from '../lab/root.ts';
+import { Lab } from '../../tests/lab/lab.ts';
+import { releases, type Release } from '../../tests/lab/root.ts';
 import type { Part } from './part.ts';
 import { reach, seconds, takeTurns } from './rounds.ts';
 import { fill, sql } from './shop.ts';

@@ -1,9 +1,9 @@
 /**
  * `npm run demo [-- --debian 13]`: a real host backs itself up without root and gives everything back, before your eyes.
  */
-import { Lab } from './lab/lab.ts';
-import { debianRoot, releases, type Release } from './lab/root.ts';
-import type { Host } from './lab/host.ts';
+import { Lab } from '../tests/lab/lab.ts';
+import { debianRoot, releases, type Release } from '../tests/lab/root.ts';
+import type { Host } from '../tests/lab/host.ts';
 
 const begun = Date.now();
 const say = (text: string): void => console.log(`\n\u001b[1m[${((Date.now() - begun) / 1000).toFixed(0).padStart(3)} s] ${text}\u001b[0m`);

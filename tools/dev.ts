@@ -7,9 +7,9 @@ import { readdirSync, watch } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { buildTarball, copyTree, temporary } from './lab/collection.ts';
-import { Lab } from './lab/lab.ts';
-import { releases } from './lab/root.ts';
+import { buildTarball, copyTree, temporary } from '../tests/lab/collection.ts';
+import { Lab } from '../tests/lab/lab.ts';
+import { releases } from '../tests/lab/root.ts';
 
 const usage = (message: string): never => {
   console.error(`${message}\nusage: npm run dev [-- --debian ${releases.join('|')}] [ROLE …]`);
@@ -34,7 +34,7 @@ async function converge(): Promise<void> {
   const since = Date.now();
   let became = 'The host is what the working tree says';
   try {
-    if (spawnSync(process.execPath, ['tests/run.mjs', 'build'], { stdio: 'inherit' }).status !== 0) throw new Error('npm run build failed');
+    if (spawnSync(process.execPath, ['tools/run.mjs', 'build'], { stdio: 'inherit' }).status !== 0) throw new Error('npm run build failed');
     const work = await mkdtemp(join(directory, 'save-'));
     await copyTree(join(work, 'clone'));
     await lab.installCollection(await buildTarball(join(work, 'clone'), work));

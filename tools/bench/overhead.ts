@@ -1,5 +1,5 @@
-import { Lab } from '../lab/lab.ts';
-import type { Host } from '../lab/host.ts';
+import { Lab } from '../../tests/lab/lab.ts';
+import type { Host } from '../../tests/lab/host.ts';
 import type { Part } from './part.ts';
 import { milliseconds, reach, Rounds, takeTurns } from './rounds.ts';
 

@@ -1,4 +1,4 @@
-import type { Release } from '../lab/root.ts';
+import type { Release } from '../../tests/lab/root.ts';
 import type { Chart } from './bars.ts';
 
 /** How much a part is to do. */

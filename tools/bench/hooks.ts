@@ -1,4 +1,4 @@
-import { Lab } from '../lab/lab.ts';
+import { Lab } from '../../tests/lab/lab.ts';
 import type { Part } from './part.ts';
 import { milliseconds, ratio, reach, takeTurns, type Rounds } from './rounds.ts';
 

@@ -1,8 +1,8 @@
 import { rmSync, statfsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { run } from '../lab/process.ts';
-import { debianRoot } from '../lab/root.ts';
+import { run } from '../../tests/lab/process.ts';
+import { debianRoot } from '../../tests/lab/root.ts';
 import { dumpChunks } from '../../src/schema/chunks.ts';
 import type { Part } from './part.ts';
 

@@ -1,4 +1,4 @@
-import type { Host } from '../lab/host.ts';
+import type { Host } from '../../tests/lab/host.ts';
 
 /** What one command cost. */
 export interface Cost {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { temporary } from '../lab/collection.ts';
-import { run } from '../lab/process.ts';
+import { temporary } from '../../tests/lab/collection.ts';
+import { run } from '../../tests/lab/process.ts';
 import { copies } from './copies.ts';
 import { sanity } from './sanity.ts';
 import { Toolbox } from './toolbox.ts';
@@ -33,12 +33,15 @@ export const gates: Readonly<Record<string, Gate>> = {
   },
 
   /** TypeScript, by typescript-eslint's strictest rules. */
-  eslint: () => run('node_modules/.bin/eslint', ['--max-warnings=0', 'src', 'tests']),
+  eslint: () => run('node_modules/.bin/eslint', ['--max-warnings=0', 'src', 'tests', 'tools']),
+
+  /** TypeScript looks as Prettier writes it. */
+  format: () => run(process.execPath, ['tools/run.mjs', 'format', '--check']),
 
   types: () => run('node_modules/.bin/tsc', ['--noEmit']),
 
   /** What is generated is what `src/` gives. */
-  drift: () => run(process.execPath, ['tests/run.mjs', 'build', '--check']),
+  drift: () => run(process.execPath, ['tools/run.mjs', 'build', '--check']),
 
   yamllint: async () => (await Toolbox.open()).run('yamllint', ['--strict', '.'], { cwd: (await copies()).tree }),
 

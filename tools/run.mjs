@@ -63,7 +63,7 @@ const longRounds = process.env.ATTACK_ROUNDS ?? '100';
 
 const commands = {
   build: () => program('src/main.ts', args),
-  check: () => program('tests/check.ts', args),
+  check: () => program('tools/check.ts', args),
   collection: () => vitest('tests/collection.config.ts', args),
   unit: () => vitest('tests/unit.config.ts', args),
   host() {
@@ -74,26 +74,27 @@ const commands = {
     installMachine();
     vitest('tests/host.config.ts', ['--testTimeout=3600000', ...(args.length === 0 ? ['tests/attacks'] : args)], { ATTACK_ROUNDS: longRounds });
   },
+  format: () => run('node_modules/.bin/prettier', [...(args.length === 0 ? ['--write'] : args), '--log-level=warn', 'eslint.config.mjs', '{src,tests,tools}/**/*.{ts,mjs}']),
   faults() {
     installMachine();
     vitest('tests/faults.config.ts', args);
   },
   bench() {
     installMachine();
-    program('tests/bench/main.ts', args);
+    program('tools/bench/main.ts', args);
   },
   dev() {
     installMachine();
-    program('tests/dev.ts', args);
+    program('tools/dev.ts', args);
   },
   picture() {
     installMachine();
-    program('tests/picture.ts', args);
+    program('tools/picture.ts', args);
   },
-  release: () => program('tests/release.ts', args),
+  release: () => program('tools/release.ts', args),
   demo() {
     installMachine();
-    program('tests/demo.ts', args);
+    program('tools/demo.ts', args);
   },
   test() {
     installMachine();
@@ -109,7 +110,7 @@ const commands = {
 };
 
 if (!(command in commands)) {
-  console.error(`usage: node tests/run.mjs ${Object.keys(commands).join(' | ')}`);
+  console.error(`usage: node tools/run.mjs ${Object.keys(commands).join(' | ')}`);
   process.exit(2);
 }
 installModules();

@@ -3,9 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { run, type Result, type RunOptions } from '../lab/process.ts';
+import { run, type Result, type RunOptions } from '../../tests/lab/process.ts';
 
-const requirements = 'tests/gates/requirements.txt';
+const requirements = 'tools/gates/requirements.txt';
 const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'rootless.backup');
 
 /** The programs that the gates call, in a virtual environment of the system's Python; nothing else of the machine's is used. */

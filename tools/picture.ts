@@ -2,7 +2,7 @@
  * `npm run picture`: renews docs/status.svg, `backupctl status` as a terminal shows it, from a run on a throwaway host.
  */
 import { writeFileSync } from 'node:fs';
-import { Lab } from './lab/lab.ts';
+import { Lab } from '../tests/lab/lab.ts';
 
 // The sequences that set a colour, with its number.
 const escapes = /\u001b\[(\d+)m/;

@@ -1,6 +1,6 @@
 import { cpus, release, totalmem } from 'node:os';
-import { run } from '../lab/process.ts';
-import { debianRoot, type Release } from '../lab/root.ts';
+import { run } from '../../tests/lab/process.ts';
+import { debianRoot, type Release } from '../../tests/lab/root.ts';
 
 /** On what it is measured, and what, in one sentence. */
 export async function machine(debians: readonly Release[] = [12]): Promise<string> {

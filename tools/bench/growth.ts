@@ -1,5 +1,5 @@
-import { Lab } from '../lab/lab.ts';
-import type { Host } from '../lab/host.ts';
+import { Lab } from '../../tests/lab/lab.ts';
+import type { Host } from '../../tests/lab/host.ts';
 import { dumpChunks } from '../../src/schema/chunks.ts';
 import { cost } from './cost.ts';
 import type { Part } from './part.ts';
@@ -139,7 +139,7 @@ a tenth of the daily growth of the article's method where changes are clustered 
         await sql(host, database, `${fill(scale)} VACUUM;`, port);
       }
       const bytes = Number(await sql(host, 'shop', "SELECT pg_database_size('shop')"));
-      if (!quick && bytes < 240e6) throw new Error(`the database has ${bytes} bytes, less than 240 MB: raise the rows of tests/bench/shop.ts`);
+      if (!quick && bytes < 240e6) throw new Error(`the database has ${bytes} bytes, less than 240 MB: raise the rows of tools/bench/shop.ts`);
       for (const name of ['clustered', 'appended', 'scattered', 'ordered']) await sql(host, 'postgres', `CREATE DATABASE ${name} TEMPLATE shop STRATEGY file_copy`);
       await sql(host, 'postgres', 'DROP DATABASE shop');
       // Two at a time, since what counts is bytes.

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { buildTarball, copyTree, temporary } from '../lab/collection.ts';
-import { run } from '../lab/process.ts';
+import { buildTarball, copyTree, temporary } from '../../tests/lab/collection.ts';
+import { run } from '../../tests/lab/process.ts';
 import { Toolbox } from './toolbox.ts';
 
 /** What the gates look at, where Ansible expects a collection: in `ansible_collections/rootless/backup`. */

@@ -1,4 +1,4 @@
-import type { Host } from '../lab/host.ts';
+import type { Host } from '../../tests/lab/host.ts';
 
 /** How 1 % of the rows of a database change in a day. */
 export type Way = 'clustered' | 'appended' | 'scattered';

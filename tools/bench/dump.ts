@@ -1,4 +1,4 @@
-import { Lab } from '../lab/lab.ts';
+import { Lab } from '../../tests/lab/lab.ts';
 import { dumpChunks } from '../../src/schema/chunks.ts';
 import type { Part } from './part.ts';
 import { cells, reach, seconds, takeMeteredTurns } from './rounds.ts';

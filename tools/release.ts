@@ -6,8 +6,8 @@ import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { gates } from './gates/gates.ts';
 import { Toolbox } from './gates/toolbox.ts';
-import { buildTarball, temporary } from './lab/collection.ts';
-import { run } from './lab/process.ts';
+import { buildTarball, temporary } from '../tests/lab/collection.ts';
+import { run } from '../tests/lab/process.ts';
 
 const step = (text: string): void => console.log(`\n== ${text}`);
 function refuse(text: string): never {
