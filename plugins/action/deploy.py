@@ -24,8 +24,8 @@ from ansible_collections.rootless.backup.plugins.plugin_utils import answer, fac
 # Before 2.19 a template that looks like JSON comes back as what it holds, unless that is turned off; since then the
 # option is deprecated.
 AS_TEXT = {"convert_data": False} if tuple(map(int, core_version.split(".")[:2])) < (2, 19) else {}
-OPTIONS = {"name", "state", "templates", "files", "package", "sensitive", "keep", "expect", "calendars", "enable", "start", "users",
-           "remove", "disown", "save", "authorize"}
+OPTIONS = {"name", "state", "templates", "files", "frame", "package", "sensitive", "keep", "former", "expect", "calendars", "enable",
+           "start", "users", "remove", "disown", "save", "authorize"}
 # No passphrase and no key is larger.
 MOST_SECRET = 64 << 10
 
@@ -54,6 +54,7 @@ class ActionModule(ActionBase):
             "state": state,
             "files": self._tree(args, task_vars) if state == "present" else [],
             "keep": args.get("keep", []),
+            "former": args.get("former", []),
             "expect": args.get("expect", {}),
             "calendars": args.get("calendars", {}),
             "enable": args.get("enable", []),
@@ -62,7 +63,7 @@ class ActionModule(ActionBase):
             "remove": args.get("remove", []),
             "disown": args.get("disown", []),
         }
-        if state == "present" and boolean(args.get("package", False)):
+        if state == "present" and (wants_frame(args) or boolean(args.get("package", False))):
             package.add_to(plan)
         # All that decides something here is fixed before the host is asked anything.
         facts.refuse(task_vars)
@@ -99,7 +100,7 @@ class ActionModule(ActionBase):
         before = [each.no_log for each in quiet]
         for each in quiet:
             each.no_log = True
-        # On the host it lies in a directory of borg, who may have put a FIFO or a link there: neither waited for nor followed.
+        # On the host it lies in a directory of the account, which may have put a FIFO or a link there: neither waited for nor followed.
         read = "dd if=\"$0\" iflag=nofollow,nonblock,fullblock bs=%d count=1 status=none | base64 --wrap=0" % (MOST_SECRET + 1)
         try:
             came = self._execute_module(module_name="ansible.legacy.command", task_vars=task_vars,
@@ -127,26 +128,34 @@ class ActionModule(ActionBase):
         except Unusable:
             return
         name = re.sub("[^A-Za-z0-9._-]", "_", str(task_vars["inventory_hostname"]))
+        command, comment = server["command"], "%s@%s" % (server["user"], name)
         shown = [each for each in (remote(place) for place, mark in server["repositories"] if mark not in result["created"]) if each]
         for place, path in shown:
             self._display.display("\n%s: if %s does not let this host in yet, add this line to ~/.ssh/authorized_keys there:\n\n%s\n"
-                                  % (name, place, authorized(path, key, "borg@" + name)))
+                                  % (name, place, authorized("%s %s" % (command, shlex.quote(path)), key, comment)))
         if shown:
             # The host's own words have it too, escaped: nobody is to copy that.
-            result["msg"] = "\n".join(each for each in result["msg"].split("\n") if "borg serve" not in each)
+            result["msg"] = "\n".join(each for each in result["msg"].split("\n") if command not in each)
 
     def _tree(self, args, task_vars):
-        """Every file of the two trees as `{path, content, mode, sensitive}`."""
+        """Every file of the trees as `{path, content, mode, sensitive}`; an engine's own stand beside those of the frame."""
+        frame = (os.path.join(package.FRAME, "templates"), package.HOME) if wants_frame(args) else (None, None)
         sensitive = set(args.get("sensitive", []))
         lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
         files = []
-        for root, path in tree.walk(args.get("templates")):
-            if path.endswith(".j2"):
-                content = lookup.run([os.path.join(root, path)], variables=task_vars, **AS_TEXT)[0] or ""
-                # An empty rendering says that this host has no such file.
-                if content.strip():
-                    files.append(tree.entry(path[:-len(".j2")], content, sensitive))
-        return files + tree.static(args.get("files"), sensitive)
+        for templates, static in (frame, (args.get("templates"), args.get("files"))):
+            for root, path in tree.walk(templates):
+                if path.endswith(".j2"):
+                    content = lookup.run([os.path.join(root, path)], variables=task_vars, **AS_TEXT)[0] or ""
+                    # An empty rendering says that this host has no such file.
+                    if content.strip():
+                        files.append(tree.entry(path[:-len(".j2")], content, sensitive))
+            files += tree.static(static, sensitive)
+        return files
+
+
+def wants_frame(args):
+    return boolean(args.get("frame", False))
 
 
 class Unusable(Exception):
@@ -233,13 +242,12 @@ def public_key(content):
 
 
 def remote(repository):
-    """Where a repository is, and its path as `borg serve` takes it; None if it is on the host itself."""
+    """Where a repository is, and its path as the server's command takes it; None if it is on the host itself."""
     found = re.fullmatch(r"ssh://([^/]+)(/.*)", str(repository))
-    # Borg takes /./ and /~/ for the home of the user there, where it is started.
+    # /./ and /~/ are the home of the user there, where the command is started.
     return (answer.line(found.group(1)), re.sub(r"^/(?:\.|~)/", "", found.group(2))) if found else None
 
 
-def authorized(path, key, comment):
+def authorized(command, key, comment):
     """The line of authorized_keys(5): the command is the user's shell's, in quotes in which only a quote needs escaping."""
-    command = "borg serve --append-only --restrict-to-repository %s" % shlex.quote(path)
     return 'command="%s",restrict %s %s' % (command.replace('"', '\\"'), key, comment)

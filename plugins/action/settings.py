@@ -30,7 +30,7 @@ class ActionModule(ActionBase):
         with open(args["rules"], encoding="utf-8") as file:
             rules = json.load(file)
 
-        problems = misspelt(args["given"], rules["settings"])
+        problems = misspelt(args["given"], rules)
         for name, rule in rules["settings"].items():
             problems += check(name, args["values"][name], rule)
         if not problems:
@@ -43,11 +43,12 @@ class ActionModule(ActionBase):
         return result
 
 
-def misspelt(given, settings):
-    """Messages for the names in `given` that are like a setting's, but none; others can be another role's."""
-    problems = []
-    for name in sorted(set(given) - set(settings)):
-        close = difflib.get_close_matches(name, settings, n=1, cutoff=0.8)
+def misspelt(given, rules):
+    """Messages for the names in `given` that a setting had once, or that are like a setting's, but none; others can be another role's."""
+    settings, renamed = rules["settings"], rules.get("renamed", {})
+    problems = ["%s: this setting is called %s now" % (name, renamed[name]) for name in sorted(set(given) & set(renamed))]
+    for name in sorted(set(given) - set(settings) - set(renamed) - set(rules.get("others", []))):
+        close = difflib.get_close_matches(name, settings, n=1, cutoff=0.8) if name.startswith(rules["prefix"]) else []
         if close:
             problems.append("%s: there is no such setting; did you mean %s?" % (name, close[0]))
     return problems

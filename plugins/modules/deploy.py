@@ -36,6 +36,11 @@ options:
       - A directory of files on the control node that are laid down as they are. Only C(#!/usr/bin/env python) in the
         first line becomes C(#!/usr/bin/python3), since Debian has no C(python).
     type: path
+  frame:
+    description:
+      - Whether the tree of the role C(rootless.backup.backup), and the package with it, is laid down together with this one. An engine says so.
+    type: bool
+    default: false
   package:
     description:
       - Whether the Python package C(rootless_backup), which the programs of this collection share in C(/usr/local/lib/backup),
@@ -53,6 +58,11 @@ options:
     description:
       - Paths of files that stay on the host when they leave the tree, and with I(state=absent), since only the host knows what is in them.
       - Only I(remove) takes them away.
+    type: list
+    elements: str
+    default: []
+  former:
+    description: Paths that an earlier version made and that no file of its tree tells of; they go when they are there.
     type: list
     elements: str
     default: []
@@ -128,6 +138,14 @@ options:
         description: The path of the public key on the host.
         type: path
         required: true
+      command:
+        description: What the server runs for this host; the path of the repository is added as its last argument.
+        type: str
+        required: true
+      user:
+        description: Whose key it is; it is named with the host behind the key.
+        type: str
+        required: true
       repositories:
         description: For each repository its location, and the path of I(start) that is there when it is initialised.
         type: list
@@ -171,13 +189,13 @@ started:
   returned: always
   type: list
   elements: str
-  sample: [borg-init.service]
+  sample: [example.service]
 created:
   description: Those paths of I(start) that exist at the end.
   returned: always
   type: list
   elements: str
-  sample: [/var/lib/borg/initialised/5f7c]
+  sample: [/var/lib/example/made]
 saved:
   description: The files of the control node that were written.
   returned: with I(save)

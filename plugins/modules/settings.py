@@ -55,9 +55,9 @@ EXAMPLES = r"""
 - name: Check the settings before anything on the host is touched
   rootless.backup.settings:
     rules: "{{ role_path }}/meta/settings.rules.json"
-    given: "{{ q('ansible.builtin.varnames', '^borg_') }}"
+    given: "{{ q('ansible.builtin.varnames', '^backup_') }}"
     values:
-      borg_schedule: "{{ borg_schedule }}"
+      backup_schedule: "{{ backup_schedule }}"
 """
 
 RETURN = r"""
@@ -66,5 +66,5 @@ problems:
   returned: on failure
   type: list
   elements: str
-  sample: ['borg_schedule: given is "dayly"; allowed is a calendar event as in systemd.time(7), such as `daily` or `Mon..Fri 02:30`']
+  sample: ['backup_schedule: given is "dayly"; allowed is a calendar event as in systemd.time(7), such as `daily` or `Mon..Fri 02:30`']
 """

@@ -47,7 +47,7 @@ started:
   returned: always
   type: list
   elements: str
-  sample: [borg-init.service]
+  sample: [example.service]
 exposure:
   description: The exposure level of the service that the plan names.
   returned: when it was changed, not in check mode
@@ -58,7 +58,7 @@ created:
   returned: always
   type: list
   elements: str
-  sample: [/var/lib/borg/initialised/5f7c]
+  sample: [/var/lib/example/made]
 """
 
 import grp
@@ -80,7 +80,7 @@ MEMORY = "/var/lib/rootless.backup"
 # Directories that several names put something into. The last of them to go takes along what is empty.
 SHARED = (UNITS + "backup.service.d", UNITS + "backup-drill.service.d", "/usr/local/lib/backup", "/etc/backup/exclude.d",
           "/etc/backup/prove.d", "/etc/backup", "/backup", MEMORY)
-# Below it, what becomes empty goes with what was in it.
+# Below these, what becomes empty goes with what was in it.
 PROGRAMS = "/usr/local/lib/backup/"
 # Each directory above is open meanwhile.
 DEEPEST = 400
@@ -167,7 +167,7 @@ class Transaction:
     def __init__(self, module, plan):
         self.module = module
         self.plan = {"enable": [], "start": [], "users": [], "remove": [], "disown": [], "needs": [], "exposure": None,
-                     "keep": [], "expect": {}, "calendars": {}, "version": None, **plan}
+                     "keep": [], "former": [], "expect": {}, "calendars": {}, "version": None, **plan}
         self.host = Host(module)
         self.files = {each["path"]: each for each in plan["files"]}
         self.memory_path = os.path.join(MEMORY, plan["name"] + ".json")
@@ -204,7 +204,7 @@ class Transaction:
                 self.warn("%s: given is %s, but the host has no such hook; until it has, this one waits for nothing"
                           % (need["option"], json.dumps(need["value"])))
         if self.plan["exposure"] is not None and not os.path.exists(UNITS + "backup.service"):
-            self.warn("this host has no backup.service, so nothing runs the hook yet; role borg makes it")
+            self.warn("this host has no backup.service, so nothing runs the hook yet; the role of an engine, such as borg, makes it")
         for setting, paths in self.plan["expect"].items():
             for path in paths:
                 if not os.path.lexists(path) and not self._comes(path):
@@ -220,13 +220,16 @@ class Transaction:
         different = [path for path in self.files if self._differs(path)]
         kept = set(self.files) | set(self._kept())
         obsolete = [path for path in self._ours() if path not in kept and os.path.lexists(path)]
-        self.changed_paths = different + obsolete
+        former = [path for path in self.plan["former"] if os.path.lexists(path)]
+        self.changed_paths = different + obsolete + former
         if not lacking and any(path.startswith(UNITS) for path in different):
             self._verify()
         for path in different:
             self._show(path, self.files[path]["content"])
         for path in obsolete:
             self._show(path, None)
+        for path in former:
+            self._show_removal(path)
         self.changed = bool(self.changed_paths)
         if self.module.check_mode:
             self._predict()
@@ -243,6 +246,8 @@ class Transaction:
                 raise
             raise Failure("%sEverything was put back as it was." % told) from error
         remove_empty_above(obsolete)
+        for path in former:
+            os.unlink(path)
         self._start()
 
     def _comes(self, path):
@@ -397,6 +402,8 @@ class Transaction:
                           % (err or out).replace(stage, UNITS.rstrip("/")).strip())
 
     def _commit(self, different, obsolete):
+        # While systemd still knows what they are.
+        self._disable_dropped()
         for path in different:
             self.host.write(path, self.files[path]["content"], self.files[path]["mode"])
         for path in obsolete:
@@ -407,11 +414,14 @@ class Transaction:
         if stale or any(path.startswith(UNITS) for path in self.changed_paths):
             self.changed = True
             self.host.run("systemctl", "daemon-reload")
-        dropped = [unit for unit in self.memory["enable"] if unit not in self.plan["enable"]]
-        if dropped:
-            self.module.run_command(["systemctl", "disable", "--now", *dropped])
         self._enable(different + [UNITS + unit for unit in stale])
         self._remember()
+
+    def _disable_dropped(self):
+        dropped = [unit for unit in self.memory["enable"] if unit not in self.plan["enable"]]
+        if dropped:
+            self.host.undo.append(lambda: self.module.run_command(["systemctl", "enable", "--now", *dropped]))
+            self.module.run_command(["systemctl", "disable", "--now", *dropped])
 
     def _stale(self):
         """Units that systemd has not read since they were written, by a transaction that was cut off."""
@@ -634,10 +644,10 @@ def numbers(version):
 
 
 def remove_empty_above(paths):
-    """Remove directories of programs that are empty without these files."""
+    """Remove directories of programs and of drop-ins that are empty without these files, but for those that several names share."""
     for path in paths:
         directory = os.path.dirname(path)
-        while directory.startswith(PROGRAMS) and os.path.isdir(directory) and not os.listdir(directory):
+        while directory.startswith((PROGRAMS, UNITS)) and directory not in SHARED and os.path.isdir(directory) and not os.listdir(directory):
             os.rmdir(directory)
             directory = os.path.dirname(directory)
 

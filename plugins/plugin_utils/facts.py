@@ -19,8 +19,8 @@ from jinja2 import Environment, TemplateError, nodes
 
 # Paths of the control node, and what it runs: made of nothing that a host says, not even `ansible_hostname`.
 # Nor what the administrator is asked to give the host: with the name of another one it would get that one's repository.
-CONTROL = ("borg_secrets_dir", "rootless_backup_node", "borg_repositories")
-INTERNAL = re.compile(r"_{1,2}(?:borg|postgres|mariadb|sqlite|restore)_.*|__sqlite|rootless_backup_node|ansible_facts"
+CONTROL = ("backup_secrets_dir", "rootless_backup_node", "borg_repositories")
+INTERNAL = re.compile(r"_{1,2}(?:backup|borg|postgres|mariadb|sqlite|restore)_.*|__sqlite|rootless_backup_node|ansible_facts"
                       r"|restore_(?:host|paths|beside|archive|dumps|users|again)")
 
 

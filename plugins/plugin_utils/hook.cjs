@@ -56,9 +56,9 @@ var require_hook_validator = __commonJS({
     "use strict";
     module2.exports = validate21;
     module2.exports.default = validate21;
-    var schema6 = { "type": "object", "required": ["name"], "properties": { "name": { "$ref": "#/$defs/shared0" }, "state": { "type": "string", "enum": ["present", "absent"], "default": "present" }, "user": { "$ref": "#/$defs/shared1" }, "group": { "$ref": "#/$defs/shared1" }, "command": { "$ref": "#/$defs/shared2" }, "script": { "type": "string", "pattern": "^(?:#!/[^\\r\\n]+(?:\\n[^]*)?)$" }, "files": { "type": "string", "pattern": "^(?:/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "package": { "type": "boolean", "default": false }, "restore": { "$ref": "#/$defs/shared2" }, "prove": { "$ref": "#/$defs/shared2" }, "environment": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z_][A-Za-z0-9_]*)$" }, "additionalProperties": { "$ref": "#/$defs/shared3" } }, "credentials": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "type": "string", "pattern": "^(?:(?!.*[ \\\\]/*$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "secrets": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "type": "string", "pattern": "^(?:[^\\x00]+)$" } }, "read": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared4" } }, "write": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared4" } }, "network": { "type": "string", "enum": ["none", "local", "any"], "default": "none" }, "timeout": { "type": "string", "default": "1h", "pattern": "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$" }, "cleanup": { "type": "string", "enum": ["keep", "remove"], "default": "keep" }, "exclude": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "required": { "type": "boolean", "default": true }, "order": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared0" } }, "after": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$" } }, "sandbox": { "$ref": "#/$defs/shared5" } }, "additionalProperties": false, "$defs": { "shared0": { "type": "string", "pattern": "^(?:(?!(?:borg|drill|report|watch)$|zz|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49})$" }, "shared1": { "type": "string", "pattern": "^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$" }, "shared3": { "type": "string", "pattern": "^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared2": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/shared3" } }, "shared4": { "type": "string", "pattern": "^(?:(?!/+$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared8": { "type": "string", "pattern": "^(?:CAP_[A-Z_]+)$" }, "shared7": { "type": "array", "items": { "$ref": "#/$defs/shared8" } }, "shared9": { "type": "string", "pattern": "^(?:(?=.*\\S)[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]+)$" }, "shared6": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared7" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared10": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared11": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["auto", "closed", "strict"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared14": { "type": "string", "pattern": "^(?:any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?)$" }, "shared13": { "type": "array", "items": { "$ref": "#/$defs/shared14" } }, "shared12": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared13" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared15": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["private", "inherit", "shared"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared17": { "type": "string", "pattern": "^(?:(?:infinity|[0-9]+[KMGTPE]?))$" }, "shared16": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared17" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared19": { "type": "string", "enum": ["true", "false"] }, "shared18": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared19" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared20": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:(?:infinity|[0-9]+[KMGT]?|[1-9][0-9]?%|100%))$" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared21": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared22": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["pid", "all"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared23": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["true", "tmpfs", "read-only", "false"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared24": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["invisible", "ptraceable", "noaccess", "default"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared25": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["strict", "full", "true", "false"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared26": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:AF_[A-Z0-9_]+)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared27": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared30": { "type": "string", "pattern": "^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$" }, "shared29": { "type": "array", "items": { "$ref": "#/$defs/shared30" } }, "shared28": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared29" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared31": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "$ref": "#/$defs/shared1" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared32": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:[a-z0-9-]+)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared33": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:kill|E[A-Z0-9]+)$" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared34": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared35": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:0?[0-7]{3})$" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared5": { "type": "object", "properties": { "AmbientCapabilities": { "$ref": "#/$defs/shared6" }, "CapabilityBoundingSet": { "$ref": "#/$defs/shared6" }, "DeviceAllow": { "$ref": "#/$defs/shared10" }, "DevicePolicy": { "$ref": "#/$defs/shared11" }, "IPAddressAllow": { "$ref": "#/$defs/shared12" }, "IPAddressDeny": { "$ref": "#/$defs/shared12" }, "KeyringMode": { "$ref": "#/$defs/shared15" }, "LimitCORE": { "$ref": "#/$defs/shared16" }, "LimitDATA": { "$ref": "#/$defs/shared16" }, "LockPersonality": { "$ref": "#/$defs/shared18" }, "MemoryDenyWriteExecute": { "$ref": "#/$defs/shared18" }, "MemoryMax": { "$ref": "#/$defs/shared20" }, "NoExecPaths": { "$ref": "#/$defs/shared21" }, "NoNewPrivileges": { "$ref": "#/$defs/shared18" }, "PrivateDevices": { "$ref": "#/$defs/shared18" }, "PrivateIPC": { "$ref": "#/$defs/shared18" }, "PrivateNetwork": { "$ref": "#/$defs/shared18" }, "PrivateTmp": { "$ref": "#/$defs/shared18" }, "PrivateUsers": { "$ref": "#/$defs/shared18" }, "ProcSubset": { "$ref": "#/$defs/shared22" }, "ProtectClock": { "$ref": "#/$defs/shared18" }, "ProtectControlGroups": { "$ref": "#/$defs/shared18" }, "ProtectHome": { "$ref": "#/$defs/shared23" }, "ProtectHostname": { "$ref": "#/$defs/shared18" }, "ProtectKernelLogs": { "$ref": "#/$defs/shared18" }, "ProtectKernelModules": { "$ref": "#/$defs/shared18" }, "ProtectKernelTunables": { "$ref": "#/$defs/shared18" }, "ProtectProc": { "$ref": "#/$defs/shared24" }, "ProtectSystem": { "$ref": "#/$defs/shared25" }, "RestrictAddressFamilies": { "$ref": "#/$defs/shared26" }, "RestrictNamespaces": { "$ref": "#/$defs/shared27" }, "RestrictRealtime": { "$ref": "#/$defs/shared18" }, "RestrictSUIDSGID": { "$ref": "#/$defs/shared18" }, "SocketBindAllow": { "$ref": "#/$defs/shared28" }, "SocketBindDeny": { "$ref": "#/$defs/shared28" }, "SupplementaryGroups": { "$ref": "#/$defs/shared31" }, "SystemCallArchitectures": { "$ref": "#/$defs/shared32" }, "SystemCallErrorNumber": { "$ref": "#/$defs/shared33" }, "SystemCallFilter": { "$ref": "#/$defs/shared34" }, "UMask": { "$ref": "#/$defs/shared35" } }, "additionalProperties": false } } };
+    var schema6 = { "type": "object", "required": ["name"], "properties": { "name": { "$ref": "#/$defs/shared0" }, "state": { "type": "string", "enum": ["present", "absent"], "default": "present" }, "user": { "$ref": "#/$defs/shared1" }, "group": { "$ref": "#/$defs/shared1" }, "command": { "$ref": "#/$defs/shared2" }, "script": { "type": "string", "pattern": "^(?:#!/[^\\r\\n]+(?:\\n[^]*)?)$" }, "files": { "type": "string", "pattern": "^(?:/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "package": { "type": "boolean", "default": false }, "restore": { "$ref": "#/$defs/shared2" }, "prove": { "$ref": "#/$defs/shared2" }, "environment": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z_][A-Za-z0-9_]*)$" }, "additionalProperties": { "$ref": "#/$defs/shared3" } }, "credentials": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "type": "string", "pattern": "^(?:(?!.*[ \\\\]/*$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "secrets": { "type": "object", "default": {}, "propertyNames": { "pattern": "^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99})$" }, "additionalProperties": { "type": "string", "pattern": "^(?:[^\\x00]+)$" } }, "read": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared4" } }, "write": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared4" } }, "network": { "type": "string", "enum": ["none", "local", "any"], "default": "none" }, "timeout": { "type": "string", "default": "1h", "pattern": "^(?:(?=.*[1-9])[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?))*)$" }, "cleanup": { "type": "string", "enum": ["keep", "remove"], "default": "keep" }, "exclude": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:/[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "required": { "type": "boolean", "default": true }, "order": { "type": "array", "default": [], "items": { "$ref": "#/$defs/shared0" } }, "after": { "type": "array", "default": [], "items": { "type": "string", "pattern": "^(?:[A-Za-z0-9@_.:-]+\\.(?:service|socket|target|mount|path))$" } }, "sandbox": { "$ref": "#/$defs/shared5" } }, "additionalProperties": false, "$defs": { "shared0": { "type": "string", "pattern": "^(?:(?!(?:borg|check|drill|report|watch)$|zz|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49})$" }, "shared1": { "type": "string", "pattern": "^(?:[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?)$" }, "shared3": { "type": "string", "pattern": "^(?:[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared2": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/shared3" } }, "shared4": { "type": "string", "pattern": "^(?:(?!/+$)(?!.*:)/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" }, "shared8": { "type": "string", "pattern": "^(?:CAP_[A-Z_]+)$" }, "shared7": { "type": "array", "items": { "$ref": "#/$defs/shared8" } }, "shared9": { "type": "string", "pattern": "^(?:(?=.*\\S)[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]+)$" }, "shared6": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared7" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared10": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared11": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["auto", "closed", "strict"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared14": { "type": "string", "pattern": "^(?:any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?)$" }, "shared13": { "type": "array", "items": { "$ref": "#/$defs/shared14" } }, "shared12": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared13" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared15": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["private", "inherit", "shared"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared17": { "type": "string", "pattern": "^(?:(?:infinity|[0-9]+[KMGTPE]?))$" }, "shared16": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared17" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared19": { "type": "string", "enum": ["true", "false"] }, "shared18": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared19" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared20": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:(?:infinity|[0-9]+[KMGT]?|[1-9][0-9]?%|100%))$" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared21": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:-?/(?!(?:.*/)?\\.{1,2}(?:/|$))[^\\x00-\\x1f\\x7f\\x85\\u2028\\u2029]*)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared22": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["pid", "all"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared23": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["true", "tmpfs", "read-only", "false"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared24": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["invisible", "ptraceable", "noaccess", "default"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared25": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "enum": ["strict", "full", "true", "false"] }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared26": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:AF_[A-Z0-9_]+)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared27": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts))$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared30": { "type": "string", "pattern": "^(?:any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?)$" }, "shared29": { "type": "array", "items": { "$ref": "#/$defs/shared30" } }, "shared28": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "$ref": "#/$defs/shared29" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared31": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "$ref": "#/$defs/shared1" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared32": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:[a-z0-9-]+)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared33": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:kill|E[A-Z0-9]+)$" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared34": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "array", "items": { "type": "string", "pattern": "^(?:~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*)$" } }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared35": { "type": "object", "required": ["value", "reason"], "properties": { "value": { "type": "string", "pattern": "^(?:0?[0-7]{3})$" }, "reason": { "$ref": "#/$defs/shared9" } }, "additionalProperties": false }, "shared5": { "type": "object", "properties": { "AmbientCapabilities": { "$ref": "#/$defs/shared6" }, "CapabilityBoundingSet": { "$ref": "#/$defs/shared6" }, "DeviceAllow": { "$ref": "#/$defs/shared10" }, "DevicePolicy": { "$ref": "#/$defs/shared11" }, "IPAddressAllow": { "$ref": "#/$defs/shared12" }, "IPAddressDeny": { "$ref": "#/$defs/shared12" }, "KeyringMode": { "$ref": "#/$defs/shared15" }, "LimitCORE": { "$ref": "#/$defs/shared16" }, "LimitDATA": { "$ref": "#/$defs/shared16" }, "LockPersonality": { "$ref": "#/$defs/shared18" }, "MemoryDenyWriteExecute": { "$ref": "#/$defs/shared18" }, "MemoryMax": { "$ref": "#/$defs/shared20" }, "NoExecPaths": { "$ref": "#/$defs/shared21" }, "NoNewPrivileges": { "$ref": "#/$defs/shared18" }, "PrivateDevices": { "$ref": "#/$defs/shared18" }, "PrivateIPC": { "$ref": "#/$defs/shared18" }, "PrivateNetwork": { "$ref": "#/$defs/shared18" }, "PrivateTmp": { "$ref": "#/$defs/shared18" }, "PrivateUsers": { "$ref": "#/$defs/shared18" }, "ProcSubset": { "$ref": "#/$defs/shared22" }, "ProtectClock": { "$ref": "#/$defs/shared18" }, "ProtectControlGroups": { "$ref": "#/$defs/shared18" }, "ProtectHome": { "$ref": "#/$defs/shared23" }, "ProtectHostname": { "$ref": "#/$defs/shared18" }, "ProtectKernelLogs": { "$ref": "#/$defs/shared18" }, "ProtectKernelModules": { "$ref": "#/$defs/shared18" }, "ProtectKernelTunables": { "$ref": "#/$defs/shared18" }, "ProtectProc": { "$ref": "#/$defs/shared24" }, "ProtectSystem": { "$ref": "#/$defs/shared25" }, "RestrictAddressFamilies": { "$ref": "#/$defs/shared26" }, "RestrictNamespaces": { "$ref": "#/$defs/shared27" }, "RestrictRealtime": { "$ref": "#/$defs/shared18" }, "RestrictSUIDSGID": { "$ref": "#/$defs/shared18" }, "SocketBindAllow": { "$ref": "#/$defs/shared28" }, "SocketBindDeny": { "$ref": "#/$defs/shared28" }, "SupplementaryGroups": { "$ref": "#/$defs/shared31" }, "SystemCallArchitectures": { "$ref": "#/$defs/shared32" }, "SystemCallErrorNumber": { "$ref": "#/$defs/shared33" }, "SystemCallFilter": { "$ref": "#/$defs/shared34" }, "UMask": { "$ref": "#/$defs/shared35" } }, "additionalProperties": false } } };
     var func2 = Object.prototype.hasOwnProperty;
-    var pattern0 = new RegExp("^(?:(?!(?:borg|drill|report|watch)$|zz|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49})$", "u");
+    var pattern0 = new RegExp("^(?:(?!(?:borg|check|drill|report|watch)$|zz|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49})$", "u");
     function validate22(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
       let vErrors = null;
       let errors = 0;
@@ -96,7 +96,7 @@ var require_hook_validator = __commonJS({
       }
       if (typeof data === "string") {
         if (!pattern0.test(data)) {
-          const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:(?!(?:borg|drill|report|watch)$|zz|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49})$" } };
+          const err1 = { instancePath, schemaPath: "#/pattern", keyword: "pattern", params: { pattern: "^(?:(?!(?:borg|check|drill|report|watch)$|zz|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49})$" } };
           if (vErrors === null) {
             vErrors = [err1];
           } else {
@@ -4012,6 +4012,23 @@ var require_hook_validator = __commonJS({
 var import_node_fs = require("node:fs");
 var import_hook_validator = __toESM(require_hook_validator(), 1);
 
+// src/schema/host.ts
+var account = "borg";
+var state = `/var/lib/${account}`;
+var cache = `/var/cache/${account}`;
+var dumps = "/backup";
+var unitDirectory = "/etc/systemd/system";
+var programs = "/usr/local/lib/backup";
+var settingsDirectory = "/etc/backup";
+var engineWord = `${settingsDirectory}/engine.json`;
+var sandboxes = `${programs}/sandboxes.json`;
+var tasks = { run: "backup", check: "backup-check", drill: "backup-drill" };
+var formerTasks = { [`${account}-check`]: tasks.check };
+var restoreState = "/var/lib/backup-restore";
+var proofs = `${settingsDirectory}/prove.d`;
+var excludes = `${settingsDirectory}/exclude.d`;
+var proveUser = "backup-prove";
+
 // src/schema/patterns.ts
 var printable = String.raw`[^\x00-\x1f\x7f\x85\u2028\u2029]`;
 var absolutePath = `/(?!(?:.*/)?\\.{1,2}(?:/|$))${printable}*`;
@@ -4115,7 +4132,8 @@ var path = (description) => ({
   pattern: `(?!/+$)${bindable}`,
   allowed: "an absolute path, but not / itself, without . or .. and without a colon"
 });
-var hookName = "(?!(?:borg|drill|report|watch)$|zz|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49}";
+var reserved = [account, "check", "drill", "report", "watch"];
+var hookName = `(?!(?:${reserved.join("|")})$|zz|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49}`;
 var credentialName = "[A-Za-z0-9][A-Za-z0-9._-]{0,99}";
 var command = (description) => ({
   type: "array",
@@ -4134,7 +4152,7 @@ var hookOptions = {
       type: "string",
       description: ["Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its snippet in `backup.service.d`."],
       pattern: hookName,
-      allowed: "up to 50 small letters, digits, dashes and underscores, but not borg, drill, report, watch, or what begins with zz (their snippets come last) or ends in -cleanup or -restore",
+      allowed: `up to 50 small letters, digits, dashes and underscores, but not ${reserved.join(", ")}, or what begins with zz (their snippets come last) or ends in -cleanup or -restore`,
       examples: ["wiki"]
     },
     state: {
@@ -4349,8 +4367,6 @@ function jinjaString(text2) {
 }
 
 // src/units/unit.ts
-var unitDirectory = "/etc/systemd/system";
-var programs = "/usr/local/lib/backup";
 function set(name, value, why) {
   return why === void 0 ? { name, value } : { name, value, why };
 }
@@ -4443,12 +4459,12 @@ function background() {
   return [set("Nice", "10"), set("CPUSchedulingPolicy", "batch"), set("IOSchedulingClass", "idle")];
 }
 
-// src/units/backup.ts
-var backupService = "backup.service";
+// src/units/task.ts
+var backupService = `${tasks.run}.service`;
 
 // src/units/hook.ts
 var hiddenDirectories = ["/srv", "/mnt", "/media"];
-var hookDirectory = (name) => `/backup/${name}`;
+var hookDirectory = (name) => `${dumps}/${name}`;
 function hookService(hook) {
   const { after = [], order = [] } = hook;
   const before = ["network-online.target", ...after, ...order.map(hookUnit)];
@@ -4495,14 +4511,14 @@ function does(hook, command2, directory, environment = {}) {
     ),
     set(
       "TemporaryFileSystem",
-      ["/backup", ...hiddenDirectories].map((path2) => `${path2}:ro`).join(" "),
+      [dumps, ...hiddenDirectories].map((path2) => `${path2}:ro`).join(" "),
       "Of /backup it sees only its own directory, of these others only what it is given."
     ),
     set("BindPaths", writable.join(" ")),
     ...read.length === 0 ? [] : [set("BindReadOnlyPaths", read.map((path2) => word(path2)).join(" "))]
   ];
 }
-var restoreDirectory = (name) => `/var/lib/backup-restore/${name}`;
+var restoreDirectory = (name) => `${restoreState}/${name}`;
 function hookRestore(hook) {
   if (hook.restore === void 0) return void 0;
   const directory = restoreDirectory(hook.name);
@@ -4537,9 +4553,9 @@ function hookRestore(hook) {
 }
 function hookProof({ name, prove, prepare, environment = {} }) {
   if (prove === void 0) return void 0;
-  return { path: `/etc/backup/prove.d/${name}.json`, proof: { command: prove, ...prepare === void 0 ? {} : { prepare }, environment } };
+  return { path: `${proofs}/${name}.json`, proof: { command: prove, ...prepare === void 0 ? {} : { prepare }, environment } };
 }
-var drillService = "backup-drill.service";
+var drillService = `${tasks.drill}.service`;
 function hookDrill({ name, prove, apart = false }) {
   if (prove === void 0) return void 0;
   const start = apart ? [
@@ -4564,7 +4580,7 @@ function hookCleanup(hook) {
           set("TimeoutStartSec", line(hook.timeLimit)),
           ...background(),
           ...sandbox({ ...nothing, writable: [directory], memory: smallMemory }),
-          set("TemporaryFileSystem", ["/backup", ...hiddenDirectories].map((path2) => `${path2}:ro`).join(" ")),
+          set("TemporaryFileSystem", [dumps, ...hiddenDirectories].map((path2) => `${path2}:ro`).join(" ")),
           set("BindPaths", directory)
         ]
       }
@@ -4667,8 +4683,8 @@ function hookOptionsFrom(given, schema, validate2) {
   return checked;
 }
 function together(options) {
-  const { name, state, user, command: command2, script, credentials, secrets, order, read, write, required, exclude } = options;
-  if (state === "absent") return [];
+  const { name, state: state2, user, command: command2, script, credentials, secrets, order, read, write, required, exclude } = options;
+  if (state2 === "absent") return [];
   return [
     ...user === void 0 ? ["user: it is missing; name the user that the hook runs as"] : [],
     ...command2 === void 0 && script === void 0 ? ["command, script: both are missing; give one of them"] : [],
@@ -4763,9 +4779,9 @@ function proofJson(header, proof) {
 
 // src/module/plan.ts
 function planHook(options) {
-  const { name, state } = options;
-  const taken = { name: `hook-${name}`, state, files: [], needs: [], remove: [hookDirectory(name), secretDirectory(name)] };
-  if (state === "absent") return taken;
+  const { name, state: state2 } = options;
+  const taken = { name: `hook-${name}`, state: state2, files: [], needs: [], remove: [hookDirectory(name), secretDirectory(name)] };
+  if (state2 === "absent") return taken;
   const more = { ...options.files === void 0 ? {} : { tree: options.files }, ...options.package ? { package: true } : {} };
   return { ...taken, files: files(options), needs: needs(options), ...more, exposure: `backup-${name}.service` };
 }
@@ -4783,7 +4799,7 @@ function files(options) {
 `),
     ...script === void 0 ? [] : [file(scriptPath(name), script.endsWith("\n") ? script : `${script}
 `, 493)],
-    ...exclude.length === 0 ? [] : [file(`/etc/backup/exclude.d/${name}`, `${comment(header)}${exclude.map((path2) => `${path2}
+    ...exclude.length === 0 ? [] : [file(`${excludes}/${name}`, `${comment(header)}${exclude.map((path2) => `${path2}
 `).join("")}`)],
     ...Object.entries(secrets).map(([key, secret]) => file(`${secretDirectory(name)}/${key}`, secret, 384, true))
   ];
@@ -4804,7 +4820,7 @@ function needs(options) {
 function programNeeded(option, options) {
   const path2 = options[option]?.[0];
   if (path2 === void 0) return [];
-  return [{ option, kind: "program", value: path2, user: option === "prove" ? "backup-prove" : options.user ?? "" }];
+  return [{ option, kind: "program", value: path2, user: option === "prove" ? proveUser : options.user ?? "" }];
 }
 function hookFrom(options) {
   const { name, group, restore, prove } = options;

@@ -17,8 +17,9 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.rootless.backup.plugins.plugin_utils import tree
 
 COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# The tree of the role that has the package's own modules.
-HOME = os.path.join(COLLECTION, "roles", "borg", "files")
+# The role whose tree has the package's own modules, and all else of the frame.
+FRAME = os.path.join(COLLECTION, "roles", "backup")
+HOME = os.path.join(FRAME, "files")
 # Where programs lie on a host, and the package.
 PROGRAMS = "/usr/local/lib/backup/"
 PLACE = PROGRAMS + "rootless_backup/"

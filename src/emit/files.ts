@@ -1,26 +1,30 @@
+import { backup } from '../schema/backup.ts';
 import { borg } from '../schema/borg.ts';
 import { mariadb } from '../schema/mariadb.ts';
 import { postgres } from '../schema/postgres.ts';
 import { sqlite } from '../schema/sqlite.ts';
 import type { GeneratedFile } from './generated.ts';
+import { hostFacts } from './host.ts';
 import { hookDocs } from './module-docs.ts';
 import { programSettings } from './program-settings.ts';
 import { readme } from './readme.ts';
 import { roleReadme } from './role-readme.ts';
 import { settingsFiles } from './settings.ts';
-import { borgSandboxes, borgTemplates, postgresTemplates } from './templates.ts';
+import { backupTemplates, borgTemplates, postgresTemplates, transientUnits } from './templates.ts';
 import { variablesSchema } from './variables-schema.ts';
 
 /** The roles, in the order of the README. */
-const roles = [borg, postgres, mariadb, sqlite];
+const roles = [backup, borg, postgres, mariadb, sqlite];
 
 /** Every generated file of the repository; pure, so that the same input gives the same bytes. */
 export function files(readmeText: string): GeneratedFile[] {
   return [
     ...roles.flatMap(settingsFiles),
     ...roles.flatMap(programSettings),
+    ...backupTemplates(),
     ...borgTemplates(),
-    borgSandboxes(),
+    transientUnits(),
+    ...hostFacts(),
     ...postgresTemplates(),
     ...roles.map(roleReadme),
     variablesSchema(roles),

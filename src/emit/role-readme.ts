@@ -5,7 +5,7 @@ import { settingsTable } from './settings.ts';
 
 /** What Galaxy shows of a role. */
 export function roleReadme(schema: RoleSchema): GeneratedFile {
-  const { role, summary, description } = schema;
+  const { role, summary, description, engine = role } = schema;
   return {
     path: `roles/${role}/README.md`,
     content: `<!-- ${mark}schema/${role}.ts. Do not edit. -->
@@ -17,7 +17,7 @@ ${description.map((text) => `${wrap(text, 118).join('\n')}\n`).join('\n')}
 - hosts: all
   become: true
   roles:
-    - rootless.backup.${role}
+    - rootless.backup.${engine}
 \`\`\`
 
 ## Settings

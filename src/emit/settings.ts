@@ -92,10 +92,17 @@ export interface Rule {
   readonly required?: readonly string[];
 }
 
+/** What is asked of the names and the values of a role's settings. */
+export interface Rules extends Pick<RoleSchema, 'prefix' | 'renamed' | 'others'> {
+  readonly settings: Readonly<Record<string, Rule>>;
+}
+
 /** The rules of all settings of a role, as `rootless.backup.settings` reads them. */
-export function rules(schema: RoleSchema): { prefix: string; settings: Record<string, Rule> } {
+export function rules({ prefix, renamed, others, ...schema }: RoleSchema): Rules {
   return {
-    prefix: schema.prefix,
+    prefix,
+    ...(renamed === undefined ? {} : { renamed }),
+    ...(others === undefined ? {} : { others }),
     settings: mapValues(schema.settings, rule),
   };
 }
@@ -119,11 +126,12 @@ function rule(setting: Schema): Rule {
 }
 
 function settingsTask(schema: RoleSchema): object {
+  const prefixes = [schema.prefix, ...Object.keys(schema.renamed ?? {}).map((name) => name.replace(/_.*/, '_'))];
   return {
     name: 'Check the settings before anything on the host is touched',
     'rootless.backup.settings': {
       rules: '{{ role_path }}/meta/settings.rules.json',
-      given: `{{ q('ansible.builtin.varnames', '^${schema.prefix}') }}`,
+      given: `{{ q('ansible.builtin.varnames', '^(?:${[...new Set(prefixes)].join('|')})') }}`,
       values: Object.fromEntries(Object.keys(schema.settings).map((name) => [name, `{{ ${name} }}`])),
       together: `{{ _${schema.prefix}together }}`,
     },

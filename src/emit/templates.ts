@@ -1,13 +1,17 @@
 import { managedBy } from '../render/header.ts';
 import { proofJson } from '../render/json.ts';
 import { renderUnit, type Directive, type Unit } from '../render/unit.ts';
+import { backupTemplateSettings, backupUnits } from '../units/backup.ts';
 import { borgTemplateSettings, borgUnits } from '../units/borg.ts';
 import { hookProof } from '../units/hook.ts';
 import { postgresHook, postgresTemplateSettings, postgresUnits } from '../units/postgres.ts';
 import { transientSandboxes } from '../units/restore.ts';
 import { mark, type GeneratedFile } from './generated.ts';
 
-/** What is generated of the tree of role `borg`, a picture of the host. What holds no unit lies there already, written by hand. */
+/** What is generated of the tree of role `backup`, a picture of the host. What holds no unit lies there already, written by hand. */
+export const backupTemplates = (): GeneratedFile[] => unitTemplates('backup', 'units/backup.ts', backupUnits(backupTemplateSettings));
+
+/** The same of role `borg`: what its engine has in the units of the frame, and units of its own. */
 export const borgTemplates = (): GeneratedFile[] => unitTemplates('borg', 'units/borg.ts', borgUnits(borgTemplateSettings));
 
 /** The same of role `postgres`. */
@@ -20,11 +24,11 @@ export function postgresTemplates(): GeneratedFile[] {
 }
 
 /** The sandboxes of transient units, for the program that hands them to systemd-run(1). */
-export function borgSandboxes(): GeneratedFile {
+export function transientUnits(): GeneratedFile {
   const { path, ...sandboxes } = transientSandboxes();
   const lines = (directives: readonly Directive[]): string[] => directives.map(({ name, value }) => `${name}=${value}`);
   const text = Object.fromEntries(Object.entries(sandboxes).map(([kind, { local, remote }]) => [kind, { local: lines(local), remote: lines(remote) }]));
-  return { path: `roles/borg/files${path}`, content: `${JSON.stringify({ '#': `${managedBy('role borg')} ${mark}units/restore.ts.`, ...text }, undefined, 2)}\n` };
+  return { path: `roles/backup/files${path}`, content: `${JSON.stringify({ '#': `${managedBy('role backup')} ${mark}units/restore.ts.`, ...text }, undefined, 2)}\n` };
 }
 
 const unitTemplates = (role: string, source: string, units: readonly Unit[]): GeneratedFile[] =>

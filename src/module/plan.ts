@@ -3,7 +3,8 @@ import { comment, renderUnit, type Directive } from '../render/unit.ts';
 import { line, word } from '../render/value.ts';
 import { proofJson } from '../render/json.ts';
 import { hookCleanup, hookDirectory, hookDrill, hookProof, hookRestore, hookService, hookSnippet, type Hook } from '../units/hook.ts';
-import { programs, set } from '../units/unit.ts';
+import { set } from '../units/unit.ts';
+import { excludes, programs, proveUser } from '../schema/host.ts';
 import { commandOptions, type HookOptions } from '../schema/hook.ts';
 import type { Loosened } from '../schema/sandbox.ts';
 
@@ -54,7 +55,7 @@ function files(options: HookOptions): Plan['files'] {
     ...(proof === undefined ? [] : [file(proof.path, proofJson(header, proof.proof))]),
     file(`/etc/tmpfiles.d/backup-${name}.conf`, `${comment(header)}d ${hookDirectory(name)} 0700 ${user} ${group ?? '-'}\n`),
     ...(script === undefined ? [] : [file(scriptPath(name), script.endsWith('\n') ? script : `${script}\n`, 0o755)]),
-    ...(exclude.length === 0 ? [] : [file(`/etc/backup/exclude.d/${name}`, `${comment(header)}${exclude.map((path) => `${path}\n`).join('')}`)]),
+    ...(exclude.length === 0 ? [] : [file(`${excludes}/${name}`, `${comment(header)}${exclude.map((path) => `${path}\n`).join('')}`)]),
     ...Object.entries(secrets).map(([key, secret]) => file(`${secretDirectory(name)}/${key}`, secret, 0o600, true)),
   ];
 }
@@ -78,7 +79,7 @@ function needs(options: HookOptions): Need[] {
 function programNeeded(option: (typeof commandOptions)[number], options: HookOptions): Need[] {
   const path = options[option]?.[0];
   if (path === undefined) return [];
-  return [{ option, kind: 'program', value: path, user: option === 'prove' ? 'backup-prove' : (options.user ?? '') }];
+  return [{ option, kind: 'program', value: path, user: option === 'prove' ? proveUser : (options.user ?? '') }];
 }
 
 function hookFrom(options: HookOptions): Hook {

@@ -1,3 +1,4 @@
+import { account } from './host.ts';
 import { absolutePath, printable, timeLimit } from './patterns.ts';
 import { sandboxOption } from './sandbox.ts';
 import type { Schema, ValueOf } from './schema.ts';
@@ -14,7 +15,9 @@ const path = (description: string) =>
     allowed: 'an absolute path, but not / itself, without . or .. and without a colon',
   }) as const satisfies Schema;
 
-const hookName = '(?!(?:borg|drill|report|watch)$|zz|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49}';
+/** What the frame, or its engine, has units or snippets of. */
+const reserved = [account, 'check', 'drill', 'report', 'watch'];
+const hookName = `(?!(?:${reserved.join('|')})$|zz|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49}`;
 
 /** A file name, and a credential's. @see systemd.exec(5) "LoadCredential=" */
 const credentialName = '[A-Za-z0-9][A-Za-z0-9._-]{0,99}';
@@ -41,7 +44,7 @@ export const hookOptions = {
       type: 'string',
       description: ['Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its snippet in `backup.service.d`.'],
       pattern: hookName,
-      allowed: 'up to 50 small letters, digits, dashes and underscores, but not borg, drill, report, watch, or what begins with zz (their snippets come last) or ends in -cleanup or -restore',
+      allowed: `up to 50 small letters, digits, dashes and underscores, but not ${reserved.join(', ')}, or what begins with zz (their snippets come last) or ends in -cleanup or -restore`,
       examples: ['wiki'],
     },
     state: {

@@ -5,6 +5,7 @@ import { roleSchema } from './schema.ts';
 export const mariadb = roleSchema({
   role: 'mariadb',
   prefix: 'mariadb_',
+  others: ['mariadb_user', 'mariadb_account', 'mariadb_password', 'mariadb_socket'],
   summary: 'Save MariaDB with every backup',
   description: [
     'Injects `backup-mariadb.service` into `backup.service` by the module `rootless.backup.hook`: a sandboxed hook that dumps every database, and the users, roles and grants, into `/backup/mariadb`.',
@@ -17,7 +18,7 @@ export const mariadb = roleSchema({
       default: 'present',
       enum: ['present', 'absent'],
     },
-    mariadb_user: {
+    mariadb_dump_user: {
       type: 'string',
       description: [
         'The user of the host that the hook runs as.',
@@ -27,23 +28,23 @@ export const mariadb = roleSchema({
       pattern: '[a-z_][a-z0-9_-]{0,31}',
       allowed: 'the name of a user of the host',
     },
-    mariadb_account: {
+    mariadb_dump_account: {
       type: 'string',
-      description: ['The account of the server. Empty: the one with the name of `mariadb_user`. It needs the privileges `SELECT`, `SHOW VIEW`, `TRIGGER` and `EVENT` on everything; the hook fails if it lacks one.'],
+      description: ['The account of the server. Empty: the one with the name of `mariadb_dump_user`. It needs the privileges `SELECT`, `SHOW VIEW`, `TRIGGER` and `EVENT` on everything; the hook fails if it lacks one.'],
       default: '',
       pattern: `${printable}{0,128}`,
       allowed: 'the name of an account, without the host',
       examples: ['backup'],
     },
-    mariadb_password: {
+    mariadb_dump_password: {
       type: 'string',
-      description: ['The password of `mariadb_account`; put it in a vault. The hook gets it as a systemd credential only. Empty: the account is one of socket authentication.'],
+      description: ['The password of `mariadb_dump_account`; put it in a vault. The hook gets it as a systemd credential only. Empty: the account is one of socket authentication.'],
       default: '',
       pattern: `${printable}*`,
       allowed: 'one line without control characters',
       writeOnly: true,
     },
-    mariadb_socket: {
+    mariadb_dump_socket: {
       type: 'string',
       description: ['The socket of the server. The hook has no network.'],
       default: '/run/mysqld/mysqld.sock',

@@ -8,6 +8,7 @@ const inProgram: ProgramSetting = { file: 'postgresql' };
 export const postgres = roleSchema({
   role: 'postgres',
   prefix: 'postgres_',
+  others: ['postgres_user'],
   summary: 'Save PostgreSQL with every backup',
   description: [
     'Injects `backup-postgresql.service` into `backup.service`: a sandboxed hook that dumps every database, and the roles and tablespaces, into `/backup/postgresql`.',
@@ -57,7 +58,7 @@ export const postgres = roleSchema({
       items: { type: 'string', description: ['A database.'], pattern: `${printable}+`, allowed: 'the exact name of a database' },
       json: inProgram,
     },
-    postgres_user: {
+    postgres_dump_user: {
       type: 'string',
       description: ['The user that the hook runs as: a superuser of the clusters by peer authentication.'],
       default: 'postgres',

@@ -83,6 +83,12 @@ export interface RoleSchema<Name extends string = string> {
   readonly summary: string;
   readonly description: readonly string[];
   readonly settings: { readonly [Key in Name]: Schema };
+  /** The role of an engine that brings this one along: that is the one to include. */
+  readonly engine?: string;
+  /** What settings were called before: a name of the old kind is an error that says the new one. */
+  readonly renamed?: Readonly<Record<string, string>>;
+  /** Names with the prefix that other people's roles have: none is taken for a misspelling. */
+  readonly others?: readonly string[];
 }
 
 /** The same, with the names of its settings in its type. */

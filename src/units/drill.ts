@@ -1,13 +1,14 @@
 import type { Directive, Unit } from '../render/unit.ts';
 import { line } from '../render/value.ts';
-import type { borg } from '../schema/borg.ts';
-import { engineTask, type Engine } from './backup.ts';
-import { drillParts, drillPrepared, drillService, drillState, drillTold } from './hook.ts';
+import type { backup } from '../schema/backup.ts';
+import { drillParts, drillPrepared, drillState, drillTold, dumps, programs, proveUser, tasks, unitDirectory } from '../schema/host.ts';
+import { drillService } from './hook.ts';
 import { reportsEnd } from './report.ts';
 import { background, loosened, nothing, sandbox } from './sandbox.ts';
 import type { SettingsOf } from './settings.ts';
+import { backupService, taskService } from './task.ts';
 import { timer } from './timer.ts';
-import { programs, set, unitDirectory, withDirectives } from './unit.ts';
+import { set, withDirectives } from './unit.ts';
 
 const program = `${programs}/backup-drill`;
 
@@ -17,19 +18,20 @@ const program = `${programs}/backup-drill`;
  * is in it, such as the functions of an index. Of a hook whose databases have owners who do not trust each other each is proven by
  * itself, in `backup-prove@NAME:NUMBER.service`. A hook's snippet starts its proof; the last snippet judges.
  */
-export function drillUnits(engine: Engine, settings: SettingsOf<typeof borg>): Unit[] {
-  const drill = engineTask(engine, {
-    name: 'backup-drill',
+export function drillUnits(settings: SettingsOf<typeof backup>): Unit[] {
+  const drill = taskService({
+    name: tasks.drill,
     description: 'Prove the backups by restoring them',
-    program,
-    command: ['stage'],
-    timeLimit: settings.borg_drill_time_limit,
+    command: `${program} stage`,
+    // Behind a running backup, without its own time running out meanwhile.
+    after: [backupService],
+    timeLimit: settings.backup_drill_time_limit,
     archivesOnly: true,
     writable: [drillState],
   });
   return [
     withDirectives(drill, {
-      Unit: reportsEnd('backup-drill'),
+      Unit: reportsEnd(tasks.drill),
       Service: [
         set('RuntimeDirectory', drillParts, 'For root, who starts the proofs and has no capability here: how many there are.'),
         set('RuntimeDirectoryMode', '0755'),
@@ -46,16 +48,16 @@ export function drillUnits(engine: Engine, settings: SettingsOf<typeof borg>): U
     proof(settings),
     preparation(settings),
     timer({
-      name: 'backup-drill',
+      name: tasks.drill,
       description: 'Prove the backups by restoring them',
-      calendar: settings.borg_drill_schedule,
-      randomizedDelay: settings.borg_randomized_delay,
+      calendar: settings.backup_drill_schedule,
+      randomizedDelay: settings.backup_randomized_delay,
     }),
   ];
 }
 
 /** Runs a hook's proof of what was restored of it. */
-function proof(settings: SettingsOf<typeof borg>): Unit {
+function proof(settings: SettingsOf<typeof backup>): Unit {
   return nobodys(settings, {
     name: 'backup-prove@',
     description: 'Proof of what the backup saved of hook %i',
@@ -68,7 +70,7 @@ function proof(settings: SettingsOf<typeof borg>): Unit {
 }
 
 /** Makes once what all proofs of a hook only read: nothing that was saved is in sight, so nothing of it can be in there. */
-function preparation(settings: SettingsOf<typeof borg>): Unit {
+function preparation(settings: SettingsOf<typeof backup>): Unit {
   return nobodys(settings, {
     name: 'backup-prepare@',
     description: 'Preparation of the proofs of hook %i',
@@ -86,8 +88,8 @@ interface Nobodys {
 }
 
 /** A service of the drill's which runs as nobody who could do harm. */
-function nobodys(settings: SettingsOf<typeof borg>, { name, description, command, directives }: Nobodys): Unit {
-  const memory = line(settings.borg_drill_memory);
+function nobodys(settings: SettingsOf<typeof backup>, { name, description, command, directives }: Nobodys): Unit {
+  const memory = line(settings.backup_drill_memory);
   return {
     path: `${unitDirectory}/${name}.service`,
     sections: [
@@ -98,9 +100,9 @@ function nobodys(settings: SettingsOf<typeof borg>, { name, description, command
           set('Type', 'oneshot'),
           set('ExecStart', `${program} ${command}`),
           set('Environment', 'LANG=C.UTF-8'),
-          set('User', 'backup-prove', 'Nobody else is: what is in a dump could do as much harm as its user.'),
-          set('Group', 'backup-prove'),
-          set('TimeoutStartSec', line(settings.borg_drill_time_limit)),
+          set('User', proveUser, 'Nobody else is: what is in a dump could do as much harm as its user.'),
+          set('Group', proveUser),
+          set('TimeoutStartSec', line(settings.backup_drill_time_limit)),
           ...background(),
           set('RemoveIPC', 'true'),
           ...loosened(sandbox({ ...nothing, memory: { all: memory, each: memory } }), [
@@ -108,7 +110,7 @@ function nobodys(settings: SettingsOf<typeof borg>, { name, description, command
           ]),
           set(
             'TemporaryFileSystem',
-            '/backup:ro /srv:ro /mnt:ro /media:ro /var/lib:ro /run:ro /dev/shm:mode=1777',
+            `${dumps}:ro /srv:ro /mnt:ro /media:ro /var/lib:ro /run:ro /dev/shm:mode=1777`,
             'It sees what was restored, and of the machine its programs; no socket of the host, and no place where it could leave something.',
           ),
           ...directives,

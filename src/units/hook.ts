@@ -1,9 +1,10 @@
 import type { Proof } from '../render/json.ts';
 import type { Directive, Unit } from '../render/unit.ts';
 import { argument, line, word, type Value } from '../render/value.ts';
-import { backupService } from './backup.ts';
+import { dumps, programs, proofs, restoreState, tasks, unitDirectory } from '../schema/host.ts';
 import { background, loosened, nothing, sandbox, smallMemory, type Sandbox } from './sandbox.ts';
-import { programs, set, unitDirectory } from './unit.ts';
+import { backupService } from './task.ts';
+import { set } from './unit.ts';
 
 /** What one piece of software wants done before every backup. */
 export interface Hook {
@@ -50,7 +51,7 @@ export interface Hook {
 export const hiddenDirectories = ['/srv', '/mnt', '/media'];
 
 /** Where a hook leaves what it wants saved: its own, 0700, and all it sees of `/backup`. */
-export const hookDirectory = (name: string): string => `/backup/${name}`;
+export const hookDirectory = (name: string): string => `${dumps}/${name}`;
 
 /**
  * The hook's own service: its user, its sandbox, its directory.
@@ -108,7 +109,7 @@ function does(hook: Hook, command: readonly Value[], directory: string, environm
     ),
     set(
       'TemporaryFileSystem',
-      ['/backup', ...hiddenDirectories].map((path) => `${path}:ro`).join(' '),
+      [dumps, ...hiddenDirectories].map((path) => `${path}:ro`).join(' '),
       'Of /backup it sees only its own directory, of these others only what it is given.',
     ),
     set('BindPaths', writable.join(' ')),
@@ -117,7 +118,7 @@ function does(hook: Hook, command: readonly Value[], directory: string, environm
 }
 
 /** Where `backupctl restore-db` lays down what a restore step is to load: `dump/`, and `request.json`, which says as what. */
-export const restoreDirectory = (name: string): string => `/var/lib/backup-restore/${name}`;
+export const restoreDirectory = (name: string): string => `${restoreState}/${name}`;
 
 /**
  * The service that loads what was saved of the hook: its user and its sandbox, with what is to be restored in place of `/backup/NAME`.
@@ -165,18 +166,11 @@ export interface HookProof {
 /** For `backup-drill`, which runs the program as nobody who could do harm. */
 export function hookProof({ name, prove, prepare, environment = {} }: Hook): HookProof | undefined {
   if (prove === undefined) return undefined;
-  return { path: `/etc/backup/prove.d/${name}.json`, proof: { command: prove, ...(prepare === undefined ? {} : { prepare }), environment } };
+  return { path: `${proofs}/${name}.json`, proof: { command: prove, ...(prepare === undefined ? {} : { prepare }), environment } };
 }
 
-/** The unit that proves the backups by restoring them, and where it lays down what it restores. */
-export const drillService = 'backup-drill.service';
-export const drillState = '/var/lib/backup-drill';
-/** What proofs were prepared with, below `/var/cache`. */
-export const drillPrepared = 'backup-prove';
-/** Where the drill says in how many parts a hook's dump is proven. */
-export const drillParts = 'backup-drill';
-/** Where systemd writes down what the proofs say. */
-export const drillTold = '/var/lib/backup-told';
+/** The unit that proves the backups by restoring them. */
+export const drillService = `${tasks.drill}.service`;
 
 /** The snippet that has the drill prove the hook. */
 export function hookDrill({ name, prove, apart = false }: Hook): Unit | undefined {
@@ -207,7 +201,7 @@ export function hookCleanup(hook: Hook): Unit {
           set('TimeoutStartSec', line(hook.timeLimit)),
           ...background(),
           ...sandbox({ ...nothing, writable: [directory], memory: smallMemory }),
-          set('TemporaryFileSystem', ['/backup', ...hiddenDirectories].map((path) => `${path}:ro`).join(' ')),
+          set('TemporaryFileSystem', [dumps, ...hiddenDirectories].map((path) => `${path}:ro`).join(' ')),
           set('BindPaths', directory),
         ],
       },

@@ -1,8 +1,8 @@
 import type { Unit } from '../render/unit.ts';
+import { programs } from '../schema/host.ts';
 import { postgres } from '../schema/postgres.ts';
 import { hookDrill, hookRestore, hookService, hookSnippet, type Hook } from './hook.ts';
 import { templateSettings, type SettingsOf } from './settings.ts';
-import { programs } from './unit.ts';
 
 /** The settings as the role's templates take them. */
 export const postgresTemplateSettings = templateSettings(postgres);
@@ -13,7 +13,7 @@ const program = `${programs}/backup-postgresql`;
 export const postgresHook = (settings: SettingsOf<typeof postgres>): Hook => ({
   name: 'postgresql',
   description: 'Dump of the PostgreSQL databases',
-  user: settings.postgres_user,
+  user: settings.postgres_dump_user,
   command: [program],
   restore: [program, 'restore'],
   waits: true,

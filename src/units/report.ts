@@ -1,13 +1,11 @@
 import type { Directive, Unit } from '../render/unit.ts';
 import { anyOf, line } from '../render/value.ts';
-import type { borg } from '../schema/borg.ts';
-import { backupService } from './backup.ts';
+import type { backup } from '../schema/backup.ts';
+import { cache, dumps, programs, reportState, reportUser, state, tasks, unitDirectory, watch } from '../schema/host.ts';
 import { sandbox, smallMemory } from './sandbox.ts';
 import type { SettingsOf } from './settings.ts';
-import { only, programs, set, unitDirectory } from './unit.ts';
-
-/** Where the report keeps what it knows of the runs, for `backupctl status` and for monitoring. */
-export const reportState = '/var/lib/backup-report';
+import { backupService } from './task.ts';
+import { only, set } from './unit.ts';
 
 /**
  * What reports the end of a unit, whichever it was. Two instances, since systemd tells one that has two reasons to start
@@ -19,7 +17,7 @@ export const reportsEnd = (unit: string): Directive[] => [
 ];
 
 /** The units that tell how backups went: `backup-report@UNIT.service`, the watch that notices silence, the snippet of the frame. */
-export function reportUnits(settings: SettingsOf<typeof borg>): Unit[] {
+export function reportUnits(settings: SettingsOf<typeof backup>): Unit[] {
   return [
     reportService(settings, {
       file: 'backup-report@.service',
@@ -27,12 +25,12 @@ export function reportUnits(settings: SettingsOf<typeof borg>): Unit[] {
       command: `${programs}/backup-report ended %i`,
     }),
     reportService(settings, {
-      file: 'backup-watch.service',
+      file: `${watch}.service`,
       description: 'Notice that there is no good backup for too long',
       command: `${programs}/backup-report watch`,
     }),
     {
-      path: `${unitDirectory}/backup-watch.timer`,
+      path: `${unitDirectory}/${watch}.timer`,
       sections: [
         { name: 'Unit', directives: [set('Description', 'Notice that there is no good backup for too long')] },
         {
@@ -48,10 +46,10 @@ export function reportUnits(settings: SettingsOf<typeof borg>): Unit[] {
     {
       path: `${unitDirectory}/${backupService}.d/report.conf`,
       sections: [
-        { name: 'Unit', directives: reportsEnd('backup') },
+        { name: 'Unit', directives: reportsEnd(tasks.run) },
         {
           name: 'Service',
-          directives: only(settings.borg_report_url, [
+          directives: only(settings.backup_report_url, [
             set('ExecStartPre', '-!/bin/systemctl start --no-block backup-report@backup:begun.service', 'A dead man switch is told that a run began.'),
           ]),
         },
@@ -67,8 +65,8 @@ interface ReportService {
   readonly command: string;
 }
 
-function reportService(settings: SettingsOf<typeof borg>, { file, description, command }: ReportService): Unit {
-  const { borg_report_url: url, borg_mail_smtp: smtp, borg_report_command: program } = settings;
+function reportService(settings: SettingsOf<typeof backup>, { file, description, command }: ReportService): Unit {
+  const { backup_report_url: url, backup_mail_smtp: smtp, backup_report_command: program } = settings;
   return {
     path: `${unitDirectory}/${file}`,
     sections: [
@@ -81,8 +79,8 @@ function reportService(settings: SettingsOf<typeof borg>, { file, description, c
           set('Environment', 'LANG=C.UTF-8'),
           ...only(url, [set('LoadCredential', 'report.url:/etc/credstore/backup-report.url')]),
           ...only(smtp, [set('LoadCredential', 'report.msmtprc:/etc/credstore/backup-report.msmtprc')]),
-          set('User', 'backup-report', 'A member of systemd-journal, to read why a run failed, and of postdrop, to hand mail to postfix.'),
-          set('Group', 'backup-report'),
+          set('User', reportUser, 'A member of systemd-journal, to read why a run failed, and of postdrop, to hand mail to postfix.'),
+          set('Group', reportUser),
           set('OOMPolicy', 'continue', 'What reads the journal is a process of its own, and may end alone.'),
           set('TimeoutStartSec', '10min', 'A mail server or a URL that hangs ends here.'),
           ...sandbox({
@@ -96,7 +94,7 @@ function reportService(settings: SettingsOf<typeof borg>, { file, description, c
             memory: smallMemory,
           }),
           set('ReadWritePaths', `${reportState} -/var/spool/postfix/maildrop`),
-          set('InaccessiblePaths', '-/var/lib/borg -/var/cache/borg -/backup -/etc/credstore -/srv', 'Nothing of what is saved, nor of what opens it.'),
+          set('InaccessiblePaths', `-${state} -${cache} -${dumps} -/etc/credstore -/srv`, 'Nothing of what is saved, nor of what opens it.'),
         ],
       },
     ],

@@ -1,9 +1,10 @@
 import type { Directive } from '../render/unit.ts';
-import { programs, set } from './unit.ts';
-import { engineEnvironment } from './borg.ts';
+import { account, restoreUser, sandboxes, state } from '../schema/host.ts';
 import { loosened, sandbox } from './sandbox.ts';
+import { environment, stateDirectory } from './task.ts';
+import { set } from './unit.ts';
 
-/** The sandboxes of the transient units that `backup-borg` and `backupctl restore` start, each for local and for remote repositories. */
+/** The sandboxes of the transient units that open archives by hand, each for local and for remote repositories. */
 export interface TransientSandboxes {
   readonly path: string;
   /** What is run by hand on a repository: it reads archives, and writes nothing but the repository. */
@@ -15,12 +16,19 @@ export interface TransientSandboxes {
 /** What restoring metadata needs, beyond reading nothing and writing only below the target. @see capabilities(7) */
 const restoring = ['CAP_CHOWN', 'CAP_FOWNER', 'CAP_DAC_OVERRIDE', 'CAP_FSETID', 'CAP_SETFCAP', 'CAP_MKNOD'];
 
-/** Where engines keep their state; the units of systemd-run that only read make these too. */
-const own = ['/var/lib/borg', '/var/cache/borg'];
+/** Who runs in it, and what the program is told. A restore has more rights than the account, who could else reach into what it makes, or hold it up. */
+const runsAs = (user: string): readonly Directive[] => [
+  ...Object.entries(environment).map(([name, value]) => set('Environment', `${name}=${value}`)),
+  set('User', user),
+  set('Group', user),
+];
 
 export function transientSandboxes(): TransientSandboxes {
-  const environment = Object.entries(engineEnvironment).map(([name, value]) => set('Environment', `${name}=${value}`));
-  const read = (network: boolean): readonly Directive[] => [...sandbox({ capabilities: [], home: 'read-only', users: 'visible', writable: own, network }), ...environment];
+  const read = (network: boolean): readonly Directive[] => [
+    ...sandbox({ capabilities: [], home: 'read-only', users: 'visible', writable: [state], network }),
+    ...runsAs(account),
+    ...stateDirectory(),
+  ];
   const restore = (network: boolean): readonly Directive[] => [
     ...loosened(sandbox({ capabilities: restoring, home: 'read-only', users: 'visible', writable: [], network }), [
       set('RestrictSUIDSGID', 'false', 'A set-user-id program comes back as one.'),
@@ -40,10 +48,11 @@ export function transientSandboxes(): TransientSandboxes {
       ...(network ? [] : [set('SystemCallFilter', '~@network-io')]),
       set('SystemCallFilter', '@chown', 'Owners come back: @privileged has chown(2) in it.'),
     ]),
-    ...environment,
+    // Nor does it share state with it.
+    ...runsAs(restoreUser),
   ];
   return {
-    path: `${programs}/sandboxes.json`,
+    path: sandboxes,
     read: { local: read(false), remote: read(true) },
     restore: { local: restore(false), remote: restore(true) },
   };

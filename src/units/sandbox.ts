@@ -131,6 +131,13 @@ function networkOf(network: Sandbox['network']): Directive[] {
   return [...only(network, outgoing), ...only(jinja(`not (${network.source})`), none)];
 }
 
+/** What a drop-in makes of a unit that has no network: outgoing connections, as `network: true` gives them. Lists add up; an empty one begins anew. */
+export const networkOpened = (): Directive[] => [
+  set('PrivateNetwork', 'false', 'Network: outgoing connections only.'),
+  set('RestrictAddressFamilies', 'AF_INET AF_INET6'),
+  set('IPAddressDeny', ''),
+];
+
 /** A backup is never in a hurry: whatever else the machine does goes first. */
 export function background(): Directive[] {
   return [set('Nice', '10'), set('CPUSchedulingPolicy', 'batch'), set('IOSchedulingClass', 'idle')];

@@ -1,6 +1,7 @@
 import type { Unit } from '../render/unit.ts';
 import { line, type Value } from '../render/value.ts';
-import { set, unitDirectory } from './unit.ts';
+import { unitDirectory } from '../schema/host.ts';
+import { set } from './unit.ts';
 
 export interface Timer {
   readonly name: string;

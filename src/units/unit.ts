@@ -1,12 +1,6 @@
 import type { Directive, Section, Unit } from '../render/unit.ts';
 import type { Expression } from '../render/value.ts';
 
-/** The directory that the administrator's units live in. */
-export const unitDirectory = '/etc/systemd/system';
-
-/** Where the programs of the collection are on the host. */
-export const programs = '/usr/local/lib/backup';
-
 /** A directive from its name and its rendered value, with an optional reason. */
 export function set(name: string, value: string, why?: string): Directive {
   return why === undefined ? { name, value } : { name, value, why };

@@ -27,7 +27,7 @@ onEachRelease(
   'the alarm',
   async ({ lab, host }) => {
     await host.run('useradd --system wiki; useradd --groups adm watcher; newaliases; systemctl restart postfix; mkdir /var/attack');
-    await lab.roles(['borg'], { borg_paths: ['/etc/hostname', '/var/attack'], borg_lock_wait: 20 });
+    await lab.roles(['borg'], { backup_paths: ['/etc/hostname', '/var/attack'], borg_lock_wait: 20 });
     // What they run is in their hands: the hook's user in its unit, and a process of Borg's user in the backup's own.
     await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'wiki', user: 'wiki', script: '#!/bin/sh\nexec /usr/bin/python3 /var/attack/hook\n' } }] }]);
     await host.write('/etc/systemd/system/backup.service.d/borg-user.conf', '[Service]\nExecStartPre=/usr/bin/python3 /var/attack/borg\n');

@@ -84,29 +84,29 @@ onEachRelease(
     });
 
     it('cannot say by a fact where its secrets go, nor which they are', async () => {
-      const lie = `answer['ansible_facts'] = {**(answer.get('ansible_facts') or {}), 'borg_secrets_dir': lab + '/backup-secrets/other', '_borg_unsaved': [['/etc/hostname', lab + '/hosts']], 'inventory_dir': lab + '/elsewhere', 'inventory_hostname': 'other', 'role_path': '/', 'ansible_facts': {}}`;
+      const lie = `answer['ansible_facts'] = {**(answer.get('ansible_facts') or {}), 'backup_secrets_dir': lab + '/backup-secrets/other', '_borg_unsaved': [['/etc/hostname', lab + '/hosts']], 'inventory_dir': lab + '/elsewhere', 'inventory_hostname': 'other', 'role_path': '/', 'ansible_facts': {}}`;
       const { recap } = await lying(`${lie}\nif ours: answer['started'] = ['borg-init.service']`, () => role({}, { borg_packages: ['borgbackup'] }));
       expect(recap['web']?.failed).toBe(0);
       expect(existsSync(at('elsewhere'))).toBe(false);
     });
 
     it('cannot say any of it before the role comes to it either: the role says which fact it does not take', async () => {
-      const { stdout } = await lying("answer['ansible_facts'] = {'borg_secrets_dir': lab + '/backup-secrets/other', 'ansible_facts': {}}", () => play([probe, useRole]));
-      expect(stdout).toContain('borg_secrets_dir: the host itself says it, as a fact');
+      const { stdout } = await lying("answer['ansible_facts'] = {'backup_secrets_dir': lab + '/backup-secrets/other', 'ansible_facts': {}}", () => play([probe, useRole]));
+      expect(stdout).toContain('backup_secrets_dir: the host itself says it, as a fact');
       const inventory = await lying("answer['ansible_facts'] = {'inventory_dir': lab + '/elsewhere', 'ansible_facts': {}}", () => play([probe, useRole]));
-      expect(inventory.stdout).toContain('borg_secrets_dir: it is made of inventory_dir, which the host itself says');
+      expect(inventory.stdout).toContain('backup_secrets_dir: it is made of inventory_dir, which the host itself says');
       expect(existsSync(at('elsewhere'))).toBe(false);
     });
 
     it('cannot change a variable of the inventory that the directory is made of, nor be told apart by its own hostname', async () => {
       mkdirSync(at('group_vars'));
-      writeFileSync(at('group_vars/all.yml'), JSON.stringify({ vault: at('backup-secrets'), borg_secrets_dir: '{{ vault }}/{{ inventory_hostname }}' }));
+      writeFileSync(at('group_vars/all.yml'), JSON.stringify({ vault: at('backup-secrets'), backup_secrets_dir: '{{ vault }}/{{ inventory_hostname }}' }));
       const vault = await lying("answer['ansible_facts'] = {'vault': lab + '/elsewhere'}", () => play([probe, useRole]));
-      expect(vault.stdout).toContain('borg_secrets_dir: it is made of vault, which the host itself says');
-      writeFileSync(at('group_vars/all.yml'), JSON.stringify({ borg_secrets_dir: `${at('backup-secrets')}/{{ ansible_hostname }}` }));
+      expect(vault.stdout).toContain('backup_secrets_dir: it is made of vault, which the host itself says');
+      writeFileSync(at('group_vars/all.yml'), JSON.stringify({ backup_secrets_dir: `${at('backup-secrets')}/{{ ansible_hostname }}` }));
       const named = await lying("answer['ansible_facts'] = {'ansible_hostname': 'other'}", () => play([probe, useRole]));
       rmSync(at('group_vars'), { recursive: true });
-      expect(named.stdout).toContain('borg_secrets_dir: it is made of ansible_hostname, which the host itself says');
+      expect(named.stdout).toContain('backup_secrets_dir: it is made of ansible_hostname, which the host itself says');
       expect(existsSync(at('elsewhere'))).toBe(false);
     });
 
@@ -171,7 +171,7 @@ onEachRelease(
 
     it('that is to be restored is not given what opens another one\'s repositories', async () => {
       // It stops when all that it is given has been given.
-      const lie = "answer['ansible_facts'] = {'borg_secrets_dir': lab + '/backup-secrets/other', 'ansible_facts': {}}\nif ours: answer.update(failed=True, msg='enough')";
+      const lie = "answer['ansible_facts'] = {'backup_secrets_dir': lab + '/backup-secrets/other', 'ansible_facts': {}}\nif ours: answer.update(failed=True, msg='enough')";
       const { stdout } = await lying(lie, () =>
         fixture.lab.run(join(fixture.lab.collection, 'playbooks/restore.yml'), { mayFail: true, args: ['-e', '{"restore_host": "web", "restore_again": true, "borg_encryption": "keyfile-blake2", "borg_packages": []}'] }),
       );

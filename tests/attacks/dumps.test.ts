@@ -33,7 +33,7 @@ onEachRelease(
     await lab.playbook([{
       hosts: 'all',
       tasks: [
-        { 'ansible.builtin.include_role': { name: 'rootless.backup.borg' }, vars: { borg_paths: ['/srv'], borg_drill_sample: 10 } },
+        { 'ansible.builtin.include_role': { name: 'rootless.backup.borg' }, vars: { backup_paths: ['/srv'], backup_drill_sample: 10 } },
         { 'rootless.backup.hook': Object.fromEntries(['name', 'user', 'script', 'restore', 'prove'].map((name) => [name, option(name)])), loop: every, loop_control: { label: option('name') } },
       ],
     }]);

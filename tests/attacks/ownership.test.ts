@@ -96,9 +96,9 @@ onEachRelease(
       const before = await owners(host, '/home/alice');
       await trap(host, 'borg', '/var/lib/borg', '/home/alice');
       // A user with a process cannot be removed, so at first this fails at the very end.
-      for (let round = 0; round < rounds; round += 1) await lab.roles(['borg'], { borg_state: 'absent' }, { mayFail: true });
+      for (let round = 0; round < rounds; round += 1) await lab.roles(['borg'], { backup_state: 'absent' }, { mayFail: true });
       await host.run('systemctl stop exchange');
-      await lab.roles(['borg'], { borg_state: 'absent' });
+      await lab.roles(['borg'], { backup_state: 'absent' });
       expect(await owners(host, '/home/alice')).toBe(before);
       expect((await host.run('stat -c "%n %U %a" /var/shared /var/lib/borg/own /var/lib/borg/own/file /var/lib/borg/own/program')).stdout).toBe(
         '/var/shared alice 666\n/var/lib/borg/own root 755\n/var/lib/borg/own/file root 644\n/var/lib/borg/own/program root 755\n',

@@ -24,18 +24,18 @@ onEachRelease(
   'what others make',
   async ({ lab, host }) => {
     await host.run('useradd --system wiki; useradd --groups adm watcher; useradd outsider; mkdir -m 1777 /var/attack');
-    await lab.roles(['borg'], { borg_paths: ['/etc/hostname', '/var/attack'], borg_lock_wait: 20 });
+    await lab.roles(['borg'], { backup_paths: ['/etc/hostname', '/var/attack'], borg_lock_wait: 20 });
     await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'wiki', user: 'wiki', script: '#!/bin/sh\nexec /usr/bin/python3 /var/attack/hook\n', restore: ['/usr/bin/python3', '/var/attack/hook'] } }] }]);
     await host.write('/var/attack/hook', '');
   },
   (fixture) => {
     it('cannot fill the memory through what a member of the group asks by', async () => {
       const { host } = fixture;
-      for (const how of ['dd if=/dev/zero of=/run/backup-requests/backup bs=1M count=20 oflag=nonblock conv=notrunc', 'truncate --size=100M /run/backup-requests/borg-check', 'fallocate --length 10M /run/backup-requests/borg-check', 'touch /run/backup-requests/more', 'ln -s x /run/backup-requests/more', 'setfattr -n user.x -v y /run/backup-requests/backup']) {
+      for (const how of ['dd if=/dev/zero of=/run/backup-requests/backup bs=1M count=20 oflag=nonblock conv=notrunc', 'truncate --size=100M /run/backup-requests/backup-check', 'fallocate --length 10M /run/backup-requests/backup-check', 'touch /run/backup-requests/more', 'ln -s x /run/backup-requests/more', 'setfattr -n user.x -v y /run/backup-requests/backup']) {
         await host.run(`timeout 20 ${how}`, { user: 'watcher', mayFail: true });
       }
       expect((await host.run('du --summarize --apparent-size --block-size=1 /run/backup-requests/* | sort -n | tail -1')).stdout).toMatch(/^0\t/);
-      expect((await host.run('stat --format "%n %F" /run/backup-requests/*')).stdout).toBe(['backup', 'backup-drill', 'borg-check'].map((name) => `/run/backup-requests/${name} fifo\n`).join(''));
+      expect((await host.run('stat --format "%n %F" /run/backup-requests/*')).stdout).toBe(['backup', 'backup-drill', 'backup-check'].map((name) => `/run/backup-requests/${name} fifo\n`).join(''));
     });
 
     it('and he still asks by it, also after a boot', async () => {
@@ -112,7 +112,7 @@ if os.path.isdir("/backup/wiki"):
 
     it('takes no more memory than each unit is given', async () => {
       const { host } = fixture;
-      const units = ['backup', 'borg-check', 'borg-init', 'borg-secrets', 'backup-drill', 'backup-stage@x', 'backup-prove@x', 'backup-report@x', 'backup-watch', 'backup-wiki', 'backup-wiki-restore'];
+      const units = ['backup', 'backup-check', 'borg-init', 'borg-secrets', 'backup-drill', 'backup-stage@x', 'backup-prove@x', 'backup-report@x', 'backup-watch', 'backup-wiki', 'backup-wiki-restore'];
       const { stdout } = await host.run(`for unit in ${units.join(' ')}; do systemctl show --property=Id,MemoryMax,LimitDATA $unit.service; done`);
       expect(stdout).not.toContain('infinity');
       expect(stdout.match(/^LimitDATA=\d+$/gm)).toHaveLength(units.length);
@@ -130,7 +130,7 @@ if os.path.isdir("/backup/wiki"):
     it('leaves nothing behind of it when the role is taken away', async () => {
       const { host, lab } = fixture;
       await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'wiki', state: 'absent' } }] }]);
-      await lab.roles(['borg'], { borg_state: 'absent' });
+      await lab.roles(['borg'], { backup_state: 'absent' });
       expect(await host.exists('/run/backup-requests')).toBe(false);
     });
   },

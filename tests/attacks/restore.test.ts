@@ -78,7 +78,7 @@ onEachRelease(
       echo 'hers' > x/bin/tool; echo 'her own' > root/secret; echo hers > tree/d/file; echo hers > e/d/file; head -c 60M /dev/urandom > big/random
       cp /bin/true tree/raised; printf hers > "tree/$(printf 'esc\\033[2Japed')"
       chown -R alice: .; chmod 4755 tree/raised; mkdir -m 755 /root/open 2> /dev/null; chmod 700 /root; echo "root's own" > /root/secret; chmod 644 /root/secret`);
-    await lab.roles(['borg'], { borg_paths: ['/home/alice'], borg_compression: 'none' });
+    await lab.roles(['borg'], { backup_paths: ['/home/alice'], borg_compression: 'none' });
     const { ok, log } = await backUp(host);
     expect(ok, log).toBe(true);
   },

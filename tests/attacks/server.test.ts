@@ -16,7 +16,7 @@ onEachRelease(
     await host.run('mkdir -p /srv/gone /srv/there /var/secret; echo x > /srv/gone/x; echo x > /srv/there/x; echo secret > /var/secret/x');
     const settings = {
       borg_repositories: ['ssh://store@server/./web'], borg_known_hosts: [`server ${server.hostKey.split(' ').slice(0, 2).join(' ')}`],
-      borg_paths: ['/srv/there', '/srv/gone'], borg_drill_sample: 50,
+      backup_paths: ['/srv/there', '/srv/gone'], backup_drill_sample: 50,
     };
     const only = { args: ['--limit', 'web'] };
     await lab.roles(['borg'], settings, { ...only, mayFail: true });

@@ -31,7 +31,7 @@ const commands: Readonly<Record<string, string>> = {
   'backupctl find': 'backupctl find file',
   'backupctl list': 'backupctl list',
   'the backup': 'systemctl start backup.service',
-  'the check': 'systemctl start borg-check.service',
+  'the check': 'systemctl start backup-check.service',
   'the drill': 'systemctl start backup-drill.service',
   'the initialisation': 'systemctl start borg-init.service',
 };
@@ -40,7 +40,7 @@ onEachRelease(
   'code that ran as the user borg',
   async ({ lab, host }) => {
     await host.run('mkdir -p /srv/files; echo saved > /srv/files/file; mkdir -m 777 /srv/marked');
-    await lab.roles(['borg'], { borg_paths: ['/srv/files'] });
+    await lab.roles(['borg'], { backup_paths: ['/srv/files'] });
     const { ok, log } = await backUp(host);
     expect(ok, log).toBe(true);
     await host.run(plant, { user: 'borg' });
@@ -90,7 +90,7 @@ onEachRelease(
 
     it('is no user site of any unit of the engine, and their home can be made by nobody', async () => {
       const { host } = fixture;
-      for (const unit of ['backup', 'borg-init', 'borg-check', 'backup-drill', 'backup-stage@x']) {
+      for (const unit of ['backup', 'borg-init', 'backup-check', 'backup-drill', 'backup-stage@x']) {
         const { stdout } = await host.run(`systemctl show --property=Environment ${unit}.service`);
         expect(stdout, unit).toMatch(/HOME=\/nonexistent\b.*PYTHONNOUSERSITE=1/);
       }

@@ -102,7 +102,7 @@ onEachRelease(
     await sql(host, 'shop', 'CREATE TABLE orders AS SELECT n, md5(n::text) AS t FROM generate_series(1, 500) n; CREATE TABLE secrets AS SELECT 1 AS n');
     await sql(host, 'odd', odd);
     await sql(host, 'bare', bare);
-    await lab.roles(['borg', 'postgres'], { borg_paths: ['/etc/hostname'], borg_mail_to: [], postgres_exclude: ['postgres', 'template1'] });
+    await lab.roles(['borg', 'postgres'], { backup_paths: ['/etc/hostname'], backup_mail_to: [], postgres_exclude: ['postgres', 'template1'] });
   },
   (fixture) => {
     it('has no function run as the superuser when it is dumped: of an index, statistics, a partition, a policy, a rule, a cast, or one called like a built-in', async () => {

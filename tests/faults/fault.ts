@@ -37,7 +37,7 @@ export const canary = {
 /** Sets role borg and the hook up, with short waits, and makes a first good backup. */
 export async function prepare({ lab, host }: Fixture, settings: object = {}, roles: readonly string[] = []): Promise<void> {
   await host.run('useradd --system wiki; echo first > /srv/canary; newaliases; systemctl restart postfix');
-  await lab.roles(['borg', ...roles], { borg_lock_wait: 10, borg_paths: ['/srv'], ...settings });
+  await lab.roles(['borg', ...roles], { borg_lock_wait: 10, backup_paths: ['/srv'], ...settings });
   await hook({ lab, host } as Fixture, canary);
   await saveWell(host);
   await mails(host);

@@ -17,7 +17,7 @@ onEachRelease(
       return fixture.host.run('systemctl daemon-reload');
     };
     const withoutDropIns = on('rm -f /etc/systemd/system/*.d/fault.conf; systemctl daemon-reload');
-    const role = (): Promise<unknown> => fixture.lab.roles(['borg'], { borg_lock_wait: 10, borg_paths: ['/srv'] });
+    const role = (): Promise<unknown> => fixture.lab.roles(['borg'], { borg_lock_wait: 10, backup_paths: ['/srv'] });
     const passphrase = (): string => readFileSync(join(fixture.lab.directory, 'backup-secrets/web/passphrase'), 'utf8');
 
     // Not even the capability reads another process's files of /proc.

@@ -33,7 +33,7 @@ export const faults = {
     hand: 'rm /var/lib/borg/.config/borg/security/*/manifest-timestamp; rm -r /var/cache/borg/*', note: 'It could be an attack: Borg goes on only when the administrator has said that it is none.',
   },
   corrupted: {
-    ...repository, what: 'a segment of it is damaged', unit: 'borg-check', told: 'borg-check FAILED: …ntegrity…', hand: 'backup-borg check --repair',
+    ...repository, what: 'a segment of it is damaged', unit: 'backup-check', told: 'backup-check FAILED: …ntegrity…', hand: 'backup-borg check --repair',
     note: 'Found by the weekly check. What was damaged is saved again by the next backup, if it is still on the machine.',
   },
   'lock of another host': { ...repository, what: 'another host uses it for longer than this one waits', told: 'FAILED: Failed to create/acquire the lock …(timeout).' },

@@ -12,7 +12,7 @@ onEachRelease(
   (fixture) => {
     const broken = (): Promise<unknown> => hook(fixture, { name: 'wiki', user: 'wiki', command: '/usr/bin/false' });
     const mended = (): Promise<unknown> => hook(fixture, { name: 'wiki', state: 'absent' });
-    const settings = { borg_lock_wait: 10, borg_paths: ['/srv'] };
+    const settings = { borg_lock_wait: 10, backup_paths: ['/srv'] };
 
     fault(fixture, 'postfix down', {
       provoke: async ({ host }) => {
@@ -26,7 +26,7 @@ onEachRelease(
     });
     fault(fixture, 'URL hangs', {
       provoke: async ({ lab }) => {
-        await lab.roles(['borg'], { ...settings, borg_report_url: 'http://127.0.0.1:8080/ping' });
+        await lab.roles(['borg'], { ...settings, backup_report_url: 'http://127.0.0.1:8080/ping' });
         await broken();
       },
       during: async ({ host }) => {

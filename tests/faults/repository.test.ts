@@ -46,7 +46,7 @@ onEachRelease(
     fault(fixture, 'corrupted', {
       // In the random data, of which the archives have one copy: what is on the machine is not touched.
       provoke: on('f=$(find /mnt/repository/data -type f -size +1M | sort | head -1); printf XXXX | dd of="$f" bs=1 seek=1000000 conv=notrunc status=none'),
-      run: async () => (await fixture.host.run('systemctl start borg-check.service; journalctl --sync; journalctl --output=cat -u borg-check.service', { mayFail: true })).stdout,
+      run: async () => (await fixture.host.run('systemctl start backup-check.service; journalctl --sync; journalctl --output=cat -u backup-check.service', { mayFail: true })).stdout,
       after: async () => {
         const { stdout } = await fixture.host.run(`backup-borg extract --stdout ::${await newest(fixture.host, 'files')} srv/random | cmp - /srv/random && echo equal`, { mayFail: true });
         expect(stdout).toBe('equal\n');

@@ -39,7 +39,7 @@ onEachRelease(
     await host.run('systemctl daemon-reload; systemctl enable --now backup.timer; systemctl start backup.service');
   },
   (fixture) => {
-    const settings = { borg_repositories: ['/home/borg/repository', '/srv/borg'], borg_passphrase: 'old-passphrase', borg_encryption: 'none', borg_paths: ['/etc', '/srv'], borg_lock_wait: 20 };
+    const settings = { borg_repositories: ['/home/borg/repository', '/srv/borg'], borg_passphrase: 'old-passphrase', borg_encryption: 'none', backup_paths: ['/etc', '/srv'], borg_lock_wait: 20 };
 
     it('is converged: its archives stay, new ones join them, and snippets of others still inject their software', async () => {
       const { host, lab } = fixture;

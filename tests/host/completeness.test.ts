@@ -7,7 +7,7 @@ onEachRelease(
   'what was asked for is in the archive, or the run fails',
   async ({ lab, host }) => {
     await host.run('useradd --create-home alice && echo diary > /home/alice/diary && chmod 600 /home/alice/diary && chmod 700 /home/alice');
-    await lab.roles(['borg'], { borg_paths: ['/etc', '/home', '/srv', '/var/log'] });
+    await lab.roles(['borg'], { backup_paths: ['/etc', '/home', '/srv', '/var/log'] });
   },
   (fixture) => {
     const reconfigure = async (service: string): Promise<void> => {

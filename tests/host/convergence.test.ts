@@ -36,19 +36,19 @@ onEachRelease('the roles', () => Promise.resolve(), (fixture) => {
     const before = await state();
     const { stdout, recap } = await fixture.lab.roles(['borg'], {
       borg_shedule: 'daily',
-      borg_schedule: 'dayly',
+      backup_schedule: 'dayly',
       borg_compression: 'zstd,99',
-      borg_keep_daily: -1,
-      borg_exclude: ['var/cache', '/ok'],
+      backup_keep_daily: -1,
+      backup_exclude: ['var/cache', '/ok'],
       borg_passphrase: 'two\nlines',
     }, { mayFail: true });
     expect(recap['web']?.failed).toBe(1);
     for (const message of [
-      'borg_shedule: there is no such setting; did you mean borg_schedule?',
-      String.raw`borg_schedule: given is \"dayly\"; allowed is a calendar event`,
+      'borg_shedule: there is no such setting; did you mean backup_schedule?',
+      String.raw`backup_schedule: given is \"dayly\"; allowed is a calendar event`,
       String.raw`borg_compression: given is \"zstd,99\"`,
-      'borg_keep_daily: given is -1; allowed is a whole number from 0 to 100000',
-      String.raw`borg_exclude[0]: given is \"var/cache\"; allowed is an absolute path`,
+      'backup_keep_daily: given is -1; allowed is a whole number from 0 to 100000',
+      String.raw`backup_exclude[0]: given is \"var/cache\"; allowed is an absolute path`,
       'borg_passphrase: given is (hidden)',
     ]) expect(stdout).toContain(message);
     expect(stdout).not.toContain('two');
@@ -58,7 +58,7 @@ onEachRelease('the roles', () => Promise.resolve(), (fixture) => {
   it('refuse a time that never comes, in check mode too, naming the setting', async () => {
     const before = await state();
     for (const args of [['--check'], []]) {
-      for (const [setting, event] of [['borg_schedule', '2020-01-01'], ['borg_check_schedule', 'Mon 2021-02-30'], ['borg_drill_schedule', '*-02-30 03:00']] as const) {
+      for (const [setting, event] of [['backup_schedule', '2020-01-01'], ['backup_check_schedule', 'Mon 2021-02-30'], ['backup_drill_schedule', '*-02-30 03:00']] as const) {
         const { stdout, recap } = await fixture.lab.roles(['borg'], { [setting]: event }, { args, mayFail: true });
         expect(recap['web']?.failed).toBe(1);
         expect(stdout).toContain(String.raw`${setting}: given is \"${event}\", but that never comes`);
@@ -68,9 +68,9 @@ onEachRelease('the roles', () => Promise.resolve(), (fixture) => {
   });
 
   it('warn in check mode of paths that are not there, but for those that they make', async () => {
-    const { stdout, stderr } = await fixture.lab.roles(['borg'], { borg_paths: ['/etc', '/backup', '/var/lib/backup-report/', '/nowhere'] }, { args: ['--check'] });
+    const { stdout, stderr } = await fixture.lab.roles(['borg'], { backup_paths: ['/etc', '/backup', '/var/lib/backup-report/', '/nowhere'] }, { args: ['--check'] });
     const warned = `${stdout}${stderr}`.replaceAll(/\s+/g, ' ');
-    expect(warned).toContain('borg_paths: given is "/nowhere", but the host has no such path');
+    expect(warned).toContain('backup_paths: given is "/nowhere", but the host has no such path');
     expect(warned.match(/but the host has no such path/g)).toHaveLength(1);
   });
 
@@ -96,7 +96,7 @@ onEachRelease('the roles', () => Promise.resolve(), (fixture) => {
   });
 
   it('refuse settings that do not go together', async () => {
-    const { stdout } = await fixture.lab.roles(['borg'], { borg_repositories: ['ssh://backup/./r'], borg_keep_daily: 0, borg_keep_weekly: 0, borg_keep_monthly: 0 }, { mayFail: true });
+    const { stdout } = await fixture.lab.roles(['borg'], { borg_repositories: ['ssh://backup/./r'], backup_keep_daily: 0, backup_keep_weekly: 0, backup_keep_monthly: 0 }, { mayFail: true });
     expect(stdout).toContain('borg_known_hosts: borg_repositories names a server');
     expect(stdout).toContain('all are 0');
   });
@@ -106,11 +106,11 @@ onEachRelease('the roles', () => Promise.resolve(), (fixture) => {
     const { host } = fixture;
     await host.run(['mkdir', '-p', odd]);
     await host.run(['touch', `${odd}/file`]);
-    await fixture.lab.roles(['borg'], { borg_paths: [odd], borg_repositories: [`/var/lib/borg/a "b" 50% $c`] });
+    await fixture.lab.roles(['borg'], { backup_paths: [odd], borg_repositories: [`/var/lib/borg/a "b" 50% $c`] });
     const { ok, log } = await backUp(host);
     expect(ok, log).toBe(true);
     expect((await host.run("backup-borg list --format '{path}{NL}' ::$(backup-borg list --format '{archive}{NL}' | grep files)")).stdout).toContain(`${odd.slice(1)}/file`);
-    await fixture.lab.roles(['borg'], { borg_state: 'absent', borg_delete_repositories: true });
+    await fixture.lab.roles(['borg'], { backup_state: 'absent', borg_delete_repositories: true });
   });
 
   it('set the host up, with a header in every file that names the collection and the role', async () => {
@@ -144,7 +144,7 @@ onEachRelease('the roles', () => Promise.resolve(), (fixture) => {
     const before = await state();
     const same = await fixture.lab.roles(both, {}, { args: ['--check', '--diff'] });
     expect(same.recap['web']).toMatchObject({ changed: 0, failed: 0 });
-    const { stdout, recap } = await fixture.lab.roles(both, { borg_schedule: 'Mon..Fri 02:30' }, { args: ['--check', '--diff'] });
+    const { stdout, recap } = await fixture.lab.roles(both, { backup_schedule: 'Mon..Fri 02:30' }, { args: ['--check', '--diff'] });
     expect(recap['web']?.changed).toBe(1);
     expect(stdout).toContain('-OnCalendar=daily');
     expect(stdout).toContain('+OnCalendar=Mon..Fri 02:30');
@@ -204,15 +204,15 @@ onEachRelease('the roles', () => Promise.resolve(), (fixture) => {
 
   it('that are taken away leave nothing of theirs but the repository and what opens it', async () => {
     const { host } = fixture;
-    await fixture.lab.roles(['postgres', 'borg'], { borg_state: 'absent', postgres_state: 'absent' }, { args: ['--check'] });
+    await fixture.lab.roles(['postgres', 'borg'], { backup_state: 'absent', postgres_state: 'absent' }, { args: ['--check'] });
     expect(await host.exists('/etc/systemd/system/backup.service')).toBe(true);
-    await fixture.lab.roles(['postgres', 'borg'], { borg_state: 'absent', postgres_state: 'absent' });
+    await fixture.lab.roles(['postgres', 'borg'], { backup_state: 'absent', postgres_state: 'absent' });
     const left = (await host.run('find / -xdev \\( -name "*borg*" -o -name "*backup*" -o -name "rootless*" \\) ! -path "/proc/*" ! -path "/usr/lib/*" ! -path "/usr/share/*" ! -path "/usr/bin/*" ! -path "/var/lib/dpkg/*" ! -path "/var/local/*" ! -path "/var/lib/borg/*" ! -path "/root/.ansible*" ! -path "/var/cache/*" ! -path "/var/backups" ! -path "/etc/systemd/system/timers.target.wants" ! -path "/usr/sbin/*" ! -path "/run/*" ! -path "/sys/*" ! -path "/var/lib/systemd/deb*" ! -name "pg_*" ! -name "dpkg-db-backup*"')).stdout.split('\n').filter(Boolean);
     expect(left.sort()).toEqual(['/etc/credstore/borg.passphrase', '/etc/credstore/borg.ssh-key', '/etc/credstore/borg.ssh-key.pub', '/var/lib/borg']);
     expect((await host.run('getent passwd borg', { mayFail: true })).stdout).toBe('');
     expect(await host.exists('/backup')).toBe(false);
     expect(await host.exists('/var/lib/borg/repository/config')).toBe(true);
-    const again = await fixture.lab.roles(['postgres', 'borg'], { borg_state: 'absent', postgres_state: 'absent' });
+    const again = await fixture.lab.roles(['postgres', 'borg'], { backup_state: 'absent', postgres_state: 'absent' });
     expect(again.recap['web']?.changed).toBe(0);
   });
 
@@ -228,7 +228,7 @@ onEachRelease('the roles', () => Promise.resolve(), (fixture) => {
 
   it('that are taken away with everything leave no repository and no secret', async () => {
     const { host } = fixture;
-    await fixture.lab.roles(['postgres', 'borg'], { borg_state: 'absent', postgres_state: 'absent', borg_delete_repositories: true });
+    await fixture.lab.roles(['postgres', 'borg'], { backup_state: 'absent', postgres_state: 'absent', borg_delete_repositories: true });
     expect((await host.run('ls -d /var/lib/borg /etc/credstore/borg* /var/cache/borg', { mayFail: true })).stdout).toBe('');
   });
 });

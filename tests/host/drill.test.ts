@@ -55,7 +55,7 @@ onEachRelease(
       ALTER DATABASE "odd "" name" SET quote_all_identifiers = on;` });
     await host.run('mkdir /srv/locked && echo 1 > /srv/locked/file && chmod 0 /srv/locked/file && chmod 0555 /srv/locked');
     await host.run('mkdir /srv/mounted && mount -t tmpfs tmpfs /srv/mounted && mkdir /srv/mounted/deep && touch /srv/mounted/deep/file /srv/mounted/file');
-    await lab.roles(['borg', 'postgres'], { borg_paths: ['/srv', '/etc', '/srv/locked'], borg_one_file_system: true, borg_exclude: ['/srv/tree/c/*.log'], borg_drill_sample: 300 });
+    await lab.roles(['borg', 'postgres'], { backup_paths: ['/srv', '/etc', '/srv/locked'], backup_one_file_system: true, backup_exclude: ['/srv/tree/c/*.log'], backup_drill_sample: 300 });
     expect((await backUp(host)).ok).toBe(true);
     await host.run('cp -a /backup/postgresql /root/yesterday; sleep 1.1');
     expect((await backUp(host)).ok).toBe(true);
@@ -238,7 +238,7 @@ cd; echo ran; exit 0
 
     it('is not run when the role says so, and not missed then', async () => {
       const { lab, host } = fixture;
-      await lab.roles(['borg'], { borg_paths: ['/srv', '/etc'], borg_drill: false });
+      await lab.roles(['borg'], { backup_paths: ['/srv', '/etc'], backup_drill: false });
       expect((await host.run('backupctl status', { mayFail: true })).stdout).not.toContain('backup-drill.timer');
       expect((await host.run('systemctl is-enabled backup-drill.timer', { mayFail: true })).stdout.trim()).toBe('disabled');
       expect((await host.run('systemctl is-active backup-drill.timer', { mayFail: true })).stdout.trim()).toBe('inactive');

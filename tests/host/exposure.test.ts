@@ -11,7 +11,7 @@ onEachRelease('the exposure level', ({ lab }) => lab.roles(['borg', 'postgres'])
   it.each([
     ['backup.service', 0.8],
     ['borg-init.service', 0.8],
-    ['borg-check.service', 0.8],
+    ['backup-check.service', 0.8],
     ['borg-secrets.service', 0.6],
     ['backup-report@backup:failure.service', 0.5],
     ['backup-watch.service', 0.5],

@@ -6,7 +6,7 @@ onEachRelease(
   'a tree comes back equal in content and metadata',
   async ({ lab, host }) => {
     await host.run(tree);
-    await lab.roles(['borg'], { borg_paths: ['/srv', '/etc'] });
+    await lab.roles(['borg'], { backup_paths: ['/srv', '/etc'] });
   },
   (fixture) => {
     it.each(['/restored', '/root/restored', '/tmp/restored', '/home/alice/restored'])('by hand with backup-borg, into %s', async (into) => {

@@ -232,7 +232,7 @@ onEachRelease(
       const password = `${needle} #1 "double" 'single' \\n 100% $HOME ;ü`;
       const path = (name: string): string => join(lab.directory, name);
       writeFileSync(path('vault-password'), 'open sesame\n', { mode: 0o600 });
-      const { stdout: encrypted } = await lab.ansible('ansible-vault', ['encrypt_string', '--vault-password-file', path('vault-password'), '--stdin-name', 'mariadb_password'], { input: password });
+      const { stdout: encrypted } = await lab.ansible('ansible-vault', ['encrypt_string', '--vault-password-file', path('vault-password'), '--stdin-name', 'mariadb_dump_password'], { input: password });
       expect(encrypted).toContain('!vault');
       mkdirSync(path('group_vars'));
       writeFileSync(path('group_vars/all.yml'), `${encrypted}\nmariadb_account: backup\nmariadb_user: dumper\n`);
@@ -269,10 +269,10 @@ onEachRelease(
     });
 
     it('needs the name of the account that a password is for', async () => {
-      const { stdout } = await fixture.lab.roles(['mariadb'], { mariadb_password: 'hush-hush', mariadb_socket: '/tmp/x.sock' }, { ...web, mayFail: true });
-      expect(stdout).toContain('mariadb_socket: given is');
-      const { stdout: second } = await fixture.lab.roles(['mariadb'], { mariadb_password: 'hush-hush' }, { ...web, mayFail: true });
-      expect(second).toContain('mariadb_account: it is missing; mariadb_password is given');
+      const { stdout } = await fixture.lab.roles(['mariadb'], { mariadb_dump_password: 'hush-hush', mariadb_dump_socket: '/tmp/x.sock' }, { ...web, mayFail: true });
+      expect(stdout).toContain('mariadb_dump_socket: given is');
+      const { stdout: second } = await fixture.lab.roles(['mariadb'], { mariadb_dump_password: 'hush-hush' }, { ...web, mayFail: true });
+      expect(second).toContain('mariadb_dump_account: it is missing; mariadb_dump_password is given');
       expect(stdout + second).not.toContain('hush-hush');
     });
 

@@ -19,7 +19,7 @@ const plays = [
         'rootless.backup.hook': { name: 'wiki', user: 'wiki', command: '/usr/bin/cp /srv/wiki/page /backup/wiki/page', read: ['/srv/wiki'] },
       },
     ],
-    vars: { borg_paths: ['/etc', '/srv'] },
+    vars: { backup_paths: ['/etc', '/srv'] },
   },
 ];
 

@@ -150,7 +150,7 @@ onEachRelease(
 
     it('loses a module that a newer version does not have, and an empty directory, when nobody needs it any more', async () => {
       const { host } = fixture;
-      const former = 'roles/borg/files/usr/local/lib/backup/rootless_backup/former/module.py';
+      const former = 'roles/backup/files/usr/local/lib/backup/rootless_backup/former/module.py';
       const back = change(former, '# Managed by Ansible (collection rootless.backup, role borg)\n');
       await roles(['mariadb', 'sqlite']);
       back();
@@ -166,7 +166,7 @@ onEachRelease(
     it('is put back as it was if a step fails', async () => {
       await roles(['mariadb']);
       const before = await state();
-      const module = 'roles/borg/files/usr/local/lib/backup/rootless_backup/databases/base.py';
+      const module = 'roles/backup/files/usr/local/lib/backup/rootless_backup/databases/base.py';
       const back = change(module, `${readFileSync(join(fixture.lab.collection, module), 'utf8')}# newer\n`);
       const top = join(fixture.lab.directory, 'late');
       mkdirSync(join(top, 'etc/tmpfiles.d'), { recursive: true });

@@ -36,7 +36,7 @@ onEachRelease(
     const settings = (): object => ({
       borg_repositories: ['ssh://store@server/./web'],
       borg_known_hosts: [`server ${server.hostKey.split(' ').slice(0, 2).join(' ')}`],
-      borg_paths: ['/etc', '/home', '/opt', '/srv'],
+      backup_paths: ['/etc', '/home', '/opt', '/srv'],
       sqlite_databases: [{ name: 'notes', user: 'alice', paths: ['/home/alice/notes/*.db'] }],
     });
     let before = '';
@@ -95,7 +95,7 @@ onEachRelease(
       const { lab, host } = fixture;
       const run = async (vars: object): Promise<string> =>
         (await lab.run(`${lab.collection}/playbooks/restore.yml`, { args: ['--extra-vars', JSON.stringify({ restore_host: 'web', restore_again: true, ...settings(), ...vars })], mayFail: true })).stdout.replaceAll(/\s+/g, ' ');
-      expect(await run({ borg_secrets_dir: '/nowhere/web' })).toContain('there is no file passphrase in borg_secrets_dir');
+      expect(await run({ backup_secrets_dir: '/nowhere/web' })).toContain('there is no file passphrase in backup_secrets_dir');
       expect(await run({ borg_repositories: ['/mnt/disk/borg'] })).toContain('there is no repository in /mnt/disk/borg on web');
       expect(await host.exists('/mnt/disk/borg')).toBe(false);
     });

@@ -14,7 +14,7 @@ onEachRelease(
     const settings = (overrides: object = {}): object => ({
       borg_repositories: ['ssh://store@server/./web'],
       borg_known_hosts: [`server ${server.hostKey.split(' ').slice(0, 2).join(' ')}`],
-      borg_paths: ['/etc'],
+      backup_paths: ['/etc'],
       ...overrides,
     });
     const only = { args: ['--limit', 'web'] };
@@ -96,7 +96,7 @@ onEachRelease(
     });
 
     it('loses its known_hosts on the host when no repository is remote any more', async () => {
-      await fixture.lab.roles(['borg'], { borg_paths: ['/etc'] }, only);
+      await fixture.lab.roles(['borg'], { backup_paths: ['/etc'] }, only);
       expect(await fixture.host.exists('/etc/backup/known_hosts')).toBe(false);
       expect((await fixture.host.run('systemctl show --property=PrivateNetwork --value backup.service')).stdout.trim()).toBe('yes');
     });

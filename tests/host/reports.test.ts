@@ -22,7 +22,7 @@ onEachRelease(
     await host.run('useradd --system wiki; useradd --groups adm watcher; useradd outsider; newaliases; systemctl restart postfix');
     await host.write('/root/receiver.py', receiver);
     await host.run('systemd-run --quiet --unit=receiver python3 /root/receiver.py');
-    await lab.roles(['borg'], { borg_lock_wait: 20, borg_paths: ['/etc'] });
+    await lab.roles(['borg'], { borg_lock_wait: 20, backup_paths: ['/etc'] });
   },
   (fixture) => {
     const hook = async (command: string, more: object = {}): Promise<void> => {
@@ -116,11 +116,11 @@ sys.exit("\\x1b[31mred\\rover")
     });
 
     it('of what Borg could not save name it', async () => {
-      await fixture.lab.roles(['borg'], { borg_lock_wait: 20, borg_paths: ['/etc', '/srv/gone'] });
+      await fixture.lab.roles(['borg'], { borg_lock_wait: 20, backup_paths: ['/etc', '/srv/gone'] });
       expect((await backUp(fixture.host)).ok).toBe(false);
       const [mail] = await mails(fixture.host);
       expect(mail?.subject).toContain('/srv/gone');
-      await fixture.lab.roles(['borg'], { borg_lock_wait: 20, borg_paths: ['/etc'] });
+      await fixture.lab.roles(['borg'], { borg_lock_wait: 20, backup_paths: ['/etc'] });
       expect((await backUp(fixture.host)).ok).toBe(true);
       await mails(fixture.host);
     });
@@ -128,7 +128,7 @@ sys.exit("\\x1b[31mred\\rover")
     it('reach a URL and a command too, each of them even if another fails, and the backup’s result stays', async () => {
       const { host, lab } = fixture;
       await host.write('/usr/local/bin/tell', '#!/bin/sh\ncat > /var/lib/backup-report/told\necho "$BACKUP_RESULT $BACKUP_UNIT $BACKUP_SUBJECT" >> /var/lib/backup-report/told\n', '0755');
-      const settings = { borg_lock_wait: 20, borg_paths: ['/etc'], borg_report_url: 'http://127.0.0.1:8080/secret-token', borg_report_command: ['/usr/local/bin/tell', 'x y'], borg_report_success: 'always' };
+      const settings = { borg_lock_wait: 20, backup_paths: ['/etc'], backup_report_url: 'http://127.0.0.1:8080/secret-token', backup_report_command: ['/usr/local/bin/tell', 'x y'], backup_report_success: 'always' };
       const { stdout } = await lab.roles(['borg'], settings, { args: ['--diff', '-vvv'] });
       expect(stdout).not.toContain('secret-token');
       await host.run('mv /usr/sbin/sendmail /usr/sbin/sendmail.away');
@@ -151,7 +151,7 @@ sys.exit("\\x1b[31mred\\rover")
       expect(journal).toContain('not delivered by the URL');
       expect(journal).not.toContain('secret-token');
       await hook('/bin/true');
-      await lab.roles(['borg'], { borg_lock_wait: 20, borg_paths: ['/etc'] });
+      await lab.roles(['borg'], { borg_lock_wait: 20, backup_paths: ['/etc'] });
       expect((await backUp(host)).ok).toBe(true);
       await mails(fixture.host);
     });
@@ -160,8 +160,8 @@ sys.exit("\\x1b[31mred\\rover")
       const { host, lab } = fixture;
       await host.run('mv /usr/sbin/sendmail /usr/sbin/sendmail.away');
       const smtp = 'host 127.0.0.1\nport 25\ntls off\nauth off\nfrom backup@web\n';
-      const settings = { borg_lock_wait: 20, borg_paths: ['/etc'], borg_report_success: 'always' };
-      await lab.roles(['borg'], { ...settings, borg_mail_smtp: smtp });
+      const settings = { borg_lock_wait: 20, backup_paths: ['/etc'], backup_report_success: 'always' };
+      await lab.roles(['borg'], { ...settings, backup_mail_smtp: smtp });
       expect((await backUp(host)).ok).toBe(true);
       expect((await mails(fixture.host)).map(({ subject }) => subject)).toEqual(['backup of web: ok']);
       expect((await host.run('stat -c %U:%a /etc/credstore/backup-report.msmtprc')).stdout).toBe('root:600\n');
@@ -169,7 +169,7 @@ sys.exit("\\x1b[31mred\\rover")
       const level = /exposure level for \S+ ([\d.]+)/.exec((await host.run('systemd-analyze security --no-pager backup-report@backup:success.service')).stdout)?.[1];
       expect(Number(level)).toBeLessThanOrEqual(2.0);
       await host.run('mv /usr/sbin/sendmail.away /usr/sbin/sendmail');
-      await lab.roles(['borg'], { borg_lock_wait: 20, borg_paths: ['/etc'] });
+      await lab.roles(['borg'], { borg_lock_wait: 20, backup_paths: ['/etc'] });
       expect(await host.exists('/etc/credstore/backup-report.msmtprc')).toBe(false);
       expect(await host.exists('/etc/credstore/backup-report.url')).toBe(false);
     });
@@ -212,7 +212,7 @@ sys.exit("\\x1b[31mred\\rover")
       const { host } = fixture;
       const asked = await host.run('backupctl run', { user: 'watcher' });
       expect(asked.stdout).toMatch(/archive web-files-\S+: \d+ files[^]*backup\.service succeeded after \d+ s\n$/);
-      expect((await host.run('backupctl check', { user: 'watcher' })).stdout).toMatch(/borg-check\.service succeeded/);
+      expect((await host.run('backupctl check', { user: 'watcher' })).stdout).toMatch(/backup-check\.service succeeded/);
       expect((await host.run('backupctl list', { user: 'watcher' })).stdout).toContain(`  ${await newest(host, 'files')}\n`);
       await hook('/bin/false');
       expect((await host.run('backupctl run', { user: 'watcher', mayFail: true })).code).toBe(1);

@@ -54,7 +54,7 @@ onEachRelease(
       ALTER ROLE app IN DATABASE shop SET search_path = app, public; COMMENT ON DATABASE shop IS 'It''s the shop';
       REVOKE CONNECT ON DATABASE shop FROM PUBLIC; GRANT CONNECT ON DATABASE shop TO reader WITH GRANT OPTION;`);
     for (const name of ['shop', odd]) await sql(host, name, 'CREATE TABLE public.data AS SELECT n, md5(n::text) AS t FROM generate_series(1, 2000) n; CREATE INDEX ON public.data (n)');
-    await lab.roles(['borg', 'postgres'], { borg_paths: ['/etc/hostname'] });
+    await lab.roles(['borg', 'postgres'], { backup_paths: ['/etc/hostname'] });
     expect((await backUp(host)).ok).toBe(true);
   },
   (fixture) => {

@@ -66,7 +66,7 @@ onEachRelease(
   async ({ lab, host }) => {
     await host.run(tree);
     await host.run("echo 'a price' > '/srv/tree/costs $HOME and 5%'; mkdir /srv/other; echo 1 > /srv/other/kept");
-    await lab.roles(['borg'], { borg_paths: ['/srv', '/etc'] });
+    await lab.roles(['borg'], { backup_paths: ['/srv', '/etc'] });
     const { ok, log } = await backUp(host);
     expect(ok, log).toBe(true);
     await host.run('cp -a /srv/tree /root/original; echo 2 > /srv/other/kept; sleep 1');

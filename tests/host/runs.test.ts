@@ -10,7 +10,7 @@ onEachRelease(
     // Enough new data for a run to be caught in its middle.
     await host.run('mkdir -p /srv/data && head -c 150M /dev/urandom > /srv/data/random');
     // Borg looks ten times while it waits for a lock: a short wait makes a short test.
-    await lab.roles(['borg'], { borg_paths: ['/srv', '/etc'], borg_compression: 'zlib,6', borg_lock_wait: 20 });
+    await lab.roles(['borg'], { backup_paths: ['/srv', '/etc'], borg_compression: 'zlib,6', borg_lock_wait: 20 });
   },
   (fixture) => {
     const killInTheMiddle = async (): Promise<void> => {
@@ -69,7 +69,7 @@ onEachRelease(
 
     it("another host's lock is left alone, and the run fails when its time is up", async () => {
       const { lab, host } = fixture;
-      await lab.roles(['borg'], { borg_paths: ['/etc'], borg_lock_wait: 2 });
+      await lab.roles(['borg'], { backup_paths: ['/etc'], borg_lock_wait: 2 });
       await host.run('install -d -o borg -m 700 /var/lib/borg/repository/lock.exclusive; install -o borg /dev/null /var/lib/borg/repository/lock.exclusive/elsewhere@123.4567-0');
       const { ok, log } = await backUp(host);
       expect(ok).toBe(false);
@@ -80,7 +80,7 @@ onEachRelease(
 
     it('prune touches only archives of exactly this host', async () => {
       const { lab, host } = fixture;
-      await lab.roles(['borg'], { borg_paths: ['/etc'], borg_keep_daily: 1, borg_keep_weekly: 0, borg_keep_monthly: 0 });
+      await lab.roles(['borg'], { backup_paths: ['/etc'], backup_keep_daily: 1, backup_keep_weekly: 0, backup_keep_monthly: 0 });
       const foreign = ['web-staging-files-2020-01-01T00:00:00Z', 'web-files-by-hand', 'web-files-2020-01-01T00:00:00Zx', 'webfiles-2020-01-01T00:00:00Z'];
       for (const name of foreign) await host.run(`backup-borg create ::${name} /etc/hostname`);
       await host.run('backup-borg create --timestamp 2020-01-01T00:00:00 ::web-files-2020-01-01T00:00:00Z /etc/hostname');
@@ -98,7 +98,7 @@ onEachRelease(
       expect(ok).toBe(false);
       expect(log).toMatch(/repository.*(does not exist|not a valid repository)/i);
       await host.run('rm -rf /var/lib/borg/repository');
-      const { stdout, recap } = await lab.roles(['borg'], { borg_paths: ['/etc'], borg_repositories: ['/var/lib/borg/repository', '/var/lib/borg/second'] }, { mayFail: true });
+      const { stdout, recap } = await lab.roles(['borg'], { backup_paths: ['/etc'], borg_repositories: ['/var/lib/borg/repository', '/var/lib/borg/second'] }, { mayFail: true });
       expect(recap['web']?.failed).toBe(1);
       expect(stdout).toContain('Is its disk mounted?');
       expect(await host.exists('/var/lib/borg/repository/config')).toBe(false);
@@ -107,7 +107,7 @@ onEachRelease(
 
     it('another repository in its place fails the run', async () => {
       const { lab, host } = fixture;
-      await lab.roles(['borg'], { borg_paths: ['/etc'] });
+      await lab.roles(['borg'], { backup_paths: ['/etc'] });
       // One that Borg itself has never seen, so that it has nothing to compare with.
       await host.run('backup-borg init --encryption repokey-blake2 /var/lib/borg/foreign; cd /var/lib/borg; rm -r .config/borg/security /var/cache/borg/*; mv repository away; mv foreign repository');
       const { ok, log } = await backUp(host);
@@ -123,7 +123,7 @@ onEachRelease(
         const { stdout } = await host.run(`backup-borg info --json ::${await newest(host, 'dumps')}`);
         return (JSON.parse(stdout) as { archives: { chunker_params: unknown }[] }).archives[0]?.chunker_params;
       };
-      const settings = { borg_paths: ['/etc/hostname'], borg_lock_wait: 20 };
+      const settings = { backup_paths: ['/etc/hostname'], borg_lock_wait: 20 };
       await lab.roles(['borg'], { ...settings, borg_dump_chunker_params: 'buzhash,11,21,16,4095' });
       expect(await params()).toEqual(['buzhash', 11, 21, 16, 4095]);
       await lab.roles(['borg'], settings);
@@ -132,10 +132,10 @@ onEachRelease(
 
     it('a check runs beside no backup, and finds damage', async () => {
       const { lab, host } = fixture;
-      await lab.roles(['borg'], { borg_paths: ['/etc'] });
-      await host.run('systemctl start borg-check.service');
+      await lab.roles(['borg'], { backup_paths: ['/etc'] });
+      await host.run('systemctl start backup-check.service');
       await host.run('f=$(find /var/lib/borg/repository/data -type f -size +1k | sort | head -1); printf XXXX | dd of="$f" bs=1 seek=500 conv=notrunc status=none');
-      expect((await host.run('systemctl start borg-check.service', { mayFail: true })).code).not.toBe(0);
+      expect((await host.run('systemctl start backup-check.service', { mayFail: true })).code).not.toBe(0);
     });
   },
 );

@@ -37,8 +37,8 @@ onEachRelease('secrets', () => Promise.resolve(), (fixture) => {
 
   it('are in no argument, no foreign environment, no journal, no diff and no -vvv', async () => {
     const { lab, host } = fixture;
-    await lab.roles(['borg'], { borg_state: 'absent', borg_delete_repositories: true }, { args: ['--limit', 'web'] });
-    const vars = { borg_passphrase: `{% raw %}${passphrase}{% endraw %}`, borg_secrets_dir: join(lab.directory, 'given') };
+    await lab.roles(['borg'], { backup_state: 'absent', borg_delete_repositories: true }, { args: ['--limit', 'web'] });
+    const vars = { borg_passphrase: `{% raw %}${passphrase}{% endraw %}`, backup_secrets_dir: join(lab.directory, 'given') };
     await host.write('/usr/local/bin/watch', '#!/bin/bash\nwhile :; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2> /dev/null; sleep 0.01; done > /run/watched\n', '0755');
     await host.run('systemd-run --quiet --unit=watch /usr/local/bin/watch');
     const output: string[] = [];

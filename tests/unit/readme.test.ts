@@ -16,5 +16,5 @@ it('the snippet that somebody writes by hand is the one that the module writes',
 it('who is a member of the group is told each command that may be asked for', () => {
   const commands = requestable.map((unit) => (unit === 'backup' ? 'run' : unit.replace(/^\w+-/, '')));
   expect(commands).toEqual(['run', 'check', 'drill']);
-  for (const command of [...commands, 'list']) expect(borg.settings.borg_status_group.description.join(' ')).toContain(`\`${command}\``);
+  for (const command of [...commands, 'list']) expect(borg.settings.backup_status_group.description.join(' ')).toContain(`\`${command}\``);
 });

@@ -9,11 +9,11 @@ import { milliseconds, ratio, reach, seconds, takeTurns, type Rounds } from './r
 type Tasks = readonly object[];
 const play = (tasks: Tasks, vars: object = {}): Tasks => [{ hosts: 'all', gather_facts: false, vars: { ansible_python_interpreter: '/usr/bin/python3', ...vars }, tasks }];
 /** What comes of the inventory's name otherwise: a host has many names here, and is to stay as it is by each of them. */
-const alike = { inventory_hostname: 'bench', borg_secrets_dir: '{{ inventory_dir }}/backup-secrets/{{ ansible_host }}' };
+const alike = { inventory_hostname: 'bench', backup_secrets_dir: '{{ inventory_dir }}/backup-secrets/{{ ansible_host }}' };
 const roles = (names: readonly string[], vars: object = {}): Tasks =>
   play(names.map((role) => ({ 'ansible.builtin.include_role': { name: `rootless.backup.${role}` } })), { borg_packages: [], ...alike, ...vars });
 const present = roles(['borg', 'postgres']);
-const absent = roles(['postgres', 'borg'], { borg_state: 'absent', postgres_state: 'absent', borg_delete_repositories: true });
+const absent = roles(['postgres', 'borg'], { backup_state: 'absent', postgres_state: 'absent', borg_delete_repositories: true });
 const ping = play([{ 'ansible.builtin.ping': {} }]);
 
 /** A pass of Ansible, first and when nothing changes, by the number of hosts, against `ping` and the usual tasks. */
@@ -150,7 +150,7 @@ async function usualTasks(lab: Lab, host: Host): Promise<{ tasks: Tasks; files: 
       { 'ansible.builtin.user': { name: 'borg', system: true, home: '/var/lib/borg', create_home: false, shell: '/usr/sbin/nologin' } },
       ...directories.map(([path, owner, mode]) => ({ 'ansible.builtin.file': { path, state: 'directory', owner, mode } })),
       ...copies,
-      ...['backup.timer', 'borg-check.timer', 'backup-watch.timer'].map((unit) => ({ 'ansible.builtin.systemd_service': { name: unit, enabled: true, state: 'started', daemon_reload: true } })),
+      ...['backup.timer', 'backup-check.timer', 'backup-watch.timer'].map((unit) => ({ 'ansible.builtin.systemd_service': { name: unit, enabled: true, state: 'started', daemon_reload: true } })),
     ],
   };
 }

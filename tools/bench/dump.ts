@@ -21,7 +21,7 @@ is in it.`,
       const scale = quick ? 0.02 : 1;
       await sql(host, 'postgres', 'CREATE DATABASE clustered');
       await sql(host, 'clustered', `${fill(scale)} VACUUM;`);
-      await lab.roles(['borg', 'postgres'], { borg_paths: ['/etc/hostname'], borg_mail_to: [] });
+      await lab.roles(['borg', 'postgres'], { backup_paths: ['/etc/hostname'], backup_mail_to: [] });
       const [credential, base] = ['BORG_PASSCOMMAND=cat /etc/credstore/borg.passphrase', 'BORG_BASE_DIR=/root/bench'];
       const unit = async (...call: string[]): Promise<void> => {
         await host.run(['systemd-run', '--quiet', '--wait', '--pipe', '--collect', ...call], { timeoutSeconds: 600 });

@@ -13,7 +13,7 @@ before, as the article's are. Borg does not run: only what comes before it is me
       await lab.installCollection();
       const host = await lab.boot({ name: 'bench', debian: 12 });
       await host.run('useradd --system wiki');
-      await lab.roles(['borg'], { borg_paths: ['/etc/hostname'], borg_mail_to: [] });
+      await lab.roles(['borg'], { backup_paths: ['/etc/hostname'], backup_mail_to: [] });
       // Only what comes before Borg is measured.
       await host.write('/etc/systemd/system/backup.service.d/zz-bench.conf', '[Service]\nExecStart=\nExecStart=/bin/true\n');
       const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'];

@@ -64,7 +64,7 @@ for d in range(${quick ? 10 : 500}):
     os.makedirs("/srv/tree/%d" % d)
     for f in range(100):
         with open("/srv/tree/%d/%d" % (d, f), "w") as file: file.write("%d %d " % (d, f) * (f + 1))'`);
-      await lab.roles(['borg'], { borg_paths: ['/srv/tree'], borg_mail_to: [] });
+      await lab.roles(['borg'], { backup_paths: ['/srv/tree'], backup_mail_to: [] });
       const ours = (): Promise<unknown> => host.run('systemctl start backup.service');
       // What the engine calls is written down once, and called again by root: so the options are the same.
       const path = '/usr/local/bench:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';

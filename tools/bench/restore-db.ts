@@ -32,7 +32,7 @@ async function measureOn(debian: Release, quick: boolean): Promise<string[][]> {
       await sql(host, 'postgres', `CREATE DATABASE ${name}`);
       await sql(host, name, `${fill(scale)} VACUUM;`);
     }
-    await lab.roles(['borg', 'postgres'], { borg_paths: ['/etc/hostname'], borg_mail_to: [] });
+    await lab.roles(['borg', 'postgres'], { backup_paths: ['/etc/hostname'], backup_mail_to: [] });
     await host.run('systemctl start backup.service', { timeoutSeconds: 300 });
     const archive = (await host.run("backup-borg list --format '{archive}{NL}' | grep dumps")).stdout.trim();
     await host.run('cp -a /var/lib/borg/repository /var/lib/bare; chown -R root: /var/lib/bare');

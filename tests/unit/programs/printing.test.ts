@@ -58,7 +58,7 @@ print(json.dumps([[path, line, what] for path in sys.argv[1:] for line, what in 
 const below = (directory: string): string[] =>
   readdirSync(directory, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? below(join(directory, entry.name)) : [join(directory, entry.name)]));
 const isPython = (path: string): boolean => path.endsWith('.py') || /^#!.*\bpython/.test(readFileSync(path, 'utf8').split('\n')[0] ?? '');
-const home = 'roles/borg/files/usr/local/lib/backup/rootless_backup';
+const home = 'roles/backup/files/usr/local/lib/backup/rootless_backup';
 
 /** What the programs may do all the same, and why. */
 const allowed: Readonly<Record<string, readonly [what: string, why: string][]>> = {

@@ -7,7 +7,7 @@ function call(program: string, expression: string, given: unknown): unknown {
 import importlib.machinery, importlib.util, json, sys
 sys.dont_write_bytecode = True
 # Where the programs look for what they share.
-sys.path.insert(0, 'roles/borg/files/usr/local/lib/backup')
+sys.path.insert(0, 'roles/backup/files/usr/local/lib/backup')
 loader = importlib.machinery.SourceFileLoader('program', ${JSON.stringify(program)})
 program = importlib.util.module_from_spec(importlib.util.spec_from_loader('program', loader))
 loader.exec_module(program)
@@ -19,7 +19,7 @@ print(json.dumps(${expression}))`;
 }
 
 /** A module of the package on the host. */
-const inPackage = (name: string): string => `roles/borg/files/usr/local/lib/backup/rootless_backup/${name}.py`;
+const inPackage = (name: string): string => `roles/backup/files/usr/local/lib/backup/rootless_backup/${name}.py`;
 
 describe('backup-postgresql', () => {
   const program = 'roles/postgres/files/usr/local/lib/backup/backup-postgresql';
@@ -256,7 +256,7 @@ describe('what the drill is held to', () => {
 });
 
 describe('backup-report', () => {
-  const home = 'roles/borg/files/usr/local/lib/backup/rootless_backup';
+  const home = 'roles/backup/files/usr/local/lib/backup/rootless_backup';
   const due = (policy: string, daysAgo: number): unknown =>
     call(`${home}/report/program.py`, 'program.due(given[0], type("State", (), {"last_success_told": lambda self: program.time.time() - given[1] * 86400})())', [policy, daysAgo]);
 

@@ -6,11 +6,11 @@ import os
 import re
 import subprocess
 
-from rootless_backup import engine, paths
+from rootless_backup import engine, host
 from rootless_backup.borg import state
 from rootless_backup.borg.call import borg
 
-CHUNKER_PARAMS = engine.STATE + "/dump-chunker-params"
+CHUNKER_PARAMS = host.STATE + "/dump-chunker-params"
 # Directories and the like are few, so listing them costs little.
 LISTED = "dsbcf"
 LISTED_FILES = "hAMUC"
@@ -59,7 +59,7 @@ def dump_chunks(rules, voice):
             before = file.read().strip()
     except FileNotFoundError:
         before = None
-    size = size_of(paths.DUMPS)
+    size = size_of(host.DUMPS)
     chunks = chunks_for(rules, size, before)
     if chunks != before:
         with open(CHUNKER_PARAMS + ".new", "w", encoding="ascii") as file:

@@ -2,16 +2,14 @@
 """Borg, as the engine that `rootless_backup.engine` describes."""
 
 import contextlib
-import json
 
-from rootless_backup import engine, settings, systemd, voice
+from rootless_backup import engine, host, settings, systemd, voice
 from rootless_backup.borg import state
 from rootless_backup.borg.call import is_local
+from rootless_backup.borg.host import ENVIRONMENT
 from rootless_backup.borg.repository import Repository
 
-SETTINGS = "/etc/backup/borg.json"
-# The sandboxes of transient units, as the build made them.
-SANDBOXES = "/usr/local/lib/backup/sandboxes.json"
+SETTINGS = host.SETTINGS_DIRECTORY + "/borg.json"
 
 
 class Engine(engine.Engine):
@@ -26,7 +24,7 @@ class Engine(engine.Engine):
         self._chunks = None
 
     def own(self):
-        return [engine.STATE, state.CACHE, *filter(is_local, self.repositories)]
+        return [host.STATE, host.CACHE, *filter(is_local, self.repositories)]
 
     def alone(self):
         return state.alone()
@@ -39,19 +37,15 @@ class Engine(engine.Engine):
 
     def properties(self, location, restoring=False):
         local = is_local(location)
-        with open(SANDBOXES, encoding="utf-8") as file:
-            sandbox = json.load(file)["restore" if restoring else "read"]["local" if local else "remote"]
-        # A restore has more rights than the user borg, who could else reach into what it makes, or hold it up.
-        user = "backup-restore" if restoring else "borg"
         return [
-            *sandbox,
-            "User=" + user, "Group=" + user,
+            *engine.sandbox(restoring, network=not local),
             "LoadCredential=borg.passphrase:/etc/credstore/borg.passphrase",
             *([] if local else ["LoadCredential=borg.ssh-key:/etc/credstore/borg.ssh-key"]),
-            # Nor does it share state with it; see `borrow_state`.
-            *([] if restoring else ["StateDirectory=borg", "StateDirectoryMode=0700", "CacheDirectory=borg", "CacheDirectoryMode=0700"]),
-            # A restore only reads a repository: in a directory of borg, a link in place of a lock would lead what it writes elsewhere.
+            # What restores shares no state with the account, and only reads a repository: in a directory of the account, a link in place
+            # of a lock would lead what it writes elsewhere. See `borrow_state`.
+            *([] if restoring else ["CacheDirectory=" + host.ACCOUNT, "CacheDirectoryMode=0700", "NoExecPaths=" + host.CACHE]),
             *(["ReadWritePaths=" + systemd.quoted("-" + location)] if local and not restoring else []),
+            *("Environment=%s=%s" % each for each in ENVIRONMENT.items()),
             "Environment=BORG_HOST_ID=" + host_id(), "Environment=" + systemd.quoted("BORG_REPO=" + location),
         ]
 

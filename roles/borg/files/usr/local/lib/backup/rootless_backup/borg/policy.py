@@ -73,7 +73,7 @@ def advice(run, repository):
     if run.ids & {"PassphraseWrong", "PasscommandFailure", "NoPassphraseFailure"}:
         yield "The passphrase of this host does not open %s: set borg_passphrase to the one that it was made with." % location
     if run.full:
-        yield "The disk of %s is full. Make room on it, or keep less (borg_keep_*) and run `%s compact`." % (location, by_hand)
+        yield "The disk of %s is full. Make room on it, or keep less (backup_keep_*) and run `%s compact`." % (location, by_hand)
     if run.damaged:
         yield ("%s is damaged. Check its disk, copy the repository while it can be read, then run `%s check --repair`; the next backup "
                "saves again what is gone of it and still on this machine." % (location, by_hand))

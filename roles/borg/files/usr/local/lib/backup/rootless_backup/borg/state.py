@@ -7,10 +7,9 @@ import itertools
 import os
 import stat
 
-from rootless_backup import engine, untrusted, voice
+from rootless_backup import engine, host, untrusted, voice
 
-LOCK = engine.STATE + "/lock"
-CACHE = "/var/cache/borg"
+LOCK = host.STATE + "/lock"
 # Files that Borg keeps of a repository, such as its key, have no more bytes, and a directory of them has no more entries.
 MOST = 1 << 20
 MOST_ENTRIES = 1000
@@ -30,7 +29,7 @@ def alone():
 
 def stamp(location):
     """The file that says which repository was initialised there; without it none was."""
-    return "%s/initialised/%s" % (engine.STATE, engine.digest(location))
+    return "%s/initialised/%s" % (host.STATE, engine.digest(location))
 
 
 def read_stamp(location):
@@ -51,7 +50,7 @@ def write_stamp(location, known):
 
 def exported_key(location):
     """The file that the key of a repository is exported to."""
-    return "%s/exported-keys/%s" % (engine.STATE, engine.digest(location))
+    return "%s/exported-keys/%s" % (host.STATE, engine.digest(location))
 
 
 @contextlib.contextmanager
@@ -63,7 +62,7 @@ def kept_from_change():
     from rootless_backup.restore import target
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
-            state = target.reached(engine.STATE)
+            state = target.reached(host.STATE)
             stack.callback(os.close, state)
             # Of the user borg, so it may be anything.
             lock = os.open("lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=state)
@@ -81,7 +80,7 @@ def borrow(tell):
     import tempfile
     borrowed = tempfile.mkdtemp(prefix="borg-")
     for name, depth in (("keys", 1), ("security", 2)):
-        copy(os.path.join(engine.STATE, ".config/borg", name), os.path.join(borrowed, ".config/borg", name), depth, tell)
+        copy(os.path.join(host.STATE, ".config/borg", name), os.path.join(borrowed, ".config/borg", name), depth, tell)
     os.environ["BORG_BASE_DIR"] = borrowed
     os.environ["BORG_CACHE_DIR"] = os.path.join(borrowed, "cache")
 

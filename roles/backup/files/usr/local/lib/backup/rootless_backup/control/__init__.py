@@ -1,0 +1,2 @@
+# Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
+"""What `backupctl` does itself."""

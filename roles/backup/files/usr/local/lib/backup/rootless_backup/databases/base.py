@@ -1,0 +1,122 @@
+# Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
+"""What all hooks that dump databases have in common: how a dump takes its place, what it is called, and what is said of it."""
+
+import fnmatch
+import json
+import os
+import time
+
+from rootless_backup import untrusted
+from rootless_backup.records import manifest as manifests
+from rootless_backup.records.manifest import PARTIAL
+
+# What stays as it is in a file name.
+PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
+
+
+# -- dumps -------------------------------------------------------------------------------------------------------------
+
+def clear(directory):
+    """Make a directory of dumps, or take away what a run that was cut off left in it."""
+    os.makedirs(directory, exist_ok=True)
+    for name in os.listdir(directory):
+        if name.endswith(PARTIAL):
+            os.unlink(os.path.join(directory, name))
+
+
+def put_in_place(manifest, name, database, make, partial=None):
+    """Have a dump written beside the last good one, give it its name, and tell of it in the manifest.
+
+    `make(path)` writes a new file and returns what else the manifest shall hold of it, or None; whatever it raises goes on once that
+    file is gone. `partial`: the path, if it is not that of the dump with PARTIAL. Return what the manifest's `put` does.
+    """
+    place = os.path.join(manifest.directory, name)
+    partial = place + PARTIAL if partial is None else partial
+    try:
+        more = make(partial) or {}
+        entry = {"database": database, "size": os.path.getsize(partial), "finished": time.strftime(manifests.TIME, time.gmtime()), **more}
+        if "sha256" not in entry:
+            entry["sha256"] = manifests.checksum(partial)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        os.rename(partial, place)
+    except BaseException:
+        if os.path.lexists(partial):
+            os.unlink(partial)
+        raise
+    return manifest.put(name, entry)
+
+
+def keep_only(manifest, names, earlier=frozenset()):
+    """Forget and remove all dumps but these; see `Manifest.keep`."""
+    manifest.keep(names, earlier)
+    remove_others(manifest.directory, {*names, *earlier, manifests.NAME})
+
+
+def remove_others(top, kept):
+    """Remove all that is neither at nor below one of these relative paths, and the directories that become empty."""
+    for entry in sorted(os.listdir(top)):
+        remove_unless_kept(top, entry, kept)
+
+
+def remove_unless_kept(top, path, kept):
+    if path in kept:
+        return
+    place = os.path.join(top, path)
+    if not os.path.isdir(place) or os.path.islink(place):
+        os.unlink(place)
+        untrusted.tell(6, "Removed %s: there is no such database any more, or it is left out." % shown(place))
+        return
+    for name in sorted(os.listdir(place)):
+        remove_unless_kept(top, os.path.join(path, name), kept)
+    if not os.listdir(place):
+        os.rmdir(place)
+
+
+def percent_encoded(name, plain=PLAIN):
+    """A name that is fit for a file: each of its bytes that is not plain is percent-encoded."""
+    return os.fsdecode(b"".join(bytes([byte]) if byte in plain else b"%%%02X" % byte for byte in os.fsencode(name)))
+
+
+# -- live data ---------------------------------------------------------------------------------------------------------
+
+def warn_of_uncovered(places, patterns, setting):
+    """Warn of directories of live data that the archive of files does not leave out; `setting` is the one with the patterns."""
+    for place in places:
+        # An engine meets the data where a link leads to.
+        met = {place, os.path.realpath(place)} if place.startswith("/") else set()
+        if not all(any(covers(pattern, each) for pattern in patterns) for each in met):
+            untrusted.tell(4, "%s holds live data and is not in %s: the archive of files will hold an inconsistent copy of it."
+                           % (place, setting))
+
+
+def covers(pattern, path):
+    """Whether a shell pattern matches the path or a directory above it; `*` stays within a directory."""
+    parts, wanted = path.strip("/").split("/"), pattern.strip("/").split("/")
+    if "**" in wanted:
+        # Good enough for a warning: what stands before it.
+        wanted = wanted[:wanted.index("**")]
+    return len(wanted) <= len(parts) and all(map(fnmatch.fnmatchcase, parts, wanted))
+
+
+# -- words -------------------------------------------------------------------------------------------------------------
+
+def failed(what, error):
+    """Say that there is no new dump, and why. Return False."""
+    return complain("%s was not dumped; the last good dump, if there is one, is still there. %s" % (what, reason(error)))
+
+
+def complain(text):
+    """Say what went wrong. Return False."""
+    untrusted.tell(3, text)
+    return False
+
+
+def reason(error):
+    """What an exception says, for people; of a program that failed, what that said."""
+    said = getattr(error, "stderr", None)
+    return str(error) if said is None else said.decode(errors="backslashreplace").strip()
+
+
+def shown(name):
+    """A name in quotes."""
+    return json.dumps(name, ensure_ascii=False)

@@ -1,0 +1,19 @@
+# Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
+"""Where the drill lays things down, and for whom."""
+
+from rootless_backup import host
+
+STATE = host.DRILL_STATE
+STAGED = STATE + "/staged"
+# What `stage` tells `judge`: whether anything was wrong, and which hooks are to be proven.
+FOUND = STATE + "/found.json"
+# How each hook's dump is proven.
+PROOFS = host.PROOFS
+# What the proofs said. Of root, who opens the files there for them: in a directory of the account a link could lead systemd elsewhere.
+TOLD = host.DRILL_TOLD
+# How many parts there are of what was restored of a hook: the account writes it, and root, who has no capability here, reads it.
+PARTS = "/run/" + host.DRILL_PARTS
+# What a proof sees of STAGED: that of its hook, or a part of it.
+SEEN = "/var/lib/backup-prove"
+# What they were prepared with: of each hook a directory, which only its preparation writes to.
+PREPARED = "/var/cache/" + host.DRILL_PREPARED

@@ -1,0 +1,122 @@
+# Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
+"""systemd: what asks it or tells it something does so by this module."""
+
+import re
+import subprocess
+
+from rootless_backup import untrusted
+
+# In seconds, for an answer.
+TIMEOUT = 30
+JOURNAL = "/run/systemd/journal/socket"
+
+
+# -- units -------------------------------------------------------------------------------------------------------------
+
+def show(unit, *properties, times="unix"):
+    """Properties of a unit, `{name: text}`. See `show_each`."""
+    return show_each([unit], *properties, times=times)[0]
+
+
+def show_each(units, *properties, times="unix"):
+    """Properties of units, `{name: text}` for each, by one question.
+
+    One that occurs more than once is joined by line ends, one that a unit does not have is empty. `times`: "unix" gives `@SECONDS`,
+    "pretty" what people read. CalledProcessError, TimeoutExpired, OSError: systemd does not answer.
+    """
+    # With `Id`, which each of them has: else one that has none of the others would have no place in the answer.
+    said = output("systemctl", "show", "--timestamp=" + times, "--property=" + ",".join(["Id", *properties]), "--", *units)
+    blocks = said.split("\n\n") if len(units) > 1 else [said]
+    if len(blocks) != len(units):
+        raise OSError("systemd told of %d units where %d were asked for" % (len(blocks), len(units)))
+    return [{name: found.get(name, "") for name in properties} for found in map(assignments, blocks)]
+
+
+def show_or_nothing(unit, *properties):
+    """As `show`; where systemd does not answer, properties of which nothing is known."""
+    try:
+        return show(unit, *properties)
+    except (OSError, subprocess.SubprocessError):
+        return dict.fromkeys(properties, "")
+
+
+def assignments(text):
+    """What lines of the form KEY=VALUE say, as `{key: value}`; of a key that is there more often the values are joined by line ends."""
+    found = {}
+    for line in text.split("\n"):
+        key, _, value = line.partition("=")
+        if key:
+            found[key] = found[key] + "\n" + value if key in found else value
+    return found
+
+
+def output(*command):
+    """What a program of systemd's prints. CalledProcessError, TimeoutExpired, OSError: it fails."""
+    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=TIMEOUT, check=True).stdout.decode(
+        errors="backslashreplace")
+
+
+def start(unit, timeout=None):
+    """Start a unit and wait for it. Return whether it succeeded. TimeoutExpired: it is at work after so many seconds."""
+    return subprocess.run(["systemctl", "start", "--", unit], stdin=subprocess.DEVNULL, timeout=timeout, check=False).returncode == 0
+
+
+def restarting(unit):
+    """Start a unit anew. Return the process that waits for its end, and has 0 as its exit code if it succeeded."""
+    return subprocess.Popen(["systemctl", "restart", "--", unit], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def stop(*units):
+    """Stop units, and wait until they are. Return whether that succeeded."""
+    return subprocess.run(["systemctl", "stop", "--", *units], stdin=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def reset_failed(unit):
+    """Have a unit not count as failed any more."""
+    subprocess.run(["systemctl", "reset-failed", "--", unit], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
+def timespan(text):
+    """How many microseconds a span of systemd's is, such as `1h 30min`. See systemd.time(7)."""
+    said = output("systemd-analyze", "timespan", "--", text)
+    return int(re.search(r"s: ([0-9]+)$", said, re.MULTILINE)[1])
+
+
+# -- transient units ---------------------------------------------------------------------------------------------------
+
+def transient(properties, program, terminal=False):
+    """The command of systemd-run(1) that runs a program in a unit of its own to its end; it talks to who starts it."""
+    return ["systemd-run", "--quiet", "--collect", "--wait", "--pty" if terminal else "--pipe",
+            *(word for each in properties for word in ("--property", each)), "--",
+            # systemd expands variables in a command line.
+            *(word.replace("$", "$$") for word in program)]
+
+
+def quoted(text):
+    """A value for a property of a transient unit: systemd-run(1) expands no specifiers in it, so a percent sign is one."""
+    return '"%s"' % text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def run_transient(name, command):
+    """Run a transient unit under a name. Return its exit code. KeyboardInterrupt: somebody ended this, and the unit was stopped with it."""
+    with subprocess.Popen([command[0], "--unit=" + name, *command[1:]]) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            subprocess.run(["systemctl", "stop", "--", name + ".service"], stderr=subprocess.DEVNULL, check=False)
+            raise
+
+
+# -- the journal -------------------------------------------------------------------------------------------------------
+
+def journal_send(**fields):
+    """Put an entry into the journal, whatever this process prints into. See systemd's JOURNAL_NATIVE_PROTOCOL.
+
+    OSError: nobody takes it, or it is too large for one message.
+    """
+    # Late: few of those who ask systemd write there.
+    import socket
+    # A line end would begin another field.
+    entry = "".join("%s=%s\n" % (name, untrusted.printable(str(value))) for name, value in fields.items())
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.sendto(entry.encode(errors="backslashreplace"), JOURNAL)

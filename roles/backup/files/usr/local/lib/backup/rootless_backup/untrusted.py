@@ -1,0 +1,163 @@
+# Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
+"""What comes from those who are not trusted: texts, files and JSON, and how they are met.
+
+A text of a host, a server, a hook, an owner or a file name is shown by `printable` only, so programs print by `say`, `tell` and `die`
+and by nothing else; a file of somebody else is opened by `open_plain` only, so that a FIFO, a device or a link neither hangs, nor
+fills the memory, nor leads elsewhere.
+"""
+
+import errno
+import json
+import os
+import stat
+import sys
+import threading
+import unicodedata
+
+# Far more than any record of a backup has, and little for a machine.
+MOST_JSON = 64 << 20
+# In characters.
+LONGEST_REASON = 4000
+# Control and format characters (among them those that turn the direction of writing), lone surrogates, separators of lines.
+MOVING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+class Untrustworthy(ValueError):
+    """What was found is not what it has to be; the text says why, for people."""
+
+
+def printable(text, keep=""):
+    """A text in which everything that could move a terminal, or forge a line, is an escape; `keep`: characters that stay, as "\\n\\t"."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        each if each in keep or unicodedata.category(each) not in MOVING else each.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for each in text)
+
+
+def printable_lines(text):
+    """A text of several lines, each as `printable` makes it; line ends and tabs stay."""
+    return printable(text, keep="\n\t")
+
+
+class Painted(str):
+    """A text that `say` shows in a colour where there is a terminal."""
+
+    __slots__ = ("colour",)
+
+
+def painted(text, colour):
+    """A text in a colour, given as the number of ANSI's. Only as a part of its own does it keep it."""
+    made = Painted(text)
+    made.colour = colour
+    return made
+
+
+def say(*parts, end="\n", file=None):
+    """Say something to people: each part as `printable_lines` makes it, one behind the other. Return whether somebody reads."""
+    file = sys.stdout if file is None else file
+    text = "".join("\033[%sm%s\033[0m" % (part.colour, printable_lines(part)) if isinstance(part, Painted) and file.isatty()
+                   else printable_lines(part) for part in parts)
+    encoding = file.encoding or "utf-8"
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), end=end, file=file, flush=True)
+        return True
+    except BrokenPipeError:
+        # Who reads, such as head(1), has seen enough. The rest is for nobody, also what is in the buffer; what is under way goes on.
+        nobody = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nobody, file.fileno())
+        os.close(nobody)
+        return False
+
+
+def tell(level, text):
+    """Say something to the journal. Each of its lines is of that level, see sd-daemon(3): none forges one of another."""
+    for line in text.split("\n"):
+        say("<%d>" % level, line)
+
+
+def die(text):
+    """Say why, and end without success."""
+    say(text, file=sys.stderr)
+    sys.exit(1)
+
+
+def reason(trouble):
+    """What went wrong, for people."""
+    return printable("%s: %s" % (type(trouble).__name__, trouble))[:LONGEST_REASON]
+
+
+def crash(kind, trouble, trace):
+    """What Python says of a trouble that nobody thought of has the words of others in it too."""
+    # Late, as nothing is compiled ahead: most programs never need it.
+    import traceback
+
+    say("".join(traceback.format_exception(kind, trouble, trace)).rstrip("\n"), file=sys.stderr)
+
+
+sys.excepthook = crash
+threading.excepthook = lambda found: crash(found.exc_type, found.exc_value, found.exc_traceback)
+
+
+def relay(command):
+    """Run a program whose words are not ours to trust, such as an engine's with the names of files. Return its exit code."""
+    import subprocess
+
+    # Questions are no lines, so nobody would see that it asks.
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        errors = threading.Thread(target=pass_on, args=[process.stderr, sys.stderr])
+        errors.start()
+        if not pass_on(process.stdout, sys.stdout):
+            process.terminate()
+        errors.join()
+    return process.returncode if process.returncode >= 0 else 1
+
+
+def pass_on(pipe, file):
+    """Say what comes, line by line; of an endless line a part at a time. Return whether it was read to its end."""
+    return all(say(raw.decode(errors="surrogateescape"), end="", file=file) for raw in iter(lambda: pipe.readline(1 << 16), b""))
+
+
+def open_plain(path, dir_fd=None):
+    """A descriptor of a regular file, for reading. Untrustworthy: it is something else, such as a link or a FIFO, which is not opened."""
+    # O_NONBLOCK: a FIFO without a writer would wait for ever.
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=dir_fd)
+    except OSError as error:
+        # ELOOP: a link; ENXIO: a socket.
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise Untrustworthy("%s is no regular file" % path) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Untrustworthy("%s is no regular file" % path)
+    return descriptor
+
+
+def read_plain(path, most=MOST_JSON, dir_fd=None):
+    """The bytes of a regular file. Untrustworthy: it is something else, or has more than `most` bytes."""
+    with open(open_plain(path, dir_fd), "rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise Untrustworthy("%s has more than %d bytes" % (path, most))
+    return content
+
+
+def parse_json(content):
+    """What JSON says, given as bytes or text. Untrustworthy: it is no JSON, or nested too deep."""
+    try:
+        return json.loads(content, parse_constant=refuse_constant)
+    except RecursionError:
+        raise Untrustworthy("the JSON is nested too deep") from None
+    except ValueError as error:
+        raise Untrustworthy("no JSON: %s" % error) from None
+
+
+def refuse_constant(name):
+    """NaN and Infinity are no JSON, and no number that can be compared."""
+    raise ValueError("%s is no number" % name)
+
+
+def read_json(path, most=MOST_JSON, dir_fd=None):
+    """What the JSON in a regular file says. Untrustworthy: see `read_plain` and `parse_json`."""
+    return parse_json(read_plain(path, most, dir_fd))

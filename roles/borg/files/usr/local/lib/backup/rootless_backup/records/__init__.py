@@ -1,2 +1,0 @@
-# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
-"""What is written down for others to read, and its form: the only place that knows it."""

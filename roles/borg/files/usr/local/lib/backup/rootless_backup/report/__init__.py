@@ -1,2 +1,0 @@
-# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
-"""How the administrator is told how backups go."""
