@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 from collections.abc import Mapping
 
-from ansible.module_utils.parsing.convert_bool import BOOLEANS
+from ansible.module_utils.parsing.convert_bool import BOOLEANS, boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.rootless.backup.plugins.plugin_utils import facts
+from ansible_collections.rootless.backup.plugins.plugin_utils import facts, package
 
 
 class ActionModule(ActionBase):
@@ -27,20 +28,34 @@ class ActionModule(ActionBase):
         # First of all: what a host said before this role came to it must not stand for a setting of the inventory.
         facts.refuse(task_vars)
         args = self._task.args
-        with open(args["rules"], encoding="utf-8") as file:
-            rules = json.load(file)
+        checked = [(read(args["rules"]), args["given"], lambda name: args["values"][name])]
+        together = list(args.get("together", []))
+        if boolean(args.get("frame", False)):
+            # Together with those of the engine that brings it along: each pass tells of all that is wrong.
+            checked.append((read(os.path.join(package.FRAME, "meta", "settings.rules.json")), list(task_vars),
+                            lambda name: self._templar.template(task_vars[name])))
 
-        problems = misspelt(args["given"], rules)
-        for name, rule in rules["settings"].items():
-            problems += check(name, args["values"][name], rule)
+        problems = []
+        for rules, given, value_of in checked:
+            problems += misspelt(given, rules)
+            for name, rule in rules["settings"].items():
+                problems += check(name, value_of(name), rule)
         if not problems:
             # What has to hold between settings can only be asked of settings that are each right.
-            problems = [each["message"] for each in args.get("together", []) if each["that"] not in (True, "True")]
+            if len(checked) > 1:
+                together += self._templar.template(task_vars["_backup_together"])
+            problems = [each["message"] for each in together if each["that"] not in (True, "True")]
 
         result.update(changed=False)
         if problems:
             result.update(failed=True, problems=problems, msg="The settings are not usable:\n- " + "\n- ".join(problems))
         return result
+
+
+def read(path):
+    """The rules of a role's settings."""
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
 
 
 def misspelt(given, rules):

@@ -38,7 +38,8 @@ options:
     type: path
   frame:
     description:
-      - Whether the tree of the role C(rootless.backup.backup), and the package with it, is laid down together with this one. An engine says so.
+      - Whether the tree of the role C(rootless.backup.backup), and the package with it, is laid down together with this one.
+      - The role of an engine says so, which depends on that one.
     type: bool
     default: false
   package:

@@ -42,6 +42,10 @@ options:
         description: What to say if it does not.
         type: str
         required: true
+  frame:
+    description: Whether the settings of the role C(rootless.backup.backup) are checked too, which the role of an engine brings along.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Runs the same in check mode.

@@ -647,7 +647,8 @@ def remove_empty_above(paths):
     """Remove directories of programs and of drop-ins that are empty without these files, but for those that several names share."""
     for path in paths:
         directory = os.path.dirname(path)
-        while directory.startswith((PROGRAMS, UNITS)) and directory not in SHARED and os.path.isdir(directory) and not os.listdir(directory):
+        while (directory.startswith((PROGRAMS, UNITS)) and directory not in SHARED
+               and os.path.isdir(directory) and not os.listdir(directory)):
             os.rmdir(directory)
             directory = os.path.dirname(directory)
 

@@ -15,7 +15,7 @@ export function settingsFiles(schema: RoleSchema): GeneratedFile[] {
     { path: `${role}/meta/argument_specs.yml`, content: `${markComment(source)}${yamlDocument(argumentSpecs(schema))}` },
     { path: `${role}/meta/settings.schema.json`, content: `${JSON.stringify(jsonSchema(schema, source), null, 2)}\n` },
     { path: `${role}/meta/settings.rules.json`, content: `${JSON.stringify({ '#': `${mark}${source}. Do not edit.`, ...rules(schema) }, null, 2)}\n` },
-    { path: `${role}/tasks/settings.yml`, content: `${markComment(source)}${yamlDocument([settingsTask(schema)])}` },
+    ...(schema.engine === undefined ? [{ path: `${role}/tasks/settings.yml`, content: `${markComment(source)}${yamlDocument([settingsTask(schema)])}` }] : []),
   ];
 }
 
@@ -126,14 +126,14 @@ function rule(setting: Schema): Rule {
 }
 
 function settingsTask(schema: RoleSchema): object {
-  const prefixes = [schema.prefix, ...Object.keys(schema.renamed ?? {}).map((name) => name.replace(/_.*/, '_'))];
   return {
     name: 'Check the settings before anything on the host is touched',
     'rootless.backup.settings': {
       rules: '{{ role_path }}/meta/settings.rules.json',
-      given: `{{ q('ansible.builtin.varnames', '^(?:${[...new Set(prefixes)].join('|')})') }}`,
+      given: `{{ q('ansible.builtin.varnames', '^${schema.prefix}') }}`,
       values: Object.fromEntries(Object.keys(schema.settings).map((name) => [name, `{{ ${name} }}`])),
       together: `{{ _${schema.prefix}together }}`,
+      ...(schema.frame === true ? { frame: true } : {}),
     },
   };
 }

@@ -9,6 +9,7 @@ const inBorg: ProgramSetting = { file: 'borg' };
 export const borg = roleSchema({
   role: 'borg',
   prefix: 'borg_',
+  frame: true,
   summary: 'Back a machine up with Borg, without root',
   description: [
     'Sets up `backup.service`, which runs Borg as the user `borg` with the one capability `CAP_DAC_READ_SEARCH` in a tight systemd sandbox, and `backup.timer`, which starts it.',

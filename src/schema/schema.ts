@@ -83,8 +83,10 @@ export interface RoleSchema<Name extends string = string> {
   readonly summary: string;
   readonly description: readonly string[];
   readonly settings: { readonly [Key in Name]: Schema };
-  /** The role of an engine that brings this one along: that is the one to include. */
+  /** Of the frame: the role of an engine, which brings it along, checks its settings with its own, and is the one to include. */
   readonly engine?: string;
+  /** Of an engine: whether it brings the frame along. */
+  readonly frame?: boolean;
   /** What settings were called before: a name of the old kind is an error that says the new one. */
   readonly renamed?: Readonly<Record<string, string>>;
   /** Names with the prefix that other people's roles have: none is taken for a misspelling. */

@@ -35,7 +35,8 @@ onEachRelease('the roles', () => Promise.resolve(), (fixture) => {
   it('refuse settings that are wrong before anything on the host is touched, naming each', async () => {
     const before = await state();
     const { stdout, recap } = await fixture.lab.roles(['borg'], {
-      borg_shedule: 'daily',
+      backup_shedule: 'daily',
+      borg_lock_weit: 7,
       backup_schedule: 'dayly',
       borg_compression: 'zstd,99',
       backup_keep_daily: -1,
@@ -44,7 +45,8 @@ onEachRelease('the roles', () => Promise.resolve(), (fixture) => {
     }, { mayFail: true });
     expect(recap['web']?.failed).toBe(1);
     for (const message of [
-      'borg_shedule: there is no such setting; did you mean backup_schedule?',
+      'backup_shedule: there is no such setting; did you mean backup_schedule?',
+      'borg_lock_weit: there is no such setting; did you mean borg_lock_wait?',
       String.raw`backup_schedule: given is \"dayly\"; allowed is a calendar event`,
       String.raw`borg_compression: given is \"zstd,99\"`,
       'backup_keep_daily: given is -1; allowed is a whole number from 0 to 100000',

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { borg } from '../../src/schema/borg.ts';
+import { backup } from '../../src/schema/backup.ts';
+import { tasks } from '../../src/schema/host.ts';
 import { hookSnippet } from '../../src/units/hook.ts';
-import { requestable } from '../../src/units/request.ts';
 
 const page = readFileSync('README.md', 'utf8');
 
@@ -14,7 +14,7 @@ it('the snippet that somebody writes by hand is the one that the module writes',
 });
 
 it('who is a member of the group is told each command that may be asked for', () => {
-  const commands = requestable.map((unit) => (unit === 'backup' ? 'run' : unit.replace(/^\w+-/, '')));
+  const commands = Object.keys(tasks);
   expect(commands).toEqual(['run', 'check', 'drill']);
-  for (const command of [...commands, 'list']) expect(borg.settings.backup_status_group.description.join(' ')).toContain(`\`${command}\``);
+  for (const command of [...commands, 'list']) expect(backup.settings.backup_status_group.description.join(' ')).toContain(`\`${command}\``);
 });

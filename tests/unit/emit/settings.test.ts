@@ -54,3 +54,15 @@ it('every file is marked, and the same input gives the same bytes', () => {
 it('the table names every setting', () => {
   for (const name of Object.keys(schema.settings)) expect(settingsTable(schema)).toContain(`| \`${name}\` |`);
 });
+
+it('the rules say what settings were called before, and which names are others\'', () => {
+  const renamed = { y_mode: 'x_mode' };
+  expect(rules({ ...schema, renamed, others: ['x_user'] })).toMatchObject({ prefix: 'x_', renamed, others: ['x_user'] });
+});
+
+it('the frame has its settings checked by the engine that brings it along', () => {
+  const task = (more: Partial<RoleSchema>) => settingsFiles({ ...schema, ...more }).find(({ path }) => path.endsWith('tasks/settings.yml'))?.content;
+  expect(task({ engine: 'y' })).toBeUndefined();
+  expect(task({ frame: true })).toContain('frame: true\n');
+  expect(task({})).not.toContain('frame');
+});

@@ -4,13 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { files } from '../../../src/emit/files.ts';
 import { mark } from '../../../src/emit/generated.ts';
 import { managedBy } from '../../../src/render/header.ts';
-import { drillState, drillTold, hookDirectory, restoreDirectory } from '../../../src/units/hook.ts';
-import { reportState } from '../../../src/units/report.ts';
-import { requestable, requestDirectory } from '../../../src/units/request.ts';
+import * as host from '../../../src/schema/host.ts';
+import { hookDirectory } from '../../../src/units/hook.ts';
 
 const generated = files(readFileSync('README.md', 'utf8')).map(({ path }) => path);
 
-describe.each(['borg', 'postgres'])('the templates of role %s that are written by hand', (role) => {
+describe.each(['backup', 'borg', 'postgres'])('the templates of role %s that are written by hand', (role) => {
   const top = `roles/${role}/templates`;
   const paths = readdirSync(top, { recursive: true, encoding: 'utf8' }).map((name) => join(top, name)).filter((path) => path.endsWith('.j2'));
   const byHand = paths.filter((path) => !generated.includes(path));
@@ -31,8 +30,17 @@ describe.each(['borg', 'postgres'])('the templates of role %s that are written b
 
 it('tmpfiles.d makes the directories and pipes that the units name', () => {
   const made = (role: string, name: string): string[] =>
-    readFileSync(`roles/${role}/templates/etc/tmpfiles.d/${name}.conf.j2`, 'utf8').split('\n').map((line) => line.split(' ')[1] ?? '');
-  const named = [drillState, drillTold, reportState, requestDirectory, ...requestable.map((name) => `${requestDirectory}/${name}`), join(restoreDirectory('x'), '..')];
-  expect(made('borg', 'borg')).toEqual(expect.arrayContaining(named));
+    readFileSync(`roles/${role}/templates/etc/tmpfiles.d/${name}.conf.j2`, 'utf8').split('\n').map((line) => line.replaceAll(/\{\{ | \}\}/g, '').split(' ')[1] ?? '');
+  const named = ['drill_state', 'drill_told', 'report_state', 'restore_state', 'request_directory'].map((name) => `_backup_host.${name}`);
+  expect(made('backup', 'backup')).toEqual(expect.arrayContaining([...named, '_backup_host.request_directory/task']));
   expect(made('postgres', 'backup-postgresql')).toContain(hookDirectory('postgresql'));
+});
+
+it('what the hand-written files of a role say of a host is known', () => {
+  const known = new Set(Object.keys(host).map((name) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)));
+  const below = (top: string): string[] => readdirSync(top, { recursive: true, encoding: 'utf8' }).map((name) => join(top, name));
+  const files = ['backup', 'borg'].flatMap((role) => [...below(`roles/${role}/templates`), ...below(`roles/${role}/vars`), ...below(`roles/${role}/tasks`)]);
+  const said = files.filter((path) => /\.(?:j2|yml)$/.test(path)).flatMap((path) => [...readFileSync(path, 'utf8').matchAll(/_backup_host\.(\w+)/g)].map(([, name]) => name));
+  expect(said.length).toBeGreaterThan(20);
+  for (const name of said) expect(known).toContain(name);
 });

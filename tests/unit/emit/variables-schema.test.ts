@@ -11,7 +11,7 @@ it.each([
 ])('a file of group_vars may hold %s', (_, vars) => expect([validate(vars), validate.errors]).toEqual([true, null]));
 
 it.each([
-  ['a misspelt name', { borg_shedule: 'daily' }],
+  ['a misspelt name', { backup_shedule: 'daily' }],
   ['a wrong type', { backup_keep_daily: 'seven' }],
   ['what is out of range', { backup_keep_daily: -1 }],
   ['what is not one of the choices', { backup_state: 'gone' }],

@@ -59,12 +59,13 @@ const below = (directory: string): string[] =>
   readdirSync(directory, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? below(join(directory, entry.name)) : [join(directory, entry.name)]));
 const isPython = (path: string): boolean => path.endsWith('.py') || /^#!.*\bpython/.test(readFileSync(path, 'utf8').split('\n')[0] ?? '');
 const home = 'roles/backup/files/usr/local/lib/backup/rootless_backup';
+const ofBorg = home.replace('/backup/', '/borg/');
 
 /** What the programs may do all the same, and why. */
 const allowed: Readonly<Record<string, readonly [what: string, why: string][]>> = {
   [`${home}/untrusted.py`]: [['print', 'here a text is made printable']],
-  [`${home}/borg/call.py`]: [['os.execvpe', 'a command of Borg’s own, by hand: raw, for programs that read it']],
-  [`${home}/borg/by_hand.py`]: [['os.execv', 'the same: its words come through raw; backupctl makes them printable']],
+  [`${ofBorg}/borg/call.py`]: [['os.execvpe', 'a command of Borg’s own, by hand: raw, for programs that read it']],
+  [`${ofBorg}/borg/by_hand.py`]: [['os.execv', 'the same: its words come through raw; backupctl makes them printable']],
   [`${home}/report/delivery.py`]: [['subprocess.run without stdout=', 'the administrator’s own command, into the journal']],
   [`${home}/systemd.py`]: [['subprocess.Popen without stdout=', 'systemd-run(1), by a restore: itself again, in its unit, where it prints as here']],
 };

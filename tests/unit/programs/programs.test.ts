@@ -8,6 +8,8 @@ import importlib.machinery, importlib.util, json, sys
 sys.dont_write_bytecode = True
 # Where the programs look for what they share.
 sys.path.insert(0, 'roles/backup/files/usr/local/lib/backup')
+import rootless_backup
+rootless_backup.__path__.append('roles/borg/files/usr/local/lib/backup/rootless_backup')
 loader = importlib.machinery.SourceFileLoader('program', ${JSON.stringify(program)})
 program = importlib.util.module_from_spec(importlib.util.spec_from_loader('program', loader))
 loader.exec_module(program)
@@ -19,7 +21,7 @@ print(json.dumps(${expression}))`;
 }
 
 /** A module of the package on the host. */
-const inPackage = (name: string): string => `roles/backup/files/usr/local/lib/backup/rootless_backup/${name}.py`;
+const inPackage = (name: string): string => `roles/${name.startsWith('borg/') ? 'borg' : 'backup'}/files/usr/local/lib/backup/rootless_backup/${name}.py`;
 
 describe('backup-postgresql', () => {
   const program = 'roles/postgres/files/usr/local/lib/backup/backup-postgresql';

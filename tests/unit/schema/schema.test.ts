@@ -1,11 +1,12 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { jsonSchema } from '../../../src/emit/settings.ts';
+import { backup } from '../../../src/schema/backup.ts';
 import { borg } from '../../../src/schema/borg.ts';
 import { postgres } from '../../../src/schema/postgres.ts';
 import type { RoleSchema } from '../../../src/schema/schema.ts';
 
-describe.each([borg, postgres])('the settings of role $role', (schema) => {
+describe.each([backup, borg, postgres])('the settings of role $role', (schema) => {
   const validate = new Ajv2020({ strict: false, allErrors: true }).compile(jsonSchema(schema, 'x'));
 
   it('are a valid JSON Schema whose own defaults and examples pass', () => {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { backupTemplateSettings, backupUnits } from '../../../src/units/backup.ts';
 import { borgTemplateSettings, borgUnits } from '../../../src/units/borg.ts';
-import type { Unit } from '../../../src/render/unit.ts';
+import { renderUnit, type Unit } from '../../../src/render/unit.ts';
+import { account, cache, state, tasks, unitDirectory } from '../../../src/schema/host.ts';
 import { hookService, hookSnippet } from '../../../src/units/hook.ts';
 import { postgresTemplateSettings, postgresUnits } from '../../../src/units/postgres.ts';
 
@@ -9,7 +11,8 @@ const directives = (unit: Unit): Map<string, string[]> => {
   for (const { name, value } of unit.sections.flatMap((section) => section.directives)) found.set(name, [...(found.get(name) ?? []), value]);
   return found;
 };
-const all = [...borgUnits(borgTemplateSettings), ...postgresUnits(postgresTemplateSettings)];
+const frame = backupUnits(backupTemplateSettings);
+const all = [...frame, ...borgUnits(borgTemplateSettings), ...postgresUnits(postgresTemplateSettings)];
 const named = (name: string): Unit => {
   const unit = all.find(({ path }) => path.endsWith(`/${name}`));
   if (unit === undefined) throw new Error(`there is no ${name}`);
@@ -74,6 +77,18 @@ describe('the backup', () => {
 });
 
 it('the same input gives the same units, and is not changed', () => {
-  const settings = Object.freeze({ ...borgTemplateSettings });
-  expect(borgUnits(settings)).toEqual(borgUnits(settings));
+  const settings = Object.freeze({ ...backupTemplateSettings });
+  expect(backupUnits(settings)).toEqual(backupUnits(settings));
+});
+
+describe('the frame', () => {
+  it('has no network, and knows the account but no engine', () => {
+    const texts = frame.map((unit) => renderUnit(unit, '').replaceAll(new RegExp(`(?:User|Group|StateDirectory)=${account}$|${state}|${cache}`, 'gm'), ''));
+    for (const text of texts) expect(text).not.toMatch(/borg/i);
+    for (const name of Object.values(tasks)) expect(directives(named(`${name}.service`)).get('PrivateNetwork')).toEqual(['true']);
+  });
+  it('has drop-ins of the engine in each unit that opens repositories', () => {
+    const paths = all.map(({ path }) => path.replace(`${unitDirectory}/`, ''));
+    expect(paths.filter((path) => path.endsWith('/borg.conf'))).toEqual([...Object.values(tasks), 'backup-stage@'].map((name) => `${name}.service.d/borg.conf`));
+  });
 });

@@ -34,7 +34,7 @@ def create(engine):
 
 
 def verify(engine):
-    """Look for damage in every repository, for as long as that may take; the next time goes on from there. Return whether none was found."""
+    """Look for damage in every repository; the next time goes on from where this one ends. Return whether none was found."""
     done = [engine.open(location).verify() for location in engine.repositories]
     return all(done)
 

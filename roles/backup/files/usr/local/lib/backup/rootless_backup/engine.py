@@ -1,8 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """What makes archives, and all that the rest of the backup knows of it.
 
-An engine is a package beside this module; which one this host has says `host.ENGINE_WORD`. Its module `engine` has a class `Engine`, made with the
-frame's settings, and that gives out repositories; both are what `Engine` and `Repository` are here. The frame decides what is saved, when
+An engine is a package beside this module; which one this host has says `host.ENGINE_WORD`. Its module `engine` has a class `Engine`,
+made with the frame's settings, and that gives out repositories; both are what `Engine` and `Repository` are here. The frame decides what is saved, when
 and as whom, proves that it is there, restores, drills and reports; how archives are kept, and what opens them, is the engine's.
 
 An archive is of a series and named PREFIX-SERIES-TIME, by `name_of`; one that is not whole has INCOMPLETE behind that.
@@ -120,7 +120,7 @@ class Engine:
         raise NotImplementedError
 
     def properties(self, location, restoring=False):
-        """What systemd-run(1) is told of a unit that opens a repository, or restores from it: what `sandbox` gives, credentials, environment."""
+        """What systemd-run(1) is told of a unit that opens a repository, or restores from it: what `sandbox` gives, and more."""
         raise NotImplementedError
 
     def open(self, location, voice=voice.JOURNAL, reading=False):

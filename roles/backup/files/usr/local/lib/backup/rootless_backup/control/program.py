@@ -11,8 +11,8 @@ usage: backupctl status [--json]     the last run and its parts, the last good o
        backupctl restore PATH…       restore files, into a fresh directory or in place
        backupctl restore-db …        load a database, or what else a hook saved, from an archive; see backupctl restore-db --help
 
-Members of the group backup_status_group may use status, run, drill, check and list without an archive. They need no privilege, and never get
-the passphrase; the rest is for root.
+Members of the group backup_status_group may use status, run, drill, check and list without an archive. They need no privilege, and
+never get what opens a repository; the rest is for root.
 """
 
 import os

@@ -1,8 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """What is known of the runs: status.json, which the report keeps and backupctl shows, and the form of what is in it.
 
-What does not have the form counts as not there, and who finds it says so: a record that a host, an engine or a full disk spoiled must neither
-end a report nor pass for a good one.
+What does not have the form counts as not there, and who finds it says so: a record that a host, an engine or a full disk spoiled must
+neither end a report nor pass for a good one.
 """
 
 from rootless_backup import host, untrusted

@@ -61,7 +61,7 @@ def main(arguments):
 
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="backupctl restore-db", usage=__doc__.split("\n", 2)[2].strip()[len("usage: "):])
-    parser.add_argument("--repository", type=int, default=1, help="the number of one of the repositories, in their order; the first if not given")
+    parser.add_argument("--repository", type=int, default=1, help="the number of a repository, in their order; the first if not given")
     parser.add_argument("--archive", help="one of the dumps, see backupctl list; the newest if not given")
     parser.add_argument("--globals", action="store_true", help="first bring back roles and the like that are missing")
     parser.add_argument("--all", action="store_true", help="all that the hook saved")

@@ -70,7 +70,7 @@ def parse(arguments):
     actions = parser.add_subparsers(dest="action", required=True)
     for name in ("list", "find", "show", "restore"):
         action = actions.add_parser(name, prog="backupctl " + name, usage=usage, **looks)
-        action.add_argument("--repository", type=int, default=1, help="the number of one of the repositories, in their order; the first if not given")
+        action.add_argument("--repository", type=int, default=1, help="the number of a repository, in their order; the first if not given")
         if name in ("find", "restore"):
             action.add_argument("--archive", default="latest" if name == "restore" else None)
         if name == "find":
