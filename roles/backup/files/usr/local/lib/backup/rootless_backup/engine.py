@@ -2,8 +2,9 @@
 """What makes archives, and all that the rest of the backup knows of it.
 
 An engine is a package beside this module; which one this host has says `host.ENGINE_WORD`. Its module `engine` has a class `Engine`,
-made with the frame's settings, and that gives out repositories; both are what `Engine` and `Repository` are here. The frame decides what is saved, when
-and as whom, proves that it is there, restores, drills and reports; how archives are kept, and what opens them, is the engine's.
+made with the settings of the frame, and that gives out repositories; both are what `Engine` and `Repository` are here. The frame decides
+what is saved, when and as whom, proves that it is there, restores, drills and reports; how archives are kept, and what opens them, is the
+engine's.
 
 An archive is of a series and named PREFIX-SERIES-TIME, by `name_of`; one that is not whole has INCOMPLETE behind that.
 What an engine warns of it says by the repository's `voice`: a file that changed, was replaced or vanished while it was read is a warning
