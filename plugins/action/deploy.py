@@ -24,8 +24,8 @@ from ansible_collections.rootless.backup.plugins.plugin_utils import answer, fac
 # Before 2.19 a template that looks like JSON comes back as what it holds, unless that is turned off; since then the
 # option is deprecated.
 AS_TEXT = {"convert_data": False} if tuple(map(int, core_version.split(".")[:2])) < (2, 19) else {}
-OPTIONS = {"name", "state", "templates", "files", "package", "sensitive", "keep", "expect", "enable", "start", "users", "remove", "disown", "save",
-           "authorize"}
+OPTIONS = {"name", "state", "templates", "files", "package", "sensitive", "keep", "expect", "enable", "start", "users", "remove", "disown",
+           "save", "authorize"}
 # No passphrase and no key is larger.
 MOST_SECRET = 64 << 10
 

@@ -38,7 +38,8 @@ options:
     type: path
   package:
     description:
-      - Whether the Python package C(rootless_backup), which the programs of this collection share in C(/usr/local/lib/backup), is laid down too.
+      - Whether the Python package C(rootless_backup), which the programs of this collection share in C(/usr/local/lib/backup), is laid
+        down too.
       - It belongs to all that lay it down, and goes with the last of them. An older version of it than the host has is refused.
     type: bool
     default: false

@@ -620,7 +620,8 @@ def numbers(version):
 
 def remove_empty_above(paths):
     """Remove directories of programs that are empty without these files."""
-    for directory in map(os.path.dirname, paths):
+    for path in paths:
+        directory = os.path.dirname(path)
         while directory.startswith(PROGRAMS) and os.path.isdir(directory) and not os.listdir(directory):
             os.rmdir(directory)
             directory = os.path.dirname(directory)
