@@ -141,6 +141,8 @@ const reportJson = json('borg', [
   ['command', "borg_report_command | map('string') | list | to_json"],
   ['success', 'borg_report_success | to_json'],
   ['alert_after', 'borg_alert_after | int'],
+  // Whether a drill that no timer starts is something to mend.
+  ['drill', 'borg_drill | bool | to_json'],
 ]);
 
 const postgresJson = json('postgres', [

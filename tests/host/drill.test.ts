@@ -224,9 +224,22 @@ cd; echo ran; exit 0
       expect(log).toMatch(/archive web-dumps-\S+: [\d.]+ MB are needed in \/var\/lib\/backup-drill, and [\d.]+ MB are free/);
     });
 
-    it('is not run when the role says so', async () => {
+    const missed = 'backup-drill.timer is not running. Run `systemctl enable --now backup-drill.timer`.';
+
+    it('is missed where its timer was stopped', async () => {
+      const { host } = fixture;
+      expect((await host.run('backupctl status', { mayFail: true })).stdout).not.toContain(missed);
+      await host.run('systemctl stop backup-drill.timer');
+      const { stdout, code } = await host.run('backupctl status', { mayFail: true });
+      expect(stdout).toContain(missed);
+      expect(code).toBe(1);
+      await host.run('systemctl start backup-drill.timer');
+    });
+
+    it('is not run when the role says so, and not missed then', async () => {
       const { lab, host } = fixture;
       await lab.roles(['borg'], { borg_paths: ['/srv', '/etc'], borg_drill: false });
+      expect((await host.run('backupctl status', { mayFail: true })).stdout).not.toContain('backup-drill.timer');
       expect((await host.run('systemctl is-enabled backup-drill.timer', { mayFail: true })).stdout.trim()).toBe('disabled');
       expect((await host.run('systemctl is-active backup-drill.timer', { mayFail: true })).stdout.trim()).toBe('inactive');
     });

@@ -198,6 +198,9 @@ sys.exit("\\x1b[31mred\\rover")
       expect((await backUp(host)).ok).toBe(true);
       await settle(fixture.host);
       expect((await host.run('backupctl status', { user: 'watcher' })).stdout).toMatch(/^web {2}ok, last good backup just now/);
+      // Who reads it may go away before its end, as head(1) does.
+      const unread = await host.run('for way in status "status --json" list; do { sleep 0.5; backupctl $way; echo $? >&2; } | true; done', { user: 'watcher' });
+      expect(unread.stderr).toBe('0\n0\n0\n');
       expect((await host.run('backupctl status', { user: 'outsider', mayFail: true })).code).not.toBe(0);
       const metrics = (await host.run('cat /var/lib/backup-report/backup.prom', { user: 'outsider' })).stdout;
       expect(metrics).toMatch(/^backup_last_run_success\{unit="backup"\} 1\.0$/m);

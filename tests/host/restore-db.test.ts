@@ -105,13 +105,12 @@ with open("manifest.json", "r+") as file:
     it('knows the checksum of a file when it is there, also of one that was replaced meanwhile by one of its size', async () => {
       const { host } = fixture;
       await host.write('/root/arrivals.py', `
-import hashlib, importlib.machinery, importlib.util, os, time
-loader = importlib.machinery.SourceFileLoader("dumps", "/usr/local/lib/backup/backup-dumps")
-dumps = importlib.util.module_from_spec(importlib.util.spec_from_loader("dumps", loader))
-loader.exec_module(dumps)
+import hashlib, os, sys, time
+sys.path.insert(0, "/usr/local/lib/backup")
+from rootless_backup.restore.arrivals import Arrivals
 os.makedirs("/root/arriving/below")
 os.chdir("/root/arriving")
-arrivals = dumps.Arrivals()
+arrivals = Arrivals()
 with arrivals:
     for name in ("small", "below/first", "below/second"):
         with open(name, "wb") as file:

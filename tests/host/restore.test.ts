@@ -11,6 +11,14 @@ async function backupctl(host: Host, ...args: string[]): Promise<{ ok: boolean; 
 
 const described = async (host: Host, top: string): Promise<string> => (await host.run(describeTree(top))).stdout;
 
+/** The program of restores, in which something else can be put in place of what runs in its unit. */
+const probed = `#!/usr/bin/python3 -IB
+import sys
+sys.path.insert(0, "/usr/local/lib/backup")
+from rootless_backup.restore import program
+`;
+const asAsked = 'sys.exit(program.main(sys.argv[1:]))\n';
+
 /** Tries what the sandbox of a restore forbids, and prints what worked. */
 const probe = `#!/usr/bin/python3
 import ctypes, os, socket, sys
@@ -313,8 +321,8 @@ onEachRelease(
       const { host } = fixture;
       await host.write('/usr/local/bin/probe', probe, '0755');
       // The very unit that a restore runs in, with the probe in place of the program.
-      await host.run(`mkdir /srv/target; cp -p /usr/local/lib/backup/backup-restore /root/program; cp /usr/local/bin/probe /usr/local/lib/backup/probe
-        sed 's|"/usr/local/lib/backup/backup-restore", "--in-unit", json.dumps(vars(asked))|"/usr/local/bin/probe", asked.places[0]|' /root/program > /usr/local/bin/probed; chmod 755 /usr/local/bin/probed`);
+      await host.run('mkdir /srv/target; cp /usr/local/bin/probe /usr/local/lib/backup/probe');
+      await host.write('/usr/local/bin/probed', `${probed}program.inside = lambda asked: ["/usr/local/bin/probe", asked.places[0]]\n${asAsked}`, '0755');
       const foreign = (await host.run('pgrep --oldest sshd')).stdout.trim();
       await host.run(`systemd-run --quiet --unit=sockets python3 -c 'import os, socket, time
 os.umask(0o077)
@@ -344,7 +352,8 @@ time.sleep(60)'; until [ -S /srv/root-only.sock ]; do sleep 0.1; done`);
 
     it('has an exposure level of at most 2.2', async () => {
       const { host } = fixture;
-      const running = host.run(`sed 's|"/usr/local/bin/probe", asked.places\\[0\\]|"/usr/bin/sleep", "30"|; s|^    unit = "backup-.*|    unit = "exposed"|' /usr/local/bin/probed > /usr/local/bin/exposed; chmod 755 /usr/local/bin/exposed; /usr/local/bin/exposed restore --into /srv/target /etc`, { mayFail: true });
+      await host.write('/usr/local/bin/exposed', `${probed}program.inside = lambda asked: ["/usr/bin/sleep", "30"]\nprogram.name_of = lambda asked: "exposed"\n${asAsked}`, '0755');
+      const running = host.run('/usr/local/bin/exposed restore --into /srv/target /etc', { mayFail: true });
       await expect.poll(async () => (await host.run('systemctl is-active exposed', { mayFail: true })).stdout.trim(), { timeout: 10_000 }).toBe('active');
       const { stdout } = await host.run('systemd-analyze security --no-pager exposed.service | tail -1; systemctl stop exposed');
       await running;

@@ -21,6 +21,9 @@ print(json.dumps(${expression}))`;
   return JSON.parse(stdout);
 }
 
+/** A module of the package on the host. */
+const inPackage = (name: string): string => `roles/borg/files/usr/local/lib/backup/rootless_backup/${name}.py`;
+
 describe('backup-postgresql', () => {
   const module = (name: string): string => `roles/postgres/files/usr/local/lib/backup/rootless_backup/databases/postgresql/${name}.py`;
   it.each([
@@ -78,8 +81,8 @@ SELECT pg_catalog.setval('public."s''""q;"', 4, false);\nBEGIN;\nSELECT pg_catal
 });
 
 describe('backup-borg', () => {
-  const borg = 'roles/borg/files/usr/local/lib/backup/backup-borg';
-  const passing = (event: object): unknown => call(borg, 'program.is_passing(given)', event);
+  const [policy, create, visibility, roots] = ['borg/policy', 'borg/create', 'visibility', 'roots'].map(inPackage) as [string, string, string, string];
+  const passing = (event: object): unknown => call(policy, 'program.is_passing(given)', event);
 
   it.each([
     ['/a/file: file changed while we backed it up', true],
@@ -117,12 +120,12 @@ describe('backup-borg', () => {
     [15, 'fixed,8192', fine],
     [30, '', middle],
   ])('cuts %d GiB of dumps, cut by %s before, by %s', (size, before, want) => {
-    expect(call(borg, 'program.chunks_for(given[0], given[1] << 30, given[2])', [chunkRules, size, before])).toBe(want);
+    expect(call(create, 'program.chunks_for(given[0], given[1] << 30, given[2])', [chunkRules, size, before])).toBe(want);
   });
 
   it('reads mountinfo with its escapes, the uppermost mount of a place', () => {
     const text = '1 0 8:1 / / rw - ext4 a rw\n2 1 8:2 / /with\\040space rw - ext4 b rw\n3 1 8:3 /sub /with\\040space rw shared:4 master:2 - ext4 c rw\n';
-    expect(call(borg, 'program.mounts(given)', text)).toEqual({ '/': ['8:1', '/', false], '/with space': ['8:3', '/sub', true] });
+    expect(call(visibility, 'program.mounts(given)', text)).toEqual({ '/': ['8:1', '/', false], '/with space': ['8:3', '/sub', true] });
   });
 
   it.each([
@@ -130,7 +133,7 @@ describe('backup-borg', () => {
     ['/home/alice', ['8:2', '/homes/alice']],
     ['/', ['8:1', '/']],
   ])('knows what one sees at %s', (path, want) => {
-    expect(call(borg, 'program.at({"/": ("8:1", "/", False), "/home": ("8:2", "/homes", True)}, given)', path)).toEqual(want);
+    expect(call(visibility, 'program.at({"/": ("8:1", "/", False), "/home": ("8:2", "/homes", True)}, given)', path)).toEqual(want);
   });
 
   const root = '1 0 8:1 / / rw shared:1 - ext4 a rw\n';
@@ -145,12 +148,12 @@ describe('backup-borg', () => {
     ['what the host mounted a moment ago', '2 1 0:9 / /home/new rw shared:9 master:8 - tmpfs t rw\n', []],
   ])('sees what a sandbox hides: %s', (_, extra, want) => {
     const hostTable = `${root}3 1 0:5 / /run rw shared:3 - tmpfs t rw\n`;
-    const messages = call(borg, 'program.differences(program.mounts(given[0]), program.mounts(given[1]), ["/home", "/srv/data"], ["/home/cache"])', [hostTable, hostTable + extra]) as string[];
+    const messages = call(visibility, 'program.differences(program.mounts(given[0]), program.mounts(given[1]), ["/home", "/srv/data"], ["/home/cache"])', [hostTable, hostTable + extra]) as string[];
     expect(messages.map((message) => /hides (\S+)/.exec(message)?.[1])).toEqual(want);
   });
 
   it('saves each root once, deeper ones first, and the dumps elsewhere', () => {
-    expect(call(borg, 'program.what_to_save(given)', ['/var', '/nowhere/a/', '/var', '/backup', '/backup/x', '/nowhere'])).toEqual(['/nowhere/a', '/nowhere', '/var']);
+    expect(call(roots, 'program.what_to_save(given, None)', ['/var', '/nowhere/a/', '/var', '/backup', '/backup/x', '/nowhere'])).toEqual(['/nowhere/a', '/nowhere', '/var']);
   });
 });
 
@@ -232,35 +235,34 @@ describe('backup-postgresql', () => {
 });
 
 describe('what the drill is held to', () => {
-  const borg = 'roles/borg/files/usr/local/lib/backup/backup-borg';
-  const drill = 'roles/borg/files/usr/local/lib/backup/backup-drill';
+  const [paths, records, stage] = ['paths', 'records/archive', 'drill/stage'].map(inPackage) as [string, string, string];
 
   it.each([
     ['/var/cache', '/var/cache/apt/x', true], ['/var/cache', '/var/cached', false], ['/home/*/.cache', '/home/a/.cache/x', true],
     ['/home/*/.cache', '/home/a/b/.cache/x', false], ['/srv/**/*.log', '/srv/a/b/x.log', true], ['/srv/**/*.log', '/srv/x.log', true],
     ['/srv/**/*.log', '/srv/x.logs', false], ['/d/[0-9]?', '/d/1x', true], ['/d/[!0-9]', '/d/1', false], ['/a.b', '/axb', false],
   ])('knows that the exclude %s leaves %s out: %s', (pattern, path, want) => {
-    expect(call(borg, 'bool(program.re.compile(program.shell_pattern(given[0]), program.re.DOTALL).fullmatch(given[1]))', [pattern, path])).toBe(want);
+    expect(call(paths, 'bool(program.re.compile(program.shell_pattern(given[0]), program.re.DOTALL).fullmatch(given[1]))', [pattern, path])).toBe(want);
   });
 
   it('is a sample in which all that was offered has the same chance', () => {
-    const counts = call(borg, '[sum(n in s for s in given) for n in range(10)] if not given.extend((lambda s: [s.offer(n) for n in range(10)] and s.taken)(program.Sample(3)) for _ in range(3000)) else 0', []) as number[];
+    const counts = call(records, '[sum(n in s for s in given) for n in range(10)] if not given.extend((lambda s: [s.offer(n) for n in range(10)] and s.taken)(program.Sample(3)) for _ in range(3000)) else 0', []) as number[];
     expect(counts.reduce((a, b) => a + b)).toBe(9000);
     for (const count of counts) expect(Math.abs(count - 900)).toBeLessThan(150);
   });
 
   it('takes the newest archive each time, and each older one in its turn', () => {
     const turn = '(lambda directory: [program.chosen(given, directory + "/turn") for _ in range(5)])(program.tempfile.mkdtemp())';
-    expect(call(drill, turn, ['a', 'b', 'c', 'd'])).toEqual([['d', 'c'], ['d', 'b'], ['d', 'a'], ['d', 'c'], ['d', 'b']]);
-    expect(call(drill, turn, ['a'])).toEqual(Array(5).fill(['a']));
-    expect(call(drill, turn, [])).toEqual(Array(5).fill([]));
+    expect(call(stage, turn, ['a', 'b', 'c', 'd'])).toEqual([['d', 'c'], ['d', 'b'], ['d', 'a'], ['d', 'c'], ['d', 'b']]);
+    expect(call(stage, turn, ['a'])).toEqual(Array(5).fill(['a']));
+    expect(call(stage, turn, [])).toEqual(Array(5).fill([]));
   });
 });
 
 describe('backup-report', () => {
-  const report = 'roles/borg/files/usr/local/lib/backup/backup-report';
+  const home = 'roles/borg/files/usr/local/lib/backup/rootless_backup';
   const due = (policy: string, daysAgo: number): unknown =>
-    call(report, 'program.due(given[0], type("State", (), {"last_success_told": lambda self: program.time.time() - given[1] * 86400})())', [policy, daysAgo]);
+    call(`${home}/report/program.py`, 'program.due(given[0], type("State", (), {"last_success_told": lambda self: program.time.time() - given[1] * 86400})())', [policy, daysAgo]);
 
   it.each([
     ['never', 400, false], ['always', 0, true], ['weekly', 3, false], ['weekly', 7, true], ['weekly', 400, true],
@@ -269,12 +271,12 @@ describe('backup-report', () => {
   ])('tells of a success %s, %d days after it last did: %s', (policy, days, want) => expect(due(policy, days)).toBe(want));
 
   it('shows what moves a terminal or ends a header as text', () => {
-    expect(call(report, 'program.Entry({"__REALTIME_TIMESTAMP": "1", "MESSAGE": given}).message', 'a\u001b[31mb\rc\u2028d\te')).toBe(String.raw`a\x1b[31mb\rc\u2028d` + '\te');
-    expect(call(report, 'program.header(given)', 'one\r\nBcc: two')).toBe('one  Bcc: two');
+    expect(call(`${home}/records/journal.py`, 'program.Entry({"__REALTIME_TIMESTAMP": "1", "MESSAGE": given}).message', 'a\u001b[31mb\rc\u2028d\te')).toBe(String.raw`a\x1b[31mb\rc\u2028d` + '\te');
+    expect(call(`${home}/report/mail.py`, 'program.header(given)', 'one\r\nBcc: two')).toBe('one  Bcc: two');
   });
 
   it.each([
     ['x', 'x'], [['first', 'second'], 'first'], [[97, 98], 'ab'], [[255], String.raw`\xff`], [[[255, 97], 'b'], String.raw`\xffa`], [[[['x']]], ''],
     [[], ''], [null, ''], [7, ''], [{ a: 'b' }, ''], [[999], String.raw`\xe7`],
-  ])('takes of a field of the journal one text: %j', (given, want) => expect(call(report, 'program.one(given)', given)).toBe(want));
+  ])('takes of a field of the journal one text: %j', (given, want) => expect(call(`${home}/records/journal.py`, 'program.one(given)', given)).toBe(want));
 });

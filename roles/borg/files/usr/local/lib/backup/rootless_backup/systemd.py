@@ -27,7 +27,9 @@ def show_each(units, *properties, times="unix"):
     # With `Id`, which each of them has: else one that has none of the others would have no place in the answer.
     said = output("systemctl", "show", "--timestamp=" + times, "--property=" + ",".join(["Id", *properties]), "--", *units)
     blocks = said.split("\n\n") if len(units) > 1 else [said]
-    return [{**dict.fromkeys(properties, ""), **assignments(block)} for block in blocks]
+    if len(blocks) != len(units):
+        raise OSError("systemd told of %d units where %d were asked for" % (len(blocks), len(units)))
+    return [{name: found.get(name, "") for name in properties} for found in map(assignments, blocks)]
 
 
 def show_or_nothing(unit, *properties):

@@ -16,6 +16,8 @@ import unicodedata
 
 # Far more than any record of a backup has, and little for a machine.
 MOST_JSON = 64 << 20
+# In characters.
+LONGEST_REASON = 4000
 # Control and format characters (among them those that turn the direction of writing), lone surrogates, separators of lines.
 MOVING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
@@ -52,12 +54,20 @@ def painted(text, colour):
 
 
 def say(*parts, end="\n", file=None):
-    """Say something to people: each part as `printable_lines` makes it, one behind the other."""
+    """Say something to people: each part as `printable_lines` makes it, one behind the other. Return whether somebody reads."""
     file = sys.stdout if file is None else file
     text = "".join("\033[%sm%s\033[0m" % (part.colour, printable_lines(part)) if isinstance(part, Painted) and file.isatty()
                    else printable_lines(part) for part in parts)
     encoding = file.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), end=end, file=file, flush=True)
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), end=end, file=file, flush=True)
+        return True
+    except BrokenPipeError:
+        # Who reads, such as head(1), has seen enough. The rest is for nobody, also what is in the buffer; what is under way goes on.
+        nobody = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nobody, file.fileno())
+        os.close(nobody)
+        return False
 
 
 def tell(level, text):
@@ -70,6 +80,11 @@ def die(text):
     """Say why, and end without success."""
     say(text, file=sys.stderr)
     sys.exit(1)
+
+
+def reason(trouble):
+    """What went wrong, for people."""
+    return printable("%s: %s" % (type(trouble).__name__, trouble))[:LONGEST_REASON]
 
 
 def crash(kind, trouble, trace):
@@ -92,20 +107,15 @@ def relay(command):
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         errors = threading.Thread(target=pass_on, args=[process.stderr, sys.stderr])
         errors.start()
-        try:
-            pass_on(process.stdout, sys.stdout)
-        except BrokenPipeError:
-            # Who reads has seen enough.
-            sys.stdout = None
+        if not pass_on(process.stdout, sys.stdout):
             process.terminate()
         errors.join()
     return process.returncode if process.returncode >= 0 else 1
 
 
 def pass_on(pipe, file):
-    """Say what comes, line by line; of an endless line a part at a time."""
-    for raw in iter(lambda: pipe.readline(1 << 16), b""):
-        say(raw.decode(errors="surrogateescape"), end="", file=file)
+    """Say what comes, line by line; of an endless line a part at a time. Return whether it was read to its end."""
+    return all(say(raw.decode(errors="surrogateescape"), end="", file=file) for raw in iter(lambda: pipe.readline(1 << 16), b""))
 
 
 def open_plain(path, dir_fd=None):

@@ -13,7 +13,8 @@ import fcntl
 import os
 import pwd
 import stat
-import subprocess
+
+from rootless_backup import systemd
 
 PLACES = "/run/backup-restore"
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -76,7 +77,7 @@ def refusal(option, path, error):
 def lent(path, mode=0o700):
     """An empty directory at a path, made if it is not there, opened; until the end it is the restore's alone.
 
-    What is being restored may be for fewer eyes than what it is restored into, and Borg looks names up by path.
+    What is being restored may be for fewer eyes than what it is restored into, and the engine looks names up by path.
     """
     path = os.path.abspath(path)
     there = os.path.lexists(path)
@@ -109,24 +110,6 @@ def lent(path, mode=0o700):
 def demand_empty(directory, path):
     if os.listdir(directory):
         raise Refused("--into: given is %s, which is not empty; allowed is a directory that is empty or does not exist" % path)
-
-
-@contextlib.contextmanager
-def kept_from_change(repository):
-    """Let no task of this host change a local repository while it is restored from: what restores cannot lock it.
-
-    A task that is at work already is not waited for: while it saves it takes nothing away, and what it prunes Borg would miss, and say.
-    """
-    with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):
-            if repository.startswith("/"):
-                state = reached("/var/lib/borg")
-                stack.callback(os.close, state)
-                # Of the user borg, so it may be anything.
-                lock = os.open("lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=state)
-                stack.callback(os.close, lock)
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        yield
 
 
 @contextlib.contextmanager
@@ -206,9 +189,7 @@ def sweep():
             held = opened(own)
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                asked = subprocess.run(["systemctl", "show", "--property=ActiveState", "--value", "--", unit + ".service"],
-                                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
-                if asked.stdout.strip() in (b"inactive", b"failed"):
+                if systemd.show_or_nothing(unit + ".service", "ActiveState")["ActiveState"] in ("inactive", "failed"):
                     for name in os.listdir(own):
                         # It may have been killed before it did.
                         with contextlib.suppress(Refused):

@@ -1,11 +1,11 @@
 # Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
-"""What is known of the runs: status.json, which backup-report keeps and backupctl shows, and the form of what is in it.
+"""What is known of the runs: status.json, which the report keeps and backupctl shows, and the form of what is in it.
 
 What does not have the form counts as not there, and who finds it says so: a record that a host, Borg or a full disk spoiled must neither
 end a report nor pass for a good one.
 """
 
-import untrusted
+from rootless_backup import untrusted
 
 STATUS = "/var/lib/backup-report/status.json"
 # Of whom nobody has so many, or one so long.

@@ -1,0 +1,159 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""A backup: files and dumps are saved into each repository, proven to be in it and recorded; then what is too old is forgotten.
+
+After an error in a repository nothing is forgotten from it: the last good archives stay.
+"""
+
+import json
+import os
+import time
+
+from rootless_backup import engine as engines
+from rootless_backup import paths, roots, untrusted, visibility
+from rootless_backup.records import archive as records
+from rootless_backup.records import journal
+from rootless_backup.voice import JOURNAL as VOICE
+
+# Of archives that are not whole so many of the newest stay.
+KEEP_INCOMPLETE = {"last": 3}
+
+
+def create(engine):
+    """Save files and dumps into every repository. Return whether all of it succeeded."""
+    backup = Backup(engine)
+    saved = [*backup.paths, paths.DUMPS]
+    problems = roots.missing(saved) + visibility.hidden(saved, backup.excludes)
+    for problem in problems:
+        VOICE.error(problem)
+    for directory in roots.empty_dumps():
+        VOICE.warning("%s is empty: its hook left nothing to be saved" % untrusted.printable(directory))
+    backup.whole = not problems
+    done = [engine.open(location).attempt(backup.save) for location in engine.repositories]
+    backup.wait_out()
+    return all(done) and backup.whole
+
+
+class Series:
+    """What an archive is to be made of."""
+
+    def __init__(self, name, roots, excludes, one_file_system):
+        self.name, self.roots, self.excludes, self.one_file_system = name, roots, excludes, one_file_system
+
+
+class Backup:
+    """One run."""
+
+    def __init__(self, engine):
+        self.settings = engine.settings
+        self.started = int(time.time())
+        self.now = records.utc(self.started)
+        self.excludes = [*self.settings["exclude"], *roots.injected_excludes(), *engine.own()]
+        self.paths = roots.what_to_save(self.settings["paths"], VOICE)
+        # Whether nothing is missing or hidden. An archive that is not whole has a name that the rules of keeping do not know: else it
+        # could take the place of the good one of the same day.
+        self.whole = True
+        self.series = [Series(engines.FILES, self.paths, [*self.excludes, paths.DUMPS], self.settings["one_file_system"]),
+                       Series(engines.DUMPS, [paths.DUMPS], [], False)]
+
+    def wait_out(self):
+        """Names are unique by the second, so the next run must not begin in this one."""
+        while int(time.time()) == self.started:
+            time.sleep(0.05)
+
+    def save(self, repository):
+        """Save into one repository; forget what is too old if everything is in it. Return whether all of it succeeded."""
+        ok = reachable = True
+        for series in self.series:
+            # A server that did not let this host in would take more attempts for an attack (sshd_config(5), PerSourcePenalties).
+            if series.roots and reachable:
+                done, reachable = self.save_series(repository, series)
+                ok = done and ok
+            elif series.roots:
+                # Whatever the reason: what was not saved is never a success.
+                VOICE.error("%s: the archive of the %s was not tried, since the server did not let this host in"
+                            % (repository.location, series.name))
+                ok = False
+        if not ok:
+            repository.explain()
+        if not ok or not self.whole:
+            VOICE.error("%s: not everything was saved, so nothing was pruned" % repository.location)
+            return False
+        return self.forget(repository)
+
+    def save_series(self, repository, series):
+        """Save and record a series. Return whether it is whole, and whether the repository let this host in.
+
+        The name of an archive that is not whole says so.
+        """
+        archive = engines.name_of(self.settings["prefix"], series.name, self.now)
+        whole = self.whole or series.name == engines.DUMPS
+        directories = records.Sample(4 * self.settings["drill_sample"])
+        made, proven = prove(repository, archive if whole else archive + engines.INCOMPLETE, series, directories)
+        if made.there and not (proven and whole):
+            os.makedirs(os.path.dirname(unfinished(repository)), exist_ok=True)
+            with open(unfinished(repository), "w", encoding="ascii"):
+                pass
+            if whole:
+                repository.rename(archive, archive + engines.INCOMPLETE)
+        if proven:
+            self.record(repository, archive, series, directories.taken, made.original_size)
+        return proven, made.reachable
+
+    def record(self, repository, archive, series, directories, size):
+        """Keep what the drill will hold the archive to: when the run began, what has to be in it, checksums of files taken at random."""
+        if self.settings["one_file_system"]:
+            # Of a mount below only the directory it is mounted on is in the archive.
+            directories = records.on_file_system_of(series.roots, directories)
+        left_out = self.excludes if series.name == engines.DUMPS else series.excludes
+        files = records.checksums(directories, left_out, self.settings["drill_sample"], self.started)
+        hooks = sorted(entry.name for entry in roots.hooks()) if series.name == engines.DUMPS else []
+        records.write(repository.location, archive, {
+            "begun": records.run_began(self.now), "roots": series.roots, "hooks": hooks, "files": files, "size": size})
+
+    def forget(self, repository):
+        """Forget what is too old. Return whether that succeeded."""
+        ok = True
+        if os.path.exists(unfinished(repository)):
+            ok, _ = repository.forget(KEEP_INCOMPLETE, incomplete=True)
+            os.unlink(unfinished(repository))
+        rules = {period: self.settings["keep_" + period] for period in ("daily", "weekly", "monthly")}
+        forgotten, kept = repository.forget(rules)
+        ok = forgotten and ok
+        VOICE.note("%s: %d archives are kept" % (repository.location, len(kept)),
+                   **{journal.KEPT: json.dumps({"repository": repository.location, "archives": kept})})
+        if ok:
+            records.forget(repository.location, kept)
+        return repository.compact() and ok
+
+
+def prove(repository, archive, series, directories):
+    """Make one archive. Return what came of it, and whether every root is in it and could be read.
+
+    `directories` takes a sample of the directories that are in it.
+    """
+    absent = {root.strip("/") for root in series.roots}
+
+    def seen(path, is_directory):
+        path = path.strip("/")
+        absent.discard(path)
+        if is_directory and any(paths.is_below("/" + path, root) for root in series.roots):
+            directories.offer("/" + path)
+
+    made = repository.make(archive, series.name, series.roots, series.excludes, series.one_file_system, seen)
+    if not made.whole:
+        return made, False
+    if absent:
+        VOICE.error("%s: archive %s lacks what was asked for: %s (excluded, or gone while it was read)"
+                    % (repository.location, archive, ", ".join("/" + path for path in sorted(absent))))
+        return made, False
+    text = "%s: archive %s: %d files, %d bytes, %d new in the repository, %.1f s" % (
+        repository.location, archive, made.files, made.original_size, made.deduplicated_size, made.seconds)
+    record = {"repository": repository.location, "name": archive, "series": series.name, "files": made.files,
+              "original_size": made.original_size, "deduplicated_size": made.deduplicated_size, "seconds": made.seconds}
+    VOICE.note(text, **{journal.RECORD: json.dumps(record)})
+    return made, True
+
+
+def unfinished(repository):
+    """Is there while an archive that is not whole may be in the repository."""
+    return "%s/incomplete/%s" % (engines.STATE, engines.digest(repository.location))

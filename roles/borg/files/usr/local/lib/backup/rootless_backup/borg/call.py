@@ -1,0 +1,230 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""The calls of Borg: nothing else starts it."""
+
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+
+from rootless_backup import credentials, engine, untrusted
+from rootless_backup.borg import policy, ssh
+
+# Of one level, from one call of Borg, so many lines are told. Who has files to be saved can make as many warnings as he likes, and
+# journald drops what comes too fast, whoever said it.
+MOST_TOLD = 500
+LONGEST_LINE = 1 << 20
+# How often it is told how far it got, in seconds.
+OFTEN = 10
+# What is used of what Borg says; a server's Borg has its words put through.
+WORDS = "type", "message", "levelname", "name", "msgid", "status", "path"
+NUMBERS = "nfiles", "original_size", "current", "total"
+# Borg calls itself for each directory in a directory, and Python ends what does so a thousand times: one user with directories that
+# deep would keep the files of all others from being saved. Deeper than files can be opened at once it does not come, and says so.
+DEEP = """import resource, runpy, sys
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096) if hard >= 0 else 4096, hard))
+sys.setrecursionlimit(30_000)
+with open("/proc/self/comm", "w") as name:
+    name.write("borg")
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+class Run:
+    """What became of one call of Borg."""
+
+    def __init__(self):
+        self.ok = False
+        # Borg leaves nothing of an archive behind when it ends with an error, and all of it when it ends with warnings.
+        self.made = False
+        self.reachable = True
+        self.output = ""
+        self.quieted = False
+        # What prune did with each archive: `(verb, name)`.
+        self.pruned = []
+        self.full = self.damaged = False
+        # Borg's names of what it said. See borg-internals-frontends, "Message IDs".
+        self.ids = set()
+
+
+def borg(repository, command, *arguments, seen=None, suffix=None, quiet=frozenset()):
+    """Call Borg on a repository, report what it says, and judge it by the policy.
+
+    `seen` is called with each file status and percentage; a message with an id in `quiet` is expected and not reported.
+    """
+    run = Run()
+    log = Log(run, repository.voice, command, seen, quiet)
+    env = environment(repository.location)
+    if suffix is not None:
+        # Each series has a cache of its own, so that neither ages or loads the other's.
+        env["BORG_FILES_CACHE_SUFFIX"] = suffix
+    call = [*deep_borg(), "--log-json", *common_options(repository), command, *arguments]
+    with subprocess.Popen(call, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        lines = []
+        # Beside the log: a list of an archive fills the pipe long before the log ends, and Borg would wait for ever.
+        output = threading.Thread(target=lambda: lines.extend(process.stdout))
+        output.start()
+        for raw in iter(lambda: process.stderr.readline(LONGEST_LINE), b""):
+            log.take(parse(raw))
+        output.join()
+        log.end()
+        run.output = b"".join(lines).decode(errors="surrogateescape")
+    warned = policy.has_warned(process.returncode)
+    run.made = process.returncode == 0 or warned
+    run.ok = log.errors == 0 and (process.returncode == 0 or (warned and log.explained > 0 and log.unexplained == 0))
+    if not run.ok and not run.quieted:
+        repository.voice.error("%s: borg %s failed with exit code %d" % (repository.location, command, process.returncode))
+        for text in policy.advice(run, repository):
+            repository.voice.advise(text)
+    return run
+
+
+def become(directory, *arguments):
+    """Become a command of Borg's own, in a directory. Its words come through as they are, for programs that read them."""
+    # Here, and not by WorkingDirectory=: systemd would enter it before the capabilities are there to.
+    os.chdir(directory)
+    os.execvpe("borg", ["borg", *arguments], environment())
+
+
+def common_options(repository):
+    """What every call is told."""
+    settings = repository.settings
+    return ["--lock-wait", str(settings["lock_wait"]), *(["--bypass-lock"] if repository.reading and is_local(repository.location) else []),
+            *([] if settings["upload_limit"] == 0 else ["--upload-ratelimit", str(settings["upload_limit"])])]
+
+
+def environment(location=None):
+    """What Borg is told beside the unit's own environment; the passphrase stays in its file."""
+    env = dict(os.environ)
+    env["BORG_PASSCOMMAND"] = "cat " + credentials.path("borg.passphrase")
+    env["BORG_RSH"] = " ".join(ssh.command())
+    if location is not None:
+        env["BORG_REPO"] = location
+    return env
+
+
+def is_local(location):
+    return location.startswith("/")
+
+
+def deep_borg():
+    """The command that runs Borg, however deep directories are; Borg as it is where it is no program in Python, such as one in one file."""
+    program = shutil.which("borg")
+    if program is None:
+        return ["borg"]
+    with open(program, "rb") as file:
+        interpreter = re.match(rb"#!\s*(/\S*python[\d.]*)[^\n]*\n", file.read(1000))
+    return [os.fsdecode(interpreter[1]), "-I", "-c", DEEP, program] if interpreter else ["borg"]
+
+
+class Log:
+    """What Borg says while it is at work, told and counted."""
+
+    def __init__(self, run, voice, command, seen, quiet):
+        self.run, self.command, self.seen, self.quiet = run, command, seen, quiet
+        # Warnings that may be, others, and errors.
+        self.explained = self.unexplained = self.errors = 0
+        # When progress was last told, by the monotonic clock.
+        self.told = time.monotonic()
+        self.inform, self.warn, self.complain = Teller(voice.info), Teller(voice.warning), Teller(voice.error)
+
+    def take(self, event):
+        """Take one thing that Borg said, as `parse` gives it."""
+        kind = event.get("type", "")
+        if kind in ("file_status", "progress_percent"):
+            if self.seen is not None:
+                self.seen(event)
+        elif kind == "archive_progress":
+            self.progress(event)
+        elif not kind.startswith(("archive_progress", "progress_")):
+            self.message(event)
+
+    def end(self):
+        for teller in (self.inform, self.warn, self.complain):
+            teller.end()
+
+    def progress(self, event):
+        """Tell now and then how far it got: who follows the log sees that it lives."""
+        if not event.get("finished") and time.monotonic() > self.told + OFTEN:
+            self.told = time.monotonic()
+            self.inform.tell("%d files, %.1f MB so far" % (event.get("nfiles", 0), event.get("original_size", 0) / 1e6))
+
+    def message(self, event):
+        run, text, level = self.run, event.get("message", ""), event.get("levelname", "")
+        if event.get("name") == "borg.output.list" and self.command == "prune":
+            # Beside the name stand its rule, its time and its id, none of which has its form.
+            run.pruned += re.findall(r"^(\w+) .*?\s(\S+-%s)\s" % engine.UTC_SECONDS, text)
+            return
+        # Of ssh, on a line of its own.
+        if not level and "Connection closed by remote host" in text:
+            run.reachable = False
+        # A server's words, which Borg marks so, are no reason for advice of ours.
+        if not text.startswith("Remote: "):
+            run.ids.add(event.get("msgid"))
+        if event.get("msgid") in self.quiet:
+            run.quieted = True
+        elif policy.is_of_missing_cache(text):
+            self.inform("There is no cache of files yet, so every file is read.")
+        elif level == "WARNING":
+            self.warning(event, text)
+        elif level in ("ERROR", "CRITICAL"):
+            self.errors += 1
+            if text != "Local Exception":
+                self.error(event, text)
+        elif text:
+            self.inform(text)
+
+    def warning(self, event, text):
+        if policy.is_passing(event):
+            self.explained += 1
+            self.warn(text)
+        elif policy.is_housekeeping(event):
+            self.warn(text)
+        else:
+            self.unexplained += 1
+            self.complain(text)
+
+    def error(self, event, text):
+        self.run.full = self.run.full or policy.is_full(event)
+        crash = policy.crash(text)
+        if crash is not None:
+            self.complain(crash)
+            self.inform(text, lines=True)
+            return
+        self.run.damaged = self.run.damaged or policy.is_damage(text)
+        if text:
+            self.complain(text)
+
+
+class Teller:
+    """Tells what Borg says, at one level, until it is too much: names of files and a server's words are in it."""
+
+    def __init__(self, tell):
+        self.tell, self.count = tell, 0
+
+    def __call__(self, text, lines=False):
+        self.count += 1
+        if self.count <= MOST_TOLD:
+            self.tell(text if lines else untrusted.printable(text))
+
+    def end(self):
+        if self.count > MOST_TOLD:
+            self.tell("and %d more like these" % (self.count - MOST_TOLD))
+
+
+def parse(raw):
+    """What a line of Borg's log says, as `{key: value}`, of which only these keys and types are taken."""
+    text = raw.decode(errors="surrogateescape").rstrip("\n")
+    try:
+        event = untrusted.parse_json(text)
+    except untrusted.Untrustworthy:
+        event = None
+    # ssh, and Borg when it crashes, do not speak JSON.
+    if not isinstance(event, dict):
+        return {"message": text}
+    return {**{key: event[key] for key in WORDS if isinstance(event.get(key), str)},
+            **{key: event[key] for key in NUMBERS if type(event.get(key)) in (int, float)},
+            **({"finished": True} if event.get("finished") is True else {})}

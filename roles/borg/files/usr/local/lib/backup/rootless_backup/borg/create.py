@@ -1,0 +1,95 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""Making an archive."""
+
+import json
+import os
+import re
+import subprocess
+
+from rootless_backup import engine, paths
+from rootless_backup.borg import state
+from rootless_backup.borg.call import borg
+
+CHUNKER_PARAMS = engine.STATE + "/dump-chunker-params"
+# Directories and the like are few, so listing them costs little.
+LISTED = "dsbcf"
+LISTED_FILES = "hAMUC"
+# Of what Borg has these signs for nothing, or not all, is in the archive.
+NOT_SAVED = ("E", "x", "?")
+
+
+def make(repository, archive, series, roots, excludes, one_file_system, seen):
+    """See `engine.Repository.make`."""
+    settings = repository.settings
+    # Regular files are listed only if one is a root.
+    regular = any(os.path.isfile(root) and not os.path.islink(root) for root in roots)
+    options = ["--compression", settings["compression"], "--files-cache", "ctime,size,inode",
+               *(["--one-file-system"] if one_file_system else []),
+               *(word for each in excludes for word in ("--exclude", "sh:" + each)),
+               *(["--chunker-params", repository.engine.dump_chunks()] if series == engine.DUMPS else [])]
+
+    def seen_by_borg(event):
+        # Borg's own word. What a server says comes by the same way, but of other types, which Borg lets through.
+        if event.get("type") == "file_status" and event.get("status") not in NOT_SAVED:
+            seen(event.get("path", ""), event.get("status") == "d")
+
+    run = borg(repository, "create", "--json", "--progress", "--list", "--filter", LISTED + (LISTED_FILES if regular else ""),
+               *options, repository.named(archive), *roots, seen=seen_by_borg, suffix=series)
+    # By how it ended, and not by words alone: a server, or the name of a file, can say them too.
+    made = engine.Made(there=run.made, reachable=run.made or run.reachable)
+    if not run.ok:
+        repository.voice.error("%s: archive %s is not whole" % (repository.location, archive))
+        return made
+    result = json.loads(run.output)
+    stats = result["archive"]["stats"]
+    made.files, made.original_size, made.deduplicated_size = (stats[key] for key in ("nfiles", "original_size", "deduplicated_size"))
+    made.seconds = result["archive"]["duration"]
+    known = state.read_stamp(repository.location)
+    made.whole = known in (None, result["repository"]["id"])
+    if not made.whole:
+        repository.voice.error("%s: this is another repository (%s) than the one that was initialised (%s)"
+                               % (repository.location, result["repository"]["id"], known))
+    return made
+
+
+def dump_chunks(rules, voice):
+    """The parameters of Borg's chunker for the dumps. See borg-create(1)."""
+    try:
+        with open(CHUNKER_PARAMS, encoding="ascii") as file:
+            before = file.read().strip()
+    except FileNotFoundError:
+        before = None
+    size = size_of(paths.DUMPS)
+    chunks = chunks_for(rules, size, before)
+    if chunks != before:
+        with open(CHUNKER_PARAMS + ".new", "w", encoding="ascii") as file:
+            file.write(chunks + "\n")
+        os.rename(CHUNKER_PARAMS + ".new", CHUNKER_PARAMS)
+        if before is not None:
+            voice.info("There are %.0f GB of dumps: from now on they are cut into chunks by %s, which saves all anew"
+                       % (size / 1e9, chunks))
+    return chunks
+
+
+def size_of(directory):
+    """How many bytes are in a directory, as far as they can be seen: Borg tells what cannot be read.
+
+    By du(1), which follows no link, and goes as deep as a hook's user may make directories; a function that calls itself does not.
+    """
+    call = ["du", "--summarize", "--apparent-size", "--block-size=1", "--null", "--", directory]
+    said = subprocess.run(call, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+    found = re.match(rb"\d+", said)
+    return int(found[0]) if found else 0
+
+
+def chunks_for(rules, size, before):
+    """How so many bytes of dumps are cut that were cut so `before`: other chunks save everything anew, so it is slow to go back.
+
+    `rules`: `[below, parameters]`, smallest first; the last has no limit.
+    """
+    known = [chunks for _, chunks in rules]
+    now = next(index for index, (below, _) in enumerate(rules) if below is None or size < below)
+    last = known.index(before) if before in known else now
+    while last > now and size < rules[last - 1][0] / 4:
+        last -= 1
+    return known[max(now, last)]

@@ -1,0 +1,52 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""Run Borg for the backup's units: create, init, check; or a command of Borg's own in a unit of its own (run, restore).
+
+Settings come from /etc/backup, the passphrase from the unit's credentials.
+"""
+
+import sys
+
+from rootless_backup import untrusted
+
+USAGE = "usage: backup-borg create | init | check | run DIRECTORY BORG-COMMAND… | restore DIRECTORY BORG-COMMAND…"
+
+
+def main():
+    command, *arguments = sys.argv[1:] or [""]
+    if command in ("run", "restore") and len(arguments) > 1:
+        by_hand(command == "restore", *arguments)
+    actions = {"create": create, "init": initialise, "check": check}
+    if command not in actions or arguments:
+        untrusted.die(USAGE)
+    from rootless_backup import engine
+    used = engine.in_use()
+    with used.alone():
+        sys.exit(0 if actions[command](used) else 1)
+
+
+def create(engine):
+    from rootless_backup import backup
+    return backup.create(engine)
+
+
+def initialise(engine):
+    from rootless_backup.borg import init
+    return init.initialise(engine, [engine.open(location) for location in engine.repositories])
+
+
+def check(engine):
+    """Check every repository for as long as it may take; the next check goes on from there."""
+    done = [engine.open(location).verify() for location in engine.repositories]
+    return all(done)
+
+
+def by_hand(restoring, directory, *arguments):
+    """Become a command of Borg's own, in a directory. What restores has more rights than who keeps Borg's state, and only reads it."""
+    import os
+
+    from rootless_backup.borg import call, state
+    if restoring:
+        state.borrow(lambda text: untrusted.say("backup-borg: " + text, file=sys.stderr))
+        if call.is_local(os.environ["BORG_REPO"]):
+            arguments = ("--bypass-lock", *arguments)
+    call.become(directory, *arguments)

@@ -1,0 +1,41 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""What is recorded of the runs, as those who may ask see it."""
+
+import grp
+import os
+import sys
+
+from rootless_backup import untrusted
+from rootless_backup.records import status
+
+
+def read():
+    """What is known of the runs, and in a list why nothing is if there is something that cannot be read."""
+    try:
+        return {"units": {}, **status.read()}, []
+    except FileNotFoundError:
+        return {"units": {}}, []
+    except PermissionError:
+        return untrusted.die("backupctl: only root and the members of the group %s may ask" % group_of(status.STATUS))
+    except (OSError, untrusted.Untrustworthy) as trouble:
+        return {"units": {}}, ["What is known of the runs cannot be read: %s. The next run begins it anew." % trouble]
+
+
+def list_archives():
+    """Print the archives that the last good backup kept, for who cannot open the repository. Return how much could not be read."""
+    known, damaged = read()
+    for repository, archives in known.get("repositories", {}).items():
+        untrusted.say(untrusted.printable(repository), ":")
+        for archive in sorted(archives):
+            untrusted.say("  ", untrusted.printable(archive))
+    for each in damaged:
+        untrusted.say(each, file=sys.stderr)
+    return len(damaged)
+
+
+def group_of(path):
+    gid = os.stat(path).st_gid
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)

@@ -1,0 +1,54 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""See how the backup of this machine does, and run it.
+
+usage: backupctl status [--json]     the last run and its parts, the last good one, the next; exits with 1 if something is wrong
+       backupctl run                 back up now, and follow the log; exits with 1 if it failed
+       backupctl drill               prove the backups by restoring them, and follow the log
+       backupctl check               check the repositories for damage now, and follow the log
+       backupctl list [::ARCHIVE]    the archives, or what is in one (backup-borg gives every command of Borg)
+       backupctl find PATTERN        in which archives a file is; see backupctl restore --help for this and the next two
+       backupctl show ARCHIVE [PATH] what is in an archive
+       backupctl restore PATH…       restore files, into a fresh directory or in place
+       backupctl restore-db …        load a database, or what else a hook saved, from an archive; see backupctl restore-db --help
+
+Members of the group borg_status_group may use status, run, drill, check and list without an archive. They need no privilege, and never get
+the passphrase; the rest is for root.
+"""
+
+import os
+import sys
+
+from rootless_backup import untrusted
+
+TASKS = {"run": "backup.service", "check": "borg-check.service", "drill": "backup-drill.service"}
+HELP = {"-h", "--help"}
+
+
+def main():
+    sys.exit(int(act(*sys.argv[1:])))
+
+
+def act(command="", *more):
+    """Do what is asked for. Return the exit code. What only one command needs is imported there: all of it would make each start slower."""
+    if command == "status" and more in ((), ("--json",)):
+        from rootless_backup.control import status
+        return status.status(as_json=bool(more))
+    if command in TASKS and not more:
+        from rootless_backup.control import task
+        return task.follow(TASKS[command])
+    if command == "list" and not HELP & set(more) and (os.geteuid() == 0 or more):
+        return untrusted.relay(["/usr/local/sbin/backup-borg", command, *more])
+    if command == "list" and not more:
+        from rootless_backup.control import known
+        return known.list_archives()
+    if command in ("find", "show", "restore"):
+        from rootless_backup.restore import program
+        return program.main([command, *more])
+    if command == "restore-db":
+        from rootless_backup.restore import databases
+        return databases.main(more)
+    usage = __doc__.split("\n", 2)[2].strip()
+    if not HELP & {command, *more}:
+        untrusted.die(usage)
+    untrusted.say(usage)
+    return 0

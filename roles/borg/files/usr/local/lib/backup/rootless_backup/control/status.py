@@ -1,0 +1,139 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""How the backup does, by what is recorded of its runs and by what systemd knows of its units."""
+
+import json
+import os
+import re
+import subprocess
+
+from rootless_backup import systemd, untrusted
+from rootless_backup.control import known as records
+from rootless_backup.figures import size, span, when
+from rootless_backup.report.settings import SETTINGS
+from rootless_backup.untrusted import painted, say
+
+# Of a unit that is told of: what people call its last run.
+TOLD = {"backup": "The last backup", "borg-check": "The last check", "backup-drill": "The last drill"}
+TIMERS = ("backup.timer", "borg-check.timer", "backup-watch.timer")
+DRILL = "backup-drill.timer"
+SHOWN = ("backup.service", "borg-check.service", *TIMERS, DRILL)
+PROPERTIES = ("ActiveState", "InvocationID", "Result", "UnitFileState", "InactiveExitTimestamp", "NextElapseUSecRealtime")
+
+
+def status(as_json):
+    """Print what is known. Return 1 if the administrator has something to do."""
+    known, damaged = records.read()
+    live = ask_systemd()
+    problems = damaged + find_problems(known, live)
+    if as_json:
+        say(json.dumps({**known, "live": {unit: live[unit] for unit in SHOWN}, "problems": problems}, indent=2))
+    else:
+        print_status(known, live, problems)
+    return 1 if problems else 0
+
+
+def ask_systemd():
+    """What systemd knows of our units, `{unit: {property: text}}`; times are those of people, but for that of the exit. Empty texts where
+    it does not answer.
+    """
+    units = [*SHOWN, *(service for name in TOLD for service in (name + ".service", *reports_of(name)))]
+    units = list(dict.fromkeys(units))
+    try:
+        found = zip(systemd.show_each(units, *PROPERTIES, times="pretty"), systemd.show_each(units, "ExecMainExitTimestamp"))
+        return {unit: {**one, **other} for unit, (one, other) in zip(units, found)}
+    except (OSError, subprocess.SubprocessError):
+        return {unit: dict.fromkeys((*PROPERTIES, "ExecMainExitTimestamp"), "") for unit in units}
+
+
+def reports_of(name):
+    return ["backup-report@%s:%s.service" % (name, end) for end in ("failure", "success")]
+
+
+def find_problems(known, live):
+    """What the administrator has to do something about, a line each."""
+    problems = []
+    for name, title in TOLD.items():
+        entry = known["units"].get(name)
+        unreported = find_unreported(name, title, entry, live)
+        problems += unreported
+        # Of an older run than the one that nobody was told of nothing more is to be said.
+        if unreported:
+            continue
+        if entry and entry["result"] != "success":
+            problems += ["%s failed: %s" % (title, line) for line in entry["failed"]]
+        elif entry:
+            problems += ["%s failed; the backup does not need it." % line for line in entry.get("lesser", [])]
+        if entry:
+            problems += ["%s: %s" % (title, line) for line in entry.get("troubles", [])]
+    if not known["units"].get("backup", {}).get("last_good"):
+        problems.append("There is no good backup yet. Run `backupctl run`.")
+    for timer in (*TIMERS, *([DRILL] if drills() else [])):
+        if live[timer]["ActiveState"] != "active":
+            problems.append("%s is not running. Run `systemctl enable --now %s`." % (timer, timer))
+    return problems
+
+
+def drills():
+    """Whether the backups are to be proven by a timer. If that cannot be read, they are."""
+    try:
+        settings = untrusted.read_json(SETTINGS)
+        return not isinstance(settings, dict) or settings.get("drill") is not False
+    except (OSError, untrusted.Untrustworthy):
+        return True
+
+
+def find_unreported(name, title, entry, live):
+    """What systemd knows of the last run of a unit, and of its report, that is not recorded: a report can fail in any way."""
+    problems = []
+    unit = live[name + ".service"]
+    ended = unit["ActiveState"] in ("inactive", "failed") and unit["InvocationID"] != ""
+    if ended and unit["Result"] != "success" and (entry or {}).get("invocation") != unit["InvocationID"]:
+        problems.append("%s failed (%s), and its report is not there, or not yet. Run `journalctl -u %s.service`."
+                        % (title, unit["Result"], name))
+    for told in reports_of(name):
+        report = live[told]
+        at = re.fullmatch(r"@(\d+)", report["ExecMainExitTimestamp"])
+        # One that failed long ago is no news: there was a report since.
+        if report["Result"] != "success" and at and int(at[1]) >= int((entry or {}).get("finished", 0)):
+            problems.append("%s: its report failed (%s), so you may not have been told. Run `journalctl -u '%s'`."
+                            % (title, report["Result"], told))
+    return problems
+
+
+def print_status(known, live, problems):
+    backup, check, drill = (known["units"].get(name, {}) for name in ("backup", "borg-check", "backup-drill"))
+    running = live["backup.service"]["ActiveState"] in ("activating", "active")
+    word, colour = ("TO MEND", "31") if problems else ("ok", "32")
+    host = painted(untrusted.printable(known.get("host", os.uname().nodename)), "1")
+    say(host, "  ", painted(word, colour), ", last good backup ", when(backup.get("last_good")))
+    for problem in problems:
+        say("  ", painted(untrusted.printable(problem), "31"))
+    say()
+    if running:
+        row("now", "running since %s" % live["backup.service"]["InactiveExitTimestamp"])
+    if backup:
+        took = span(max(0, backup["finished"] - backup["started"]))
+        row("last run", when(backup["finished"]), ", ", result(backup["result"]), ", took ", took)
+    rows("hooks", [(hook["unit"], " ", result(hook["result"]), "" if hook["required"] else " (not required)")
+                   for hook in backup.get("hooks", [])])
+    rows("archives", [("%s  %s: %d files, %s, %s new" % (each["repository"], each["name"], each["files"], size(each["original_size"]),
+                                                        size(each["deduplicated_size"])),) for each in backup.get("archives", [])])
+    rows("warnings", [(painted(warning, "33"),) for warning in backup.get("warnings", [])])
+    row("last check", *((when(check["finished"]), ", ", check["result"]) if check else ("none yet",)))
+    row("last drill", *((when(drill["finished"]), ", ", result(drill["result"])) if drill else ("none yet",)))
+    row("next run", live["backup.timer"]["NextElapseUSecRealtime"] or "none: the timer is not running")
+
+
+def rows(title, values):
+    for index, parts in enumerate(values):
+        row(title if index == 0 else "", *parts)
+
+
+def row(title, *parts):
+    # A line end in a name would make a row of its own.
+    say("  %-12s" % title, *(painted(untrusted.printable(part), part.colour) if isinstance(part, untrusted.Painted)
+                             else untrusted.printable(part) for part in parts))
+
+
+def result(text):
+    return painted(text, "32" if text == "success" else "31")

@@ -1,0 +1,74 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""A task of the backup that is started and followed by hand."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+
+from rootless_backup import systemd, untrusted
+from rootless_backup.control import known
+from rootless_backup.figures import span
+from rootless_backup.records.status import STATUS
+
+# Who touches the pipe of a task's name in it asks for it.
+ASKED = "/run/backup-requests"
+
+
+def follow(unit):
+    """Start a unit and show its log until it has ended. Return whether it failed."""
+    begun = time.time()
+    # By name: a pattern finds only units that have a log already, which a new hook has not.
+    units = [unit, *(hooks() if unit == "backup.service" else [])]
+    log = subprocess.Popen(["journalctl", "--follow", "--output=cat", "--lines=0", *("--unit=" + each for each in units)],
+                           stdout=subprocess.PIPE)
+    # What a hook, Borg or a server says is theirs: it must not move the terminal.
+    telling = threading.Thread(target=untrusted.pass_on, args=[log.stdout, sys.stdout], daemon=True)
+    telling.start()
+    time.sleep(0.2)
+    ok = systemd.start(unit) if os.geteuid() == 0 else ask(unit)
+    wait_for_report(unit, begun)
+    time.sleep(0.5)
+    log.terminate()
+    telling.join()
+    untrusted.say("%s %s after %s" % (unit, "succeeded" if ok else "failed", span(time.time() - begun)))
+    return 0 if ok else 1
+
+
+def wait_for_report(unit, begun):
+    """Wait a moment for the report: who asks for the status next shall be told of this run."""
+    deadline = time.time() + 10
+    name = unit[:-len(".service")]
+    while os.access(STATUS, os.R_OK) and time.time() < deadline:
+        if known.read()[0]["units"].get(name, {}).get("finished", 0) >= int(begun):
+            return
+        time.sleep(0.1)
+
+
+def hooks():
+    """The units that the backup starts."""
+    commands = "\n".join(systemd.show_or_nothing("backup.service", "ExecStartPre", "ExecStartPost").values())
+    return re.findall(r"argv\[\]=\S*systemctl start (\S+) ;", commands)
+
+
+def ask(unit):
+    """Have the unit started by the path unit that watches its file, and wait for its end. Return whether it succeeded."""
+    before = state_of(unit)["InvocationID"]
+    try:
+        os.utime(os.path.join(ASKED, unit[:-len(".service")]))
+    except PermissionError:
+        untrusted.die("backupctl: only root and the members of the group %s may start it" % known.group_of(ASKED))
+    deadline = time.time() + 30
+    while True:
+        found = state_of(unit)
+        if found["InvocationID"] != before and found["ActiveState"] not in ("activating", "active", "deactivating"):
+            return found["Result"] == "success"
+        if found["InvocationID"] == before and time.time() > deadline:
+            untrusted.die("backupctl: %s did not start; is %s running?" % (unit, unit.replace(".service", ".path")))
+        time.sleep(0.2)
+
+
+def state_of(unit):
+    return systemd.show_or_nothing(unit, "ActiveState", "InvocationID", "Result")

@@ -1,0 +1,9 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""What systemd hands to a unit by LoadCredential=."""
+
+import os
+
+
+def path(name):
+    """The file that is a credential of this unit."""
+    return os.path.join(os.environ["CREDENTIALS_DIRECTORY"], name)

@@ -1,0 +1,55 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""What came of the proofs."""
+
+import json
+import os
+import re
+
+from rootless_backup import systemd, untrusted
+from rootless_backup.drill import parts
+from rootless_backup.drill.places import FOUND, TOLD
+
+# Of what one proof said, in characters.
+MOST = 1 << 20
+
+
+def judge():
+    """Tell what the proofs told. Return whether nothing was wrong."""
+    with open(FOUND, encoding="utf-8") as file:
+        found = json.load(file)
+    ok = found["ok"]
+    for hook in found["hooks"]:
+        lines, why = [], None
+        for unit in parts.units_of(hook):
+            told = told_by(unit)
+            lines += told
+            if not told or systemd.show(unit, "Result")["Result"] != "success" or any(line.startswith("<3>") for line in told):
+                why = why or ("" if told else ": a proof was not run, or was ended; see journalctl -u %s" % unit)
+        for line in summed(lines):
+            untrusted.say(line)
+        if why is not None:
+            untrusted.tell(3, "hook %s: its dump is not proven%s" % (hook, why))
+            ok = False
+    return ok
+
+
+def told_by(unit):
+    """The lines that a proof said."""
+    try:
+        with open(os.path.join(TOLD, parts.instance_of(unit)), encoding="utf-8", errors="backslashreplace") as file:
+            # What is proven may take the proof over, and say whatever it likes.
+            return [untrusted.printable(line, keep="\t") for line in file.read(MOST).splitlines()]
+    except FileNotFoundError:
+        return []
+
+
+def summed(lines):
+    """The lines, each once; those that only tell how much was proven become one, which tells how much it is together."""
+    numbers = {}
+    for line in lines:
+        found = re.fullmatch(r"(.*: )((?:[0-9]{1,15} [a-z]+, )*[0-9]{1,15} [a-z]+) proven", line)
+        key = (found[1], *re.findall("[a-z]+", found[2])) if found else line
+        counts = [int(each) for each in re.findall("[0-9]+", found[2])] if found else []
+        numbers[key] = [sum(each) for each in zip(counts, numbers[key])] if key in numbers else counts
+    for key, counts in numbers.items():
+        yield key if isinstance(key, str) else "%s%s proven" % (key[0], ", ".join("%d %s" % each for each in zip(counts, key[1:])))

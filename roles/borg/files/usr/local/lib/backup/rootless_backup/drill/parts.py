@@ -1,0 +1,98 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""Each database of a hook by itself: a proof runs what an owner put into a database, who then sees nothing of another."""
+
+import json
+import os
+
+from rootless_backup import tree, untrusted
+from rootless_backup.drill.places import PARTS, STAGED
+from rootless_backup.records import manifest
+
+# Databases of a hook that are proven each by itself.
+MOST = 100_000
+
+
+def part(hook):
+    """Lay each database of what was restored of a hook down by itself, with what belongs to none. What has no manifest stays together.
+
+    Return True.
+    """
+    whole = os.path.join(STAGED, hook)
+    parts = find(hook, whole)
+    # The small ones first: see `proofs.prove_each`.
+    parts.sort(key=lambda each: sum(os.lstat(os.path.join(each[0], name)).st_size for name in each[2]))
+    for number, (top, found, names) in enumerate(parts, 1):
+        lay_down("%s:%d/%s" % (whole, number, os.path.relpath(top, whole)), top, found, names)
+    if parts:
+        tree.remove(*{top for top, _found, _names in parts})
+    together = os.path.isdir(whole) and any(files for _top, files in tree.directories(whole))
+    if os.path.isdir(whole) and not together:
+        tree.remove(whole)
+    tell(hook, len(parts), together)
+    return True
+
+
+def find(hook, whole):
+    """The parts of what was restored of a hook: `(directory, manifest, names of files)` each."""
+    parts = []
+    for top, files in list(tree.directories(whole)) if os.path.isdir(whole) else ():
+        if manifest.NAME not in files:
+            continue
+        try:
+            found = manifest.read(os.path.join(top, manifest.NAME))
+        except (ValueError, OSError) as trouble:
+            untrusted.tell(3, "hook %s: a manifest cannot be used: %s" % (hook, trouble))
+            continue
+        there = {name: entry.get("database") for name, entry in sorted(found["files"].items()) if name in files}
+        of_none = [name for name, database in there.items() if database is None]
+        parts += [(top, found, names) for names in [[*of_none, name] for name in there if name not in of_none] or [of_none]]
+    return parts
+
+
+def lay_down(place, top, found, names):
+    """Lay some files of a directory down elsewhere, with a manifest that tells of no other."""
+    os.makedirs(place)
+    directory = place
+    while directory != STAGED:
+        # The proof is nobody's; only this is bound into its sight.
+        os.chmod(directory, 0o755)
+        directory = os.path.dirname(directory)
+    for name in names:
+        os.link(os.path.join(top, name), os.path.join(place, name), follow_symlinks=False)
+    path = os.path.join(place, manifest.NAME)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({**found, "files": {name: found["files"][name] for name in names}}, file)
+    os.chmod(path, 0o644)
+
+
+def tell(hook, number, together):
+    """Write down how many parts there are of a hook, and whether something is together still."""
+    # In one step: who reads it sees all of it.
+    path = os.path.join(PARTS, hook)
+    with open(path + ".new", "w", encoding="ascii") as file:
+        file.write("%d %d" % (number, together))
+    os.chmod(path + ".new", 0o644)
+    os.rename(path + ".new", path)
+
+
+def are_told(hook):
+    """Whether a hook was laid down in parts."""
+    return os.path.exists(os.path.join(PARTS, hook))
+
+
+def units_of(hook):
+    """The units that prove a hook: one for each part, and one for what is together still."""
+    try:
+        number, together = map(int, untrusted.read_plain(os.path.join(PARTS, hook), 20).split())
+    except (OSError, ValueError):
+        return [unit_of(hook)]
+    parts = [unit_of("%s:%d" % (hook, each)) for each in range(1, min(number, MOST) + 1)]
+    return parts + ([unit_of(hook)] if together or not parts else [])
+
+
+def unit_of(instance):
+    return "backup-prove@%s.service" % instance
+
+
+def instance_of(unit):
+    return unit[len("backup-prove@"):-len(".service")]

@@ -1,0 +1,206 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""What makes archives, and all that the rest of the backup knows of it.
+
+An engine is a package beside this module; which one this host has says ENGINE. Its module `engine` has a class `Engine`, made with the
+frame's settings, and that gives out repositories; both are what `Engine` and `Repository` are here. The frame decides what is saved, when
+and as whom, proves that it is there, restores, drills and reports; how archives are kept, and what opens them, is the engine's.
+
+An archive is of a series and named PREFIX-SERIES-TIME, by `name_of`; one that is not whole has INCOMPLETE behind that.
+What an engine warns of it says by the repository's `voice`: a file that changed, was replaced or vanished while it was read is a warning
+and the run goes on; whatever else keeps something from being saved is an error, and what it happened to is not whole.
+"""
+
+import hashlib
+import importlib
+
+from rootless_backup import settings, untrusted, voice
+
+ENGINE = "/etc/backup/engine.json"
+# Where the tasks of the backup keep what they know, as the user of the engine.
+STATE = "/var/lib/borg"
+FILES, DUMPS = SERIES = ("files", "dumps")
+INCOMPLETE = ".incomplete"
+# The time in the name of an archive, digit by digit, as a shell pattern.
+UTC_SECONDS = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9]Z"
+
+
+class Refused(Exception):
+    """What cannot be done, a line each, for people."""
+
+
+def in_use():
+    """The engine of this host."""
+    name = settings.read(ENGINE)["engine"]
+    return importlib.import_module("rootless_backup.%s.engine" % name).Engine(settings.read())
+
+
+def name_of(prefix, series, time):
+    """The name of the archive of a series that was begun at a time, which can be a pattern."""
+    return "%s-%s-%s" % (prefix, series, time)
+
+
+def digest(location):
+    """The name of a file that is of a repository."""
+    return hashlib.sha256(location.encode()).hexdigest()
+
+
+class Wanted:
+    """What is meant of an archive: paths without the slash at their beginning. If nothing is said, all of it.
+
+    `below`: these and all that is below them; `exactly`: these alone; `matching`: what matches, and all below it, where `*` and `?` are
+    of a name, `**/` is any number of directories, and `[…]` a character.
+    """
+
+    def __init__(self, below=(), exactly=(), matching=()):
+        self.below, self.exactly, self.matching = list(below), list(exactly), list(matching)
+
+
+class Made:
+    """What came of making an archive."""
+
+    def __init__(self, whole=False, there=False, reachable=True, files=0, original_size=0, deduplicated_size=0, seconds=0.0):
+        # Whether all that the roots lead to could be read and is in it; if not, why not has been told.
+        self.whole = whole
+        # Whether an archive of that name is there now, whole or not.
+        self.there = there
+        # Whether the repository let this host in; if not, it is not asked again in this run.
+        self.reachable = reachable
+        # How many files, how many bytes they have, and how many of these were new to the repository.
+        self.files, self.original_size, self.deduplicated_size = files, original_size, deduplicated_size
+        self.seconds = seconds
+
+
+class Taken:
+    """What came of taking something out of an archive."""
+
+    def __init__(self, ok, begun, known):
+        # Whether all of it came, with all that belongs to it; if not, why not has been told.
+        self.ok = ok
+        # Whether it could be begun, so that what did not come is not in the archive.
+        self.begun = begun
+        # Whether there is such an archive, as far as it was looked.
+        self.known = known
+
+
+class Engine:
+    """The engine, for one process. `settings`: those of the frame."""
+
+    # What people call it.
+    title = ""
+    # The locations of the repositories, in order, as people name them.
+    repositories = ()
+
+    def __init__(self, settings):
+        self.settings = settings
+
+    def own(self):
+        """The directories that are the engine's own, with its local repositories: never saved, and nothing is restored into them."""
+        raise NotImplementedError
+
+    def alone(self):
+        """A context in which no other task of this host uses the engine; it is waited for."""
+        raise NotImplementedError
+
+    def kept_from_change(self, location):
+        """A context in which no task of this host takes anything out of a repository, for who only reads it. Root enters it."""
+        raise NotImplementedError
+
+    def borrow_state(self, tell):
+        """Have this process use a copy of what the engine knows, which ends with it: it has more rights than who could write there.
+
+        `tell`: called with a text for each part that is left out.
+        """
+        raise NotImplementedError
+
+    def properties(self, location, restoring=False):
+        """What systemd-run(1) is told of a unit that opens a repository, or restores from it: user, sandbox, credentials, environment."""
+        raise NotImplementedError
+
+    def open(self, location, voice=voice.JOURNAL, reading=False):
+        """The repository there. `reading`: by who cannot lock it, since it is another's; see `kept_from_change`."""
+        raise NotImplementedError
+
+    def repository(self, number, voice=voice.JOURNAL, reading=False):
+        """The repository of a number, from 1. Refused: there is none."""
+        if not 1 <= number <= len(self.repositories):
+            raise Refused("--repository: given is %d; there are %d: %s" % (number, len(self.repositories), ", ".join(self.repositories)))
+        return self.open(self.repositories[number - 1], voice, reading)
+
+
+class Repository:
+    """Where archives are kept. All that goes wrong is told by its `voice`; nothing asks a question."""
+
+    def __init__(self, engine, location, voice, reading=False):
+        self.engine, self.location, self.voice, self.reading = engine, location, voice, reading
+        self.prefix = engine.settings["prefix"]
+
+    def make(self, archive, series, roots, excludes, one_file_system, seen):
+        """Make an archive of all below the roots, which are absolute paths. Return `Made`.
+
+        `excludes`: patterns as those of `Wanted.matching`, but absolute. `one_file_system`: what is mounted below a root is left out.
+        `seen(path, is_directory)` is called with what is in the archive and could be read: each directory, and each of the roots at least.
+        """
+        raise NotImplementedError
+
+    def rename(self, archive, new):
+        """Give an archive another name. Return whether it has it."""
+        raise NotImplementedError
+
+    def archives(self, series):
+        """The names of the archives of a series of this host that are whole, oldest first. Refused: they cannot be listed."""
+        raise NotImplementedError
+
+    def contents(self, archive, wanted):
+        """What is in an archive; None: that cannot be told.
+
+        Each is `{"type", "mode", "user", "group", "size", "mtime", "linktarget", "path"}`: the mode as ls(1) shows it, the size in bytes,
+        the time as YYYY-MM-DDTHH:MM:SS and more.
+        """
+        raise NotImplementedError
+
+    def size(self, archive):
+        """How many bytes are in an archive. Refused: that cannot be told."""
+        raise NotImplementedError
+
+    def take(self, archive, wanted, plain=False, strip=0, demand=False, progress=None):
+        """Take files out of an archive, into the working directory. Return `Taken`.
+
+        `plain`: it does not matter whose they were; else all that belongs to them comes with them. `strip`: so many directories at the
+        beginning of each path are left out. `demand`: one of `wanted.below` that is not in the archive is an error. `progress`: called now
+        and then with the part that is done, from 0 to 1.
+        """
+        raise NotImplementedError
+
+    def forget(self, keep, incomplete=False):
+        """Forget archives of this host, of each series by itself. Return whether that succeeded, and the names of those that stay.
+
+        `keep`: `{"daily", "weekly", "monthly"}`, of how many of these the newest stays; or `{"last"}`. `incomplete`: of those that are not
+        whole, else of those that are.
+        """
+        raise NotImplementedError
+
+    def compact(self):
+        """Give back the room of what was forgotten. Return whether that succeeded."""
+        raise NotImplementedError
+
+    def verify(self):
+        """Look for damage, for as long as the settings say, from where the last time ended. Return whether none was found."""
+        raise NotImplementedError
+
+    def explain(self):
+        """Say what can be found out about why the repository could not be used."""
+
+    def newest(self, series):
+        """The name of the newest whole archive of a series. Refused: there is none."""
+        names = self.archives(series)
+        if not names:
+            raise Refused("there is no archive %s-%s-… in %s" % (self.prefix, series, self.location))
+        return names[-1]
+
+    def attempt(self, action, *arguments):
+        """One repository's trouble, of whatever kind, must not cost the others theirs. Return what the action does, False if it fails."""
+        try:
+            return action(self, *arguments)
+        except Exception as trouble:  # told, and made a failure of the run
+            self.voice.error("%s: %s: %s" % (self.location, type(trouble).__name__, untrusted.printable(str(trouble))))
+            return False

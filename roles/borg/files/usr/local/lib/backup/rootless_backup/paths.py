@@ -1,0 +1,24 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""Paths of files, and patterns of them."""
+
+import os
+import re
+
+# Where hooks leave their dumps.
+DUMPS = "/backup"
+
+
+def is_below(path, directory):
+    """Whether a path is that of a directory, or of something below it."""
+    return directory == "/" or path == directory or path.startswith(directory + "/")
+
+
+def shell_pattern(pattern, below=True):
+    """A regular expression of what a pattern of an exclude matches, with all that is `below` it or without.
+
+    These are the patterns that borg-patterns(1) calls `sh:`.
+    """
+    parts = re.split(r"(\*\*/|\*|\?|\[!?[^\]]+\])", os.path.normpath(pattern))
+    special = {"**/": "(?:[^/]*/)*", "*": "[^/]*", "?": "[^/]"}
+    regular = (special.get(part) or (part.replace("[!", "[^", 1) if part.startswith("[") else re.escape(part)) for part in parts)
+    return "".join(regular) + ("(?:/.*)?" if below else "")

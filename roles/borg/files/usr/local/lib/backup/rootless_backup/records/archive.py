@@ -1,0 +1,129 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""The record of an archive: what the drill will hold it to. It is kept on this machine, where no change of the repository reaches.
+
+Shape: `{"begun": UTC time, "roots": [path], "hooks": [name], "files": {path: SHA-256}, "size": bytes}`.
+"""
+
+import hashlib
+import itertools
+import json
+import os
+import random
+import re
+import time
+
+from rootless_backup import engine, paths, untrusted
+
+RECORDS = engine.STATE + "/records"
+# Of files that are read for their checksums, in bytes: a hundred large files would cost more than the backup.
+BUDGET = 256 << 20
+# Of a directory with a million entries some are enough.
+ENTRIES = 10_000
+
+
+class Sample:
+    """At most `size` of all that is offered, each with the same chance. See Vitter, "Random sampling with a reservoir" (1985), R."""
+
+    def __init__(self, size):
+        self.size, self.offered, self.taken = size, 0, []
+
+    def offer(self, what):
+        self.offered += 1
+        if len(self.taken) < self.size:
+            self.taken.append(what)
+        else:
+            place = random.randrange(self.offered)
+            if place < self.size:
+                self.taken[place] = what
+
+
+def path_of(location, archive):
+    return "%s/%s/%s.json" % (RECORDS, engine.digest(location), archive)
+
+
+def write(location, archive, record):
+    path = path_of(location, archive)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump(record, file, indent=1)
+    os.rename(path + ".new", path)
+
+
+def read(location, archive):
+    """What was recorded of an archive; None: that was before this machine did, or on another one."""
+    try:
+        with open(path_of(location, archive), encoding="utf-8") as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return None
+
+
+def forget(location, archives):
+    """Forget what was kept of all but these archives; nothing if there are none."""
+    directory = os.path.dirname(path_of(location, ""))
+    for name in os.listdir(directory) if archives and os.path.isdir(directory) else ():
+        if name.rpartition(".json")[0] not in archives:
+            os.unlink(os.path.join(directory, name))
+
+
+def on_file_system_of(roots, directories):
+    """Those of the directories that are on the same file system as the root which they are below."""
+    return [each for each in directories if is_on_file_system_of(roots, each)]
+
+
+def is_on_file_system_of(roots, path):
+    root = max((root for root in roots if paths.is_below(path, root)), key=len, default=None)
+    try:
+        return root is not None and os.lstat(path).st_dev == os.lstat(root).st_dev
+    except OSError:
+        return False
+
+
+def checksums(directories, excludes, count, before):
+    """Of at most `count` files in these directories that did not change since `before`, in seconds since 1970: `{path: SHA-256}`."""
+    left_out = re.compile("|".join(map(paths.shell_pattern, excludes)) or "(?!)", re.DOTALL)
+    found, budget = {}, BUDGET
+    for directory in random.sample(directories, len(directories)):
+        if len(found) == count or budget < 0:
+            break
+        try:
+            path = any_file(directory)
+            # A list of patterns, a line each, holds no other names.
+            if path is None or left_out.fullmatch(path) or not path.isprintable() or path != path.strip():
+                continue
+            with open(untrusted.open_plain(path), "rb") as file:
+                begun = os.fstat(file.fileno())
+                if begun.st_size > BUDGET // 8 or begun.st_ctime >= before:
+                    continue
+                # No more than there was: it may grow while it is read.
+                digest = hashlib.sha256(file.read(begun.st_size)).hexdigest()
+                # What changed meanwhile may be another thing than what was saved.
+                if os.fstat(file.fileno()).st_ctime_ns == begun.st_ctime_ns:
+                    found[path] = digest
+        except (OSError, untrusted.Untrustworthy):
+            # It went away, or is another thing by now; that it could not be read has been told.
+            continue
+        budget -= begun.st_size
+    return found
+
+
+def any_file(directory):
+    """The path of a regular file in a directory, chosen at random; None: there is none."""
+    with os.scandir(directory) as listing:
+        entries = [entry.path for entry in itertools.islice(listing, ENTRIES) if entry.is_file(follow_symlinks=False)]
+    return random.choice(entries) if entries else None
+
+
+def run_began(now):
+    """When the backup began, its hooks first: the time that their dumps cannot be older than. By hand it begins with the saving."""
+    from rootless_backup import systemd
+    known = systemd.show_or_nothing("backup.service", "ActiveState", "InactiveExitTimestamp")
+    found = re.fullmatch(r"@(\d+)", known["InactiveExitTimestamp"])
+    if known["ActiveState"] == "activating" and found:
+        return utc(int(found[1]))
+    return now
+
+
+def utc(seconds):
+    """A time as records have it, and the names of archives: such texts are compared."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

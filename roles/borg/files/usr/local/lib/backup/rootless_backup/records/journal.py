@@ -1,0 +1,94 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""The journal of a run: what is used of its entries, and how the programs of the backup put numbers into it."""
+
+import collections
+import subprocess
+
+from rootless_backup import untrusted
+
+# Fields of our own, which the report reads: of an archive that was made (see status.ARCHIVE), of those that a repository keeps (see
+# status.KEPT), and what the administrator can do about a failure.
+RECORD, KEPT, ADVICE = "BACKUP_RECORD", "BACKUP_KEPT", "BACKUP_ADVICE"
+
+# Of a line of the journal, as JSON, and of a text in it.
+LONGEST_ENTRY = 1 << 20
+LONGEST_TEXT = 4000
+# Of the entries that are read at once, as JSON, in bytes.
+MOST_READ = 64 << 20
+
+
+class Entry:
+    """What is used of an entry of the journal. Anybody can write one, with any field, any number of times, of any length.
+
+    A field that begins with an underscore is journald's own word; the others are what somebody says.
+    """
+
+    FIELDS = ("MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "_PID", "_UID", "_SYSTEMD_INVOCATION_ID", "INVOCATION_ID", "UNIT_RESULT",
+              "JOB_TYPE", "JOB_RESULT", RECORD, KEPT, ADVICE)
+
+    def __init__(self, found):
+        self.time = int(one(found.get("__REALTIME_TIMESTAMP"))) / 1e6
+        self.fields = {name: one(found[name]) for name in self.FIELDS if name in found}
+        # Cut before and after: an escape is longer than what it stands for.
+        self.message = untrusted.printable_lines(self.fields.pop("MESSAGE", "")[:LONGEST_TEXT])[:LONGEST_TEXT]
+        priority = self.fields.get("PRIORITY", "")
+        self.priority = int(priority) if priority in tuple("01234567") else 6
+        self.identifier = self.fields.get("SYSLOG_IDENTIFIER", "")
+        self.pid, self.uid = self.fields.get("_PID"), self.fields.get("_UID")
+        self.invocation = self.fields.get("_SYSTEMD_INVOCATION_ID")
+
+
+def one(value):
+    """The text of a field; of one that is there more than once the first. The journal gives what is not UTF-8 as a list of bytes."""
+    if isinstance(value, list) and not all(isinstance(each, int) for each in value):
+        return one(value[0]) if not isinstance(value[0], list) or all(isinstance(each, int) for each in value[0]) else ""
+    if isinstance(value, list):
+        return bytes(each & 255 for each in value).decode(errors="backslashreplace")
+    return value if isinstance(value, str) else ""
+
+
+def read(most, *matches):
+    """The last entries that match, oldest first: of a talkative unit the end, since a report has to come in time."""
+    command = ["journalctl", "--output=json", "--output-fields=" + ",".join(Entry.FIELDS), "--no-pager", "--quiet", "--all",
+               "--lines=%d" % most, *matches]
+    found = collections.deque()
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        room = MOST_READ
+        while True:
+            line = process.stdout.readline(LONGEST_ENTRY)
+            if not line:
+                break
+            whole = line.endswith(b"\n")
+            while not line.endswith(b"\n") and line:
+                line = process.stdout.readline(LONGEST_ENTRY)
+            if not whole:
+                continue
+            try:
+                entry = Entry(untrusted.parse_json(line))
+            except (untrusted.Untrustworthy, ValueError, AttributeError, LookupError):
+                # Not as journald writes one.
+                continue
+            found.append((entry, len(line)))
+            room -= len(line)
+            while room < 0:
+                room += found.popleft()[1]
+        trouble = process.stderr.read(LONGEST_TEXT).decode(errors="backslashreplace")
+    if process.returncode != 0:
+        raise RuntimeError("journalctl failed: %s" % trouble.strip())
+    return [entry for entry, _ in found]
+
+
+def said(unit, since, lines, most):
+    """The last lines that a unit said since a time, as text of at most so many bytes. CalledProcessError: they cannot be read."""
+    # What was said last may still be on its way into the journal.
+    subprocess.run(["journalctl", "--sync"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+    # Not by its invocation: of a unit that has ended, and that nothing needs, systemd forgets it.
+    command = ["journalctl", "--output=cat", "--no-pager", "--quiet", "--lines=%d" % lines, "--since=@%.6f" % since,
+               "_SYSTEMD_UNIT=" + unit]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        found = process.stdout.read(most)
+        process.stdout.close()
+    # Who is cut short fails by that.
+    if process.returncode != 0 and len(found) < most:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return found.decode(errors="backslashreplace")

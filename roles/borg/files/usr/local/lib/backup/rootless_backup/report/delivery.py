@@ -1,0 +1,59 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""The ways by which a report goes out: mail, the administrator's command, a URL."""
+
+import os
+import subprocess
+
+from rootless_backup import untrusted
+from rootless_backup.report.log import LOG_BYTES
+
+# In seconds, for a URL; a program has four times as long.
+TIMEOUT = 30
+
+
+def tell(settings, subject, text, unit, ok):
+    """By mail and by the administrator's command. Return whether each of them worked."""
+    subject, text = untrusted.printable(" ".join(subject.split())), untrusted.printable_lines(text)
+    told = True
+    if settings["mail_to"]:
+        told = attempt("mail", mail, settings, subject, text) and told
+    if settings["command"]:
+        told = attempt("the command", run_command, settings, subject, text, unit, ok) and told
+    return told
+
+
+def attempt(what, action, *arguments):
+    """One way out must not close another. Return whether it worked."""
+    try:
+        action(*arguments)
+        return True
+    except Exception as trouble:  # told here, and by the failure of this unit
+        said = (getattr(trouble, "stderr", None) or b"").decode(errors="backslashreplace").strip()
+        untrusted.tell(3, "The report was not delivered by %s: %s" % (what, untrusted.printable("%s %s" % (trouble, said))))
+        return False
+
+
+def mail(settings, subject, text):
+    # Late, as what opens a URL: both take longer to import than all else.
+    from rootless_backup.report.mail import send_mail
+    send_mail(settings, subject, text)
+
+
+def run_command(settings, subject, text, unit, ok):
+    env = dict(os.environ, BACKUP_RESULT="success" if ok else "failure", BACKUP_UNIT=unit, BACKUP_SUBJECT=subject)
+    subprocess.run(settings["command"], input=text.encode(errors="backslashreplace"), env=env, stderr=subprocess.PIPE,
+                   timeout=4 * TIMEOUT, check=True)
+
+
+def call_url(settings, path, text):
+    if not settings["url"]:
+        return
+    import urllib.request
+    with open(os.path.join(os.environ["CREDENTIALS_DIRECTORY"], "report.url"), encoding="utf-8") as file:
+        url = file.read().strip().rstrip("/")
+    try:
+        with urllib.request.urlopen(url + path, data=text.encode(errors="backslashreplace")[-LOG_BYTES:], timeout=TIMEOUT):
+            pass
+    except OSError as trouble:
+        # The URL is a secret: only what went wrong is told.
+        raise RuntimeError(str(getattr(trouble, "reason", trouble)).replace(url, "(the URL)")) from None

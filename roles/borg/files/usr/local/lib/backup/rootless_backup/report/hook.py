@@ -1,0 +1,66 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""A unit that the backup waited for, as the journal tells it."""
+
+import re
+
+from rootless_backup import systemd
+from rootless_backup.records import journal
+from rootless_backup.report.log import LOG_LINES, section
+
+# Of a hook that did not end within the run, because another one failed.
+NOT_RUN = "it was not run"
+RUNNING = "it was still running"
+
+
+class Hook:
+    """One unit that the backup waited for."""
+
+    def __init__(self, unit, required, result, told):
+        self.unit, self.required, self.result, self.told = unit, required, result, told
+        self.failed = failed(result)
+
+
+def failed(result):
+    return result not in ("success", NOT_RUN, RUNNING)
+
+
+def read_hook(unit, required, started, finished):
+    """One unit that the backup waited for, as the journal tells it: by now the unit may run again."""
+    # It begins with the backup, by a hair before it; what it said last may be taken in by the journal after the backup's end.
+    within = "--since=@%d" % (started - 1), "--until=@%d" % (finished + 2)
+    # What systemd says and what the hook says are asked for one by one: the hook may say more than is read.
+    told = [entry for entry in journal.read(2000, *within, "UNIT=" + unit, "_PID=1") if started - 1 <= entry.time]
+    now = [entry for entry in told if entry.time <= finished]
+    runs = {entry.fields["INVOCATION_ID"] for entry in now if "INVOCATION_ID" in entry.fields}
+    told = [entry for entry in told if entry in now or entry.fields.get("INVOCATION_ID") in runs]
+    result = NOT_RUN
+    # Its last word counts: a hook that failed is tried once more. See systemd.journal-fields(7).
+    for entry in told:
+        if "UNIT_RESULT" in entry.fields:
+            result = entry.fields["UNIT_RESULT"]
+        elif entry.fields.get("JOB_TYPE") == "start" and entry.fields.get("JOB_RESULT") == "done":
+            result = "success"
+        elif result == NOT_RUN:
+            result = RUNNING
+    # Another one failed, so this one was ended.
+    if result == "signal" and any(entry.fields.get("JOB_TYPE") == "stop" for entry in told):
+        result = RUNNING
+    if result in (NOT_RUN, RUNNING):
+        # Who says enough pushes what was said of it out of the journal; what systemd remembers may be of a later run, but not of this time.
+        known = systemd.show_or_nothing(unit, "Result", "ExecMainExitTimestamp")
+        ended_at = re.fullmatch(r"@(\d+)", known["ExecMainExitTimestamp"])
+        if result == NOT_RUN and known["Result"] not in ("", "success") and ended_at and started - 1 <= int(ended_at[1]) <= finished + 1:
+            result = known["Result"]
+    spoken = [entry for entry in journal.read(2 * LOG_LINES, *within, "_SYSTEMD_UNIT=" + unit)
+              if started - 1 <= entry.time and (entry.time <= finished or entry.invocation in runs)]
+    last = spoken[-1].message.strip() if spoken else ""
+    everything = sorted(told + spoken, key=lambda entry: entry.time)
+    log = section(unit, [entry.message for entry in everything]) if failed(result) else ""
+    return unit, required, result, "%s (%s)%s" % (unit, result, ": " + last[:200] if last else ""), log
+
+
+def hooks_of(result):
+    """The units that commands of backup.service started, and whether the backup fails with them; those after it only with a success."""
+    found ="\n".join(systemd.show("backup.service", "ExecStartPre", *(["ExecStartPost"] if result == "success" else [])).values())
+    commands = re.findall(r"argv\[\]=\S*systemctl start (\S+) ; ignore_errors=(yes|no)", found)
+    return [(unit if "." in unit else unit + ".service", ignored == "no") for unit, ignored in commands]

@@ -1,0 +1,43 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""What is known of the runs, for Prometheus."""
+
+from rootless_backup import untrusted
+
+
+def metrics(state):
+    """The text format of Prometheus. See https://prometheus.io/docs/instrumenting/exposition_formats/"""
+    families = {
+        "backup_last_run_timestamp_seconds": ("When the last run of the unit ended.", []),
+        "backup_last_success_timestamp_seconds": ("When the last good run of the unit ended.", []),
+        "backup_last_run_success": ("Whether the last run of the unit was good.", []),
+        "backup_last_run_duration_seconds": ("How long the last run of the unit took.", []),
+        "backup_consecutive_failures": ("How many runs of the unit failed in a row.", []),
+        "backup_last_run_warnings": ("How many warnings the last run of the unit gave.", []),
+        "backup_hook_success": ("Whether the hook was good in the last run.", []),
+        "backup_archive_files": ("How many files the newest archive holds.", []),
+        "backup_archive_original_bytes": ("The size of what the newest archive holds.", []),
+        "backup_archive_new_bytes": ("What the newest archive added to its repository.", []),
+    }
+
+    def add(name, value, **labels):
+        escaped = {key: untrusted.printable(label).replace("\\", "\\\\").replace('"', '\\"') for key, label in labels.items()}
+        text = ",".join('%s="%s"' % each for each in escaped.items())
+        families[name][1].append("%s{%s} %s" % (name, text, repr(float(value))))
+
+    for unit, entry in sorted(state.known.get("units", {}).items()):
+        add("backup_last_run_timestamp_seconds", entry["finished"], unit=unit)
+        if entry["last_good"]:
+            add("backup_last_success_timestamp_seconds", entry["last_good"], unit=unit)
+        add("backup_last_run_success", entry["result"] == "success", unit=unit)
+        add("backup_last_run_duration_seconds", entry["finished"] - entry["started"], unit=unit)
+        add("backup_consecutive_failures", entry["failures"], unit=unit)
+        add("backup_last_run_warnings", len(entry["warnings"]), unit=unit)
+        for hook in entry["hooks"]:
+            add("backup_hook_success", hook["result"] == "success", hook=hook["unit"])
+        for archive in entry["archives"]:
+            labels = {"repository": archive["repository"], "series": archive["series"]}
+            add("backup_archive_files", archive["files"], **labels)
+            add("backup_archive_original_bytes", archive["original_size"], **labels)
+            add("backup_archive_new_bytes", archive["deduplicated_size"], **labels)
+    return "".join("# HELP %s %s\n# TYPE %s gauge\n%s\n" % (name, text, name, "\n".join(samples))
+                   for name, (text, samples) in families.items() if samples)

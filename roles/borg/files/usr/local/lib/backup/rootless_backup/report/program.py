@@ -1,0 +1,115 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""Tell the administrator how backups go, for backup-report@.service and backup-watch.service.
+
+usage: backup-report ended UNIT:success|failure|begun      UNIT.service has ended so, or begun
+       backup-report watch                                 there may be no good backup for too long
+
+It keeps what it knows in /var/lib/backup-report: status.json for `backupctl status`, backup.prom for Prometheus.
+The result of the backup is settled before it starts; its own failures are its own.
+"""
+
+import fcntl
+import os
+import stat
+import sys
+import time
+
+from rootless_backup import untrusted
+from rootless_backup.figures import DAY
+from rootless_backup.report import settings as administrator
+from rootless_backup.report import text
+from rootless_backup.report.delivery import attempt, call_url, tell
+from rootless_backup.report.run import read_run
+from rootless_backup.report.state import STATE, State
+
+
+def main():
+    os.umask(0o077)
+    actions = {("ended", 3): lambda settings: ended(settings, sys.argv[2]), ("watch", 2): watch}
+    action = actions.get((sys.argv[1] if len(sys.argv) > 1 else "", len(sys.argv)))
+    if action is None:
+        untrusted.die("usage: backup-report ended UNIT:END | watch")
+    settings = administrator.read()
+    # Two of them can be due at the same time. Whatever has become of the lock, they are told.
+    try:
+        lock = os.open(STATE + "/lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError as trouble:
+        untrusted.tell(4, "Another report may be at work at the same time: %s" % trouble)
+    sys.exit(0 if action(settings) else 1)
+
+
+def ended(settings, what):
+    """Report and record how a unit ended. Return whether everybody who is to be told was told, and all is recorded."""
+    name, _, end = what.partition(":")
+    if end == "begun":
+        return attempt("the URL", call_url, settings, "/start", "")
+    # The journal may still be taking in what was said last.
+    time.sleep(0.5)
+    result = os.environ.get("MONITOR_SERVICE_RESULT", end)
+    # Told first, recorded second: what keeps it from being recorded, such as a full disk, must not keep it from being told.
+    try:
+        state = State()
+        run = read_run(name, result, os.environ.get("MONITOR_INVOCATION_ID", ""))
+        run.troubles += filter(None, (settings.get("trouble"), state.trouble))
+        before = state.of(name)
+        now = state.record(run)
+        bad = result != "success" or run.lesser or run.troubles
+        wanted = bad or before.get("failures", 0) > 0 or (name == "backup" and due(settings["success"], state))
+        subject = "backup of %s: %s" % (settings["host"], text.headline(run, before))
+        body = text.summary(run, now, settings) + "\n" + run.log
+    except Exception as trouble:  # whatever it is, the report goes out
+        state, bad, wanted = None, True, True
+        subject, body = text.bare(settings, name, result, trouble)
+    ok = result == "success"
+    told = not wanted or tell(settings, subject, body, name, ok)
+    # A switch that waits for life signs gets every one of them; it is about backups only.
+    if name == "backup":
+        told = attempt("the URL", call_url, settings, "" if ok else "/fail", body) and told
+    if wanted and told and not bad:
+        state.told_success()
+    trouble = "" if state is None else state.keep(settings)
+    if trouble:
+        tell(settings, *text.unrecorded(settings, name, result, STATE, trouble), name, False)
+    return told and trouble == "" and state is not None
+
+
+def watch(settings):
+    """Report, once a day, that the last good backup is too old. Return whether all went well."""
+    try:
+        state = State()
+        good = last_good(state)
+        now = time.time()
+        # A time to come says that the clock was set back: the age is not known then, so it is not trusted.
+        age = now - good if good is not None else None
+        if age is not None and -DAY < age < settings["alert_after"] * 3600:
+            return state.keep(settings) == ""
+        told_at = state.alerted()
+        if 0 <= now - told_at < DAY:
+            return state.keep(settings) == ""
+        subject, body = text.missing(settings, good, age, state.trouble)
+    except Exception as trouble:  # whatever it is, silence would be taken for a good backup
+        state = None
+        subject, body = text.bare(settings, "backup-watch", "it could not find out how old the last good backup is", trouble)
+    told = tell(settings, subject, body, "watch", False)
+    told = attempt("the URL", call_url, settings, "/fail", body) and told
+    if told and state is not None:
+        state.set_alerted(now)
+    return state is not None and state.keep(settings) == "" and told
+
+
+def last_good(state):
+    """When the last good backup ended: what was recorded, or the mark, whichever is later. None: never."""
+    times = [state.of("backup").get("last_good")]
+    try:
+        mark = os.lstat("/backup.last")
+        # A link would give the time of whatever it points to.
+        if stat.S_ISREG(mark.st_mode):
+            times.append(mark.st_mtime)
+    except OSError:
+        pass
+    return max((each for each in times if each), default=None)
+
+
+def due(policy, state):
+    return policy == "always" or (policy == "weekly" and not 0 <= time.time() - state.last_success_told() < 7 * DAY - 3600)

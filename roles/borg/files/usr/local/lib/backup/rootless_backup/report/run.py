@@ -1,0 +1,87 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""One run of a unit, as the journal and systemd tell it."""
+
+import re
+import time
+
+from rootless_backup import untrusted
+from rootless_backup.records import journal, status
+from rootless_backup.report.apart import apart
+from rootless_backup.report.hook import NOT_RUN, Hook, failed, hooks_of, read_hook
+from rootless_backup.report.log import section
+from rootless_backup.untrusted import reason
+
+
+class Run:
+    """One run of a unit, as the journal and systemd tell it. Every text in it is printable."""
+
+    def __init__(self, name, result, invocation, **found):
+        self.name, self.result, self.invocation = name, result, invocation
+        self.unit = name + ".service"
+        now = time.time()
+        self.started, self.finished = found.get("started", now), found.get("finished", now)
+        self.hooks = [Hook(*each) for each in found.get("hooks", [])]
+        self.archives, self.kept, self.advice = found.get("archives", []), found.get("kept", []), found.get("advice", [])
+        self.errors, self.waiters, self.warnings = found.get("errors", []), found.get("waiters", []), found.get("warnings", [])
+        self.log = found.get("log", "")
+        # What failed without making the run fail, a line each.
+        self.lesser = [hook.told for hook in self.hooks if hook.failed and not hook.required]
+        # What keeps this report from saying all of it.
+        self.troubles = []
+
+    def failed(self):
+        """What failed, a line each."""
+        found = [hook.told for hook in self.hooks if hook.failed and hook.required]
+        if self.result == "timeout":
+            found.append("%s reached its time limit" % self.unit)
+        elif self.result in ("signal", "oom-kill", "core-dump", "watchdog"):
+            found.append("%s was ended by %s" % (self.unit, self.result))
+        found += self.errors[:5]
+        unrun = [hook.told for hook in self.hooks if hook.result == NOT_RUN and hook.required]
+        return found or self.waiters[:5] or unrun or ["%s (%s)" % (self.unit, self.result)]
+
+
+def read_run(name, result, invocation):
+    """The run of a unit. If what is said of it cannot be read, a run of which only the result is known, and why."""
+    try:
+        return Run(name, result, invocation, **apart(found_of, name, result, invocation))
+    except Exception as trouble:  # told, and made bad by that
+        run = Run(name, result, invocation)
+        run.troubles.append("the details of this run could not be read: %s" % reason(trouble))
+        return run
+
+
+def found_of(name, result, invocation):
+    """What the journal says of a run, as `Run` takes it."""
+    unit = name + ".service"
+    # What systemd itself says of the unit has a field that anybody could write, so it has to come from root.
+    matches = "_SYSTEMD_INVOCATION_ID=" + invocation, "+", "INVOCATION_ID=" + invocation, "_UID=0"
+    entries = journal.read(20_000, *matches) if invocation else []
+    times = [entry.time for entry in entries] or [time.time()]
+    started, finished = min(times), max(times)
+    hooks = [read_hook(*each, started, finished) for each in hooks_of(result)] if name == "backup" else []
+    own = [entry for entry in entries if entry.pid != "1"]
+    errors = [entry for entry in own if entry.priority <= 3]
+    warnings = [entry.message for entry in own if entry.priority == 4]
+    # Of the numbers only what a process of the unit itself said.
+    said = [entry for entry in own if entry.invocation == invocation]
+    archives, kept = [], []
+    for field, form, into in ((journal.RECORD, status.ARCHIVE, archives), (journal.KEPT, status.KEPT, kept)):
+        for content in (entry.fields[field] for entry in said if field in entry.fields):
+            try:
+                into.append(status.checked(form, content, field))
+            except untrusted.Untrustworthy as trouble:
+                warnings.insert(0, "%s said something of its archives that is not understood, and is left out: %s" % (unit, trouble))
+    waits = [entry for entry in errors if entry.uid == "0" and entry.identifier == "systemctl"]
+    lines = ["%s %s" % (time.strftime("%H:%M:%S", time.gmtime(entry.time)), entry.message) for entry in entries]
+    return {
+        "started": started, "finished": finished, "archives": archives, "kept": kept, "warnings": warnings[:1000],
+        "hooks": [(unit, required, result, told) for unit, required, result, told, _ in hooks],
+        "advice": [untrusted.printable(entry.fields[journal.ADVICE]) for entry in said if journal.ADVICE in entry.fields][:20],
+        # That a hook failed is better told by the hook than by what waited for it.
+        "errors": [entry.message for entry in errors if entry not in waits][:100],
+        # When the run is stopped just then, what waits may be faster to say so than to be ended.
+        "waiters": [re.sub(r"^Job for (\S+) cancell?ed\.$", unit + r" was stopped while it waited for \1", entry.message)
+                    for entry in waits][:100],
+        "log": "".join(log for _, _, result, _, log in hooks if failed(result)) + section(unit, lines),
+    }

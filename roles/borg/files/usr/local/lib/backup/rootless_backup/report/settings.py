@@ -1,0 +1,21 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""How the administrator wants to be told."""
+
+import os
+
+from rootless_backup import untrusted
+
+SETTINGS = "/etc/backup/report.json"
+
+
+def read():
+    """What is set. Of what cannot be read root gets mail: that is what every host can do."""
+    usual = {"host": os.uname().nodename, "mail_to": ["root"], "mail_from": "", "smtp": False, "url": False, "command": [],
+             "success": "failure", "alert_after": 0}
+    try:
+        found = untrusted.read_json(SETTINGS)
+        if not isinstance(found, dict) or not usual.keys() <= found.keys():
+            raise untrusted.Untrustworthy("%s lacks a setting" % SETTINGS)
+        return found
+    except (OSError, untrusted.Untrustworthy) as trouble:
+        return {**usual, "trouble": "The settings of reports could not be read, so root gets this: %s" % trouble}

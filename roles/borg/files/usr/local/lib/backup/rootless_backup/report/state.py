@@ -1,0 +1,85 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""What is kept of the runs."""
+
+import contextlib
+import json
+import os
+import time
+
+from rootless_backup import untrusted
+from rootless_backup.records import status
+from rootless_backup.report.metrics import metrics
+from rootless_backup.untrusted import reason
+
+STATE = os.path.dirname(status.STATUS)
+
+
+class State:
+    """status.json: for each unit its last run, its last good one, and since when it fails. Times are seconds since 1970."""
+
+    def __init__(self):
+        self.known, self.trouble = {}, None
+        try:
+            self.known = status.read()
+        except FileNotFoundError:
+            pass
+        except (OSError, untrusted.Untrustworthy) as trouble:
+            self.trouble = "what was known of earlier runs cannot be read, so it begins anew: %s" % reason(trouble)
+
+    def of(self, name):
+        return self.known.get("units", {}).get(name, {})
+
+    def record(self, run):
+        """The unit's entry after this run."""
+        before = self.of(run.name)
+        ok = run.result == "success"
+        entry = {
+            "result": run.result, "invocation": run.invocation, "started": run.started, "finished": run.finished,
+            "last_good": run.finished if ok else before.get("last_good"),
+            "failing_since": None if ok else before.get("failing_since") or run.finished,
+            "failures": 0 if ok else before.get("failures", 0) + 1,
+            "failed": [] if ok else run.failed(), "lesser": run.lesser, "troubles": run.troubles,
+            "warnings": run.warnings[:20], "archives": run.archives,
+            "hooks": [{"unit": hook.unit, "result": hook.result, "required": hook.required} for hook in run.hooks],
+        }
+        if not ok and not run.archives:
+            entry["archives"] = before.get("archives", [])
+        self.known.setdefault("units", {})[run.name] = entry
+        for each in run.kept:
+            self.known.setdefault("repositories", {})[each["repository"]] = each["archives"]
+        return entry
+
+    def alerted(self):
+        return self.known.get("alerted", 0)
+
+    def set_alerted(self, when):
+        self.known["alerted"] = when
+
+    def last_success_told(self):
+        return self.known.get("success_told", 0)
+
+    def told_success(self):
+        self.known["success_told"] = time.time()
+
+    def keep(self, settings):
+        """Write down what is known. Return what kept it from being written, or nothing."""
+        try:
+            self.write(settings)
+            return ""
+        except Exception as trouble:  # told
+            untrusted.tell(3, "What is known of the backups could not be written down: %s" % reason(trouble))
+            return reason(trouble)
+
+    def write(self, settings):
+        replace(status.STATUS, json.dumps({**self.known, "host": settings["host"]}, indent=2) + "\n", 0o640)
+        replace(STATE + "/backup.prom", metrics(self), 0o644)
+
+
+def replace(path, content, mode):
+    """Write by rename: nobody reads half of it. The directory's group, by its set-group-id bit, is who may read it."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path + ".new")
+    with open(os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as file:
+        file.write(content)
+        os.fchmod(file.fileno(), mode)
+    os.rename(path + ".new", path)

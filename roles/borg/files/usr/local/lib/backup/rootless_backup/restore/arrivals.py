@@ -1,0 +1,95 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""Files while they come out of an archive."""
+
+import contextlib
+import hashlib
+import os
+import threading
+import time
+
+from rootless_backup import tree, untrusted
+from rootless_backup.records import manifest
+
+
+class Arrivals:
+    """SHA-256 of files while they are laid down in the working directory, one after the other, each from its beginning to its end.
+
+    What is known of a file when all are there counts only if it is of all of the file that is there then.
+    """
+
+    def __init__(self):
+        # `{absolute path: (inode, size, SHA-256)}`
+        self.found = {}
+
+    def __enter__(self):
+        # What came before may be replaced now, by a file that gets its inode.
+        self.found = {}
+        self.ended = threading.Event()
+        top = os.getcwd()
+        self.thread = threading.Thread(target=self.follow, args=[top, files_below(top)])
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.thread.join()
+
+    def follow(self, top, seen):
+        current = None
+        while True:
+            # Once more when all of it is there.
+            last = self.ended.is_set()
+            begun = time.monotonic()
+            new = files_below(top) - seen
+            # A file that is whole has its old time again, so the one that is being written is the last.
+            for path in sorted(new, key=lambda path: os.lstat(path).st_mtime_ns):
+                self.note(current)
+                current = None
+                # What cannot be read has no checksum here.
+                with contextlib.suppress(OSError, untrusted.Untrustworthy):
+                    current = Arriving(path)
+            seen |= new
+            if current is not None:
+                current.go_on()
+            if last:
+                self.note(current)
+                return
+            # When all are there it is waited for what came since. Of many files the list takes its time.
+            self.ended.wait(max(0.005, 5 * (time.monotonic() - begun)))
+
+    def note(self, current):
+        if current is not None:
+            self.found[current.path] = current.end()
+
+    def checksum(self, path, file):
+        """The checksum of the open file that is at this path; it is read again if that is not the one that came."""
+        here = os.fstat(file.fileno())
+        inode, size, known = self.found.get(os.path.abspath(path), (None, None, None))
+        return known if (inode, size) == (here.st_ino, here.st_size) else manifest.checksum_of(file)
+
+
+class Arriving:
+    """A file that is being laid down."""
+
+    def __init__(self, path):
+        self.path, self.size, self.digest = path, 0, hashlib.sha256()
+        self.descriptor = untrusted.open_plain(path)
+
+    def go_on(self):
+        """Read what has come."""
+        while block := os.read(self.descriptor, 1 << 20):
+            self.digest.update(block)
+            self.size += len(block)
+
+    def end(self):
+        """Read the rest. Return inode, size and checksum."""
+        self.go_on()
+        inode = os.fstat(self.descriptor).st_ino
+        os.close(self.descriptor)
+        return inode, self.size, self.digest.hexdigest()
+
+
+def files_below(top):
+    """What is no directory below `top`, while files come there: what goes meanwhile is left out."""
+    with contextlib.suppress(OSError):
+        return {os.path.join(path, name) for path, files in tree.directories(top) for name in files}
+    return set()

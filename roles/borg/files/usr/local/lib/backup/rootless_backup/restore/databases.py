@@ -1,0 +1,195 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""Load the dump of a hook, such as a database, from an archive: `backupctl restore-db`.
+
+usage: backupctl restore-db [--repository N] [--archive ARCHIVE] [--globals] [--into NEW-NAME | --over] HOOK NAME…
+       backupctl restore-db [--repository N] [--archive ARCHIVE] [--globals] [--over] --all HOOK
+
+  backupctl restore-db postgresql shop                   from the newest archive; there must be no shop with tables in it
+  backupctl restore-db --into shop_yesterday --archive HOST-dumps-2026-01-31T02:00:00Z postgresql shop
+  backupctl restore-db --over postgresql shop            loaded beside the one that is there, which goes last
+  backupctl restore-db --globals --all postgresql        all of it, and roles and the like first: for a new machine
+
+It is taken out of the archive by the user borg, held to the manifest that was made with it, and only then loaded, by the hook's own
+user in the hook's own sandbox.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import re
+import signal
+import subprocess
+
+from rootless_backup import systemd, untrusted
+from rootless_backup.restore.handover import hand_over, identity, take_away
+from rootless_backup.restore.turn import Turn, Waiting
+
+RESTORE = "/var/lib/backup-restore"
+# Not .lock, as it was called while everybody could open it: who holds that holds nothing.
+LOCK = os.path.join(RESTORE, ".at-work")
+UNITS = "/etc/systemd/system"
+# Who takes the dump out of the archive: user and group.
+ENGINE = "borg", "borg"
+ENDING = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+
+
+def main(arguments):
+    """Restore what is asked for. Return the exit code."""
+    asked = parse(arguments)
+    if os.geteuid() != 0:
+        untrusted.die("backupctl restore-db: only root may start it; the restore itself then runs as the user of the hook")
+    if bool(asked.names) == asked.all:
+        untrusted.die("backupctl restore-db: name what to restore of hook %s, or say --all, but not both" % asked.hook)
+    if asked.into is not None and len(asked.names) != 1:
+        untrusted.die("backupctl restore-db: --into gives one new name, so there has to be exactly one NAME")
+    unit = "backup-%s-restore.service" % asked.hook
+    if not re.fullmatch("[a-z0-9][a-z0-9_-]*", asked.hook) or not os.path.exists(os.path.join(UNITS, unit)):
+        untrusted.die("backupctl restore-db: no hook %s says how it is restored; there are: %s. What it left is files: `backupctl restore "
+                      "--archive ARCHIVE-OF-DUMPS /backup/%s`." % (asked.hook, ", ".join(sorted(restorable())) or "none", asked.hook))
+    for each in ENDING:
+        # Under nohup(1) it is to go on.
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, interrupted)
+    try:
+        with alone():
+            return 0 if Restore(asked, unit).run() else 1
+    except KeyboardInterrupt:
+        untrusted.die("backupctl restore-db: interrupted; what was not said to be restored is as it was")
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(prog="backupctl restore-db", usage=__doc__.split("\n", 2)[2].strip()[len("usage: "):])
+    parser.add_argument("--repository", type=int, default=1, help="the number of one of borg_repositories; the first if not given")
+    parser.add_argument("--archive", help="one of the dumps, see backupctl list; the newest if not given")
+    parser.add_argument("--globals", action="store_true", help="first bring back roles and the like that are missing")
+    parser.add_argument("--all", action="store_true", help="all that the hook saved")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--into", help="a new name")
+    how.add_argument("--over", action="store_true",
+                     help="in the place of what is there: who uses it is disconnected, and it is gone afterwards")
+    parser.add_argument("hook")
+    parser.add_argument("names", nargs="*")
+    return parser.parse_args(arguments)
+
+
+def interrupted(_signal, _frame):
+    heed_nothing()
+    raise KeyboardInterrupt
+
+
+def heed_nothing():
+    """What is under way then, and what it starts, is to take everything away."""
+    for each in ENDING:
+        signal.signal(each, signal.SIG_IGN)
+
+
+def restorable():
+    """The hooks that say how they are restored."""
+    for name in os.listdir(UNITS):
+        match = re.fullmatch("backup-(.+)-restore[.]service", name)
+        if match:
+            yield match[1]
+
+
+@contextlib.contextmanager
+def alone():
+    """One at a time on this host."""
+    os.makedirs(RESTORE, mode=0o711, exist_ok=True)
+    with open(os.open(LOCK, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            untrusted.die("backupctl restore-db: another one is at work")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(RESTORE, ".lock"))
+        yield
+
+
+class Restore:
+    """What was asked for, on its way: taken out of the archive by one unit, loaded by the other."""
+
+    def __init__(self, asked, unit):
+        self.asked, self.unit = asked, unit
+        self.staging = "backup-stage@%s.service" % asked.hook
+        self.directory = os.path.join(RESTORE, asked.hook)
+        # Where the unit that loads waits for its turn, if it does.
+        self.ready = self.directory + ".ready"
+        # Who loads: user and group, by number.
+        self.owner = None
+        # The unit that is at work, the one that waits for its turn, and who shows what the one before said.
+        self.under_way = self.waiting = self.telling = None
+
+    def run(self):
+        """Take it out of the archive, then load it. Return whether both succeeded."""
+        self.clear()
+        os.mkdir(self.directory, mode=0o700)
+        # If systemctl failed, and not the unit, it is still at work.
+        ended = False
+        try:
+            ended = self.stage() and self.load()
+            return ended
+        finally:
+            self.end(ended)
+
+    def clear(self):
+        """Take away what one left that was killed, or whose end was."""
+        if os.path.lexists(self.directory):
+            if not systemd.stop(self.staging, self.unit):
+                untrusted.die("backupctl restore-db: an earlier one is still at work, and cannot be stopped")
+            take_away(self.directory)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.ready)
+
+    def stage(self):
+        """Have it taken out of the archive, and what loads it prepared meanwhile. Return whether it is there."""
+        path = os.path.join(self.directory, "asked.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(vars(self.asked), file)
+        os.chmod(path, 0o600)
+        # Not as systemd says, which takes it its time: the unit is ours.
+        hand_over(self.directory, *identity(*ENGINE))
+        self.under_way = Turn(self.staging)
+        # A sandbox takes about half of this. Two that are made at once each take longer, and it is the engine that is waited for.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.under_way.client.wait(timeout=0.1)
+        known = systemd.show(self.unit, "User", "Group", "Environment")
+        self.owner = identity(known["User"], known["Group"])
+        if self.under_way.client.returncode in (None, 0) and "BACKUP_READY=" + self.ready in known["Environment"].split():
+            self.waiting = Waiting(self.unit, self.ready, self.owner)
+        return self.finish()
+
+    def load(self):
+        """Have it loaded by the hook's user. Return whether that succeeded."""
+        hand_over(self.directory, *self.owner)
+        self.under_way = self.waiting or Turn(self.unit)
+        return self.finish()
+
+    def finish(self):
+        """Wait for what is under way, and begin to show what it said. Return whether it succeeded."""
+        ok = self.under_way.end()
+        if self.telling is not None:
+            self.telling.join()
+        self.telling = self.under_way.tell_meanwhile(ok)
+        self.under_way = None
+        return ok
+
+    def end(self, ended):
+        """Whatever happened, nothing stays that was only for this; what is still at work is stopped."""
+        heed_nothing()
+        waits = self.waiting is not None and not self.waiting.had_turn and self.waiting.client.poll() is None
+        for each in {self.under_way, self.waiting} - {None}:
+            each.leave()
+        if not ended:
+            systemd.stop(self.staging, self.unit)
+        if waits:
+            # Stopped while its sandbox is made, it would count as one that failed.
+            systemd.reset_failed(self.unit)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.ready)
+        take_away(self.directory)
+        if self.telling is not None:
+            self.telling.join()
+        if self.under_way is not None:
+            self.under_way.tell(ok=True)

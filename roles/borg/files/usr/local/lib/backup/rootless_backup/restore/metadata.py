@@ -1,0 +1,76 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""What belongs to a file or a directory, and whose it is."""
+
+import os
+import stat
+
+from rootless_backup import untrusted
+
+DEFAULT_ACL = "system.posix_acl_default"
+
+
+def is_trusted(directory, close=False):
+    """Whether only root, or this process, could have put there what is in an open directory."""
+    found = os.fstat(directory)
+    if close:
+        os.close(directory)
+    writable = found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX
+    return found.st_uid in (0, os.geteuid()) and not writable
+
+
+def look(name, directory):
+    try:
+        return os.lstat(name, dir_fd=directory)
+    except FileNotFoundError:
+        return None
+
+
+def alike(source, name, target, below, there):
+    """Whether a file, of whatever kind, is there as in the archive, so that it can stay."""
+    here = os.lstat(name, dir_fd=source)
+
+    def facts(found):
+        return found.st_mode, found.st_uid, found.st_gid, found.st_size, found.st_mtime_ns, found.st_nlink
+
+    if here.st_nlink != 1 or facts(here) != facts(there) or here.st_rdev != there.st_rdev:
+        return False
+    if stat.S_ISLNK(here.st_mode):
+        return os.readlink(name, dir_fd=source) == os.readlink(below, dir_fd=target)
+    if not stat.S_ISREG(here.st_mode):
+        return True
+    try:
+        # Another may be in its place by now, such as a FIFO.
+        theirs = untrusted.open_plain(below, dir_fd=target)
+    except untrusted.Untrustworthy:
+        return False
+    with open(theirs, "rb") as b, open(untrusted.open_plain(name, dir_fd=source), "rb") as a:
+        return facts(os.fstat(theirs)) == facts(here) and attributes(a.fileno()) == attributes(theirs) and same_content(a, b)
+
+
+def same_content(one, other):
+    while True:
+        block = one.read(1 << 20)
+        if block != other.read(1 << 20):
+            return False
+        if not block:
+            return True
+
+
+def attributes(file):
+    return {name: os.getxattr(file, name) for name in os.listxattr(file)}
+
+
+def copy_metadata(source, was, target):
+    """Give a directory the owner, mode, ACLs, other extended attributes and times of another, which `was` so."""
+    os.fchown(target, was.st_uid, was.st_gid)
+    wanted, there = attributes(source), attributes(target)
+    for name in there.keys() - wanted.keys():
+        # Labels of security modules are the host's.
+        if not name.startswith("security."):
+            os.removexattr(target, name)
+    # Only now: beside an ACL it would set the mask of that in place of the group's rights.
+    os.fchmod(target, stat.S_IMODE(was.st_mode))
+    for name, value in wanted.items():
+        if there.get(name) != value:
+            os.setxattr(target, name, value)
+    os.utime(target, ns=(was.st_atime_ns, was.st_mtime_ns))

@@ -1,0 +1,210 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""A directory in which files take the places of those that are there."""
+
+import contextlib
+import errno
+import os
+import stat
+import subprocess
+
+from rootless_backup import untrusted
+from rootless_backup.restore.files import extract, tell_raised
+from rootless_backup.restore.kept import Kept, exchanging, link
+from rootless_backup.restore.metadata import alike, copy_metadata, is_trusted, look
+from rootless_backup.restore.staging import SPARE, clear, linked_again, new_staging, remove_emptied, sweep
+from rootless_backup.restore.target import made, opened
+from rootless_backup.restore.terminal import tell
+
+
+class Place:
+    """A directory in which files take the places of those that are there.
+
+    Each is made whole in a directory beside, then put into its place by rename(2): whatever ends this, a file is the old or the new
+    one. What was there is linked into a directory of what is kept before. Names are looked up in directories that are open already,
+    never through a symbolic link: whoever owns a directory below must not lead this elsewhere.
+    """
+
+    def __init__(self, base, place, trusted):
+        # What people call it; where it is attached is used once, here.
+        self.base = base
+        self.opened = opened(place)
+        # Whether nobody but root could have put it there.
+        self.trusted = trusted
+        self.kept = Kept(self.opened, base)
+        # Of what had to be copied and has more names: where its first one is, and which file that is.
+        self.copied = {}
+        # The directories in which there is nothing left of a restore that was killed.
+        self.swept = set()
+        self.restored = self.same = 0
+        # What times the directory itself has in the archive, if it is restored: to be given again when the staging is gone from it.
+        self.times = None
+        self.problems, self.raised = [], []
+
+    def restore(self, repository, archive, path, terminal):
+        """Restore one path. Return whether all of it is in its place."""
+        self.restored = self.same = 0
+        self.problems, self.raised, self.times = [], [], None
+        sweep(self.opened)
+        ok = False
+        try:
+            # The owner of the directory can give it another name, and can never enter it.
+            name, staging = new_staging(self.opened)
+            try:
+                os.fchdir(staging)
+                ok = extract(repository, archive, [path], terminal, self.base)
+                os.chdir("/")
+                self.put_staged(staging, path)
+            finally:
+                os.chdir("/")
+                clear(staging)
+                remove_emptied(name, staging, self.opened)
+                os.close(staging)
+                if self.times is not None:
+                    os.utime(self.opened, ns=self.times)
+        except OSError as error:
+            self.problems.append("%s: %s" % (self.base, error.strerror))
+        for problem in self.problems:
+            tell("backupctl restore: " + problem)
+        tell_raised(self.raised)
+        ok = ok and not self.problems
+        untrusted.say(untrusted.printable("%s from archive %s in place: %s: %d files, %d were as they are%s" % (
+            "restored" if ok else "NOT all was restored", archive, path, self.restored, self.same,
+            "".join("; what was there is kept in %s" % kept for kept in self.kept.paths()))))
+        return ok
+
+    def put_staged(self, staging, path):
+        """Put the path itself where it is there as a directory, else what of it is right below the one that is there."""
+        above, name = (os.path.split(path) if path == self.base
+                       else (self.base, os.path.relpath(path, self.base).split("/")[0]))
+        source = os.dup(staging)
+        try:
+            for part in above.strip("/").split("/"):
+                if part:
+                    outer = source
+                    source = opened(part, outer)
+                    os.close(outer)
+            if look(name, source) is None:
+                return
+            if path != self.base:
+                self.put(source, name, self.opened, name, os.path.join(self.base, name))
+            elif stat.S_ISDIR(os.lstat(name, dir_fd=source).st_mode):
+                self.put_top(source, name)
+            else:
+                self.problems.append("%s: there it is a directory, and in the archive a file: move it away first" % path)
+        except FileNotFoundError:
+            # Nothing came, which the engine has told.
+            return
+        finally:
+            os.close(source)
+
+    def put_top(self, source, name):
+        """Put what is staged as the very directory that is attached."""
+        inner = opened(name, source)
+        try:
+            was, there = os.fstat(inner), os.fstat(self.opened)
+            if there.st_uid != was.st_uid and not self.trusted:
+                self.problems.append("%s belongs to user %d, and in the archive to %d; others than root may change the directory above, so "
+                                     "it may be another one. Give it its owner, or move it away, first"
+                                     % (self.base, there.st_uid, was.st_uid))
+                return
+            self.times = was.st_atime_ns, was.st_mtime_ns
+            self.fill(inner, was, self.opened, self.base)
+        finally:
+            os.close(inner)
+
+    def put(self, source, name, target, below, path):
+        """Put what is staged as `name` in the directory `source` into its place `below` in the directory `target`."""
+        try:
+            if stat.S_ISDIR(os.lstat(name, dir_fd=source).st_mode):
+                self.put_directory(source, name, target, below, path)
+            else:
+                self.put_file(source, name, target, below, path)
+        except OSError as error:
+            self.problems.append("%s: %s" % (path, error.strerror))
+
+    def put_directory(self, source, name, target, below, path):
+        inner = opened(name, source)
+        outer = None
+        try:
+            # Before what is in it moves away.
+            was = os.fstat(inner)
+            there = look(below, target)
+            if there is not None and stat.S_ISDIR(there.st_mode):
+                outer = opened(below, target)
+                if not (os.fstat(outer).st_uid == was.st_uid or is_trusted(target)):
+                    # Its owner would get what is for others, or the owner in the archive a directory that somebody moved here.
+                    os.close(outer)
+                    outer = None
+            if outer is None:
+                new = made(below if there is None else SPARE, target if there is None else source)
+                if there is not None:
+                    self.kept.keep(target, below, path, exchanging(SPARE, source))
+                outer = new
+            self.fill(inner, was, outer, path)
+        finally:
+            os.close(inner)
+            if outer is not None:
+                os.close(outer)
+
+    def fill(self, inner, was, outer, path):
+        """Make an open directory what another is in the archive, which `was` so; what else is in it stays."""
+        # First: what is put into it may be for fewer eyes than it was open to.
+        try:
+            copy_metadata(inner, was, outer)
+        except OSError as error:
+            # A file system may hold no owners, ACLs or attributes. What is in it comes all the same, for its owner's eyes.
+            self.problems.append("%s: not all of its owner, mode and attributes: %s" % (path, error.strerror))
+            with contextlib.suppress(OSError):
+                os.fchmod(outer, stat.S_IMODE(was.st_mode) & ~0o077)
+        for child in sorted(os.listdir(inner)):
+            self.put(inner, child, outer, child, path + "/" + child)
+        os.utime(outer, ns=(was.st_atime_ns, was.st_mtime_ns))
+
+    def put_file(self, source, name, target, below, path):
+        there, mode = look(below, target), os.lstat(name, dir_fd=source).st_mode
+        if there is not None and alike(source, name, target, below, there):
+            self.same += 1
+            return
+        if there is not None and stat.S_ISDIR(there.st_mode):
+            self.kept.keep(target, below, path, exchanging(name, source))
+            self.tell_restored(mode, path)
+            return
+        if there is not None:
+            self.kept.keep(target, below, path, link)
+        try:
+            os.rename(name, below, src_dir_fd=source, dst_dir_fd=target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self.copy(source, name, target, below)
+        self.tell_restored(mode, path)
+
+    def tell_restored(self, mode, path):
+        self.restored += 1
+        if stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID):
+            self.raised.append(path)
+
+    def copy(self, source, name, target, below):
+        """Put a file into its place on another file system: made whole in a directory beside it, then renamed."""
+        here, there = os.lstat(name, dir_fd=source), os.fstat(target)
+        known = here.st_ino, there.st_dev
+        if (there.st_dev, there.st_ino) not in self.swept:
+            self.swept.add((there.st_dev, there.st_ino))
+            sweep(target)
+        beside_name, beside = new_staging(target)
+        try:
+            first = self.copied.get(known)
+            if first is None or not linked_again(first, beside):
+                command = ["cp", "--archive", "--no-target-directory", "--", "/proc/self/fd/%d/%s" % (source, name),
+                           "/proc/self/fd/%d/copy" % beside]
+                copied = subprocess.run(command, pass_fds=(source, beside), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.PIPE, check=False)
+                if copied.returncode != 0:
+                    raise OSError(errno.EIO, copied.stderr.decode(errors="backslashreplace").strip())
+                if here.st_nlink > 1:
+                    self.copied[known] = os.dup(target), below, os.lstat("copy", dir_fd=beside).st_ino
+            os.rename("copy", below, src_dir_fd=beside, dst_dir_fd=target)
+        finally:
+            clear(beside)
+            remove_emptied(beside_name, beside, target)
+            os.close(beside)

@@ -1,0 +1,65 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""What is to be restored, and where: checked and completed before anything begins."""
+
+import os
+import tempfile
+import time
+
+from rootless_backup import untrusted
+from rootless_backup.restore import target
+from rootless_backup.restore.metadata import is_trusted
+
+
+def targets_of(asked, host, stack):
+    """Check and complete what is to be restored, and where. Return the directories that are written below, opened.
+
+    `host`: the engine of this host.
+    """
+    for path in asked.paths:
+        if not path.startswith("/") or os.path.normpath(path) in ("/", "//"):
+            untrusted.die("backupctl restore: given is the path %s; allowed are absolute paths other than /" % untrusted.printable(path))
+    asked.paths = [os.path.normpath(path) for path in asked.paths]
+    if asked.in_place:
+        asked.bases = [base_of(path) for path in asked.paths]
+        directories = []
+        for path, base in zip(asked.paths, asked.bases):
+            refuse_own(base, host)
+            try:
+                directories.append(target.reached(base))
+            except OSError as error:
+                raise target.refusal("--in-place", path, error) from None
+            stack.callback(os.close, directories[-1])
+        # Whoever may change the directory above could have put another of those in it into the place of this one.
+        asked.trusted = [is_trusted(os.open("..", os.O_PATH, dir_fd=directory), close=True) for directory in directories]
+        return directories
+    if asked.into is None:
+        asked.into = tempfile.mkdtemp(prefix="restored-%s-" % time.strftime("%Y-%m-%d", time.gmtime()), dir=os.path.realpath("/var/tmp"))
+    else:
+        asked.into = os.path.abspath(asked.into)
+        refuse_own(os.path.realpath(asked.into), host)
+    return [stack.enter_context(target.lent(asked.into))]
+
+
+def refuse_own(place, host):
+    """Nothing is restored into a repository, or into what the engine keeps: files of others lock it out."""
+    for each in host.own():
+        if place == each or place.startswith(each.rstrip("/") + "/"):
+            raise target.Refused("given is the target %s, in %s, which is %s's own; restore into another directory"
+                                 % (place, each, host.title))
+
+
+def base_of(path):
+    """The nearest directory at or above a path that is there: new files are made in it first, then take their places.
+
+    Of what it says nothing holds a moment later; it is opened without following any link after.
+    """
+    base = path
+    while not os.path.isdir(base) or os.path.islink(base):
+        base = os.path.dirname(base)
+    if base == "/":
+        untrusted.die("backupctl restore: --in-place: %s is not there, and restoring right below / would make all of it writable; make the "
+                      "directory first" % untrusted.printable(path))
+    if os.path.realpath(base) != base:
+        raise target.Refused("--in-place: given is %s, but a symbolic link is in it: name %s"
+                              % (path, os.path.realpath(base) + path[len(base):]))
+    return base

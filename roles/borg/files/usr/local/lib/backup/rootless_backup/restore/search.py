@@ -1,0 +1,61 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""What is in the archives."""
+
+import os
+import re
+
+from rootless_backup import engine, untrusted
+from rootless_backup.paths import shell_pattern
+from rootless_backup.restore.terminal import tell
+
+# At the end of an archive's name.
+TIME = len("2026-01-31T02:00:00Z")
+
+
+def named(repository, name):
+    """The whole name of an archive. Refused: there is none to be the latest."""
+    series = {"latest": engine.FILES, "latest-dumps": engine.DUMPS}.get(name)
+    return repository.newest(series) if series else name.removeprefix("::")
+
+
+def all_of(repository):
+    """All archives of this host, newest first."""
+    names = [name for series in engine.SERIES for name in repository.archives(series)]
+    return sorted(names, key=lambda name: name[-TIME:], reverse=True)
+
+
+def find(repository, archive, pattern):
+    """Print a line for each version of what matches, in one archive or in all. Return whether there was any."""
+    wanted = pattern.strip("/") if "/" in pattern else "**/" + pattern
+    # To the engine a pattern is also of all that is below what it matches.
+    exactly = re.compile(shell_pattern(wanted, below=False), re.DOTALL)
+    found, ok = set(), True
+    for each in [named(repository, archive)] if archive else all_of(repository):
+        items = repository.contents(each, engine.Wanted(matching=[wanted]))
+        ok = ok and items is not None
+        for item in items or ():
+            version = (item["path"], item["size"], item["mtime"])
+            if version not in found and exactly.fullmatch(item["path"]):
+                found.add(version)
+                if not untrusted.say(untrusted.printable("%s  %s" % (each, line_of(item)))):
+                    return True
+    if not found and ok:
+        tell("backupctl find: nothing in the archives matches %s" % pattern)
+    return ok and bool(found)
+
+
+def show(repository, archive, path):
+    """Print what is in an archive directly below a path. Return whether there was anything."""
+    archive, path = named(repository, archive), os.path.normpath("/" + path).strip("/")
+    items = repository.contents(archive, engine.Wanted(below=[path] if path else []))
+    for item in items or ():
+        if item["path"] == path or os.path.dirname(item["path"]) == path:
+            untrusted.say(untrusted.printable(line_of(item)))
+    if items == []:
+        tell("backupctl show: archive %s holds no /%s; see backupctl find" % (archive, path))
+    return bool(items)
+
+
+def line_of(item):
+    link = " -> " + item["linktarget"] if item["mode"].startswith("l") else ""
+    return "%s %-8s %-8s %12d %s /%s%s" % (item["mode"], item["user"], item["group"], item["size"], item["mtime"][:19], item["path"], link)

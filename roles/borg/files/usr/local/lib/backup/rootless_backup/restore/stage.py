@@ -1,0 +1,60 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""Laying down the dumps that are asked for, for backup-stage@HOOK.service.
+
+In a directory of the hook below RESTORE stands what is asked for, `asked.json`; beside it come `dump/`, and `request.json` for the hook's
+restore step.
+"""
+
+import json
+import os
+import sys
+
+from rootless_backup import engine, tree, untrusted
+from rootless_backup.engine import Refused
+from rootless_backup.records import archive as records
+from rootless_backup.restore.dumps import Dumps
+
+RESTORE = "/var/lib/backup-restore"
+
+
+def main():
+    sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
+    if len(sys.argv) != 3 or sys.argv[1] != "stage":
+        untrusted.die("usage: backup-dumps stage HOOK")
+    try:
+        stage(sys.argv[2])
+    except Refused as refused:
+        untrusted.tell(3, str(refused))
+        sys.exit(1)
+
+
+def stage(hook):
+    """Lay down what is asked for. Refused: it cannot be had, or is not what its manifest says."""
+    os.chdir(os.path.join(RESTORE, hook))
+    with open("asked.json", encoding="utf-8") as file:
+        asked = json.load(file)
+    repository = engine.in_use().repository(asked["repository"])
+    archive = asked["archive"] or repository.newest(engine.DUMPS)
+    if "-files-" in archive and "-dumps-" not in archive:
+        raise Refused("--archive: given is %s, an archive of files; allowed is one of the dumps, see backupctl list" % archive)
+    os.mkdir("dump")
+    dumps = Dumps(repository, archive, hook, "dump")
+    # To open a repository takes a quarter of a second: where there is room for the whole archive, once will do.
+    if (records.read(repository.location, archive) or {}).get("size", float("inf")) < tree.room(os.getcwd()):
+        dumps.take_likely(asked["names"])
+    else:
+        dumps.take_manifests()
+    items = dumps.choose(asked["names"])
+    if asked["into"] is not None:
+        items[0]["into"] = asked["into"]
+    dumps.take([item["file"] for item in items] + (dumps.globals() if asked["globals"] else []) if asked["names"] else [])
+    problems = list(dumps.problems())
+    if not asked["names"]:
+        problems += ["%s is not in it, but the manifest tells of it: name what you need instead of --all, or an older --archive" % file
+                     for file in dumps.absent()]
+    if problems:
+        raise Refused("Nothing is restored from archive %s, which is not what its manifest says:\n%s" % (archive, "\n".join(problems)))
+    with open("request.json", "w", encoding="utf-8") as file:
+        json.dump({"items": items, "over": asked["over"], "globals": asked["globals"], "archive": archive}, file)
+    what = ", ".join(item["name"] for item in items) or "all that the hook left"
+    untrusted.tell(6, "archive %s: taken out and verified: %s" % (archive, what))

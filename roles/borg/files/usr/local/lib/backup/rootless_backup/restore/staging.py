@@ -1,0 +1,93 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""The directory in which what comes is made whole, before it takes its place."""
+
+import contextlib
+import itertools
+import os
+import stat
+
+from rootless_backup.restore import target
+from rootless_backup.restore.metadata import DEFAULT_ACL, look
+
+STAGING = ".backup-restore-"
+# A directory that is to take the place of a file.
+SPARE = STAGING + "directory"
+# Tells a staging directory from another one of the same user, such as a repository, that somebody gave the name of one.
+MARK = STAGING + "mark"
+
+
+def new_staging(directory):
+    """A new directory in another that nobody but this process can enter: its name, and itself, opened."""
+    name = STAGING + os.urandom(6).hex()
+    staging = target.made(name, directory)
+    os.close(os.open(MARK, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600, dir_fd=staging))
+    for acl in (DEFAULT_ACL, "system.posix_acl_access"):
+        # See without_default_acl.
+        with contextlib.suppress(OSError):
+            os.removexattr(staging, acl)
+    os.fchmod(staging, 0o700)
+    return name, staging
+
+
+def sweep(directory):
+    """Take away what a restore left that was killed."""
+    for name in os.listdir(directory):
+        if name.startswith(STAGING):
+            discard(name, directory)
+
+
+def discard(name, directory):
+    """Take away the staging of a restore that was killed, and nothing else that somebody gave its name."""
+    try:
+        staging = target.opened(name, directory)
+    except OSError:
+        return
+    try:
+        found, mark = os.fstat(staging), look(MARK, staging)
+        if found.st_uid == os.geteuid() and mark is not None and mark.st_uid == os.geteuid():
+            clear(staging)
+            remove_emptied(name, staging, directory)
+    finally:
+        os.close(staging)
+
+
+def clear(directory):
+    """Remove what is in an open directory, going by open directories only."""
+    for name in sorted(os.listdir(directory), key=lambda name: name == MARK):
+        if stat.S_ISDIR(os.lstat(name, dir_fd=directory).st_mode):
+            inner = target.opened(name, directory)
+            try:
+                clear(inner)
+            finally:
+                os.close(inner)
+            os.rmdir(name, dir_fd=directory)
+        else:
+            os.unlink(name, dir_fd=directory)
+
+
+def remove_emptied(name, emptied, directory):
+    """Remove a directory that was emptied, also if somebody gave it another name meanwhile. What is not empty no rmdir(2) removes."""
+    for each in itertools.chain([name], anew(directory)):
+        found = look(each, directory)
+        if found is not None and os.path.samestat(found, os.fstat(emptied)):
+            with contextlib.suppress(OSError):
+                os.rmdir(each, dir_fd=directory)
+                return
+
+
+def anew(directory):
+    """The names in an open directory, looked up when they are asked for."""
+    yield from os.listdir(directory)
+
+
+def linked_again(first, beside):
+    """Link a file that was put into its place before as `copy`. Return whether it was still that file."""
+    place, name, number = first
+    try:
+        os.link(name, "copy", src_dir_fd=place, dst_dir_fd=beside, follow_symlinks=False)
+    except OSError:
+        return False
+    if os.lstat("copy", dir_fd=beside).st_ino == number:
+        return True
+    os.unlink("copy", dir_fd=beside)
+    return False

@@ -1,0 +1,40 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""What runs in the unit: finding, showing and restoring, through the engine."""
+
+import types
+
+from rootless_backup import engine, untrusted
+from rootless_backup.restore.terminal import INTERRUPTED, Terminal, tell
+
+
+def main(**given):
+    """Do what is asked for, as `program` was asked and completed it. Return the exit code."""
+    asked = types.SimpleNamespace(**given)
+    try:
+        return 0 if {"find": find, "show": show, "restore": restore}[asked.action](asked) else 1
+    except KeyboardInterrupt:
+        untrusted.die("\n" + INTERRUPTED % asked.action)
+    except engine.Refused as refused:
+        untrusted.die("backupctl: %s" % refused)
+
+
+def find(asked):
+    from rootless_backup.restore import search
+    return search.find(opened(asked), asked.archive, asked.pattern)
+
+
+def show(asked):
+    from rootless_backup.restore import search
+    return search.show(opened(asked), asked.archive, asked.path)
+
+
+def restore(asked):
+    from rootless_backup.restore import files
+    host = engine.in_use()
+    host.borrow_state(lambda text: tell("backupctl restore: " + text))
+    return files.restore(opened(asked, host, reading=True), asked)
+
+
+def opened(asked, host=None, reading=False):
+    """The repository that is meant. `reading`: a restore only reads a local one, and cannot lock it; see `program`."""
+    return (host or engine.in_use()).repository(asked.repository, Terminal(asked.action), reading)

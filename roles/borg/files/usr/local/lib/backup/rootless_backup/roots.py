@@ -1,0 +1,53 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""What is to be saved, and what is left out."""
+
+import os
+
+from rootless_backup import paths
+
+# Where other software puts what it wants left out: a pattern a line.
+EXCLUDES = "/etc/backup/exclude.d"
+
+
+def what_to_save(asked, voice):
+    """The roots of the archive of files: each once, without the dumps, and what a link points to beside the link."""
+    roots = []
+    for path in asked:
+        roots.append(os.path.normpath(path))
+        if os.path.islink(path) and os.path.isdir(path):
+            voice.warning("%s is a symbolic link: what it points to, %s, is saved too" % (path, os.path.realpath(path)))
+            roots.append(os.path.realpath(path))
+    # Borg does not go into a root again that it has saved, so the deeper ones first: else they would be in twice.
+    return sorted({path for path in roots if not paths.is_below(path, paths.DUMPS)}, key=lambda path: (-path.count("/"), path))
+
+
+def missing(saved):
+    """Messages for what is to be saved and is not there."""
+    return ["%s does not exist; take it out of borg_paths if that is right" % path for path in saved if not os.path.lexists(path)]
+
+
+def injected_excludes():
+    """What other software wants left out."""
+    patterns = []
+    for name in sorted(os.listdir(EXCLUDES)) if os.path.isdir(EXCLUDES) else ():
+        with open(os.path.join(EXCLUDES, name), encoding="utf-8", errors="surrogateescape") as file:
+            patterns += [line.rstrip("\n") for line in file if line.startswith("/")]
+    return patterns
+
+
+def hooks():
+    """The directories of hooks below that of the dumps."""
+    for entry in os.scandir(paths.DUMPS) if os.path.isdir(paths.DUMPS) else ():
+        if entry.is_dir(follow_symlinks=False):
+            yield entry
+
+
+def empty_dumps():
+    """The directories of hooks that hold nothing; a hook that has nothing to leave can leave a note of what it did."""
+    for entry in hooks():
+        try:
+            if not os.listdir(entry.path):
+                yield entry.path
+        except OSError:
+            # It went away, or it is told when it cannot be read.
+            continue

@@ -1,0 +1,33 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""Who tells what a task has to say: to the journal, where each line has its level, or to somebody who waits for it."""
+
+from rootless_backup import untrusted
+
+
+class Journal:
+    """Tells the journal, and the report, which reads it. Levels are those of sd-daemon(3)."""
+
+    def info(self, text):
+        untrusted.tell(6, text)
+
+    def warning(self, text):
+        untrusted.tell(4, text)
+
+    def error(self, text):
+        untrusted.tell(3, text)
+
+    def note(self, text, **fields):
+        """Tell people, and the report, which reads the fields."""
+        from rootless_backup import systemd
+        try:
+            systemd.journal_send(PRIORITY=6, SYSLOG_IDENTIFIER="backup-borg", MESSAGE=text, **fields)
+        except OSError:
+            self.info(text)
+
+    def advise(self, text):
+        """Say what the administrator is to do: a line, with the command."""
+        from rootless_backup.records import journal
+        self.note(text, **{journal.ADVICE: text})
+
+
+JOURNAL = Journal()
