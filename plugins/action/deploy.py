@@ -26,8 +26,8 @@ AS_TEXT = {"convert_data": False} if tuple(map(int, core_version.split(".")[:2])
 # How a collection has to name the interpreter of a program (ansible-test's `shebang`), and what Debian calls it. Isolated: neither the
 # environment, nor the working directory, nor a home (site-packages, .pth) brings code into it; and it writes none (__pycache__).
 PORTABLE, DEBIAN = "#!/usr/bin/env python\n", "#!/usr/bin/python3 -IB\n"
-OPTIONS = {"name", "state", "templates", "files", "sensitive", "keep", "expect", "enable", "start", "users", "remove", "disown", "save",
-           "authorize"}
+OPTIONS = {"name", "state", "templates", "files", "sensitive", "keep", "expect", "calendars", "enable", "start", "users", "remove",
+           "disown", "save", "authorize"}
 # No passphrase and no key is larger.
 MOST_SECRET = 64 << 10
 
@@ -57,6 +57,7 @@ class ActionModule(ActionBase):
             "files": self._tree(args, task_vars) if state == "present" else [],
             "keep": args.get("keep", []),
             "expect": args.get("expect", {}),
+            "calendars": args.get("calendars", {}),
             "enable": args.get("enable", []),
             "start": args.get("start", []),
             "users": args.get("users", []),

@@ -50,7 +50,11 @@ options:
     elements: str
     default: []
   expect:
-    description: Settings, each with paths that are wanted on the host; there is a warning of each that is not there.
+    description: Settings, each with paths that are wanted on the host; there is a warning of each that is not there and is not made.
+    type: dict
+    default: {}
+  calendars:
+    description: Settings, each with its calendar event; one that never comes is refused when the units are verified.
     type: dict
     default: {}
   enable:

@@ -165,7 +165,7 @@ class Transaction:
     def __init__(self, module, plan):
         self.module = module
         self.plan = {"enable": [], "start": [], "users": [], "remove": [], "disown": [], "needs": [], "exposure": None,
-                     "keep": [], "expect": {}, **plan}
+                     "keep": [], "expect": {}, "calendars": {}, **plan}
         self.host = Host(module)
         self.files = {each["path"]: each for each in plan["files"]}
         self.memory_path = os.path.join(MEMORY, plan["name"] + ".json")
@@ -204,7 +204,7 @@ class Transaction:
             self.warn("this host has no backup.service, so nothing runs the hook yet; role borg makes it")
         for setting, paths in self.plan["expect"].items():
             for path in paths:
-                if not os.path.lexists(path):
+                if not os.path.lexists(path) and not self._comes(path):
                     self.warn("%s: given is %s, but the host has no such path; every backup fails until it has"
                               % (setting, json.dumps(path)))
         lacking = [message for message in map(self._unmet, self.plan["needs"]) if message]
@@ -240,6 +240,10 @@ class Transaction:
                 raise
             raise Failure("%sEverything was put back as it was." % told) from error
         self._start()
+
+    def _comes(self, path):
+        """Whether the plan itself makes the path, or something below it."""
+        return any((made + "/").startswith(path.rstrip("/") + "/") for made in [*self.files, *self._directories()])
 
     def _unmet(self, need):
         """What is missing of a need of the plan, for the administrator; None if nothing is."""
@@ -316,12 +320,26 @@ class Transaction:
         version = self.host.run("systemctl", "--version").split()[1]
         if int(version.split(".")[0].split("~")[0]) < OLDEST_SYSTEMD:
             raise Failure("this host has systemd %s; the units need %d or later" % (version, OLDEST_SYSTEMD))
+        self._verify_calendars()
         stage = tempfile.mkdtemp(dir=self.module.tmpdir)
         try:
             self._verify_in(stage)
         finally:
             # With become, who cleans the temporary directory up afterwards may not be root.
             shutil.rmtree(stage)
+
+    def _verify_calendars(self):
+        """Refuse times that never come: systemd takes a date that is over, and its timer waits for ever."""
+        wrong = []
+        for setting, event in self.plan["calendars"].items():
+            given = "%s: given is %s, but " % (setting, json.dumps(str(event)))
+            code, out, err = self.module.run_command(["systemd-analyze", "calendar", "--", str(event)])
+            if code != 0:
+                wrong.append("%ssystemd does not take it: %s" % (given, (err or out).strip()))
+            elif re.search(r"^ *Next elapse: never$", out, re.MULTILINE):
+                wrong.append(given + "that never comes; allowed is a calendar event that is still to come")
+        if wrong:
+            raise Failure("Not all timers would start something; nothing was changed:\n- " + "\n- ".join(wrong))
 
     def _verify_in(self, stage):
         programs = [path for path, each in self.files.items() if each["mode"] & 0o111]

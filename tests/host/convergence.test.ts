@@ -55,6 +55,25 @@ onEachRelease('the roles', () => Promise.resolve(), (fixture) => {
     expect(await state()).toBe(before);
   });
 
+  it('refuse a time that never comes, in check mode too, naming the setting', async () => {
+    const before = await state();
+    const events = { borg_schedule: '2020-01-01', borg_check_schedule: 'Mon 2021-02-30', borg_drill_schedule: '*-02-30 03:00' };
+    for (const args of [['--check'], []]) {
+      const { stdout, recap } = await fixture.lab.roles(['borg'], events, { args, mayFail: true });
+      expect(recap['web']?.failed).toBe(1);
+      for (const [setting, event] of Object.entries(events))
+        expect(stdout).toContain(String.raw`${setting}: given is \"${event}\", but that never comes`);
+    }
+    expect(await state()).toBe(before);
+  });
+
+  it('warn in check mode of paths that are not there, but for those that they make', async () => {
+    const { stdout, stderr } = await fixture.lab.roles(['borg'], { borg_paths: ['/etc', '/backup', '/var/lib/backup-report/', '/nowhere'] }, { args: ['--check'] });
+    const warned = `${stdout}${stderr}`.replaceAll(/\s+/g, ' ');
+    expect(warned).toContain('borg_paths: given is "/nowhere", but the host has no such path');
+    expect(warned.match(/but the host has no such path/g)).toHaveLength(1);
+  });
+
   it('put everything back if a step fails on a fresh host, new directories too', async () => {
     const before = await state();
     const { stdout } = await deploy('first', {
