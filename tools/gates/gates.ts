@@ -35,6 +35,9 @@ export const gates: Readonly<Record<string, Gate>> = {
   /** TypeScript, by typescript-eslint's strictest rules. */
   eslint: () => run('node_modules/.bin/eslint', ['--max-warnings=0', 'src', 'tests', 'tools']),
 
+  /** TypeScript looks as Prettier writes it. */
+  format: () => run(process.execPath, ['tools/run.mjs', 'format', '--check']),
+
   types: () => run('node_modules/.bin/tsc', ['--noEmit']),
 
   /** What is generated is what `src/` gives. */
