@@ -348,13 +348,16 @@ class Transaction:
 
     def _verify_calendars(self):
         """Refuse times that never come: systemd takes a date that is over, and its timer waits for ever."""
+        wrong = []
         for setting, event in self.plan["calendars"].items():
             given = "%s: given is %s, but " % (setting, json.dumps(str(event)))
             code, out, err = self.module.run_command(["systemd-analyze", "calendar", "--", str(event)])
             if code != 0:
-                raise Failure("%ssystemd does not take it; nothing was changed:\n%s" % (given, (err or out).strip()))
-            if re.search(r"^ *Next elapse: never$", out, re.MULTILINE):
-                raise Failure(given + "that never comes; allowed is a calendar event that is still to come. Nothing was changed.")
+                wrong.append("%ssystemd does not take it: %s" % (given, (err or out).strip()))
+            elif re.search(r"^ *Next elapse: never$", out, re.MULTILINE):
+                wrong.append(given + "that never comes; allowed is a calendar event that is still to come")
+        if wrong:
+            raise Failure("Not all timers would start something; nothing was changed:\n- " + "\n- ".join(wrong))
 
     def _verify_in(self, stage):
         programs = [path for path, each in self.files.items() if each["mode"] & 0o111]
