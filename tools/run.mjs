@@ -74,7 +74,10 @@ const commands = {
     installMachine();
     vitest('tests/host.config.ts', ['--testTimeout=3600000', ...(args.length === 0 ? ['tests/attacks'] : args)], { ATTACK_ROUNDS: longRounds });
   },
-  format: () => run('node_modules/.bin/prettier', [...(args.length === 0 ? ['--write'] : args), '--log-level=warn', 'eslint.config.mjs', '{src,tests,tools}/**/*.{ts,mjs}']),
+  format() {
+    const files = ['eslint.config.mjs', '{src,tests,tools}/**/*.{ts,mjs}'];
+    run('node_modules/.bin/prettier', [...(args.length === 0 ? ['--write'] : args), '--log-level=warn', ...files]);
+  },
   faults() {
     installMachine();
     vitest('tests/faults.config.ts', args);

@@ -19,7 +19,7 @@ def hidden(saved, excludes):
 def differences(host, here, saved, excludes):
     """Messages for the places at, above or below the saved paths where `here` shows something else than `host` has."""
     literal = [e for e in excludes if not re.search(r"[*?\[]", e)]
-    devices = {device for device, _, _ in host.values()}
+    devices = {device for device, _root, _shared in host.values()}
     return ["the sandbox hides %s from the backup: there is %s of %s in its place" % (place, *at(here, place)[::-1])
             for place in sorted({*here, *host})
             if any(paths.is_below(place, path) or paths.is_below(path, place) for path in saved)
@@ -56,5 +56,5 @@ def at(table, path):
     place = path
     while place not in table:
         place = os.path.dirname(place)
-    device, root, _ = table[place]
+    device, root, _shared = table[place]
     return device, os.path.normpath(os.path.join(root, os.path.relpath(path, place)))

@@ -118,7 +118,7 @@ def print_status(known, live, problems):
     rows("hooks", [(hook["unit"], " ", result(hook["result"]), "" if hook["required"] else " (not required)")
                    for hook in backup.get("hooks", [])])
     rows("archives", [("%s  %s: %d files, %s, %s new" % (each["repository"], each["name"], each["files"], size(each["original_size"]),
-                                                        size(each["deduplicated_size"])),) for each in backup.get("archives", [])])
+                                                         size(each["deduplicated_size"])),) for each in backup.get("archives", [])])
     rows("warnings", [(painted(warning, "33"),) for warning in backup.get("warnings", [])])
     row("last check", *((when(check["finished"]), ", ", check["result"]) if check else ("none yet",)))
     row("last drill", *((when(drill["finished"]), ", ", result(drill["result"])) if drill else ("none yet",)))

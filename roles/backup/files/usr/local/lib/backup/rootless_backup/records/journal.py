@@ -75,7 +75,7 @@ def read(most, *matches):
         trouble = process.stderr.read(LONGEST_TEXT).decode(errors="backslashreplace")
     if process.returncode != 0:
         raise RuntimeError("journalctl failed: %s" % trouble.strip())
-    return [entry for entry, _ in found]
+    return [entry for entry, _time in found]
 
 
 def said(unit, since, lines, most):

@@ -61,6 +61,6 @@ def read_hook(unit, required, started, finished):
 
 def hooks_of(result):
     """The units that commands of backup.service started, and whether the backup fails with them; those after it only with a success."""
-    found ="\n".join(systemd.show("backup.service", "ExecStartPre", *(["ExecStartPost"] if result == "success" else [])).values())
+    found = "\n".join(systemd.show("backup.service", "ExecStartPre", *(["ExecStartPost"] if result == "success" else [])).values())
     commands = re.findall(r"argv\[\]=\S*systemctl start (\S+) ; ignore_errors=(yes|no)", found)
     return [(unit if "." in unit else unit + ".service", ignored == "no") for unit, ignored in commands]

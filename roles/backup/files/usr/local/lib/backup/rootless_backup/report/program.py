@@ -41,7 +41,7 @@ def main():
 
 def ended(settings, what):
     """Report and record how a unit ended. Return whether everybody who is to be told was told, and all is recorded."""
-    name, _, end = what.partition(":")
+    name, _colon, end = what.partition(":")
     if end == "begun":
         return attempt("the URL", call_url, settings, "/start", "")
     # The journal may still be taking in what was said last.

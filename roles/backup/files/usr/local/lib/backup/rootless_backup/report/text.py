@@ -23,7 +23,7 @@ def summary(run, entry, settings):
     """The plain part of a report, before the log."""
     ok = run.result == "success"
     lines = [("%s of %s %s at %s, after %d s." % (run.unit, settings["host"], "succeeded" if ok else "failed", stamp(run.finished),
-                                                 run.finished - run.started)), ""]
+                                                  run.finished - run.started)), ""]
 
     def item(title, values):
         for index, value in enumerate(values):
@@ -47,7 +47,7 @@ def summary(run, entry, settings):
     item("Mind", run.troubles)
     item("Hooks", ["%s: %s%s" % (hook.unit, hook.result, "" if hook.required else " (not required)") for hook in run.hooks])
     item("Archives", ["%s  %d files, %s, %s of it new" % (archive["name"], archive["files"], size(archive["original_size"]),
-                                                         size(archive["deduplicated_size"])) for archive in run.archives])
+                                                          size(archive["deduplicated_size"])) for archive in run.archives])
     item("Warnings", run.warnings[:20])
     return "\n".join(lines) + "\n"
 

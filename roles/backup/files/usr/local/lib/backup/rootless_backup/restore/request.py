@@ -61,5 +61,5 @@ def base_of(path):
                       "directory first" % untrusted.printable(path))
     if os.path.realpath(base) != base:
         raise target.Refused("--in-place: given is %s, but a symbolic link is in it: name %s"
-                              % (path, os.path.realpath(base) + path[len(base):]))
+                             % (path, os.path.realpath(base) + path[len(base):]))
     return base

@@ -87,8 +87,8 @@ def chunks_for(rules, size, before):
 
     `rules`: `[below, parameters]`, smallest first; the last has no limit.
     """
-    known = [chunks for _, chunks in rules]
-    now = next(index for index, (below, _) in enumerate(rules) if below is None or size < below)
+    known = [chunks for _below, chunks in rules]
+    now = next(index for index, (below, _chunks) in enumerate(rules) if below is None or size < below)
     last = known.index(before) if before in known else now
     while last > now and size < rules[last - 1][0] / 4:
         last -= 1

@@ -147,7 +147,7 @@ def dump_server(server, settings):
 
 def demand_privileges(server):
     held = set()
-    for (grant, *_) in server.query("SHOW GRANTS"):
+    for (grant, *_more) in server.query("SHOW GRANTS"):
         match = re.match(r"GRANT ([A-Z ,_]+) ON \*\.\* TO ", grant)
         held |= set(match[1].split(", ")) if match else set()
     lacking = set() if "ALL PRIVILEGES" in held else PRIVILEGES - held

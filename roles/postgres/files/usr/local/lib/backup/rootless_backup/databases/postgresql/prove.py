@@ -38,7 +38,7 @@ def prove_cluster(path):
             if "globals.sql" in manifest["files"]:
                 # Where the tablespaces lie, nothing is for this server.
                 ok = roles.load_globals(env, os.path.join(directory, "globals.sql"),
-                                  r'directory ".*"|tablespace ".*"|role "%s" already exists' % re.escape(env["PGUSER"]))
+                                        r'directory ".*"|tablespace ".*"|role "%s" already exists' % re.escape(env["PGUSER"]))
             for name, entry in sorted(manifest["files"].items()):
                 if entry["database"] is None:
                     continue

@@ -50,13 +50,13 @@ def settings_of(name, properties):
                 untrusted.tell(4, "what is granted on database %s as %s is left out: it is not known" % (shown(name), shown(privilege)))
                 continue
             yield "GRANT %s ON DATABASE %s TO %s%s" % (privilege, database, "PUBLIC" if role is None else identifier(role),
-                                                      " WITH GRANT OPTION" if grantable else "")
+                                                       " WITH GRANT OPTION" if grantable else "")
 
 
 def assignments(settings):
     """Of `name=value` each, as the catalogue has it, what stands behind SET. A role makes them as it likes: none of it is SQL."""
     for setting in settings:
-        option, _, value = setting.partition("=")
+        option, _sign, value = setting.partition("=")
         values = [value]
         if option.lower() in LISTED:
             values = split_list(value)
