@@ -120,12 +120,12 @@ onEachRelease('the roles', () => Promise.resolve(), (fixture) => {
     expect(recap['web']?.failed).toBe(0);
     const { host } = fixture;
     expect((await host.run('find /root/.ansible/tmp -mindepth 1', { mayFail: true })).stdout).toBe('');
-    for (const [role, tree] of [['borg', 'borg'], ['postgres', 'postgresql']] as const) {
+    for (const [role, tree] of [['(?:borg|backup)', 'borg'], ['postgres', 'postgresql']] as const) {
       const { paths, sensitive } = JSON.parse(await host.read(`/var/lib/rootless.backup/${tree}.json`)) as { paths: string[]; sensitive: string[] };
       // A credential holds nothing but the secret.
       const readable = paths.filter((path) => !sensitive.includes(path));
       expect(readable.length).toBeGreaterThan(4);
-      for (const path of readable) expect([path, (await host.read(path)).split('\n').slice(0, 2).join('\n')]).toEqual([path, expect.stringContaining(`Managed by Ansible (collection rootless.backup, role ${role}): changes made here are overwritten.`)]);
+      for (const path of readable) expect([path, (await host.read(path)).split('\n').slice(0, 2).join('\n')]).toEqual([path, expect.stringMatching(String.raw`Managed by Ansible \(collection rootless\.backup, role ${role}\): changes made here are overwritten\.`)]);
     }
     expect((await backUp(host)).ok).toBe(true);
   });

@@ -50,8 +50,8 @@ it('one host: saves itself and its databases in two places', async () => {
 it('a fleet: shares what is in group_vars, and each host has its own', async () => {
   await converges('fleet', ['app', 'db']);
   for (const name of ['app', 'db']) expect(await host(name).read('/etc/systemd/system/backup.timer')).toContain('OnCalendar=*-*-* 01:30:00');
-  expect(JSON.parse(await host('app').read('/etc/backup/borg.json'))).toMatchObject({ keep_daily: 60, keep_weekly: 8 });
-  expect(JSON.parse(await host('db').read('/etc/backup/borg.json'))).toMatchObject({ keep_daily: 14, keep_weekly: 8 });
+  expect(JSON.parse(await host('app').read('/etc/backup/backup.json'))).toMatchObject({ keep_daily: 60, keep_weekly: 8 });
+  expect(JSON.parse(await host('db').read('/etc/backup/backup.json'))).toMatchObject({ keep_daily: 14, keep_weekly: 8 });
   expect(JSON.parse(await host('db').read('/etc/backup/postgresql.json'))).toMatchObject({ exclude: ['scratch'] });
   expect(await host('app').exists('/etc/systemd/system/backup-postgresql.service')).toBe(false);
 });

@@ -25,7 +25,7 @@ onEachRelease(
   },
   (fixture) => {
     const roles = (names: readonly string[], vars: object = {}, options: PlaybookOptions = {}) => fixture.lab.roles(names, { sqlite_databases: sqliteDatabases, ...vars }, options);
-    const absent = (...names: string[]) => roles(names, Object.fromEntries(names.map((name) => [`${name}_state`, 'absent'])));
+    const absent = (...names: string[]) => roles(names, Object.fromEntries(names.map((name) => [`${name === 'borg' ? 'backup' : name}_state`, 'absent'])));
     const hook = (options: object, more: PlaybookOptions = {}) => fixture.lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': options }] }], more);
     const state = async (): Promise<string> => (await fixture.host.run(snapshot, { mayFail: true })).stdout;
     const modules = async (): Promise<string> => (await fixture.host.run(`cd ${place} && find . -type f -print0 | sort -z | xargs -0 sha256sum`, { mayFail: true })).stdout;
@@ -116,7 +116,7 @@ onEachRelease(
       for (const role of coming) {
         await roles([role]);
         // What a role adds is its own, so only what was there must be as it was.
-        const own = `/(?:mariadb|sqlite)\\.[^/]*$|/postgresql/`;
+        const own = `/(?:mariadb|sqlite)\\.[^/]*$|/(?:borg|postgresql)/`;
         const common = (await modules()).split('\n').filter((line) => !new RegExp(own).test(line)).join('\n');
         expect(common).toBe((known ??= common));
       }
@@ -129,8 +129,8 @@ onEachRelease(
           await works(next);
           expect(await host.exists(`${place}/databases/base.py`)).toBe(true);
         }
-        // Its own modules go with it; those of the engine are the package's.
-        if (role !== 'borg') expect((await host.run(`find ${programs} -name '*${role === 'postgres' ? 'postgresql' : role}*'`, { mayFail: true })).stdout).toBe('');
+        // Its own modules go with it.
+        expect((await host.run(`find ${programs} -name '*${role === 'postgres' ? 'postgresql' : role}*'`, { mayFail: true })).stdout).toBe('');
       }
       await nothingLeft();
       // What goes on a quiet machine in half a minute.

@@ -208,7 +208,7 @@ describe('backup-sqlite', () => {
 
 describe('backup-postgresql', () => {
   const dump = 'roles/postgres/files/usr/local/lib/backup/rootless_backup/databases/postgresql/dump.py';
-  const base = 'roles/borg/files/usr/local/lib/backup/rootless_backup/databases/base.py';
+  const base = 'roles/backup/files/usr/local/lib/backup/rootless_backup/databases/base.py';
 
   it.each([
     ['plain', 'plain.dump'],
