@@ -17,19 +17,22 @@ import re
 from ansible.errors import AnsibleActionFail
 from jinja2 import Environment, TemplateError, nodes
 
-# Paths of the control node, and what it runs: made of nothing that a host says, not even `ansible_hostname`.
-# Nor what the administrator is asked to give the host: with the name of another one it would get that one's repository.
-CONTROL = ("backup_secrets_dir", "rootless_backup_node", "borg_repositories")
-INTERNAL = re.compile(r"_{1,2}(?:backup|borg|postgres|mariadb|sqlite|restore)_.*|__sqlite|rootless_backup_node|ansible_facts"
-                      r"|restore_(?:host|paths|beside|archive|dumps|users|again)")
+# What the control node runs; with the settings that are marked so, such as its paths, made of nothing that a host says, not even
+# `ansible_hostname`.
+NODE = "rootless_backup_node"
+# Variables of ours that are no settings, beside those with an underscore and the prefix of a role.
+OURS = re.compile(r"_{1,2}restore_.*|__sqlite|rootless_backup_node|ansible_facts|restore_(?:host|paths|beside|archive|dumps|users|again)")
 
 
 def refuse(task_vars):
     """Fail, before the host is asked anything, if it has set something that is not its to set."""
     said = names(task_vars)
+    roles = rules()
+    settings = {name for each in roles for name in each["settings"]}
+    internal = {name for name in said if OURS.fullmatch(name) or any(re.match("_{1,2}" + each["prefix"], name) for each in roles)}
     problems = ["%s: the host itself says it, as a fact; a setting has to come from the inventory or the play. If it was set by set_fact, "
-                "leave `cacheable` out." % name for name in sorted(said & settings() | {each for each in said if INTERNAL.fullmatch(each)})]
-    for setting in CONTROL:
+                "leave `cacheable` out." % name for name in sorted(said & settings | internal)]
+    for setting in (NODE, *(name for each in roles for name in each["control"])):
         problems += made_of(task_vars, setting, said | {"ansible_facts", "ansible_local"})
     if problems:
         raise AnsibleActionFail("Facts of a host are no settings:\n- " + "\n- ".join(dict.fromkeys(problems)))
@@ -49,12 +52,12 @@ def names(task_vars):
         return set()
 
 
-def settings():
-    """The settings of all roles of this collection."""
-    found = set()
+def rules():
+    """What is known of the settings of all roles of this collection."""
+    found = []
     for path in glob.glob(os.path.join(os.path.dirname(__file__), "../../roles/*/meta/settings.rules.json")):
         with open(path, encoding="utf-8") as file:
-            found |= set(json.load(file)["settings"])
+            found.append(json.load(file))
     return found
 
 

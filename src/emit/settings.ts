@@ -94,6 +94,8 @@ export interface Rule {
 
 /** What is asked of the names and the values of a role's settings. */
 export interface Rules extends Pick<RoleSchema, 'prefix' | 'renamed' | 'others'> {
+  /** Settings of which a host may say nothing, see `Schema.control`. */
+  readonly control: readonly string[];
   readonly settings: Readonly<Record<string, Rule>>;
 }
 
@@ -103,6 +105,7 @@ export function rules({ prefix, renamed, others, ...schema }: RoleSchema): Rules
     prefix,
     ...(renamed === undefined ? {} : { renamed }),
     ...(others === undefined ? {} : { others }),
+    control: Object.keys(schema.settings).filter((name) => schema.settings[name]?.control === true),
     settings: mapValues(schema.settings, rule),
   };
 }

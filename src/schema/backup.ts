@@ -231,6 +231,7 @@ export const backup = roleSchema({
         'It is refused if it is made of what a host says of itself, such as `ansible_hostname`; use `inventory_hostname`.',
       ],
       default: "{{ inventory_dir if (inventory_dir | default('None', true) | string) != 'None' else lookup('ansible.builtin.env', 'PWD') }}/backup-secrets/{{ inventory_hostname }}",
+      control: true,
       pattern: `/(?!.*ansible_collections/)${printable}+`,
       allowed: 'an absolute path on the control node, and not in an installed collection, whose next version would replace it',
     },

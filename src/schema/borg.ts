@@ -33,6 +33,8 @@ export const borg = roleSchema({
         allowed: 'an absolute path, or ssh://user@host[:port]/path',
       },
       examples: [['/mnt/disk/borg', 'ssh://borg@backup.example.org/./web1']],
+      // The administrator is asked to let the host in there: with the name of another one it would get that one's.
+      control: true,
       json: inBorg,
     },
     borg_known_hosts: {

@@ -29,6 +29,8 @@ export interface Schema {
   readonly allowed?: string;
   /** A secret: never shown in a message, a diff or a log. */
   readonly writeOnly?: boolean;
+  /** It decides something on the control node: nothing that a host says may have a part in it. */
+  readonly control?: boolean;
   readonly examples?: readonly unknown[];
   readonly json?: ProgramSetting;
 }

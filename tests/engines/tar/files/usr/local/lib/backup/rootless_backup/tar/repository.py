@@ -31,7 +31,7 @@ class Repository(engine.Repository):
         except OSError as error:
             raise engine.Refused("the archives of %s cannot be listed: %s" % (self.location, error.strerror)) from error
 
-    def make(self, archive, series, roots, excludes, one_file_system, seen):
+    def make(self, archive, _series, roots, excludes, one_file_system, seen):
         begun = time.monotonic()
         walk = Walk(self, excludes, one_file_system)
         names = [name for root in roots for name in walk.below(root)]
