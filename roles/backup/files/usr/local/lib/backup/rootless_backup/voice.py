@@ -1,6 +1,9 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """Who tells what a task has to say: to the journal, where each line has its level, or to somebody who waits for it."""
 
+import os
+import sys
+
 from rootless_backup import untrusted
 
 
@@ -18,9 +21,6 @@ class Journal:
 
     def note(self, text, **fields):
         """Tell people, and the report, which reads the fields."""
-        import os
-        import sys
-
         from rootless_backup import systemd
         try:
             systemd.journal_send(PRIORITY=6, SYSLOG_IDENTIFIER=os.path.basename(sys.argv[0]), MESSAGE=text, **fields)
