@@ -89,7 +89,7 @@ def reason(trouble):
 
 def crash(kind, trouble, trace):
     """What Python says of a trouble that nobody thought of has the words of others in it too."""
-    # Late, as nothing is compiled ahead: most programs never need it.
+    # Late: most programs never need it.
     import traceback
 
     say("".join(traceback.format_exception(kind, trouble, trace)).rstrip("\n"), file=sys.stderr)

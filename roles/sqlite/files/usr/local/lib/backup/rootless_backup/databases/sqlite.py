@@ -248,7 +248,7 @@ def restore(dump, busy_timeout):
 
 
 def restore_one(source, place, over, busy_timeout):
-    # Late, as nothing is compiled ahead: the hook itself needs none of it.
+    # Late: the hook itself needs none of it.
     import shutil
 
     new, replaced = place + RESTORING, os.path.lexists(place)
