@@ -28,18 +28,18 @@ class ActionModule(ActionBase):
         # First of all: what a host said before this role came to it must not stand for a setting of the inventory.
         facts.refuse(task_vars)
         args = self._task.args
-        checked = [(read(args["rules"]), args["given"], lambda name: args["values"][name])]
+        checked = [(read(args["rules"]), args["given"], args["values"])]
         together = list(args.get("together", []))
         if boolean(args.get("frame", False)):
             # Together with those of the engine that brings it along: each pass tells of all that is wrong.
             checked.append((read(os.path.join(package.FRAME, "meta", "settings.rules.json")), list(task_vars),
-                            lambda name: self._templar.template(task_vars[name])))
+                            self._templar.template(task_vars["_backup_values"])))
 
         problems = []
-        for rules, given, value_of in checked:
+        for rules, given, values in checked:
             problems += misspelt(given, rules)
             for name, rule in rules["settings"].items():
-                problems += check(name, value_of(name), rule)
+                problems += check(name, values[name], rule)
         if not problems:
             # What has to hold between settings can only be asked of settings that are each right.
             if len(checked) > 1:

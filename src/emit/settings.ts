@@ -15,7 +15,10 @@ export function settingsFiles(schema: RoleSchema): GeneratedFile[] {
     { path: `${role}/meta/argument_specs.yml`, content: `${markComment(source)}${yamlDocument(argumentSpecs(schema))}` },
     { path: `${role}/meta/settings.schema.json`, content: `${JSON.stringify(jsonSchema(schema, source), null, 2)}\n` },
     { path: `${role}/meta/settings.rules.json`, content: `${JSON.stringify({ '#': `${mark}${source}. Do not edit.`, ...rules(schema) }, null, 2)}\n` },
-    ...(schema.engine === undefined ? [{ path: `${role}/tasks/settings.yml`, content: `${markComment(source)}${yamlDocument([settingsTask(schema)])}` }] : []),
+    // The frame has no task: an engine has its settings checked with its own.
+    schema.engine === undefined
+      ? { path: `${role}/tasks/settings.yml`, content: `${markComment(source)}${yamlDocument([settingsTask(schema)])}` }
+      : { path: `${role}/vars/main/settings.yml`, content: `${markComment(source)}${yamlDocument({ [`_${schema.prefix}values`]: values(schema) })}` },
   ];
 }
 
@@ -134,12 +137,15 @@ function settingsTask(schema: RoleSchema): object {
     'rootless.backup.settings': {
       rules: '{{ role_path }}/meta/settings.rules.json',
       given: `{{ q('ansible.builtin.varnames', '^${schema.prefix}') }}`,
-      values: Object.fromEntries(Object.keys(schema.settings).map((name) => [name, `{{ ${name} }}`])),
+      values: values(schema),
       together: `{{ _${schema.prefix}together }}`,
       ...(schema.frame === true ? { frame: true } : {}),
     },
   };
 }
+
+/** The settings as they are where they are used, whatever they are made of. */
+const values = (schema: RoleSchema): object => Object.fromEntries(Object.keys(schema.settings).map((name) => [name, `{{ ${name} }}`]));
 
 /** The settings as a Markdown table, for the README. */
 export function settingsTable(schema: RoleSchema): string {

@@ -63,6 +63,8 @@ it('the rules say what settings were called before, and which names are others\'
 it('the frame has its settings checked by the engine that brings it along', () => {
   const task = (more: Partial<RoleSchema>) => settingsFiles({ ...schema, ...more }).find(({ path }) => path.endsWith('tasks/settings.yml'))?.content;
   expect(task({ engine: 'y' })).toBeUndefined();
+  const values = settingsFiles({ ...schema, engine: 'y' }).find(({ path }) => path === 'roles/x/vars/main/settings.yml');
+  expect(values?.content).toContain('_x_values:\n  x_mode: "{{ x_mode }}"\n');
   expect(task({ frame: true })).toContain('frame: true\n');
   expect(task({})).not.toContain('frame');
 });
