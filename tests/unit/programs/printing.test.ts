@@ -69,10 +69,7 @@ const allowed: Readonly<Record<string, readonly [what: string, why: string][]>> 
   [`${home}/systemd.py`]: [['subprocess.Popen without stdout=', 'systemd-run(1), by a restore: itself again, in its unit, where it prints as here']],
 };
 
-// The program of postgres writes to the journal only, and who shows it (backupctl, the report) makes it printable; modules of the package
-// are held to it whosever they are.
-const programs = readdirSync('roles').flatMap((role) =>
-  (existsSync(`roles/${role}/files`) ? below(`roles/${role}/files`) : []).filter((path) => (role !== 'postgres' || path.includes('/rootless_backup/')) && isPython(path)));
+const programs = readdirSync('roles').flatMap((role) => (existsSync(`roles/${role}/files`) ? below(`roles/${role}/files`) : []).filter(isPython));
 
 it('there is something to be held to it', () => {
   expect(programs.filter((path) => path.startsWith(`${home}/restore/`)).length).toBeGreaterThan(5);

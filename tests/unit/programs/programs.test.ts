@@ -8,6 +8,9 @@ import importlib.machinery, importlib.util, json, sys
 sys.dont_write_bytecode = True
 # Where the programs look for what they share.
 sys.path.insert(0, 'roles/borg/files/usr/local/lib/backup')
+import rootless_backup.databases
+# On a host they lie in one directory.
+rootless_backup.databases.__path__ += ['roles/%s/files/usr/local/lib/backup/rootless_backup/databases' % role for role in ('postgres', 'mariadb', 'sqlite')]
 loader = importlib.machinery.SourceFileLoader('program', ${JSON.stringify(program)})
 program = importlib.util.module_from_spec(importlib.util.spec_from_loader('program', loader))
 loader.exec_module(program)
@@ -22,7 +25,7 @@ print(json.dumps(${expression}))`;
 const inPackage = (name: string): string => `roles/borg/files/usr/local/lib/backup/rootless_backup/${name}.py`;
 
 describe('backup-postgresql', () => {
-  const program = 'roles/postgres/files/usr/local/lib/backup/backup-postgresql';
+  const module = (name: string): string => `roles/postgres/files/usr/local/lib/backup/rootless_backup/databases/postgresql/${name}.py`;
   it.each([
     ["ALTER ROLE app WITH LOGIN PASSWORD 'x';", true],
     ['ALTER ROLE "odd "" role" SET search_path TO a;', true],
@@ -34,7 +37,7 @@ describe('backup-postgresql', () => {
     ['CREATE ROLE app;', false],
     ['GRANT SET ON PARAMETER work_mem TO app;', false],
   ])('leaves out of the globals what changes roles that are there: %s', (statement, want) => {
-    expect(call(program, `program.changes(given.encode(), {b'app', b'"odd "" role"'})`, statement)).toBe(want);
+    expect(call(module('roles'), `program.changes(given.encode(), {b'app', b'"odd "" role"'})`, statement)).toBe(want);
   });
 
   it('takes what pg_dumpall and pg_restore write apart into statements, whatever stands in a name or a text', () => {
@@ -42,11 +45,11 @@ describe('backup-postgresql', () => {
     const script = `-- User "it's"\n\n\\restrict abc\n${parts.join('\n')}\n\n\\unrestrict abc\n-- end\n`;
     // In pieces of any length.
     for (const length of [1, 2, 3, 7, 1000])
-      expect(call(program, `[part.decode() for part in program.Script(type("Pieces", (), {"read": lambda self, _: text.read(${length})})()).statements()] if (text := __import__("io").BytesIO(given.encode())) else 0`, script)).toEqual(parts);
+      expect(call(module('script'), `[part.decode() for part in program.Script(type("Pieces", (), {"read": lambda self, _: text.read(${length})})()).statements()] if (text := __import__("io").BytesIO(given.encode())) else 0`, script)).toEqual(parts);
   });
 
   const scanned = (text: string, apart = 'None'): unknown =>
-    call(program, `[program.contents(type("Pieces", (), {"read": lambda self, _: text.read(length)})(), ${apart}) for length in (1, 5, 4096) for text in [__import__("io").BytesIO(given.encode())]]`, text);
+    call(module('contents'), `[program.scan(type("Pieces", (), {"read": lambda self, _: text.read(length)})(), ${apart}) for length in (1, 5, 4096) for text in [__import__("io").BytesIO(given.encode())]]`, text);
 
   it('counts the rows of each table as they stand in a dump; no name, and nothing in a row, is taken for the rows of another', () => {
     const name = 'public."x\nCOPY public.victim (a) FROM stdin;\n1\n\\.\ny"';
@@ -73,7 +76,7 @@ SELECT pg_catalog.setval('public."s''""q;"', 4, false);\nBEGIN;\nSELECT pg_catal
     ['public', ['public']], ['', []], ['"a""b", "C d", e, pg_temp', ['a"b', 'C d', 'e', 'pg_temp']], ['"$user", public', ['$user', 'public']], ['""', ['']],
     ['public;ALTER/**/ROLE/**/mallory/**/SUPERUSER;--', ['public;ALTER/**/ROLE/**/mallory/**/SUPERUSER;--']], ["'; DROP", null], ['a,', null], ['a b', null], ['"a', null], ['a"b"', null],
   ])('splits a setting that is a list of names as pg_dump does: %s', (value, want) => {
-    expect(call(program, 'program.split_list(given)', value)).toEqual(want);
+    expect(call(module('sql'), 'program.split_list(given)', value)).toEqual(want);
   });
 });
 
@@ -203,7 +206,8 @@ describe('backup-sqlite', () => {
 });
 
 describe('backup-postgresql', () => {
-  const postgresql = 'roles/postgres/files/usr/local/lib/backup/backup-postgresql';
+  const dump = 'roles/postgres/files/usr/local/lib/backup/rootless_backup/databases/postgresql/dump.py';
+  const base = 'roles/borg/files/usr/local/lib/backup/rootless_backup/databases/base.py';
 
   it.each([
     ['plain', 'plain.dump'],
@@ -214,7 +218,7 @@ describe('backup-postgresql', () => {
     ['é', '%C3%A9.dump'],
     ['globals.sql', 'globals%2Esql.dump'],
   ])('names the dump of %j %s', (name, want) => {
-    expect(call(postgresql, 'program.file_name(given)', name)).toBe(want);
+    expect(call(dump, 'program.file_name(given)', name)).toBe(want);
   });
 
   it.each([
@@ -226,7 +230,7 @@ describe('backup-postgresql', () => {
     ['/var/lib/postgresql/[0-9]*/*', '/var/lib/postgresql/.ssh/id_ed25519', false],
     ['/data', '/data/pg', true],
   ])('knows that %s covers %s: %s', (pattern, path, want) => {
-    expect(call(postgresql, 'program.covers(given[0], given[1])', [pattern, path])).toBe(want);
+    expect(call(base, 'program.covers(given[0], given[1])', [pattern, path])).toBe(want);
   });
 });
 

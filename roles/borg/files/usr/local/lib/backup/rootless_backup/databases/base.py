@@ -1,6 +1,7 @@
 # Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
 """What all hooks that dump databases have in common: how a dump takes its place, what it is called, and what is said of it."""
 
+import contextlib
 import fnmatch
 import json
 import os
@@ -24,26 +25,43 @@ def clear(directory):
             os.unlink(os.path.join(directory, name))
 
 
-def put_in_place(manifest, name, database, make, partial=None):
-    """Have a dump written beside the last good one, give it its name, and tell of it in the manifest.
+class Dump:
+    """A file that is written beside the last good one of a database, and takes its place when it is complete."""
 
-    `make(path)` writes a new file and returns what else the manifest shall hold of it, or None; whatever it raises goes on once that
-    file is gone. `partial`: the path, if it is not that of the dump with PARTIAL. Return what the manifest's `put` does.
-    """
-    place = os.path.join(manifest.directory, name)
-    partial = place + PARTIAL if partial is None else partial
-    try:
-        more = make(partial) or {}
-        entry = {"database": database, "size": os.path.getsize(partial), "finished": time.strftime(manifests.TIME, time.gmtime()), **more}
-        if "sha256" not in entry:
-            entry["sha256"] = manifests.checksum(partial)
-        os.makedirs(os.path.dirname(place), exist_ok=True)
-        os.rename(partial, place)
-    except BaseException:
-        if os.path.lexists(partial):
-            os.unlink(partial)
-        raise
-    return manifest.put(name, entry)
+    def __init__(self, manifest, name, database, partial=None):
+        """`name`: of the file, in the manifest's directory. `partial`: its path until then, if it is not that of the dump with PARTIAL."""
+        self.manifest, self.name, self.database = manifest, name, database
+        self.place = os.path.join(manifest.directory, name)
+        self.partial = self.place + PARTIAL if partial is None else partial
+        self.finished = None
+
+    @contextlib.contextmanager
+    def or_nothing(self):
+        """What is raised in here goes on when the new file is gone."""
+        try:
+            yield
+        except BaseException:
+            if os.path.lexists(self.partial):
+                os.unlink(self.partial)
+            raise
+
+    def write(self, make):
+        """Have `make(path)` write it, and return what that does; see `or_nothing`."""
+        with self.or_nothing():
+            made = make(self.partial)
+            self.finished = time.gmtime()
+            return made
+
+    def put_in_place(self, more, optional=frozenset()):
+        """Give it its name, and tell of it in the manifest, with what `more` has. Return what `Manifest.put` does; see `or_nothing`."""
+        with self.or_nothing():
+            entry = {"database": self.database, "size": os.path.getsize(self.partial),
+                     "finished": time.strftime(manifests.TIME, self.finished), **more}
+            if "sha256" not in entry:
+                entry["sha256"] = manifests.checksum(self.partial)
+            os.makedirs(os.path.dirname(self.place), exist_ok=True)
+            os.rename(self.partial, self.place)
+            return self.manifest.put(self.name, entry, optional)
 
 
 def keep_only(manifest, names, earlier=frozenset()):

@@ -31,6 +31,9 @@ SHA256 = re.compile("[0-9a-f]{64}", re.ASCII)
 class Manifest:
     """What is in a directory, for whoever fills it. Written anew, by rename: now and then while files come, and at the end of a `with`."""
 
+    # What readers are told of one file, and of all, in bytes. The owner of a database makes as many tables as he likes, and that is not to
+    # keep those of others from being read.
+    MOST_OF_ONE, MOST_OF_ALL = 16 << 20, 128 << 20
     # Of a thousand databases each writing would cost more than the one before.
     SECONDS = 10
 
@@ -53,11 +56,18 @@ class Manifest:
     def __exit__(self, *_):
         self.write()
 
-    def put(self, name, entry):
-        """Tell of a file."""
-        self.files[name], self.texts[name] = entry, text_of(entry)
+    def put(self, name, entry, optional=frozenset()):
+        """Tell of a file; what is `optional` of its entry is left out where that is too large. Return whether all of it is told."""
+        text = text_of(entry)
+        others = sum(len(each) for other, each in self.texts.items() if other != name)
+        whole = len(text) <= self.MOST_OF_ONE and others + len(text) <= self.MOST_OF_ALL
+        if not whole:
+            entry = {key: value for key, value in entry.items() if key not in optional}
+            text = text_of(entry)
+        self.files[name], self.texts[name] = entry, text
         if time.monotonic() > self.written + self.SECONDS:
             self.write()
+        return whole
 
     def keep(self, names, earlier=frozenset()):
         """Forget every file but these; those of `earlier` are of an earlier run, and the manifest says so."""

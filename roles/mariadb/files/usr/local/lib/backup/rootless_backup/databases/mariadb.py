@@ -190,7 +190,9 @@ def warn_of_mixtures(server, databases):
 def dump(manifest, name, database, make):
     """Have `make(path)` write a dump. Return whether it is complete."""
     try:
-        base.put_in_place(manifest, name, database, make)
+        new = base.Dump(manifest, name, database)
+        new.write(make)
+        new.put_in_place({})
         return True
     except (subprocess.CalledProcessError, Incomplete, OSError) as error:
         return base.failed("Database %s" % base.shown(database) if database is not None else name, error)

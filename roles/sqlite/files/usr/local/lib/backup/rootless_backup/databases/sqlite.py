@@ -123,20 +123,20 @@ def is_companion(path):
 
 def copy(manifest, path, busy_timeout):
     """Copy a database to its place by way of PARTIAL. Return whether it is complete."""
-    partial = os.path.join(manifest.directory, PARTIAL)
+    # Beside its place, its name could be too long for one.
+    new = base.Dump(manifest, path.lstrip("/"), path, os.path.join(manifest.directory, PARTIAL))
 
-    def make(new):
-        remove(new)
+    def make(partial):
+        remove(partial)
         demand_database(path)
-        copy_pages(path, new, busy_timeout)
-        return {"tables": check(new)}
+        copy_pages(path, partial, busy_timeout)
+        return {"tables": check(partial)}
 
     try:
-        # Beside its place, its name could be too long for one.
-        base.put_in_place(manifest, path.lstrip("/"), path, make, partial)
+        new.put_in_place(new.write(make))
         return True
     except (sqlite3.Error, OSError, Unusable) as error:
-        remove(partial)
+        remove(new.partial)
         return complain("%s was not copied; the last good copy, if there is one, is still there. The reason: %s"
                         % (shown(path), error))
 

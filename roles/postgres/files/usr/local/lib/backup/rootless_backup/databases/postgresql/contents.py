@@ -1,0 +1,168 @@
+# Managed by Ansible (collection rootless.backup, role postgres): changes made here are overwritten.
+"""What a dump says is in it, and what a manifest tells of that."""
+
+import collections
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import subprocess
+import tempfile
+
+from rootless_backup.databases.base import shown
+from rootless_backup.databases.postgresql.client import output
+from rootless_backup.databases.postgresql.script import Script, Unread
+
+# A name as pg_dump(1) writes it, and what begins the rows of a table.
+NAME = rb'(?:"(?:[^"]|"")*"|[^\s",.()]+)'
+COPY = re.compile(rb"COPY (%s\.%s) (?:\((%s(?:, %s)*)\))? FROM stdin;" % (NAME, NAME, NAME, NAME))
+SETVAL = re.compile(rb"SELECT pg_catalog\.setval\('((?:[^']|'')*)', (\S+, \S+)\);")
+# What else is in a database, by what the table of contents of a dump calls it. Their definitions are not compared.
+KINDS = {"INDEX": "indexes", "SEQUENCE": "sequences", "VIEW": "views", "MATERIALIZED VIEW": "materialized views",
+         "FOREIGN TABLE": "foreign tables", "CONSTRAINT": "constraints", "FK CONSTRAINT": "constraints", "CHECK CONSTRAINT": "constraints",
+         "TRIGGER": "triggers", "EVENT TRIGGER": "event triggers", "FUNCTION": "functions", "PROCEDURE": "functions",
+         "AGGREGATE": "functions", "RULE": "rules", "POLICY": "policies", "TYPE": "types", "DOMAIN": "types", "OPERATOR": "operators",
+         "CAST": "casts", "STATISTICS": "statistics", "TABLE": "tables"}
+# What begins like one of them, and is none.
+OTHERS = ["TABLE DATA", "TABLE ATTACH", "INDEX ATTACH", "MATERIALIZED VIEW DATA", "SEQUENCE SET", "SEQUENCE OWNED BY", "OPERATOR CLASS",
+          "OPERATOR FAMILY", "STATISTICS DATA"]
+ENTRY = re.compile(r"\d+; (\d+) (\d+) (%s) ".replace("%s", "|".join(sorted([*KINDS, *OTHERS], key=len, reverse=True))).encode())
+# What a manifest tells of what is in a dump.
+RECORDED = {"tables", "sequences", "large objects", "objects"}
+# The same, and large objects, stood among the tables in manifests of before.
+FORMER = {"indexes", "sequences", "views", "materialized views", "foreign tables", "constraints", "triggers", "functions", "large objects"}
+
+
+def widen(pipe):
+    """Let a pipe hold more, so that its ends wait for each other less often."""
+    # F_SETPIPE_SZ, which Python 3.9 has no name for. See fcntl(2).
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(pipe, 1031, 1 << 20)
+
+
+def entries(path, env):
+    """The entries of the table of contents of a dump that are looked at here: `(number of the catalogue, oid, what it is)`."""
+    found = map(ENTRY.match, output(["pg_restore", "--list", path], env=env).splitlines())
+    return [(int(each[1]), int(each[2]), each[3].decode()) for each in found if each]
+
+
+def objects(entries):
+    """How many there are of each kind."""
+    return dict(sorted(collections.Counter(KINDS[kind] for _table, _oid, kind in entries if kind in KINDS).items()))
+
+
+@contextlib.contextmanager
+def reading(path, env, source=None):
+    """The rows that are in a dump, as pg_restore(1) writes them; `source`: a process that writes the dump, in place of a file."""
+    command = ["pg_restore", "--data-only", "--file=-", *([] if path is None else [path])]
+    with (tempfile.TemporaryFile() as said,
+          subprocess.Popen(command, env=env, stdin=source or subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as process):
+        widen(process.stdout)
+        try:
+            yield process.stdout
+            process.stdout.read()
+        except BaseException:
+            process.kill()
+            raise
+        if process.wait() != 0:
+            said.seek(0)
+            raise subprocess.CalledProcessError(process.returncode, command[0], stderr=said.read())
+
+
+def scan(stream, apart=None):
+    """What is in a dump, of the statements and rows that pg_restore writes. Unread: they are not what it is known to write.
+
+    `tables`: of each its columns, the number of its rows, and a checksum of them as they stand there; for a table of `apart` it is of
+    the rows in any order, and of the columns named there. What is copied by way of the table that it is a part of belongs to that.
+    """
+    script = Script(stream)
+    tables, sequences, large = {}, {}, []
+    for statement in script.statements():
+        copy = COPY.fullmatch(statement)
+        if copy:
+            name, columns = os.fsdecode(copy[1]), [os.fsdecode(each) for each in re.findall(NAME, copy[2] or b"")]
+            if name not in tables:
+                tables[name] = Unordered(columns, apart[name]) if name in (apart or {}) else Rows(columns)
+            elif sorted(tables[name].columns) != sorted(columns):
+                raise Unread("of %s there are several parts, which do not have the same columns" % shown(name))
+            else:
+                tables[name].go_on(columns)
+            script.rows(tables[name].take)
+        elif statement.startswith(b"COPY "):
+            raise Unread("it is not known what this means: %s" % shown(os.fsdecode(statement[:200])))
+        elif statement.startswith(b"SELECT pg_catalog.setval("):
+            value = SETVAL.fullmatch(statement)
+            if value is None:
+                raise Unread("it is not known what this means: %s" % shown(os.fsdecode(statement[:200])))
+            sequences[os.fsdecode(value[1].replace(b"''", b"'"))] = value[2].decode()
+        elif statement.startswith(b"SELECT pg_catalog.lo_open("):
+            large.append(hashlib.sha256(statement))
+        elif statement.startswith(b"SELECT pg_catalog.lowrite("):
+            large[-1].update(statement)
+    total = sum(int.from_bytes(each.digest(), "big") for each in large)
+    return {"tables": {name: rows.told() for name, rows in tables.items()}, "sequences": sequences,
+            "large objects": {"number": len(large), "checksum": "%064x" % (total % (1 << 256))}}
+
+
+class Rows:
+    """The rows of a table, as they come."""
+
+    def __init__(self, columns):
+        self.columns = columns
+        self.count = 0
+        self.digest = hashlib.sha256()
+
+    def go_on(self, columns):
+        """Another part of the table follows, whose columns may come in another order."""
+        if columns != self.columns:
+            self.digest.update(json.dumps(columns).encode())
+
+    def take(self, piece):
+        self.count += piece.count(b"\n")
+        self.digest.update(piece)
+
+    def told(self):
+        return {"columns": self.columns, "rows": self.count, "checksum": self.digest.hexdigest()}
+
+
+class Unordered:
+    """The rows of a table, in any order: a table that inherits comes back with its columns in another one, and of the parts of a table
+    each may get other rows than it had.
+    """
+
+    def __init__(self, columns, wanted):
+        self.columns, self.wanted = columns, wanted
+        self.count = self.sum = 0
+        self.begun = b""
+        self.go_on(columns)
+
+    def go_on(self, columns):
+        """Another part of the table follows, whose columns may come in another order."""
+        self.places = None if columns == self.wanted else [columns.index(each) for each in self.wanted]
+
+    def take(self, piece):
+        *rows, self.begun = (self.begun + piece).split(b"\n")
+        self.count += len(rows)
+        for row in rows:
+            values = row if self.places is None else self.placed(row.split(b"\t"))
+            self.sum += int.from_bytes(hashlib.blake2b(values, digest_size=16).digest(), "big")
+
+    def placed(self, values):
+        return b"\t".join([values[place] for place in self.places])
+
+    def told(self):
+        return {"columns": self.columns, "rows": self.count, "checksum": "%032x" % (self.sum % (1 << 128))}
+
+
+def recorded_in(entry):
+    """What a manifest tells of a database, as `contents` and `objects` do. Before they did, only the rows were counted alike."""
+    if "objects" in entry:
+        return {each: entry.get(each, {}) for each in ("tables", "sequences", "large objects", "objects")}
+    return {"tables": {name: {"rows": table["rows"]} for name, table in tables_of(entry).items()}}
+
+
+def tables_of(entry):
+    """Of the tables of a database how many rows each has, and more, as its manifest tells."""
+    return {name: table for name, table in entry.get("tables", {}).items() if "objects" in entry or name not in FORMER}

@@ -1,0 +1,241 @@
+# Managed by Ansible (collection rootless.backup, role postgres): changes made here are overwritten.
+"""Dump every database of every cluster, as the hook."""
+
+import contextlib
+import os
+import subprocess
+import tempfile
+import threading
+import time
+
+from rootless_backup import untrusted
+from rootless_backup.databases import base
+from rootless_backup.databases.base import reason, shown
+from rootless_backup.databases.postgresql import client, contents, servers
+from rootless_backup.databases.postgresql.client import output, query
+from rootless_backup.databases.postgresql.meanwhile import Meanwhile
+from rootless_backup.databases.postgresql.script import Unread
+from rootless_backup.databases.postgresql.sql import literal
+from rootless_backup.records import manifest as manifests
+from rootless_backup.records.manifest import Manifest
+
+TARGET = "/backup/postgresql"
+PLACES = """SELECT setting FROM pg_settings WHERE name = 'data_directory'
+            UNION SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname !~ '^pg_'"""
+# What has to be in a dump, and how money is written in it, which is read in no other way. What belongs to an extension is made by it.
+# On a standby pg_dump leaves out the rows of unlogged tables, which it has none of: that is no `r` then.
+RELATIONS = """SELECT c.oid, c.xmin, CASE WHEN relpersistence = 'u' AND pg_is_in_recovery() THEN 'u' ELSE relkind::text END,
+    encode(textsend(format('%I.%I', nspname, relname)), 'hex')
+    FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+    WHERE relkind IN ('r', 'p', 'm', 'S') AND relpersistence <> 't' AND nspname !~ '^pg_' AND nspname <> 'information_schema'
+    AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND deptype = 'e' AND (objid = c.oid
+        OR objid IN (SELECT refobjid FROM pg_depend
+            WHERE classid = 'pg_class'::regclass AND objid = c.oid AND relkind = 'S' AND deptype IN ('i', 'a'))))"""
+
+
+def dump_all():
+    """Dump every cluster. Return whether all of it succeeded."""
+    settings = servers.read_settings()
+    existing = servers.found()
+    clusters = settings["clusters"] or [cluster for cluster in existing if cluster["wanted"]]
+    if not clusters:
+        untrusted.tell(3, "There is no PostgreSQL cluster that is online or starts by itself. Name yours in postgres_clusters, or set "
+                          "postgres_state to absent.")
+        return False
+    dumped = [dump_cluster(settings, cluster) for cluster in clusters]
+    ok = all(dumped)
+    if ok:
+        # The dumps of a cluster that is only not dumped now stay.
+        base.remove_others(TARGET, {str(cluster["name"]) for cluster in [*clusters, *([] if settings["clusters"] else existing)]})
+    return ok
+
+
+def dump_cluster(settings, cluster):
+    """Dump one cluster. Return whether every database and the globals were dumped."""
+    directory = os.path.join(TARGET, str(cluster["name"]))
+    base.clear(directory)
+    try:
+        env = servers.connection(cluster)
+        server, *rows = query(env, client.SERVER, client.PROPERTIES, PLACES).decode(errors="surrogateescape").split("\n")
+        properties, places = client.properties_in(row for row in rows if row[:1] != "/"), [row for row in rows if row[:1] == "/"]
+    except subprocess.CalledProcessError as error:
+        return base.failed("cluster %s" % cluster["name"], error)
+
+    databases, others = connectable(properties, set(settings["exclude"]))
+    base.warn_of_uncovered(places, settings["data_directories"], "postgres_data_directories")
+    version, maker, preloaded = server.split("|", 2)
+    told = {"version": int(version), "superuser": os.fsdecode(bytes.fromhex(maker)), "shared_preload_libraries": preloaded}
+    with Manifest(directory, server=told) as manifest:
+        completing = [dump(manifest, "globals.sql", None, lambda path: dump_globals(path, env))]
+        for name in databases:
+            # In the environment a name is a name: on the command line it could be an option or a connection string.
+            where = dict(env, PGDATABASE=name)
+            completing.append(dump(manifest, file_name(name), name, lambda path, name=name, where=where: dump_database(
+                path, where, properties[name], settings["lock_wait"]), completing[-1]))
+        done = [each.result() for each in completing]
+        ok = all(done)
+        if ok:
+            base.keep_only(manifest, {*map(file_name, databases), "globals.sql"}, set(map(file_name, others)))
+            untrusted.tell(6, "%s: %d databases, %d bytes" % (cluster["name"], len(databases), manifest.size()))
+    return ok
+
+
+def connectable(properties, exclude):
+    """The names of the databases to dump, and of those that are there but cannot be dumped now."""
+    databases, others = [], []
+    for name, row in properties.items():
+        if name in exclude:
+            continue
+        invalid = row["datconnlimit"] == -2
+        if row["datallowconn"] and not invalid:
+            databases.append(name)
+            continue
+        others.append(name)
+        if invalid:
+            untrusted.tell(4, "%s is invalid (its DROP DATABASE was interrupted) and cannot be dumped; drop it." % shown(name))
+        elif name != "template0":
+            untrusted.tell(4, "%s does not allow connections and is not dumped." % shown(name))
+    return databases, others
+
+
+def dump(manifest, name, database, make, before=None):
+    """Have a dump written by `make`, see `base.Dump`. Return, as Meanwhile, whether it is complete.
+
+    `make` returns a function that needs no server any more, and gives what the manifest shall hold of it, what it lacks, and why the drill
+    cannot prove it. `before`: what is completed first; so the next database is dumped meanwhile.
+    """
+    new = base.Dump(manifest, name, database)
+    what = "database %s" % shown(database) if database is not None else "globals"
+
+    def complete():
+        if before is not None:
+            before.join()
+        try:
+            with new.or_nothing():
+                more, lacking, unproven = tell()
+            whole = new.put_in_place(more, optional=contents.RECORDED)
+        except (subprocess.CalledProcessError, OSError) as error:
+            return base.failed(what, error)
+        if not whole:
+            unproven = [*unproven, "it has so many tables that the manifest does not tell of them"]
+        for problem in unproven:
+            # It is the whole dump, by the word of pg_dump. The drill will say the same, which does not keep it from being saved.
+            untrusted.tell(4, "%s is dumped, but the drill cannot prove it: %s" % (what, problem))
+        for problem in lacking:
+            untrusted.tell(3, "%s was dumped, but %s" % (what, problem))
+        return not lacking
+
+    try:
+        tell = new.write(make)
+    except (subprocess.CalledProcessError, OSError) as error:
+        trouble = error
+        return Meanwhile(base.failed, what, trouble)
+    return Meanwhile(complete)
+
+
+def dump_globals(path, env):
+    """Dump roles and tablespaces; see `dump`."""
+    dumping = Meanwhile(output, ["pg_dumpall", "--globals-only", "--file", path], env)
+
+    def tell():
+        dumping.result()
+        return {}, [], []
+
+    return tell
+
+
+def dump_database(path, env, properties, lock_wait):
+    """Dump a database; see `dump`. Nothing but pg_dump reads what is in it: to plan a query is to run code of the owner of a table."""
+    money, before = relations(env)
+    told = run_dump(path, env, properties["encoding"], lock_wait)
+    after = Meanwhile(relations, env)
+
+    def tell():
+        # Here, while the rest of what is in it is still being read.
+        entry = {"properties": properties, "lc_monetary": money, "sha256": manifests.checksum(path)}
+        lacking, unproven = [], []
+        try:
+            entries = contents.entries(path, env)
+            # What was there before and is there after, the same all the time, was there when pg_dump looked.
+            there = before.items() & after.result()[1].items()
+            lacking = ["it lacks %s, which is in the database" % shown(name) for name in absent(there, entries)]
+            entry.update(objects=contents.objects(entries), **told.result())
+        except (Unread, OSError, subprocess.CalledProcessError) as unread:
+            unproven = [reason(unread)]
+        return entry, lacking, unproven
+
+    return tell
+
+
+def run_dump(path, env, encoding, lock_wait):
+    """Dump a database into a file. Return, as Meanwhile, what is in it; see `contents.scan`."""
+    command = ["pg_dump", "--format=custom", "--compress=0", "--encoding=" + encoding, "--lock-wait-timeout=%ds" % lock_wait,
+               "--file", path]
+    source, sink = os.pipe()
+    contents.widen(source)
+    ended = threading.Event()
+    with (tempfile.TemporaryFile() as said,
+          subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said) as dumping):
+        # What is in it is read while it is written: pg_restore reads a pipe in the order in which pg_dump writes.
+        fed, told = Meanwhile(feed, path, dumping, sink), Meanwhile(record, source, env)
+        watched = Meanwhile(end_waiting, env, lock_wait, ended)
+        dumping.wait()
+        ended.set()
+        for each in (fed, watched):
+            each.join()
+        if dumping.returncode != 0:
+            told.join()
+            said.seek(0)
+            raise subprocess.CalledProcessError(dumping.returncode, command[0], stderr=said.read())
+    return told
+
+
+def end_waiting(env, lock_wait, ended):
+    """Until the event comes, end the session of a pg_dump that has waited for a lock for too long: its own limit is of tables only, and
+    somebody may hold a sequence or a view as long as he likes, before all other databases.
+    """
+    while not ended.wait(max(1, lock_wait)):
+        with contextlib.suppress(subprocess.CalledProcessError):
+            query(env, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'backup-postgresql'"
+                  " AND datname = %s AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'"
+                  " AND query_start < now() - interval '%d seconds'" % (literal(env["PGDATABASE"]), lock_wait))
+
+
+def feed(path, dumping, sink):
+    """Write what a process writes into a new file into a pipe too, to the end of both."""
+    with open(sink, "wb") as pipe, contextlib.suppress(BrokenPipeError):
+        while not os.path.exists(path) and dumping.poll() is None:
+            time.sleep(0.005)
+        with open(path, "rb") as file:
+            while True:
+                ended = dumping.poll() is not None
+                if os.sendfile(pipe.fileno(), file.fileno(), None, 1 << 20) == 0:
+                    if ended:
+                        return
+                    time.sleep(0.005)
+
+
+def record(source, env):
+    """What is in a dump that comes through a pipe; see `contents.scan`."""
+    with open(source, "rb") as pipe, contents.reading(None, env, pipe) as stream:
+        return contents.scan(stream)
+
+
+def relations(env):
+    """How money is written, and of each relation of a database what must be in its dump: `{(oid, xmin): (relkind, name)}`."""
+    money, *lines = query(env, client.MONEY, RELATIONS, database=None).decode("ascii").splitlines()
+    rows = (line.split("|") for line in lines)
+    return money, {(oid, xmin): (kind, os.fsdecode(bytes.fromhex(name))) for oid, xmin, kind, name in rows}
+
+
+def absent(there, entries):
+    """The names of relations that a dump with these entries does not hold, or without their rows."""
+    # 1259 is pg_class.
+    defined = {oid for table, oid, _kind in entries if table == 1259}
+    filled = {oid for _table, oid, kind in entries if kind == "TABLE DATA"}
+    return sorted(name for (oid, _xmin), (kind, name) in there if int(oid) not in defined or (kind == "r" and int(oid) not in filled))
+
+
+def file_name(database):
+    """A file name for any name that PostgreSQL allows: every byte but a few is percent-encoded."""
+    return base.percent_encoded(database) + ".dump"

@@ -1,0 +1,149 @@
+# Managed by Ansible (collection rootless.backup, role postgres): changes made here are overwritten.
+"""Prove dumps: what is loaded and dumped again has to be what was dumped."""
+
+import glob
+import os
+import re
+import subprocess
+import tempfile
+
+from rootless_backup import untrusted
+from rootless_backup.databases.base import reason, shown
+from rootless_backup.databases.postgresql import contents, loading, roles
+from rootless_backup.databases.postgresql.client import output, query
+from rootless_backup.databases.postgresql.script import Unread
+from rootless_backup.databases.postgresql.throwaway import Throwaway
+from rootless_backup.records import manifest as manifests
+
+
+def prove():
+    """Load every dump into a server of its own, and compare with what was recorded. Return whether all is as it was."""
+    found = sorted(glob.glob(os.path.join(glob.escape(os.environ["BACKUP_DUMP"]), "*", manifests.NAME)))
+    if not found:
+        untrusted.tell(3, "postgresql: the archive holds no manifest of a cluster")
+        return False
+    done = [prove_cluster(path) for path in found]
+    return all(done)
+
+
+def prove_cluster(path):
+    """Prove the dumps of one cluster. Return whether all are as they were."""
+    directory = os.path.dirname(path)
+    cluster = os.path.basename(directory)
+    ok = True
+    databases = tables = rows = 0
+    try:
+        manifest = manifests.read(path)
+        with Throwaway(manifest["server"]) as env:
+            if "globals.sql" in manifest["files"]:
+                # Where the tablespaces lie, nothing is for this server.
+                ok = roles.load_globals(env, os.path.join(directory, "globals.sql"),
+                                  r'directory ".*"|tablespace ".*"|role "%s" already exists' % re.escape(env["PGUSER"]))
+            for name, entry in sorted(manifest["files"].items()):
+                if entry["database"] is None:
+                    continue
+                for problem in compare(env, os.path.join(directory, name), entry):
+                    untrusted.tell(3, "postgresql: %s: database %s: %s" % (cluster, shown(entry["database"]), problem))
+                    ok = False
+                databases += 1
+                held = contents.tables_of(entry)
+                tables += len(held)
+                rows += sum(each["rows"] for each in held.values())
+    except (subprocess.CalledProcessError, OSError, KeyError, ValueError) as error:
+        untrusted.tell(3, "postgresql: %s: %s" % (cluster, reason(error)))
+        return False
+    untrusted.tell(6, "postgresql: %s: %d databases, %d tables, %d rows %s"
+                   % (cluster, databases, tables, rows, "proven" if ok else "compared"))
+    return ok
+
+
+def compare(env, path, entry):
+    """Load a dump, and say where it is not what was recorded: what is dumped again has to be what was dumped."""
+    try:
+        where = dict(loading.create_database(env, "drill", entry), PGDATABASE="drill")
+        # A database with a subscription cannot be dropped. That what is elsewhere cannot be reached says nothing of the dump.
+        loading.load(where, "drill", path, "--no-tablespaces", "--no-subscriptions", level=5)
+        if "tables" not in entry:
+            yield "nothing was recorded of it when it was dumped, so all that is known is that it loads"
+            return
+        recorded, restored = contents.recorded_in(entry), again(where, entry)
+        if recorded != restored:
+            with contents.reading(path, env) as stream:
+                held = {**contents.scan(stream), "objects": contents.objects(contents.entries(path, env))}
+            yield from differences(recorded, held)
+            yield from differences(*in_any_order(path, where, entry, held, restored))
+    except Unread as trouble:
+        yield "what is in it cannot be compared: %s" % trouble
+    except subprocess.CalledProcessError as error:
+        yield "cannot be restored: %s" % reason(error)
+    finally:
+        query(env, "DROP DATABASE IF EXISTS drill")
+
+
+def in_any_order(path, env, entry, held, restored):
+    """What a dump and the database that was made of it hold, read once more: where the rows or the columns came in another order, that
+    makes no difference.
+    """
+    apart = {name: each["columns"] for name, each in held["tables"].items()
+             if name in restored["tables"] and each != restored["tables"][name]
+             and sorted(each["columns"]) == sorted(restored["tables"][name]["columns"])}
+    if not apart:
+        return held, restored
+    with contents.reading(path, env) as stream:
+        return {**held, **contents.scan(stream, apart)}, again(env, entry, apart)
+
+
+def again(env, entry, apart=None):
+    """What is in a database, by dumping it as it was dumped."""
+    command = ["pg_dump", "--format=custom", "--compress=0", "--encoding=" + entry["properties"]["encoding"]]
+    with tempfile.TemporaryFile() as said:
+        with (subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as dumping,
+              contents.reading(None, env, dumping.stdout) as stream):
+            # It is pg_restore's.
+            dumping.stdout.close()
+            found = contents.scan(stream, apart)
+        if dumping.returncode != 0:
+            said.seek(0)
+            raise subprocess.CalledProcessError(dumping.returncode, command[0], stderr=said.read())
+    with tempfile.NamedTemporaryFile() as file:
+        output([*command, "--schema-only", "--file", file.name], env=env)
+        return {**found, "objects": contents.objects(contents.entries(file.name, env))}
+
+
+def differences(was, now):
+    """Say where two are not the same."""
+    if "objects" not in was:
+        # A manifest of before: it had the parts of a table as tables, where a dump may have their rows together.
+        names = was["tables"].keys() & now["tables"].keys()
+        rows = [sum(table["rows"] for table in each["tables"].values()) for each in (was, now)]
+        if rows[0] != rows[1]:
+            yield "the tables have %d rows, but had %d" % (rows[1], rows[0])
+        was = {**{each: now[each] for each in ("objects", "sequences", "large objects")},
+               "tables": {name: {**table, "rows": was["tables"][name]["rows"] if name in names else table["rows"]}
+                          for name, table in now["tables"].items()}}
+    for kind in sorted({*was["objects"], *now["objects"]}):
+        before, after = was["objects"].get(kind, 0), now["objects"].get(kind, 0)
+        if before != after:
+            yield "there are %d %s, but there were %d" % (after, kind, before)
+    for name in sorted({*was["tables"], *now["tables"]}):
+        before, after = was["tables"].get(name), now["tables"].get(name)
+        if before is None or after is None:
+            yield "table %s %s" % (shown_plain(name), "is missing" if after is None else "was not there")
+        elif before["rows"] != after["rows"]:
+            yield "table %s has %d rows, but had %d" % (shown_plain(name), after["rows"], before["rows"])
+        elif sorted(before["columns"]) != sorted(after["columns"]):
+            yield "table %s has other columns than it had" % shown_plain(name)
+        elif before["checksum"] != after["checksum"]:
+            yield "table %s has other contents than it had" % shown_plain(name)
+    for name in sorted({*was["sequences"], *now["sequences"]}):
+        before, after = was["sequences"].get(name), now["sequences"].get(name)
+        if before != after:
+            yield "sequence %s is at %s, but was at %s" % (shown_plain(name), after, before)
+    if was["large objects"] != now["large objects"]:
+        yield "the large objects are others than they were: there are %d, and there were %d" % (
+            now["large objects"].get("number", 0), was["large objects"].get("number", 0))
+
+
+def shown_plain(name):
+    """A name as it stands in SQL, in one line."""
+    return name if name.isprintable() else shown(name)

@@ -1,0 +1,74 @@
+# Managed by Ansible (collection rootless.backup, role postgres): changes made here are overwritten.
+"""What pg_restore(1) and pg_dumpall(1) write, statement by statement."""
+
+import re
+
+
+class Unread(Exception):
+    """What pg_restore writes is not what it is known to write."""
+
+
+class Script:
+    """What pg_restore writes, statement by statement. In a text and in a name, quotes are doubled, and anything may stand there."""
+
+    MARK, LINE, CLOSING = re.compile(rb"""['";]"""), re.compile(rb"\n"), {b"'": re.compile(rb"'"), b'"': re.compile(rb'"')}
+    WORD = re.compile(rb"\S")
+
+    def __init__(self, stream):
+        self.stream = stream
+        self.text, self.at = b"", 0
+
+    def more(self):
+        """Read on. Return whether there was anything."""
+        block = self.stream.read(1 << 20)
+        self.text, self.at = self.text[self.at:] + block, 0
+        return bool(block)
+
+    def find(self, pattern, start):
+        """Where, counted from here, there is one of these bytes, from a place on. Unread: nowhere."""
+        while True:
+            found = pattern.search(self.text, self.at + start)
+            if found:
+                return found.start() - self.at
+            start = len(self.text) - self.at
+            if not self.more():
+                raise Unread("it ends in the middle of a statement")
+
+    def statements(self):
+        """The statements; rows that one of them announces have to be taken by `rows` before the next."""
+        while self.begins():
+            if self.text.startswith((b"--", b"\\"), self.at):
+                # A remark, or a word to psql, such as \\restrict.
+                end = self.find(self.LINE, 0)
+                self.at += end + 1
+                continue
+            end = self.find(self.MARK, 0)
+            while (mark := self.text[self.at + end:self.at + end + 1]) != b";":
+                end = self.find(self.MARK, self.find(self.CLOSING[mark], end + 1) + 1)
+            statement = self.text[self.at:self.at + end + 1]
+            self.at += end + 1
+            yield statement
+
+    def begins(self):
+        """Go on to where a statement begins. Return whether there is one."""
+        while True:
+            found = self.WORD.search(self.text, self.at)
+            self.at = found.start() if found else len(self.text)
+            # Two bytes tell what it is.
+            if self.at + 1 < len(self.text):
+                return True
+            if not self.more():
+                return self.at < len(self.text)
+
+    def rows(self, take):
+        """Hand on the rows that stand here, in pieces of any length, up to the line that ends them; no row is like that."""
+        self.find(self.LINE, 0)
+        while (end := self.text.find(b"\n\\.\n", self.at)) < 0:
+            # What may be the beginning of the end stays.
+            keep = max(self.at, len(self.text) - 4)
+            take(self.text[self.at + 1:keep + 1])
+            self.at = keep
+            if not self.more():
+                raise Unread("it ends in the middle of the rows of a table")
+        take(self.text[self.at + 1:end + 1])
+        self.at = end + 4
