@@ -52,8 +52,10 @@ class Backup:
         # Whether nothing is missing or hidden. An archive that is not whole has a name that the rules of keeping do not know: else it
         # could take the place of the good one of the same day.
         self.whole = True
-        self.series = [Series(engines.FILES, self.paths, [*self.excludes, paths.DUMPS], self.settings["one_file_system"]),
-                       Series(engines.DUMPS, [paths.DUMPS], [], False)]
+        self.series = [
+            Series(engines.FILES, self.paths, [*self.excludes, paths.DUMPS], self.settings["one_file_system"]),
+            Series(engines.DUMPS, [paths.DUMPS], [], False),
+        ]
 
     def wait_out(self):
         """Names are unique by the second, so the next run must not begin in this one."""
@@ -70,8 +72,10 @@ class Backup:
                 ok = done and ok
             elif series.roots:
                 # Whatever the reason: what was not saved is never a success.
-                VOICE.error("%s: the archive of the %s was not tried, since the server did not let this host in"
-                            % (repository.location, series.name))
+                VOICE.error(
+                    "%s: the archive of the %s was not tried, since the server did not let this host in"
+                    % (repository.location, series.name)
+                )
                 ok = False
         if not ok:
             repository.explain()
@@ -107,8 +111,11 @@ class Backup:
         left_out = self.excludes if series.name == engines.DUMPS else series.excludes
         files = records.checksums(directories, left_out, self.settings["drill_sample"], self.started)
         hooks = sorted(entry.name for entry in roots.hooks()) if series.name == engines.DUMPS else []
-        records.write(repository.location, archive, {
-            "begun": records.run_began(self.now), "roots": series.roots, "hooks": hooks, "files": files, "size": size})
+        records.write(
+            repository.location,
+            archive,
+            {"begun": records.run_began(self.now), "roots": series.roots, "hooks": hooks, "files": files, "size": size},
+        )
 
     def forget(self, repository):
         """Forget what is too old. Return whether that succeeded."""
@@ -119,8 +126,10 @@ class Backup:
         rules = {period: self.settings["keep_" + period] for period in ("daily", "weekly", "monthly")}
         forgotten, kept = repository.forget(rules)
         ok = forgotten and ok
-        VOICE.note("%s: %d archives are kept" % (repository.location, len(kept)),
-                   **{journal.KEPT: json.dumps({"repository": repository.location, "archives": kept})})
+        VOICE.note(
+            "%s: %d archives are kept" % (repository.location, len(kept)),
+            **{journal.KEPT: json.dumps({"repository": repository.location, "archives": kept})},
+        )
         if ok:
             records.forget(repository.location, kept)
         return repository.compact() and ok
@@ -143,13 +152,28 @@ def prove(repository, archive, series, directories):
     if not made.whole:
         return made, False
     if absent:
-        VOICE.error("%s: archive %s lacks what was asked for: %s (excluded, or gone while it was read)"
-                    % (repository.location, archive, ", ".join("/" + path for path in sorted(absent))))
+        VOICE.error(
+            "%s: archive %s lacks what was asked for: %s (excluded, or gone while it was read)"
+            % (repository.location, archive, ", ".join("/" + path for path in sorted(absent)))
+        )
         return made, False
     text = "%s: archive %s: %d files, %d bytes, %d new in the repository, %.1f s" % (
-        repository.location, archive, made.files, made.original_size, made.deduplicated_size, made.seconds)
-    record = {"repository": repository.location, "name": archive, "series": series.name, "files": made.files,
-              "original_size": made.original_size, "deduplicated_size": made.deduplicated_size, "seconds": made.seconds}
+        repository.location,
+        archive,
+        made.files,
+        made.original_size,
+        made.deduplicated_size,
+        made.seconds,
+    )
+    record = {
+        "repository": repository.location,
+        "name": archive,
+        "series": series.name,
+        "files": made.files,
+        "original_size": made.original_size,
+        "deduplicated_size": made.deduplicated_size,
+        "seconds": made.seconds,
+    }
     VOICE.note(text, **{journal.RECORD: json.dumps(record)})
     return made, True
 

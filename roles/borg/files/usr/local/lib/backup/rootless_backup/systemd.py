@@ -13,6 +13,7 @@ JOURNAL = "/run/systemd/journal/socket"
 
 # -- units -------------------------------------------------------------------------------------------------------------
 
+
 def show(unit, *properties, times="unix"):
     """Properties of a unit, `{name: text}`. See `show_each`."""
     return show_each([unit], *properties, times=times)[0]
@@ -53,7 +54,8 @@ def assignments(text):
 def output(*command):
     """What a program of systemd's prints. CalledProcessError, TimeoutExpired, OSError: it fails."""
     return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=TIMEOUT, check=True).stdout.decode(
-        errors="backslashreplace")
+        errors="backslashreplace"
+    )
 
 
 def start(unit, timeout=None):
@@ -84,12 +86,20 @@ def timespan(text):
 
 # -- transient units ---------------------------------------------------------------------------------------------------
 
+
 def transient(properties, program, terminal=False):
     """The command of systemd-run(1) that runs a program in a unit of its own to its end; it talks to who starts it."""
-    return ["systemd-run", "--quiet", "--collect", "--wait", "--pty" if terminal else "--pipe",
-            *(word for each in properties for word in ("--property", each)), "--",
-            # systemd expands variables in a command line.
-            *(word.replace("$", "$$") for word in program)]
+    return [
+        "systemd-run",
+        "--quiet",
+        "--collect",
+        "--wait",
+        "--pty" if terminal else "--pipe",
+        *(word for each in properties for word in ("--property", each)),
+        "--",
+        # systemd expands variables in a command line.
+        *(word.replace("$", "$$") for word in program),
+    ]
 
 
 def quoted(text):
@@ -109,6 +119,7 @@ def run_transient(name, command):
 
 # -- the journal -------------------------------------------------------------------------------------------------------
 
+
 def journal_send(**fields):
     """Put an entry into the journal, whatever this process prints into. See systemd's JOURNAL_NATIVE_PROTOCOL.
 
@@ -116,6 +127,7 @@ def journal_send(**fields):
     """
     # Late: few of those who ask systemd write there.
     import socket
+
     # A line end would begin another field.
     entry = "".join("%s=%s\n" % (name, untrusted.printable(str(value))) for name, value in fields.items())
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:

@@ -46,8 +46,10 @@ def make_sure_of_room(directory, size, archive):
     """Refused: the file system of a directory has no room for so many bytes of an archive."""
     free = room(directory)
     if size > free:
-        raise Refused("archive %s: %.1f MB are needed in %s, and %.1f MB are free. Make room there, or mount a larger disk there."
-                      % (archive, size / 1e6, directory, free / 1e6))
+        raise Refused(
+            "archive %s: %.1f MB are needed in %s, and %.1f MB are free. Make room there, or mount a larger disk there."
+            % (archive, size / 1e6, directory, free / 1e6)
+        )
 
 
 @contextlib.contextmanager

@@ -32,7 +32,8 @@ def printable(text, keep=""):
         return text
     return "".join(
         each if each in keep or unicodedata.category(each) not in MOVING else each.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for each in text)
+        for each in text
+    )
 
 
 def printable_lines(text):
@@ -56,8 +57,10 @@ def painted(text, colour):
 def say(*parts, end="\n", file=None):
     """Say something to people: each part as `printable_lines` makes it, one behind the other. Return whether somebody reads."""
     file = sys.stdout if file is None else file
-    text = "".join("\033[%sm%s\033[0m" % (part.colour, printable_lines(part)) if isinstance(part, Painted) and file.isatty()
-                   else printable_lines(part) for part in parts)
+    text = "".join(
+        "\033[%sm%s\033[0m" % (part.colour, printable_lines(part)) if isinstance(part, Painted) and file.isatty() else printable_lines(part)
+        for part in parts
+    )
     encoding = file.encoding or "utf-8"
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), end=end, file=file, flush=True)

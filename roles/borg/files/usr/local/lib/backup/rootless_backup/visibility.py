@@ -20,13 +20,15 @@ def differences(host, here, saved, excludes):
     """Messages for the places at, above or below the saved paths where `here` shows something else than `host` has."""
     literal = [e for e in excludes if not re.search(r"[*?\[]", e)]
     devices = {device for device, _, _ in host.values()}
-    return ["the sandbox hides %s from the backup: there is %s of %s in its place" % (place, *at(here, place)[::-1])
-            for place in sorted({*here, *host})
-            if any(paths.is_below(place, path) or paths.is_below(path, place) for path in saved)
-            and not any(paths.is_below(place, exclude) for exclude in literal)
-            and at(here, place) != at(host, place)
-            # The host mounted it in the instant between systemd's reading of the table and the closing of the sandbox.
-            and not (place in here and here[place][2] and here[place][0] not in devices)]
+    return [
+        "the sandbox hides %s from the backup: there is %s of %s in its place" % (place, *at(here, place)[::-1])
+        for place in sorted({*here, *host})
+        if any(paths.is_below(place, path) or paths.is_below(path, place) for path in saved)
+        and not any(paths.is_below(place, exclude) for exclude in literal)
+        and at(here, place) != at(host, place)
+        # The host mounted it in the instant between systemd's reading of the table and the closing of the sandbox.
+        and not (place in here and here[place][2] and here[place][0] not in devices)
+    ]
 
 
 def read_mounts(path):
@@ -43,7 +45,7 @@ def mounts(mountinfo):
     for line in mountinfo.splitlines():
         fields = line.split(" ")
         device, root, place = (unescape(field) for field in fields[2:5])
-        result[place] = (device, root, any(field.startswith("master:") for field in fields[6:fields.index("-")]))
+        result[place] = (device, root, any(field.startswith("master:") for field in fields[6 : fields.index("-")]))
     return result
 
 

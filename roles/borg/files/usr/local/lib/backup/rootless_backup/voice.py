@@ -19,6 +19,7 @@ class Journal:
     def note(self, text, **fields):
         """Tell people, and the report, which reads the fields."""
         from rootless_backup import systemd
+
         try:
             systemd.journal_send(PRIORITY=6, SYSLOG_IDENTIFIER="backup-borg", MESSAGE=text, **fields)
         except OSError:
@@ -27,6 +28,7 @@ class Journal:
     def advise(self, text):
         """Say what the administrator is to do: a line, with the command."""
         from rootless_backup.records import journal
+
         self.note(text, **{journal.ADVICE: text})
 
 

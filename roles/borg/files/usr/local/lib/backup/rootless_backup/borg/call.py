@@ -92,8 +92,12 @@ def become(directory, *arguments):
 def common_options(repository):
     """What every call is told."""
     settings = repository.settings
-    return ["--lock-wait", str(settings["lock_wait"]), *(["--bypass-lock"] if repository.reading and is_local(repository.location) else []),
-            *([] if settings["upload_limit"] == 0 else ["--upload-ratelimit", str(settings["upload_limit"])])]
+    return [
+        "--lock-wait",
+        str(settings["lock_wait"]),
+        *(["--bypass-lock"] if repository.reading and is_local(repository.location) else []),
+        *([] if settings["upload_limit"] == 0 else ["--upload-ratelimit", str(settings["upload_limit"])]),
+    ]
 
 
 def environment(location=None):
@@ -225,6 +229,8 @@ def parse(raw):
     # ssh, and Borg when it crashes, do not speak JSON.
     if not isinstance(event, dict):
         return {"message": text}
-    return {**{key: event[key] for key in WORDS if isinstance(event.get(key), str)},
-            **{key: event[key] for key in NUMBERS if type(event.get(key)) in (int, float)},
-            **({"finished": True} if event.get("finished") is True else {})}
+    return {
+        **{key: event[key] for key in WORDS if isinstance(event.get(key), str)},
+        **{key: event[key] for key in NUMBERS if type(event.get(key)) in (int, float)},
+        **({"finished": True} if event.get("finished") is True else {}),
+    }

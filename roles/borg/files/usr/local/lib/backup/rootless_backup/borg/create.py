@@ -23,18 +23,35 @@ def make(repository, archive, series, roots, excludes, one_file_system, seen):
     settings = repository.settings
     # Regular files are listed only if one is a root.
     regular = any(os.path.isfile(root) and not os.path.islink(root) for root in roots)
-    options = ["--compression", settings["compression"], "--files-cache", "ctime,size,inode",
-               *(["--one-file-system"] if one_file_system else []),
-               *(word for each in excludes for word in ("--exclude", "sh:" + each)),
-               *(["--chunker-params", repository.engine.dump_chunks()] if series == engine.DUMPS else [])]
+    options = [
+        "--compression",
+        settings["compression"],
+        "--files-cache",
+        "ctime,size,inode",
+        *(["--one-file-system"] if one_file_system else []),
+        *(word for each in excludes for word in ("--exclude", "sh:" + each)),
+        *(["--chunker-params", repository.engine.dump_chunks()] if series == engine.DUMPS else []),
+    ]
 
     def seen_by_borg(event):
         # Borg's own word. What a server says comes by the same way, but of other types, which Borg lets through.
         if event.get("type") == "file_status" and event.get("status") not in NOT_SAVED:
             seen(event.get("path", ""), event.get("status") == "d")
 
-    run = borg(repository, "create", "--json", "--progress", "--list", "--filter", LISTED + (LISTED_FILES if regular else ""),
-               *options, repository.named(archive), *roots, seen=seen_by_borg, suffix=series)
+    run = borg(
+        repository,
+        "create",
+        "--json",
+        "--progress",
+        "--list",
+        "--filter",
+        LISTED + (LISTED_FILES if regular else ""),
+        *options,
+        repository.named(archive),
+        *roots,
+        seen=seen_by_borg,
+        suffix=series,
+    )
     # By how it ended, and not by words alone: a server, or the name of a file, can say them too.
     made = engine.Made(there=run.made, reachable=run.made or run.reachable)
     if not run.ok:
@@ -47,8 +64,10 @@ def make(repository, archive, series, roots, excludes, one_file_system, seen):
     known = state.read_stamp(repository.location)
     made.whole = known in (None, result["repository"]["id"])
     if not made.whole:
-        repository.voice.error("%s: this is another repository (%s) than the one that was initialised (%s)"
-                               % (repository.location, result["repository"]["id"], known))
+        repository.voice.error(
+            "%s: this is another repository (%s) than the one that was initialised (%s)"
+            % (repository.location, result["repository"]["id"], known)
+        )
     return made
 
 
@@ -66,8 +85,9 @@ def dump_chunks(rules, voice):
             file.write(chunks + "\n")
         os.rename(CHUNKER_PARAMS + ".new", CHUNKER_PARAMS)
         if before is not None:
-            voice.info("There are %.0f GB of dumps: from now on they are cut into chunks by %s, which saves all anew"
-                       % (size / 1e9, chunks))
+            voice.info(
+                "There are %.0f GB of dumps: from now on they are cut into chunks by %s, which saves all anew" % (size / 1e9, chunks)
+            )
     return chunks
 
 

@@ -45,14 +45,16 @@ class Engine(engine.Engine):
         user = "backup-restore" if restoring else "borg"
         return [
             *sandbox,
-            "User=" + user, "Group=" + user,
+            "User=" + user,
+            "Group=" + user,
             "LoadCredential=borg.passphrase:/etc/credstore/borg.passphrase",
             *([] if local else ["LoadCredential=borg.ssh-key:/etc/credstore/borg.ssh-key"]),
             # Nor does it share state with it; see `borrow_state`.
             *([] if restoring else ["StateDirectory=borg", "StateDirectoryMode=0700", "CacheDirectory=borg", "CacheDirectoryMode=0700"]),
             # A restore only reads a repository: in a directory of borg, a link in place of a lock would lead what it writes elsewhere.
             *(["ReadWritePaths=" + systemd.quoted("-" + location)] if local and not restoring else []),
-            "Environment=BORG_HOST_ID=" + host_id(), "Environment=" + systemd.quoted("BORG_REPO=" + location),
+            "Environment=BORG_HOST_ID=" + host_id(),
+            "Environment=" + systemd.quoted("BORG_REPO=" + location),
         ]
 
     def open(self, location, voice=voice.JOURNAL, reading=False):
@@ -62,6 +64,7 @@ class Engine(engine.Engine):
         """How dumps are cut into chunks in this run."""
         if self._chunks is None:
             from rootless_backup.borg import create
+
             self._chunks = create.dump_chunks(self.borg["dump_chunks"], voice.JOURNAL)
         return self._chunks
 
@@ -69,5 +72,6 @@ class Engine(engine.Engine):
 def host_id():
     """The same as %m-%H in the units: a lock that is left behind is then known as this host's."""
     import socket
+
     with open("/etc/machine-id", encoding="ascii") as file:
         return "%s-%s" % (file.read().strip(), socket.gethostname())

@@ -30,8 +30,10 @@ def initialise_one(repository):
             return False
     answer = json.loads(found.output)
     if known is not None and answer["repository"]["id"] != known:
-        voice.error("%s: this is repository %s, but %s was initialised there. If the change is meant, delete %s first."
-                    % (location, answer["repository"]["id"], known, state.stamp(location)))
+        voice.error(
+            "%s: this is repository %s, but %s was initialised there. If the change is meant, delete %s first."
+            % (location, answer["repository"]["id"], known, state.stamp(location))
+        )
         return False
     if not export_key(repository, answer["encryption"]["mode"]):
         return False
@@ -44,15 +46,19 @@ def make(repository, found, known):
     """Make a repository where none was found. Return the call of Borg that tells of it; None: there is none, and why was told."""
     location, voice, encryption = repository.location, repository.voice, repository.settings["encryption"]
     if "Cache.CacheInitAbortedError" in found.ids:
-        voice.error("%s is not encrypted, but borg_encryption is %s. If it is the repository that is meant, set borg_encryption to "
-                    "none." % (location, encryption))
+        voice.error(
+            "%s is not encrypted, but borg_encryption is %s. If it is the repository that is meant, set borg_encryption to "
+            "none." % (location, encryption)
+        )
         return None
     if not found.quieted:
         repository.explain()
         return None
     if known is not None:
-        voice.error("%s is not there, but repository %s was initialised there once. Is its disk mounted? If it is lost for "
-                    "good and a new one shall begin, delete %s first." % (location, known, state.stamp(location)))
+        voice.error(
+            "%s is not there, but repository %s was initialised there once. Is its disk mounted? If it is lost for "
+            "good and a new one shall begin, delete %s first." % (location, known, state.stamp(location))
+        )
         return None
     parents = [] if is_local(location) else ["--make-parent-dirs"]
     if not borg(repository, "init", "--encryption", encryption, *parents, location).ok:

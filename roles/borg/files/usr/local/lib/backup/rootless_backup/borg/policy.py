@@ -1,9 +1,9 @@
 # Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
 """What becomes of what Borg says, and what can be done about it.
 
-  a file changed, was replaced or vanished while it was read   reported; the run goes on (the next one has it again)
-  Borg removed a stale lock, rebuilt a cache or an index        reported; the run goes on
-  anything else: unreadable, input/output error, unknown        an error; the run goes on with the rest, then fails
+a file changed, was replaced or vanished while it was read   reported; the run goes on (the next one has it again)
+Borg removed a stale lock, rebuilt a cache or an index        reported; the run goes on
+anything else: unreadable, input/output error, unknown        an error; the run goes on with the rest, then fails
 """
 
 import re
@@ -63,17 +63,23 @@ def advice(run, repository):
     number, location = repository.number, repository.location
     by_hand = "backup-borg" if number == 1 else "backup-borg --repository %d" % number
     if "LockTimeout" in run.ids:
-        yield ("Another host, or a command by hand, uses %s. If it is certain that none does any more, run `%s break-lock`."
-               % (location, by_hand))
+        yield (
+            "Another host, or a command by hand, uses %s. If it is certain that none does any more, run `%s break-lock`."
+            % (location, by_hand)
+        )
     if run.ids & {"Repository.DoesNotExist", "Repository.InvalidRepository", "PathNotMounted"}:
         yield "%s is not there. Mount its disk, or bring it back: it is never made anew by itself." % location
     if "Cache.RepositoryReplay" in run.ids:
-        yield ("%s is older than when this machine last used it. If nobody but you put an older copy in its place, make Borg forget what "
-               "it knew: `rm /var/lib/borg/.config/borg/security/*/manifest-timestamp; rm -r /var/cache/borg/*`." % location)
+        yield (
+            "%s is older than when this machine last used it. If nobody but you put an older copy in its place, make Borg forget what "
+            "it knew: `rm /var/lib/borg/.config/borg/security/*/manifest-timestamp; rm -r /var/cache/borg/*`." % location
+        )
     if run.ids & {"PassphraseWrong", "PasscommandFailure", "NoPassphraseFailure"}:
         yield "The passphrase of this host does not open %s: set borg_passphrase to the one that it was made with." % location
     if run.full:
         yield "The disk of %s is full. Make room on it, or keep less (borg_keep_*) and run `%s compact`." % (location, by_hand)
     if run.damaged:
-        yield ("%s is damaged. Check its disk, copy the repository while it can be read, then run `%s check --repair`; the next backup "
-               "saves again what is gone of it and still on this machine." % (location, by_hand))
+        yield (
+            "%s is damaged. Check its disk, copy the repository while it can be read, then run `%s check --repair`; the next backup "
+            "saves again what is gone of it and still on this machine." % (location, by_hand)
+        )

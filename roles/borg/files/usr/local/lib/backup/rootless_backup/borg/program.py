@@ -19,6 +19,7 @@ def main():
     if command not in actions or arguments:
         untrusted.die(USAGE)
     from rootless_backup import engine
+
     used = engine.in_use()
     with used.alone():
         sys.exit(0 if actions[command](used) else 1)
@@ -26,11 +27,13 @@ def main():
 
 def create(engine):
     from rootless_backup import backup
+
     return backup.create(engine)
 
 
 def initialise(engine):
     from rootless_backup.borg import init
+
     return init.initialise(engine, [engine.open(location) for location in engine.repositories])
 
 
@@ -45,6 +48,7 @@ def by_hand(restoring, directory, *arguments):
     import os
 
     from rootless_backup.borg import call, state
+
     if restoring:
         state.borrow(lambda text: untrusted.say("backup-borg: " + text, file=sys.stderr))
         if call.is_local(os.environ["BORG_REPO"]):

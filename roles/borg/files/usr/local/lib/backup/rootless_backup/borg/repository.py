@@ -26,6 +26,7 @@ class Repository(engine.Repository):
 
     def make(self, archive, series, roots, excludes, one_file_system, seen):
         from rootless_backup.borg import create
+
         return create.make(self, archive, series, roots, excludes, one_file_system, seen)
 
     def rename(self, archive, new):
@@ -55,13 +56,24 @@ class Repository(engine.Repository):
                 progress(event["current"] / max(1, event["total"]))
 
         # Progress costs a pass over the whole archive first.
-        options = ["--sparse", *(PLAIN if plain else []), *(["--strip-components", str(strip)] if strip else []),
-                   *(["--progress"] if progress else [])]
+        options = [
+            "--sparse",
+            *(PLAIN if plain else []),
+            *(["--strip-components", str(strip)] if strip else []),
+            *(["--progress"] if progress else []),
+        ]
         # Of paths that are given as such Borg says which it never met.
         demanded = wanted.below if demand else []
         with patterns(engine.Wanted([] if demand else wanted.below, wanted.exactly, wanted.matching)) as chosen:
-            run = borg(self, "extract", *options, *chosen, self.named(archive), *("pp:" + path for path in demanded),
-                       seen=seen if progress else None)
+            run = borg(
+                self,
+                "extract",
+                *options,
+                *chosen,
+                self.named(archive),
+                *("pp:" + path for path in demanded),
+                seen=seen if progress else None,
+            )
         return engine.Taken(run.ok, run.made, "Archive.DoesNotExist" not in run.ids)
 
     def forget(self, keep, incomplete=False):
@@ -89,6 +101,7 @@ class Repository(engine.Repository):
         if is_local(self.location):
             return
         from rootless_backup.borg import ssh
+
         why = ssh.why_not(self.location)
         if why is not None:
             self.voice.error(why)
@@ -100,8 +113,11 @@ def patterns(wanted):
 
     Names of files come in a file where they can: there may be too many for arguments, and everybody can read those.
     """
-    lines = ["+ %s:%s" % (style, path) for style, paths in (("pp", wanted.below), ("pf", wanted.exactly), ("sh", wanted.matching))
-             for path in paths]
+    lines = [
+        "+ %s:%s" % (style, path)
+        for style, paths in (("pp", wanted.below), ("pf", wanted.exactly), ("sh", wanted.matching))
+        for path in paths
+    ]
     if not lines:
         yield []
         return
@@ -109,6 +125,7 @@ def patterns(wanted):
     # Of a file Borg reads a pattern a line, without blanks at its ends.
     if all(line.isprintable() and line == line.strip() for line in lines):
         import tempfile
+
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="wanted-") as file:
             file.writelines(line + "\n" for line in lines)
             file.flush()

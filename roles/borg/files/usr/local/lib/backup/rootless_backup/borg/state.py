@@ -61,6 +61,7 @@ def kept_from_change():
     A task that is at work already is not waited for: while it saves it takes nothing away, and what it prunes Borg would miss, and say.
     """
     from rootless_backup.restore import target
+
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
             state = target.reached(engine.STATE)
@@ -79,6 +80,7 @@ def borrow(tell):
     `tell`: called with a text for each file that is left out.
     """
     import tempfile
+
     borrowed = tempfile.mkdtemp(prefix="borg-")
     for name, depth in (("keys", 1), ("security", 2)):
         copy(os.path.join(engine.STATE, ".config/borg", name), os.path.join(borrowed, ".config/borg", name), depth, tell)
@@ -89,6 +91,7 @@ def borrow(tell):
 def copy(directory, new, depth, tell):
     """Copy the small files of a directory, and of those in it, so many deep."""
     from rootless_backup.restore import target
+
     os.makedirs(new)
     try:
         opened = target.reached(directory)

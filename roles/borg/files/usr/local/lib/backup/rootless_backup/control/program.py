@@ -32,20 +32,25 @@ def act(command="", *more):
     """Do what is asked for. Return the exit code. What only one command needs is imported there: all of it would make each start slower."""
     if command == "status" and more in ((), ("--json",)):
         from rootless_backup.control import status
+
         return status.status(as_json=bool(more))
     if command in TASKS and not more:
         from rootless_backup.control import task
+
         return task.follow(TASKS[command])
     if command == "list" and not HELP & set(more) and (os.geteuid() == 0 or more):
         return untrusted.relay(["/usr/local/sbin/backup-borg", command, *more])
     if command == "list" and not more:
         from rootless_backup.control import known
+
         return known.list_archives()
     if command in ("find", "show", "restore"):
         from rootless_backup.restore import program
+
         return program.main([command, *more])
     if command == "restore-db":
         from rootless_backup.restore import databases
+
         return databases.main(more)
     usage = __doc__.split("\n", 2)[2].strip()
     if not HELP & {command, *more}:

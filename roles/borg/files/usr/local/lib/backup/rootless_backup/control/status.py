@@ -88,15 +88,17 @@ def find_unreported(name, title, entry, live):
     unit = live[name + ".service"]
     ended = unit["ActiveState"] in ("inactive", "failed") and unit["InvocationID"] != ""
     if ended and unit["Result"] != "success" and (entry or {}).get("invocation") != unit["InvocationID"]:
-        problems.append("%s failed (%s), and its report is not there, or not yet. Run `journalctl -u %s.service`."
-                        % (title, unit["Result"], name))
+        problems.append(
+            "%s failed (%s), and its report is not there, or not yet. Run `journalctl -u %s.service`." % (title, unit["Result"], name)
+        )
     for told in reports_of(name):
         report = live[told]
         at = re.fullmatch(r"@(\d+)", report["ExecMainExitTimestamp"])
         # One that failed long ago is no news: there was a report since.
         if report["Result"] != "success" and at and int(at[1]) >= int((entry or {}).get("finished", 0)):
-            problems.append("%s: its report failed (%s), so you may not have been told. Run `journalctl -u '%s'`."
-                            % (title, report["Result"], told))
+            problems.append(
+                "%s: its report failed (%s), so you may not have been told. Run `journalctl -u '%s'`." % (title, report["Result"], told)
+            )
     return problems
 
 
@@ -114,10 +116,20 @@ def print_status(known, live, problems):
     if backup:
         took = span(max(0, backup["finished"] - backup["started"]))
         row("last run", when(backup["finished"]), ", ", result(backup["result"]), ", took ", took)
-    rows("hooks", [(hook["unit"], " ", result(hook["result"]), "" if hook["required"] else " (not required)")
-                   for hook in backup.get("hooks", [])])
-    rows("archives", [("%s  %s: %d files, %s, %s new" % (each["repository"], each["name"], each["files"], size(each["original_size"]),
-                                                        size(each["deduplicated_size"])),) for each in backup.get("archives", [])])
+    rows(
+        "hooks",
+        [(hook["unit"], " ", result(hook["result"]), "" if hook["required"] else " (not required)") for hook in backup.get("hooks", [])],
+    )
+    rows(
+        "archives",
+        [
+            (
+                "%s  %s: %d files, %s, %s new"
+                % (each["repository"], each["name"], each["files"], size(each["original_size"]), size(each["deduplicated_size"])),
+            )
+            for each in backup.get("archives", [])
+        ],
+    )
     rows("warnings", [(painted(warning, "33"),) for warning in backup.get("warnings", [])])
     row("last check", *((when(check["finished"]), ", ", check["result"]) if check else ("none yet",)))
     row("last drill", *((when(drill["finished"]), ", ", result(drill["result"])) if drill else ("none yet",)))
@@ -131,8 +143,13 @@ def rows(title, values):
 
 def row(title, *parts):
     # A line end in a name would make a row of its own.
-    say("  %-12s" % title, *(painted(untrusted.printable(part), part.colour) if isinstance(part, untrusted.Painted)
-                             else untrusted.printable(part) for part in parts))
+    say(
+        "  %-12s" % title,
+        *(
+            painted(untrusted.printable(part), part.colour) if isinstance(part, untrusted.Painted) else untrusted.printable(part)
+            for part in parts
+        ),
+    )
 
 
 def result(text):

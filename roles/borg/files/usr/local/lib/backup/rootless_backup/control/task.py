@@ -22,8 +22,9 @@ def follow(unit):
     begun = time.time()
     # By name: a pattern finds only units that have a log already, which a new hook has not.
     units = [unit, *(hooks() if unit == "backup.service" else [])]
-    log = subprocess.Popen(["journalctl", "--follow", "--output=cat", "--lines=0", *("--unit=" + each for each in units)],
-                           stdout=subprocess.PIPE)
+    log = subprocess.Popen(
+        ["journalctl", "--follow", "--output=cat", "--lines=0", *("--unit=" + each for each in units)], stdout=subprocess.PIPE
+    )
     # What a hook, Borg or a server says is theirs: it must not move the terminal.
     telling = threading.Thread(target=untrusted.pass_on, args=[log.stdout, sys.stdout], daemon=True)
     telling.start()
@@ -40,7 +41,7 @@ def follow(unit):
 def wait_for_report(unit, begun):
     """Wait a moment for the report: who asks for the status next shall be told of this run."""
     deadline = time.time() + 10
-    name = unit[:-len(".service")]
+    name = unit[: -len(".service")]
     while os.access(STATUS, os.R_OK) and time.time() < deadline:
         if known.read()[0]["units"].get(name, {}).get("finished", 0) >= int(begun):
             return
@@ -57,7 +58,7 @@ def ask(unit):
     """Have the unit started by the path unit that watches its file, and wait for its end. Return whether it succeeded."""
     before = state_of(unit)["InvocationID"]
     try:
-        os.utime(os.path.join(ASKED, unit[:-len(".service")]))
+        os.utime(os.path.join(ASKED, unit[: -len(".service")]))
     except PermissionError:
         untrusted.die("backupctl: only root and the members of the group %s may start it" % known.group_of(ASKED))
     deadline = time.time() + 30

@@ -17,6 +17,7 @@ PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 
 # -- dumps -------------------------------------------------------------------------------------------------------------
 
+
 def clear(directory):
     """Make a directory of dumps, or take away what a run that was cut off left in it."""
     os.makedirs(directory, exist_ok=True)
@@ -55,8 +56,12 @@ class Dump:
     def put_in_place(self, more, optional=frozenset()):
         """Give it its name, and tell of it in the manifest, with what `more` has. Return what `Manifest.put` does; see `or_nothing`."""
         with self.or_nothing():
-            entry = {"database": self.database, "size": os.path.getsize(self.partial),
-                     "finished": time.strftime(manifests.TIME, self.finished), **more}
+            entry = {
+                "database": self.database,
+                "size": os.path.getsize(self.partial),
+                "finished": time.strftime(manifests.TIME, self.finished),
+                **more,
+            }
             if "sha256" not in entry:
                 entry["sha256"] = manifests.checksum(self.partial)
             os.makedirs(os.path.dirname(self.place), exist_ok=True)
@@ -97,14 +102,16 @@ def percent_encoded(name, plain=PLAIN):
 
 # -- live data ---------------------------------------------------------------------------------------------------------
 
+
 def warn_of_uncovered(places, patterns, setting):
     """Warn of directories of live data that the archive of files does not leave out; `setting` is the one with the patterns."""
     for place in places:
         # Borg meets the data where a link leads to.
         met = {place, os.path.realpath(place)} if place.startswith("/") else set()
         if not all(any(covers(pattern, each) for pattern in patterns) for each in met):
-            untrusted.tell(4, "%s holds live data and is not in %s: the archive of files will hold an inconsistent copy of it."
-                           % (place, setting))
+            untrusted.tell(
+                4, "%s holds live data and is not in %s: the archive of files will hold an inconsistent copy of it." % (place, setting)
+            )
 
 
 def covers(pattern, path):
@@ -112,11 +119,12 @@ def covers(pattern, path):
     parts, wanted = path.strip("/").split("/"), pattern.strip("/").split("/")
     if "**" in wanted:
         # Good enough for a warning: what stands before it.
-        wanted = wanted[:wanted.index("**")]
+        wanted = wanted[: wanted.index("**")]
     return len(wanted) <= len(parts) and all(map(fnmatch.fnmatchcase, parts, wanted))
 
 
 # -- words -------------------------------------------------------------------------------------------------------------
+
 
 def failed(what, error):
     """Say that there is no new dump, and why. Return False."""

@@ -95,4 +95,4 @@ def unit_of(instance):
 
 
 def instance_of(unit):
-    return unit[len("backup-prove@"):-len(".service")]
+    return unit[len("backup-prove@") : -len(".service")]

@@ -15,8 +15,14 @@ import sys
 from rootless_backup import untrusted
 
 # `{command: (module, function, how many arguments)}`
-ACTIONS = {"stage": ("stage", "stage", 0), "part": ("parts", "part", 1), "each": ("proofs", "prove_each", 1),
-           "prepare": ("proofs", "prepare", 1), "prove": ("proofs", "prove", 1), "judge": ("judge", "judge", 0)}
+ACTIONS = {
+    "stage": ("stage", "stage", 0),
+    "part": ("parts", "part", 1),
+    "each": ("proofs", "prove_each", 1),
+    "prepare": ("proofs", "prepare", 1),
+    "prove": ("proofs", "prove", 1),
+    "judge": ("judge", "judge", 0),
+}
 
 
 def main():

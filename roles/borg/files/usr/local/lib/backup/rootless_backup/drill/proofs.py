@@ -81,8 +81,15 @@ def proof_of(hook):
 def run(command, environment, directory=None):
     """Run a program of a hook, in a directory, or in its home, which goes with it. Return its exit code and the lines that it said."""
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="p") as home:
-        done = subprocess.run(command, cwd=directory or home, env={**os.environ, **environment, "TMPDIR": home, "HOME": home},
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        done = subprocess.run(
+            command,
+            cwd=directory or home,
+            env={**os.environ, **environment, "TMPDIR": home, "HOME": home},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
     return done.returncode, done.stdout.decode(errors="backslashreplace").splitlines()
 
 

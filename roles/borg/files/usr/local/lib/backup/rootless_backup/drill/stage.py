@@ -126,8 +126,11 @@ class Drill:
         """Hold what was restored of a hook to its manifests, and leave it to the hook's proof under a name."""
         hook, archive = held.hook, held.archive
         problems = list(held.problems()) + ["%s is missing" % file for file in held.absent()]
-        problems += ["%s is of %s, before the run of the backup began, at %s" % (file, finished, begun)
-                     for file, finished in held.finished() if finished < begun]
+        problems += [
+            "%s is of %s, before the run of the backup began, at %s" % (file, finished, begun)
+            for file, finished in held.finished()
+            if finished < begun
+        ]
         for problem in problems:
             self.wrong("%s: hook %s: %s" % (archive, hook, problem))
         if not HOOK.fullmatch(hook) or not os.path.exists("%s/%s.json" % (PROOFS, hook)):

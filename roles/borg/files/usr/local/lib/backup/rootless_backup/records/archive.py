@@ -117,6 +117,7 @@ def any_file(directory):
 def run_began(now):
     """When the backup began, its hooks first: the time that their dumps cannot be older than. By hand it begins with the saving."""
     from rootless_backup import systemd
+
     known = systemd.show_or_nothing("backup.service", "ActiveState", "InactiveExitTimestamp")
     found = re.fullmatch(r"@(\d+)", known["InactiveExitTimestamp"])
     if known["ActiveState"] == "activating" and found:

@@ -23,8 +23,21 @@ class Entry:
     A field that begins with an underscore is journald's own word; the others are what somebody says.
     """
 
-    FIELDS = ("MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "_PID", "_UID", "_SYSTEMD_INVOCATION_ID", "INVOCATION_ID", "UNIT_RESULT",
-              "JOB_TYPE", "JOB_RESULT", RECORD, KEPT, ADVICE)
+    FIELDS = (
+        "MESSAGE",
+        "PRIORITY",
+        "SYSLOG_IDENTIFIER",
+        "_PID",
+        "_UID",
+        "_SYSTEMD_INVOCATION_ID",
+        "INVOCATION_ID",
+        "UNIT_RESULT",
+        "JOB_TYPE",
+        "JOB_RESULT",
+        RECORD,
+        KEPT,
+        ADVICE,
+    )
 
     def __init__(self, found):
         self.time = int(one(found.get("__REALTIME_TIMESTAMP"))) / 1e6
@@ -49,8 +62,16 @@ def one(value):
 
 def read(most, *matches):
     """The last entries that match, oldest first: of a talkative unit the end, since a report has to come in time."""
-    command = ["journalctl", "--output=json", "--output-fields=" + ",".join(Entry.FIELDS), "--no-pager", "--quiet", "--all",
-               "--lines=%d" % most, *matches]
+    command = [
+        "journalctl",
+        "--output=json",
+        "--output-fields=" + ",".join(Entry.FIELDS),
+        "--no-pager",
+        "--quiet",
+        "--all",
+        "--lines=%d" % most,
+        *matches,
+    ]
     found = collections.deque()
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         room = MOST_READ
@@ -83,8 +104,15 @@ def said(unit, since, lines, most):
     # What was said last may still be on its way into the journal.
     subprocess.run(["journalctl", "--sync"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
     # Not by its invocation: of a unit that has ended, and that nothing needs, systemd forgets it.
-    command = ["journalctl", "--output=cat", "--no-pager", "--quiet", "--lines=%d" % lines, "--since=@%.6f" % since,
-               "_SYSTEMD_UNIT=" + unit]
+    command = [
+        "journalctl",
+        "--output=cat",
+        "--no-pager",
+        "--quiet",
+        "--lines=%d" % lines,
+        "--since=@%.6f" % since,
+        "_SYSTEMD_UNIT=" + unit,
+    ]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         found = process.stdout.read(most)
         process.stdout.close()

@@ -71,8 +71,11 @@ class Manifest:
 
     def keep(self, names, earlier=frozenset()):
         """Forget every file but these; those of `earlier` are of an earlier run, and the manifest says so."""
-        self.files = {name: {**entry, "kept": True} if name in earlier else entry
-                      for name, entry in self.files.items() if name in names or name in earlier}
+        self.files = {
+            name: {**entry, "kept": True} if name in earlier else entry
+            for name, entry in self.files.items()
+            if name in names or name in earlier
+        }
         self.texts = {name: text_of(entry) if name in earlier else self.texts[name] for name, entry in self.files.items()}
         self.write()
 
@@ -107,10 +110,12 @@ def read(path, dir_fd=None):
         if not isinstance(entry, dict):
             raise untrusted.Untrustworthy("what it says of %s is no object" % untrusted.printable(name))
         size = entry.get("size", 0)
-        for key, right in (("sha256", fits(SHA256, entry.get("sha256"))),
-                           ("size", isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 1 << 63),
-                           ("finished", "finished" not in entry or fits(UTC, entry["finished"])),
-                           ("database", isinstance(entry.get("database"), (str, type(None))))):
+        for key, right in (
+            ("sha256", fits(SHA256, entry.get("sha256"))),
+            ("size", isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 1 << 63),
+            ("finished", "finished" not in entry or fits(UTC, entry["finished"])),
+            ("database", isinstance(entry.get("database"), (str, type(None)))),
+        ):
             if not right:
                 raise untrusted.Untrustworthy("%s of %s is none" % (key, untrusted.printable(name)))
     return manifest

@@ -49,21 +49,44 @@ def fields(needed, more=()):
     """These keys and no others; those of `more` can be missing."""
     more = dict(more)
     known = {**needed, **more}
-    return lambda value: (isinstance(value, dict) and needed.keys() <= value.keys() <= known.keys()
-                          and all(known[key](each) for key, each in value.items()))
+    return lambda value: (
+        isinstance(value, dict) and needed.keys() <= value.keys() <= known.keys() and all(known[key](each) for key, each in value.items())
+    )
 
 
 def or_none(form):
     return lambda value: value is None or form(value)
 
 
-ARCHIVE = fields({"repository": text, "name": text, "series": text, "files": number, "original_size": number,
-                  "deduplicated_size": number, "seconds": span})
+ARCHIVE = fields(
+    {
+        "repository": text,
+        "name": text,
+        "series": text,
+        "files": number,
+        "original_size": number,
+        "deduplicated_size": number,
+        "seconds": span,
+    }
+)
 KEPT = fields({"repository": text, "archives": many(text)})
 HOOK = fields({"unit": text, "result": text, "required": flag})
-ENTRY = fields({"result": text, "started": when, "finished": when, "last_good": or_none(when), "failing_since": or_none(when),
-                "failures": number, "failed": many(text), "lesser": many(text), "warnings": many(text), "archives": many(ARCHIVE),
-                "hooks": many(HOOK)}, {"invocation": text, "troubles": many(text)})
+ENTRY = fields(
+    {
+        "result": text,
+        "started": when,
+        "finished": when,
+        "last_good": or_none(when),
+        "failing_since": or_none(when),
+        "failures": number,
+        "failed": many(text),
+        "lesser": many(text),
+        "warnings": many(text),
+        "archives": many(ARCHIVE),
+        "hooks": many(HOOK),
+    },
+    {"invocation": text, "troubles": many(text)},
+)
 KNOWN = fields({}, {"units": named(ENTRY), "repositories": named(many(text)), "alerted": when, "success_told": when, "host": text})
 
 

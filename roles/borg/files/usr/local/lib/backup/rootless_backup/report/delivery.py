@@ -36,19 +36,22 @@ def attempt(what, action, *arguments):
 def mail(settings, subject, text):
     # Late, as what opens a URL: both take longer to import than all else.
     from rootless_backup.report.mail import send_mail
+
     send_mail(settings, subject, text)
 
 
 def run_command(settings, subject, text, unit, ok):
     env = dict(os.environ, BACKUP_RESULT="success" if ok else "failure", BACKUP_UNIT=unit, BACKUP_SUBJECT=subject)
-    subprocess.run(settings["command"], input=text.encode(errors="backslashreplace"), env=env, stderr=subprocess.PIPE,
-                   timeout=4 * TIMEOUT, check=True)
+    subprocess.run(
+        settings["command"], input=text.encode(errors="backslashreplace"), env=env, stderr=subprocess.PIPE, timeout=4 * TIMEOUT, check=True
+    )
 
 
 def call_url(settings, path, text):
     if not settings["url"]:
         return
     import urllib.request
+
     with open(os.path.join(os.environ["CREDENTIALS_DIRECTORY"], "report.url"), encoding="utf-8") as file:
         url = file.read().strip().rstrip("/")
     try:

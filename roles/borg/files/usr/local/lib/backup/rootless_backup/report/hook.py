@@ -51,8 +51,11 @@ def read_hook(unit, required, started, finished):
         ended_at = re.fullmatch(r"@(\d+)", known["ExecMainExitTimestamp"])
         if result == NOT_RUN and known["Result"] not in ("", "success") and ended_at and started - 1 <= int(ended_at[1]) <= finished + 1:
             result = known["Result"]
-    spoken = [entry for entry in journal.read(2 * LOG_LINES, *within, "_SYSTEMD_UNIT=" + unit)
-              if started - 1 <= entry.time and (entry.time <= finished or entry.invocation in runs)]
+    spoken = [
+        entry
+        for entry in journal.read(2 * LOG_LINES, *within, "_SYSTEMD_UNIT=" + unit)
+        if started - 1 <= entry.time and (entry.time <= finished or entry.invocation in runs)
+    ]
     last = spoken[-1].message.strip() if spoken else ""
     everything = sorted(told + spoken, key=lambda entry: entry.time)
     log = section(unit, [entry.message for entry in everything]) if failed(result) else ""
@@ -61,6 +64,6 @@ def read_hook(unit, required, started, finished):
 
 def hooks_of(result):
     """The units that commands of backup.service started, and whether the backup fails with them; those after it only with a success."""
-    found ="\n".join(systemd.show("backup.service", "ExecStartPre", *(["ExecStartPost"] if result == "success" else [])).values())
+    found = "\n".join(systemd.show("backup.service", "ExecStartPre", *(["ExecStartPost"] if result == "success" else [])).values())
     commands = re.findall(r"argv\[\]=\S*systemctl start (\S+) ; ignore_errors=(yes|no)", found)
     return [(unit if "." in unit else unit + ".service", ignored == "no") for unit, ignored in commands]

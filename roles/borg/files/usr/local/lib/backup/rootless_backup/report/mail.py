@@ -19,9 +19,12 @@ def send_mail(settings, subject, text):
     if encoding != "8bit":
         body = quopri.encodestring(body)
     headers = {
-        "To": ", ".join(settings["mail_to"]), "Subject": header(subject),
+        "To": ", ".join(settings["mail_to"]),
+        "Subject": header(subject),
         "Date": time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime()),
-        "Auto-Submitted": "auto-generated", "MIME-Version": "1.0", "Content-Type": "text/plain; charset=utf-8",
+        "Auto-Submitted": "auto-generated",
+        "MIME-Version": "1.0",
+        "Content-Type": "text/plain; charset=utf-8",
         "Content-Transfer-Encoding": encoding,
     }
     if settings["mail_from"]:
@@ -32,8 +35,14 @@ def send_mail(settings, subject, text):
         program = ["msmtp", "--file=" + os.path.join(os.environ["CREDENTIALS_DIRECTORY"], "report.msmtprc")]
     else:
         program = ["/usr/sbin/sendmail", "-oi"]
-    subprocess.run([*program, *sender, "--", *settings["mail_to"]], input=mail, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                   timeout=TIMEOUT, check=True)
+    subprocess.run(
+        [*program, *sender, "--", *settings["mail_to"]],
+        input=mail,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        timeout=TIMEOUT,
+        check=True,
+    )
 
 
 def header(text):

@@ -39,5 +39,8 @@ def metrics(state):
             add("backup_archive_files", archive["files"], **labels)
             add("backup_archive_original_bytes", archive["original_size"], **labels)
             add("backup_archive_new_bytes", archive["deduplicated_size"], **labels)
-    return "".join("# HELP %s %s\n# TYPE %s gauge\n%s\n" % (name, text, name, "\n".join(samples))
-                   for name, (text, samples) in families.items() if samples)
+    return "".join(
+        "# HELP %s %s\n# TYPE %s gauge\n%s\n" % (name, text, name, "\n".join(samples))
+        for name, (text, samples) in families.items()
+        if samples
+    )

@@ -75,13 +75,18 @@ def found_of(name, result, invocation):
     waits = [entry for entry in errors if entry.uid == "0" and entry.identifier == "systemctl"]
     lines = ["%s %s" % (time.strftime("%H:%M:%S", time.gmtime(entry.time)), entry.message) for entry in entries]
     return {
-        "started": started, "finished": finished, "archives": archives, "kept": kept, "warnings": warnings[:1000],
+        "started": started,
+        "finished": finished,
+        "archives": archives,
+        "kept": kept,
+        "warnings": warnings[:1000],
         "hooks": [(unit, required, result, told) for unit, required, result, told, _ in hooks],
         "advice": [untrusted.printable(entry.fields[journal.ADVICE]) for entry in said if journal.ADVICE in entry.fields][:20],
         # That a hook failed is better told by the hook than by what waited for it.
         "errors": [entry.message for entry in errors if entry not in waits][:100],
         # When the run is stopped just then, what waits may be faster to say so than to be ended.
-        "waiters": [re.sub(r"^Job for (\S+) cancell?ed\.$", unit + r" was stopped while it waited for \1", entry.message)
-                    for entry in waits][:100],
+        "waiters": [
+            re.sub(r"^Job for (\S+) cancell?ed\.$", unit + r" was stopped while it waited for \1", entry.message) for entry in waits
+        ][:100],
         "log": "".join(log for _, _, result, _, log in hooks if failed(result)) + section(unit, lines),
     }

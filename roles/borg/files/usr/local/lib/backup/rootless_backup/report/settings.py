@@ -10,8 +10,16 @@ SETTINGS = "/etc/backup/report.json"
 
 def read():
     """What is set. Of what cannot be read root gets mail: that is what every host can do."""
-    usual = {"host": os.uname().nodename, "mail_to": ["root"], "mail_from": "", "smtp": False, "url": False, "command": [],
-             "success": "failure", "alert_after": 0}
+    usual = {
+        "host": os.uname().nodename,
+        "mail_to": ["root"],
+        "mail_from": "",
+        "smtp": False,
+        "url": False,
+        "command": [],
+        "success": "failure",
+        "alert_after": 0,
+    }
     try:
         found = untrusted.read_json(SETTINGS)
         if not isinstance(found, dict) or not usual.keys() <= found.keys():

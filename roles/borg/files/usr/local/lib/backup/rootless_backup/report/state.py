@@ -34,12 +34,18 @@ class State:
         before = self.of(run.name)
         ok = run.result == "success"
         entry = {
-            "result": run.result, "invocation": run.invocation, "started": run.started, "finished": run.finished,
+            "result": run.result,
+            "invocation": run.invocation,
+            "started": run.started,
+            "finished": run.finished,
             "last_good": run.finished if ok else before.get("last_good"),
             "failing_since": None if ok else before.get("failing_since") or run.finished,
             "failures": 0 if ok else before.get("failures", 0) + 1,
-            "failed": [] if ok else run.failed(), "lesser": run.lesser, "troubles": run.troubles,
-            "warnings": run.warnings[:20], "archives": run.archives,
+            "failed": [] if ok else run.failed(),
+            "lesser": run.lesser,
+            "troubles": run.troubles,
+            "warnings": run.warnings[:20],
+            "archives": run.archives,
             "hooks": [{"unit": hook.unit, "result": hook.result, "required": hook.required} for hook in run.hooks],
         }
         if not ok and not run.archives:

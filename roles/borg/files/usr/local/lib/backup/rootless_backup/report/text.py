@@ -22,8 +22,13 @@ def headline(run, before):
 def summary(run, entry, settings):
     """The plain part of a report, before the log."""
     ok = run.result == "success"
-    lines = [("%s of %s %s at %s, after %d s." % (run.unit, settings["host"], "succeeded" if ok else "failed", stamp(run.finished),
-                                                 run.finished - run.started)), ""]
+    lines = [
+        (
+            "%s of %s %s at %s, after %d s."
+            % (run.unit, settings["host"], "succeeded" if ok else "failed", stamp(run.finished), run.finished - run.started)
+        ),
+        "",
+    ]
 
     def item(title, values):
         for index, value in enumerate(values):
@@ -37,17 +42,27 @@ def summary(run, entry, settings):
         item("Last good one", ["%s, %s" % (stamp(good), ago(time.time() - good)) if good else "never"])
         failed = [hook.unit for hook in run.hooks if hook.failed and hook.required]
         if failed:
-            item("Mind", ["A hook sees of /home, /root, /srv, /mnt and /media only what `read` and `write` name, and reaches the network",
-                          "only by `network`: to it all else does not exist."])
+            item(
+                "Mind",
+                [
+                    "A hook sees of /home, /root, /srv, /mnt and /media only what `read` and `write` name, and reaches the network",
+                    "only by `network`: to it all else does not exist.",
+                ],
+            )
         mend = "Mend what is said above; more is in `journalctl -u %s`." % " -u ".join(failed or [run.unit])
-        item("What to do", [*(run.advice or [mend]),
-                            "Then run `systemctl start %s`; what was saved before is still there." % run.unit])
+        item("What to do", [*(run.advice or [mend]), "Then run `systemctl start %s`; what was saved before is still there." % run.unit])
     elif run.lesser:
         item("What failed", [*run.lesser, "The backup does not need it, so it went on; what is saved of it is of an earlier time."])
     item("Mind", run.troubles)
     item("Hooks", ["%s: %s%s" % (hook.unit, hook.result, "" if hook.required else " (not required)") for hook in run.hooks])
-    item("Archives", ["%s  %d files, %s, %s of it new" % (archive["name"], archive["files"], size(archive["original_size"]),
-                                                         size(archive["deduplicated_size"])) for archive in run.archives])
+    item(
+        "Archives",
+        [
+            "%s  %d files, %s, %s of it new"
+            % (archive["name"], archive["files"], size(archive["original_size"]), size(archive["deduplicated_size"]))
+            for archive in run.archives
+        ],
+    )
     item("Warnings", run.warnings[:20])
     return "\n".join(lines) + "\n"
 
@@ -55,20 +70,28 @@ def summary(run, entry, settings):
 def bare(settings, name, result, trouble):
     """The subject and the text of a report of which nothing could be made."""
     what = "%s.service of %s ended: %s." % (name, settings["host"], result)
-    return "backup of %s: %s %s, but its report could not be made" % (settings["host"], name, result), """%s
+    return (
+        "backup of %s: %s %s, but its report could not be made" % (settings["host"], name, result),
+        """%s
 
 Why this is all:   %s
 What to do:        `journalctl -u %s.service`, and `journalctl -u 'backup-report@*'`
-""" % (what, reason(trouble), name)
+"""
+        % (what, reason(trouble), name),
+    )
 
 
 def unrecorded(settings, name, result, place, trouble):
     """The subject and the text of a report of what could not be written down."""
-    return "backup of %s: %s %s, but that could not be recorded" % (settings["host"], name, result), """%s.service of %s ended: %s.
+    return (
+        "backup of %s: %s %s, but that could not be recorded" % (settings["host"], name, result),
+        """%s.service of %s ended: %s.
 
 What failed:       %s could not be written: %s
 What to do:        Make room, or mend the disk. Until then `backupctl status` does not know of this run.
-""" % (name, settings["host"], result, place, trouble)
+"""
+        % (name, settings["host"], result, place, trouble),
+    )
 
 
 def missing(settings, good, age, trouble):
@@ -77,15 +100,27 @@ def missing(settings, good, age, trouble):
     timer, service = (systemd.show_or_nothing("backup." + kind, *known) for kind in ("timer", "service"))
     found = "none is known" if good is None else "of %s, %s" % (stamp(good), ago(age))
     subject = "backup of %s: MISSING, last good %s" % (settings["host"], "never" if good is None else ago(age))
-    return subject, """There is no good backup of %s for longer than %d hours.
+    return (
+        subject,
+        """There is no good backup of %s for longer than %d hours.
 
 Last good backup:  %s
 backup.timer:      %s, %s
 backup.service:    %s, %s
 What to do:        systemctl enable --now backup.timer; systemctl start backup.service
                    backupctl status; journalctl -u backup.service
-%s""" % (settings["host"], settings["alert_after"], found, state_of(timer), timer["ActiveState"], state_of(service), service["ActiveState"],
-         "".join("Mind:              %s\n" % each for each in (settings.get("trouble"), trouble) if each))
+%s"""
+        % (
+            settings["host"],
+            settings["alert_after"],
+            found,
+            state_of(timer),
+            timer["ActiveState"],
+            state_of(service),
+            service["ActiveState"],
+            "".join("Mind:              %s\n" % each for each in (settings.get("trouble"), trouble) if each),
+        ),
+    )
 
 
 def state_of(found):

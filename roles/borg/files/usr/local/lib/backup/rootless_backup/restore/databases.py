@@ -46,8 +46,10 @@ def main(arguments):
         untrusted.die("backupctl restore-db: --into gives one new name, so there has to be exactly one NAME")
     unit = "backup-%s-restore.service" % asked.hook
     if not re.fullmatch("[a-z0-9][a-z0-9_-]*", asked.hook) or not os.path.exists(os.path.join(UNITS, unit)):
-        untrusted.die("backupctl restore-db: no hook %s says how it is restored; there are: %s. What it left is files: `backupctl restore "
-                      "--archive ARCHIVE-OF-DUMPS /backup/%s`." % (asked.hook, ", ".join(sorted(restorable())) or "none", asked.hook))
+        untrusted.die(
+            "backupctl restore-db: no hook %s says how it is restored; there are: %s. What it left is files: `backupctl restore "
+            "--archive ARCHIVE-OF-DUMPS /backup/%s`." % (asked.hook, ", ".join(sorted(restorable())) or "none", asked.hook)
+        )
     for each in ENDING:
         # Under nohup(1) it is to go on.
         if signal.getsignal(each) is not signal.SIG_IGN:
@@ -60,15 +62,16 @@ def main(arguments):
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(prog="backupctl restore-db", usage=__doc__.split("\n", 2)[2].strip()[len("usage: "):])
+    parser = argparse.ArgumentParser(prog="backupctl restore-db", usage=__doc__.split("\n", 2)[2].strip()[len("usage: ") :])
     parser.add_argument("--repository", type=int, default=1, help="the number of one of borg_repositories; the first if not given")
     parser.add_argument("--archive", help="one of the dumps, see backupctl list; the newest if not given")
     parser.add_argument("--globals", action="store_true", help="first bring back roles and the like that are missing")
     parser.add_argument("--all", action="store_true", help="all that the hook saved")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--into", help="a new name")
-    how.add_argument("--over", action="store_true",
-                     help="in the place of what is there: who uses it is disconnected, and it is gone afterwards")
+    how.add_argument(
+        "--over", action="store_true", help="in the place of what is there: who uses it is disconnected, and it is gone afterwards"
+    )
     parser.add_argument("hook")
     parser.add_argument("names", nargs="*")
     return parser.parse_args(arguments)

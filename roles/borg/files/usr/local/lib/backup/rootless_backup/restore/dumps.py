@@ -92,17 +92,22 @@ class Dumps:
         manifests = self.manifests()
         if not manifests:
             return [{"file": name, "name": name, "into": name} for name in names]
-        there = [{"file": place + file, "name": entry["database"], "into": entry["database"]}
-                 for place, found in sorted(manifests.items()) for file, entry in sorted(found["files"].items())
-                 if entry.get("database") is not None]
+        there = [
+            {"file": place + file, "name": entry["database"], "into": entry["database"]}
+            for place, found in sorted(manifests.items())
+            for file, entry in sorted(found["files"].items())
+            if entry.get("database") is not None
+        ]
         chosen = [[item for item in there if name in (item["name"], item["file"])] for name in names]
         problems = []
         for name, items in zip(names, chosen):
             if len(items) > 1:
                 problems.append("%s is there more than once: name one of %s" % (name, ", ".join(item["file"] for item in items)))
             elif not items:
-                problems.append("archive %s holds no %s of hook %s; it holds: %s"
-                                % (self.archive, name, self.hook, ", ".join(sorted(item["name"] for item in there))))
+                problems.append(
+                    "archive %s holds no %s of hook %s; it holds: %s"
+                    % (self.archive, name, self.hook, ", ".join(sorted(item["name"] for item in there)))
+                )
         if problems:
             raise Refused("\n".join(problems))
         return [items[0] for items in chosen] if names else there

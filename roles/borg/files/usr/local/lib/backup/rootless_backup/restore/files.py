@@ -30,6 +30,7 @@ def restore(repository, asked):
 
 def restore_in_place(repository, archive, asked):
     from rootless_backup.restore.place import Place
+
     ok = True
     places = {base: Place(base, place, trusted) for base, place, trusted in zip(asked.bases, asked.places, asked.trusted)}
     for path, base in zip(asked.paths, asked.bases):
@@ -95,8 +96,10 @@ def unsupported():
     entries = ((0x01, 6, nobody), (0x02, 4, 1), (0x04, 4, nobody), (0x10, 4, nobody), (0x20, 0, nobody))
     acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
     try:
-        for what, attempt in (("owners", lambda: os.fchown(descriptor, 1, 1)),
-                              ("ACLs", lambda: os.setxattr(descriptor, "system.posix_acl_access", acl))):
+        for what, attempt in (
+            ("owners", lambda: os.fchown(descriptor, 1, 1)),
+            ("ACLs", lambda: os.setxattr(descriptor, "system.posix_acl_access", acl)),
+        ):
             try:
                 attempt()
             except OSError:

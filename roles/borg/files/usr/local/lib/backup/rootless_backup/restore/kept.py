@@ -74,10 +74,12 @@ def link(name, new, src_dir_fd, dst_dir_fd):
 
 def exchanging(name, source):
     """What puts the file `name` of the directory `source` into a place, and what was there into a new one, at the same instant."""
+
     def exchange(there, new, src_dir_fd, dst_dir_fd):
         os.rename(name, new, src_dir_fd=source, dst_dir_fd=dst_dir_fd)
         # RENAME_EXCHANGE; see renameat2(2).
         if LIBC.renameat2(dst_dir_fd, os.fsencode(new), src_dir_fd, os.fsencode(there), 2) != 0:
             error = ctypes.get_errno()
             raise OSError(error, os.strerror(error))
+
     return exchange

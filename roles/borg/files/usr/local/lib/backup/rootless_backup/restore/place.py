@@ -67,15 +67,24 @@ class Place:
             tell("backupctl restore: " + problem)
         tell_raised(self.raised)
         ok = ok and not self.problems
-        untrusted.say(untrusted.printable("%s from archive %s in place: %s: %d files, %d were as they are%s" % (
-            "restored" if ok else "NOT all was restored", archive, path, self.restored, self.same,
-            "".join("; what was there is kept in %s" % kept for kept in self.kept.paths()))))
+        untrusted.say(
+            untrusted.printable(
+                "%s from archive %s in place: %s: %d files, %d were as they are%s"
+                % (
+                    "restored" if ok else "NOT all was restored",
+                    archive,
+                    path,
+                    self.restored,
+                    self.same,
+                    "".join("; what was there is kept in %s" % kept for kept in self.kept.paths()),
+                )
+            )
+        )
         return ok
 
     def put_staged(self, staging, path):
         """Put the path itself where it is there as a directory, else what of it is right below the one that is there."""
-        above, name = (os.path.split(path) if path == self.base
-                       else (self.base, os.path.relpath(path, self.base).split("/")[0]))
+        above, name = os.path.split(path) if path == self.base else (self.base, os.path.relpath(path, self.base).split("/")[0])
         source = os.dup(staging)
         try:
             for part in above.strip("/").split("/"):
@@ -103,9 +112,10 @@ class Place:
         try:
             was, there = os.fstat(inner), os.fstat(self.opened)
             if there.st_uid != was.st_uid and not self.trusted:
-                self.problems.append("%s belongs to user %d, and in the archive to %d; others than root may change the directory above, so "
-                                     "it may be another one. Give it its owner, or move it away, first"
-                                     % (self.base, there.st_uid, was.st_uid))
+                self.problems.append(
+                    "%s belongs to user %d, and in the archive to %d; others than root may change the directory above, so "
+                    "it may be another one. Give it its owner, or move it away, first" % (self.base, there.st_uid, was.st_uid)
+                )
                 return
             self.times = was.st_atime_ns, was.st_mtime_ns
             self.fill(inner, was, self.opened, self.base)
@@ -195,10 +205,22 @@ class Place:
         try:
             first = self.copied.get(known)
             if first is None or not linked_again(first, beside):
-                command = ["cp", "--archive", "--no-target-directory", "--", "/proc/self/fd/%d/%s" % (source, name),
-                           "/proc/self/fd/%d/copy" % beside]
-                copied = subprocess.run(command, pass_fds=(source, beside), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE, check=False)
+                command = [
+                    "cp",
+                    "--archive",
+                    "--no-target-directory",
+                    "--",
+                    "/proc/self/fd/%d/%s" % (source, name),
+                    "/proc/self/fd/%d/copy" % beside,
+                ]
+                copied = subprocess.run(
+                    command,
+                    pass_fds=(source, beside),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    check=False,
+                )
                 if copied.returncode != 0:
                     raise OSError(errno.EIO, copied.stderr.decode(errors="backslashreplace").strip())
                 if here.st_nlink > 1:

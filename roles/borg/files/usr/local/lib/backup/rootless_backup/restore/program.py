@@ -41,6 +41,7 @@ def main(arguments):
     if arguments[:1] == ["--in-unit"]:
         # In the transient unit, as a user without privileges, or with those of restoring.
         from rootless_backup.restore import unit
+
         return unit.main(**json.loads(arguments[1]))
     asked = parse(arguments)
     if os.geteuid() != 0:
@@ -62,7 +63,7 @@ def interrupt(_signal, _frame):
 
 
 def parse(arguments):
-    usage, more = __doc__.split("\n", 2)[2].strip()[len("usage: "):].split("\n\n", 1)
+    usage, more = __doc__.split("\n", 2)[2].strip()[len("usage: ") :].split("\n\n", 1)
     looks = {"epilog": more, "formatter_class": argparse.RawDescriptionHelpFormatter}
     parser = argparse.ArgumentParser(prog="backupctl", usage=usage, **looks)
     actions = parser.add_subparsers(dest="action", required=True)

@@ -44,8 +44,9 @@ def refuse_own(place, host):
     """Nothing is restored into a repository, or into what the engine keeps: files of others lock it out."""
     for each in host.own():
         if place == each or place.startswith(each.rstrip("/") + "/"):
-            raise target.Refused("given is the target %s, in %s, which is %s's own; restore into another directory"
-                                 % (place, each, host.title))
+            raise target.Refused(
+                "given is the target %s, in %s, which is %s's own; restore into another directory" % (place, each, host.title)
+            )
 
 
 def base_of(path):
@@ -57,9 +58,12 @@ def base_of(path):
     while not os.path.isdir(base) or os.path.islink(base):
         base = os.path.dirname(base)
     if base == "/":
-        untrusted.die("backupctl restore: --in-place: %s is not there, and restoring right below / would make all of it writable; make the "
-                      "directory first" % untrusted.printable(path))
+        untrusted.die(
+            "backupctl restore: --in-place: %s is not there, and restoring right below / would make all of it writable; make the "
+            "directory first" % untrusted.printable(path)
+        )
     if os.path.realpath(base) != base:
-        raise target.Refused("--in-place: given is %s, but a symbolic link is in it: name %s"
-                              % (path, os.path.realpath(base) + path[len(base):]))
+        raise target.Refused(
+            "--in-place: given is %s, but a symbolic link is in it: name %s" % (path, os.path.realpath(base) + path[len(base) :])
+        )
     return base

@@ -50,8 +50,10 @@ def stage(hook):
     dumps.take([item["file"] for item in items] + (dumps.globals() if asked["globals"] else []) if asked["names"] else [])
     problems = list(dumps.problems())
     if not asked["names"]:
-        problems += ["%s is not in it, but the manifest tells of it: name what you need instead of --all, or an older --archive" % file
-                     for file in dumps.absent()]
+        problems += [
+            "%s is not in it, but the manifest tells of it: name what you need instead of --all, or an older --archive" % file
+            for file in dumps.absent()
+        ]
     if problems:
         raise Refused("Nothing is restored from archive %s, which is not what its manifest says:\n%s" % (archive, "\n".join(problems)))
     with open("request.json", "w", encoding="utf-8") as file:

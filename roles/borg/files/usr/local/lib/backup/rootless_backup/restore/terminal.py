@@ -5,8 +5,10 @@ import sys
 
 from rootless_backup import untrusted
 
-INTERRUPTED = ("backupctl %s: interrupted. In place, each file is the old or the new one, and the same command finishes it; in a directory "
-               "of its own, what is there is not whole.")
+INTERRUPTED = (
+    "backupctl %s: interrupted. In place, each file is the old or the new one, and the same command finishes it; in a directory "
+    "of its own, what is there is not whole."
+)
 
 
 class Terminal:

@@ -67,7 +67,9 @@ class Waiting(Turn):
         ok = super().end()
         # One that was ended while it waited has begun nothing, so it did not fail.
         if ok and select.select([self.pipe], [], [], 0)[0]:
-            untrusted.say("backupctl restore-db: somebody ended what loads before the dump was there, so nothing was loaded. Run it again.",
-                          file=sys.stderr)
+            untrusted.say(
+                "backupctl restore-db: somebody ended what loads before the dump was there, so nothing was loaded. Run it again.",
+                file=sys.stderr,
+            )
             return False
         return ok

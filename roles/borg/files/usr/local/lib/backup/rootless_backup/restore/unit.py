@@ -20,16 +20,19 @@ def main(**given):
 
 def find(asked):
     from rootless_backup.restore import search
+
     return search.find(opened(asked), asked.archive, asked.pattern)
 
 
 def show(asked):
     from rootless_backup.restore import search
+
     return search.show(opened(asked), asked.archive, asked.path)
 
 
 def restore(asked):
     from rootless_backup.restore import files
+
     host = engine.in_use()
     host.borrow_state(lambda text: tell("backupctl restore: " + text))
     return files.restore(opened(asked, host, reading=True), asked)

@@ -87,16 +87,21 @@ class Server:
 
     def query(self, sql):
         """The rows of the answer, a list of texts each. CalledProcessError: the server refused."""
-        command = ["mariadb", self.options, "--default-character-set=utf8mb4", "--batch", "--skip-column-names",
-                   "--execute", sql]
+        command = ["mariadb", self.options, "--default-character-set=utf8mb4", "--batch", "--skip-column-names", "--execute", sql]
         out = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout
         return [[unescaped(text) for text in line.split("\t")] for line in out.decode().split("\n")[:-1]]
 
     def dump(self, path, *arguments):
         """Dump into a new file. CalledProcessError, Incomplete: what is there is of no use."""
         # Without the date, a database that did not change is the same file as yesterday.
-        command = ["mariadb-dump", self.options, "--default-character-set=utf8mb4", "--max-allowed-packet=1G",
-                   "--skip-dump-date", *arguments]
+        command = [
+            "mariadb-dump",
+            self.options,
+            "--default-character-set=utf8mb4",
+            "--max-allowed-packet=1G",
+            "--skip-dump-date",
+            *arguments,
+        ]
         with open(path, "wb") as file:
             subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.PIPE, check=True)
             os.fsync(file.fileno())
@@ -134,8 +139,7 @@ def dump_server(server, settings):
 
     with Manifest(TARGET) as manifest:
         # --insert-ignore: a restore finds root and mysql on the new server, and leaves their accounts be.
-        ok = dump(manifest, "system.sql", None,
-                  lambda path: server.dump(path, "--insert-ignore", "--system=plugins,udfs,servers"))
+        ok = dump(manifest, "system.sql", None, lambda path: server.dump(path, "--insert-ignore", "--system=plugins,udfs,servers"))
         for name in databases:
             ok = dump(manifest, file_name(name), name, lambda path, name=name: dump_database(server, path, name)) and ok
         ok = dump(manifest, "users.sql", None, lambda path: dump_users(server, path)) and ok
@@ -147,14 +151,16 @@ def dump_server(server, settings):
 
 def demand_privileges(server):
     held = set()
-    for (grant, *_) in server.query("SHOW GRANTS"):
+    for grant, *_ in server.query("SHOW GRANTS"):
         match = re.match(r"GRANT ([A-Z ,_]+) ON \*\.\* TO ", grant)
         held |= set(match[1].split(", ")) if match else set()
     lacking = set() if "ALL PRIVILEGES" in held else PRIVILEGES - held
     if lacking:
         account = server.query("SELECT CURRENT_USER()")[0][0]
-        raise Incomplete("The account %s lacks privileges, and what it may not see would be missing without a word. As "
-                         "root: GRANT %s ON *.* TO this account." % (account, ", ".join(sorted(lacking))))
+        raise Incomplete(
+            "The account %s lacks privileges, and what it may not see would be missing without a word. As "
+            "root: GRANT %s ON *.* TO this account." % (account, ", ".join(sorted(lacking)))
+        )
 
 
 def dump_database(server, path, name):
@@ -164,8 +170,11 @@ def dump_database(server, path, name):
     except subprocess.CalledProcessError as error:
         if b"transaction-precise history" not in error.stderr:
             raise
-        untrusted.tell(4, "%s: the past rows of its system-versioned tables are not in the dump: mariadb-dump saves only those "
-                       "of tables that are versioned by time, and some here are by transaction." % base.shown(name))
+        untrusted.tell(
+            4,
+            "%s: the past rows of its system-versioned tables are not in the dump: mariadb-dump saves only those "
+            "of tables that are versioned by time, and some here are by transaction." % base.shown(name),
+        )
         server.dump(path, *options, "--databases", "--", name)
 
 
@@ -182,9 +191,12 @@ def warn_of_mixtures(server, databases):
     for encoded, count in server.query(WITHOUT_TRANSACTIONS):
         name = bytes.fromhex(encoded).decode()
         if name in databases:
-            untrusted.tell(4, "%s: tables of engines without transactions (MyISAM, Aria): %s. Each is consistent in itself, "
-                           "but not with the others if it is written to meanwhile. ALTER TABLE … ENGINE=InnoDB mends that."
-                           % (base.shown(name), count))
+            untrusted.tell(
+                4,
+                "%s: tables of engines without transactions (MyISAM, Aria): %s. Each is consistent in itself, "
+                "but not with the others if it is written to meanwhile. ALTER TABLE … ENGINE=InnoDB mends that."
+                % (base.shown(name), count),
+            )
 
 
 def dump(manifest, name, database, make):

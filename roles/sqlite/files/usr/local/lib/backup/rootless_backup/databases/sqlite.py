@@ -118,7 +118,7 @@ def kind(path):
 
 def is_companion(path):
     """Whether a file belongs to a database beside it."""
-    return any(path.endswith(end) and os.path.lexists(path[:-len(end)]) for end in COMPANIONS)
+    return any(path.endswith(end) and os.path.lexists(path[: -len(end)]) for end in COMPANIONS)
 
 
 def copy(manifest, path, busy_timeout):
@@ -137,8 +137,7 @@ def copy(manifest, path, busy_timeout):
         return True
     except (sqlite3.Error, OSError, Unusable) as error:
         remove(new.partial)
-        return complain("%s was not copied; the last good copy, if there is one, is still there. The reason: %s"
-                        % (shown(path), error))
+        return complain("%s was not copied; the last good copy, if there is one, is still there. The reason: %s" % (shown(path), error))
 
 
 class Unusable(Exception):
@@ -232,8 +231,10 @@ def restore(dump, busy_timeout):
         # A link stays, and what it leads to is replaced.
         place = item["into"] = os.path.realpath(item["into"])
         if not os.path.isdir(os.path.dirname(place)):
-            ok = complain("%s: its directory is not there, or the hook may not see it: it writes only in the directories of "
-                          "sqlite_databases. Make it, or choose another place with --into PATH." % shown(place))
+            ok = complain(
+                "%s: its directory is not there, or the hook may not see it: it writes only in the directories of "
+                "sqlite_databases. Make it, or choose another place with --into PATH." % shown(place)
+            )
         elif place in places:
             ok = complain("%s: more than one database would go there. Restore them one by one, with --into PATH." % shown(place))
         elif os.path.isdir(place):
@@ -268,8 +269,11 @@ def restore_one(source, place, over, busy_timeout):
             # Unlike a rename, it never takes the place of what somebody made meanwhile.
             os.link(new, place)
         sync(os.path.dirname(place))
-        untrusted.tell(6, "%s is restored, %d bytes.%s" % (
-            shown(place), os.path.getsize(place), " Restart what had the old one open." if replaced else ""))
+        untrusted.tell(
+            6,
+            "%s is restored, %d bytes.%s"
+            % (shown(place), os.path.getsize(place), " Restart what had the old one open." if replaced else ""),
+        )
         return True
     except (sqlite3.Error, OSError, Unusable) as error:
         return complain("%s was not restored, and what is there stays as it was. The reason: %s" % (shown(place), error))
@@ -330,17 +334,26 @@ def prove(dump, _busy_timeout):
     for name in sorted(files):
         ok = prove_one(os.path.join(dump, name), files[name]) and ok
     recorded = [table for entry in files.values() for table in (entry.get("tables") or {}).values()]
-    untrusted.tell(6 if ok else 5, "%ssqlite: %d databases, %d tables, %d rows%s" % (
-        "" if ok else "Not proven: ", len(files), len(recorded), sum(table["rows"] for table in recorded if table),
-        "; %d tables only their own program can read" % recorded.count(None) if None in recorded else ""))
+    untrusted.tell(
+        6 if ok else 5,
+        "%ssqlite: %d databases, %d tables, %d rows%s"
+        % (
+            "" if ok else "Not proven: ",
+            len(files),
+            len(recorded),
+            sum(table["rows"] for table in recorded if table),
+            "; %d tables only their own program can read" % recorded.count(None) if None in recorded else "",
+        ),
+    )
     return ok
 
 
 def prove_one(path, entry):
     what = shown(entry["database"])
     if "tables" not in entry:
-        return complain("%s: nothing was recorded of its tables, since an older version of the role copied it. The next backup "
-                        "will record it." % what)
+        return complain(
+            "%s: nothing was recorded of its tables, since an older version of the role copied it. The next backup will record it." % what
+        )
     try:
         found, ok = check(path), True
     except (sqlite3.Error, OSError, Unusable) as error:

@@ -12,10 +12,12 @@ from rootless_backup.databases.postgresql import stop
 # What the server says is read here, and names are compared with what pg_dumpall(1) writes. Settings of a database, which its owner makes,
 # and those of a role come behind these: nothing of ours is looked up where others may have put something of the same name, nothing of ours
 # runs as somebody else, and rows are written alike wherever they are.
-OPTIONS = ("-c lc_messages=C -c quote_all_identifiers=off -c search_path=pg_catalog -c role=none -c standard_conforming_strings=on"
-           " -c TimeZone=UTC -c bytea_output=hex -c lock_timeout=600s -c statement_timeout=3600s"
-           " -c idle_in_transaction_session_timeout=0 -c default_transaction_isolation=read\\ committed"
-           " -c default_transaction_read_only=off -c default_transaction_deferrable=off")
+OPTIONS = (
+    "-c lc_messages=C -c quote_all_identifiers=off -c search_path=pg_catalog -c role=none -c standard_conforming_strings=on"
+    " -c TimeZone=UTC -c bytea_output=hex -c lock_timeout=600s -c statement_timeout=3600s"
+    " -c idle_in_transaction_session_timeout=0 -c default_transaction_isolation=read\\ committed"
+    " -c default_transaction_read_only=off -c default_transaction_deferrable=off"
+)
 # What would end a session of ours too, since which version.
 TIMEOUTS = {"idle_session_timeout": 14, "transaction_timeout": 17}
 # What a dump does not hold by itself, but CREATE and ALTER DATABASE need. Names are bytes: a database made from another encoding need not
@@ -64,12 +66,20 @@ def query(env, *statements, database="template1"):
     deaf = signal.getsignal(signal.SIGTERM) is stop.stopping
     # No quoting and no psqlrc; the database postgres can be dropped, template1 not. None: the database of the environment.
     where = dict(env, PGCLIENTENCODING="SQL_ASCII", **({} if database is None else {"PGDATABASE": database}))
-    command = ["psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1",
-               *(a for each in statements for a in ("--command", os.fsencode(each)))]
+    command = [
+        "psql",
+        "--no-psqlrc",
+        "--quiet",
+        "--no-align",
+        "--tuples-only",
+        "--set=ON_ERROR_STOP=1",
+        *(a for each in statements for a in ("--command", os.fsencode(each))),
+    ]
     return output(command, env=where, preexec_fn=functools.partial(signal.signal, signal.SIGTERM, signal.SIG_IGN) if deaf else None)
 
 
 def output(command, env=None, preexec_fn=None):
     """What a command prints. CalledProcessError, with what it said: it exits with anything but 0."""
-    return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          check=True, preexec_fn=preexec_fn).stdout
+    return subprocess.run(
+        command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True, preexec_fn=preexec_fn
+    ).stdout

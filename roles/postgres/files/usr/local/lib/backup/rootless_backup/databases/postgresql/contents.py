@@ -20,14 +20,41 @@ NAME = rb'(?:"(?:[^"]|"")*"|[^\s",.()]+)'
 COPY = re.compile(rb"COPY (%s\.%s) (?:\((%s(?:, %s)*)\))? FROM stdin;" % (NAME, NAME, NAME, NAME))
 SETVAL = re.compile(rb"SELECT pg_catalog\.setval\('((?:[^']|'')*)', (\S+, \S+)\);")
 # What else is in a database, by what the table of contents of a dump calls it. Their definitions are not compared.
-KINDS = {"INDEX": "indexes", "SEQUENCE": "sequences", "VIEW": "views", "MATERIALIZED VIEW": "materialized views",
-         "FOREIGN TABLE": "foreign tables", "CONSTRAINT": "constraints", "FK CONSTRAINT": "constraints", "CHECK CONSTRAINT": "constraints",
-         "TRIGGER": "triggers", "EVENT TRIGGER": "event triggers", "FUNCTION": "functions", "PROCEDURE": "functions",
-         "AGGREGATE": "functions", "RULE": "rules", "POLICY": "policies", "TYPE": "types", "DOMAIN": "types", "OPERATOR": "operators",
-         "CAST": "casts", "STATISTICS": "statistics", "TABLE": "tables"}
+KINDS = {
+    "INDEX": "indexes",
+    "SEQUENCE": "sequences",
+    "VIEW": "views",
+    "MATERIALIZED VIEW": "materialized views",
+    "FOREIGN TABLE": "foreign tables",
+    "CONSTRAINT": "constraints",
+    "FK CONSTRAINT": "constraints",
+    "CHECK CONSTRAINT": "constraints",
+    "TRIGGER": "triggers",
+    "EVENT TRIGGER": "event triggers",
+    "FUNCTION": "functions",
+    "PROCEDURE": "functions",
+    "AGGREGATE": "functions",
+    "RULE": "rules",
+    "POLICY": "policies",
+    "TYPE": "types",
+    "DOMAIN": "types",
+    "OPERATOR": "operators",
+    "CAST": "casts",
+    "STATISTICS": "statistics",
+    "TABLE": "tables",
+}
 # What begins like one of them, and is none.
-OTHERS = ["TABLE DATA", "TABLE ATTACH", "INDEX ATTACH", "MATERIALIZED VIEW DATA", "SEQUENCE SET", "SEQUENCE OWNED BY", "OPERATOR CLASS",
-          "OPERATOR FAMILY", "STATISTICS DATA"]
+OTHERS = [
+    "TABLE DATA",
+    "TABLE ATTACH",
+    "INDEX ATTACH",
+    "MATERIALIZED VIEW DATA",
+    "SEQUENCE SET",
+    "SEQUENCE OWNED BY",
+    "OPERATOR CLASS",
+    "OPERATOR FAMILY",
+    "STATISTICS DATA",
+]
 ENTRY = re.compile(r"\d+; (\d+) (\d+) (%s) ".replace("%s", "|".join(sorted([*KINDS, *OTHERS], key=len, reverse=True))).encode())
 # What a manifest tells of what is in a dump.
 RECORDED = {"tables", "sequences", "large objects", "objects"}
@@ -57,8 +84,10 @@ def objects(entries):
 def reading(path, env, source=None):
     """The rows that are in a dump, as pg_restore(1) writes them; `source`: a process that writes the dump, in place of a file."""
     command = ["pg_restore", "--data-only", "--file=-", *([] if path is None else [path])]
-    with (tempfile.TemporaryFile() as said,
-          subprocess.Popen(command, env=env, stdin=source or subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as process):
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(command, env=env, stdin=source or subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as process,
+    ):
         widen(process.stdout)
         try:
             yield process.stdout
@@ -102,8 +131,11 @@ def scan(stream, apart=None):
         elif statement.startswith(b"SELECT pg_catalog.lowrite("):
             large[-1].update(statement)
     total = sum(int.from_bytes(each.digest(), "big") for each in large)
-    return {"tables": {name: rows.told() for name, rows in tables.items()}, "sequences": sequences,
-            "large objects": {"number": len(large), "checksum": "%064x" % (total % (1 << 256))}}
+    return {
+        "tables": {name: rows.told() for name, rows in tables.items()},
+        "sequences": sequences,
+        "large objects": {"number": len(large), "checksum": "%064x" % (total % (1 << 256))},
+    }
 
 
 class Rows:

@@ -39,8 +39,11 @@ def dump_all():
     existing = servers.found()
     clusters = settings["clusters"] or [cluster for cluster in existing if cluster["wanted"]]
     if not clusters:
-        untrusted.tell(3, "There is no PostgreSQL cluster that is online or starts by itself. Name yours in postgres_clusters, or set "
-                          "postgres_state to absent.")
+        untrusted.tell(
+            3,
+            "There is no PostgreSQL cluster that is online or starts by itself. Name yours in postgres_clusters, or set "
+            "postgres_state to absent.",
+        )
         return False
     dumped = [dump_cluster(settings, cluster) for cluster in clusters]
     ok = all(dumped)
@@ -70,8 +73,15 @@ def dump_cluster(settings, cluster):
         for name in databases:
             # In the environment a name is a name: on the command line it could be an option or a connection string.
             where = dict(env, PGDATABASE=name)
-            completing.append(dump(manifest, file_name(name), name, lambda path, name=name, where=where: dump_database(
-                path, where, properties[name], settings["lock_wait"]), completing[-1]))
+            completing.append(
+                dump(
+                    manifest,
+                    file_name(name),
+                    name,
+                    lambda path, name=name, where=where: dump_database(path, where, properties[name], settings["lock_wait"]),
+                    completing[-1],
+                )
+            )
         done = [each.result() for each in completing]
         ok = all(done)
         if ok:
@@ -169,13 +179,22 @@ def dump_database(path, env, properties, lock_wait):
 
 def run_dump(path, env, encoding, lock_wait):
     """Dump a database into a file. Return, as Meanwhile, what is in it; see `contents.scan`."""
-    command = ["pg_dump", "--format=custom", "--compress=0", "--encoding=" + encoding, "--lock-wait-timeout=%ds" % lock_wait,
-               "--file", path]
+    command = [
+        "pg_dump",
+        "--format=custom",
+        "--compress=0",
+        "--encoding=" + encoding,
+        "--lock-wait-timeout=%ds" % lock_wait,
+        "--file",
+        path,
+    ]
     source, sink = os.pipe()
     contents.widen(source)
     ended = threading.Event()
-    with (tempfile.TemporaryFile() as said,
-          subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said) as dumping):
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said) as dumping,
+    ):
         # What is in it is read while it is written: pg_restore reads a pipe in the order in which pg_dump writes.
         fed, told = Meanwhile(feed, path, dumping, sink), Meanwhile(record, source, env)
         watched = Meanwhile(end_waiting, env, lock_wait, ended)
@@ -196,9 +215,12 @@ def end_waiting(env, lock_wait, ended):
     """
     while not ended.wait(max(1, lock_wait)):
         with contextlib.suppress(subprocess.CalledProcessError):
-            query(env, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'backup-postgresql'"
-                  " AND datname = %s AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'"
-                  " AND query_start < now() - interval '%d seconds'" % (literal(env["PGDATABASE"]), lock_wait))
+            query(
+                env,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'backup-postgresql'"
+                " AND datname = %s AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'"
+                " AND query_start < now() - interval '%d seconds'" % (literal(env["PGDATABASE"]), lock_wait),
+            )
 
 
 def feed(path, dumping, sink):

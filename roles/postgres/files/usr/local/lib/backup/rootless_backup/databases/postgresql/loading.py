@@ -27,12 +27,25 @@ def create_database(env, name, entry):
     properties = entry.get("properties", {})
     provider = {"i": "icu", "b": "builtin"}.get(properties.get("datlocprovider"))
     locale = properties.get("datlocale") or properties.get("daticulocale")
-    options = {"ENCODING": properties.get("encoding"), "LC_COLLATE": properties.get("datcollate"), "LC_CTYPE": properties.get("datctype"),
-               "LOCALE_PROVIDER": provider, "%s_LOCALE" % (provider or "").upper(): locale if provider else None}
+    options = {
+        "ENCODING": properties.get("encoding"),
+        "LC_COLLATE": properties.get("datcollate"),
+        "LC_CTYPE": properties.get("datctype"),
+        "LOCALE_PROVIDER": provider,
+        "%s_LOCALE" % (provider or "").upper(): locale if provider else None,
+    }
     words = " ".join("%s %s" % (option, literal(value)) for option, value in options.items() if value is not None)
-    given, money = query(env, "SELECT setting FROM pg_settings WHERE name = 'maintenance_work_mem'", client.MONEY,
-                         # Nobody but superusers is let in, until it has its name: whoever may log in could read what is for others.
-                         "CREATE DATABASE %s TEMPLATE template0 CONNECTION LIMIT 0 %s" % (name, words)).decode().split("\n")[:2]
+    given, money = (
+        query(
+            env,
+            "SELECT setting FROM pg_settings WHERE name = 'maintenance_work_mem'",
+            client.MONEY,
+            # Nobody but superusers is let in, until it has its name: whoever may log in could read what is for others.
+            "CREATE DATABASE %s TEMPLATE template0 CONNECTION LIMIT 0 %s" % (name, words),
+        )
+        .decode()
+        .split("\n")[:2]
+    )
     env = dict(env, PGOPTIONS=env["PGOPTIONS"] + LOADING % (INDEX_MEMORY if int(given) == GIVEN else int(given)))
     if entry.get("lc_monetary", money) != money:
         # Read otherwise than it was written, an amount is another one.
@@ -41,8 +54,11 @@ def create_database(env, name, entry):
             query(as_dumped, "SELECT 1")
             return as_dumped
         except subprocess.CalledProcessError:
-            untrusted.tell(4, "amounts of type money were written as lc_monetary = %s says, which this machine does not have; it is %s "
-                              "here: look at them" % (shown(entry["lc_monetary"]), shown(money)))
+            untrusted.tell(
+                4,
+                "amounts of type money were written as lc_monetary = %s says, which this machine does not have; it is %s "
+                "here: look at them" % (shown(entry["lc_monetary"]), shown(money)),
+            )
     return env
 
 
@@ -69,5 +85,6 @@ def load(env, database, path, *options, level=4):
                 output([*command, "--use-list", chosen.name, path], env=env)
             except subprocess.CalledProcessError as error:
                 stop.go_on()
-                untrusted.tell(level, "a materialized view has no rows until it is refreshed (REFRESH MATERIALIZED VIEW): %s"
-                               % reason(error))
+                untrusted.tell(
+                    level, "a materialized view has no rows until it is refreshed (REFRESH MATERIALIZED VIEW): %s" % reason(error)
+                )

@@ -37,8 +37,11 @@ def prove_cluster(path):
         with Throwaway(manifest["server"]) as env:
             if "globals.sql" in manifest["files"]:
                 # Where the tablespaces lie, nothing is for this server.
-                ok = roles.load_globals(env, os.path.join(directory, "globals.sql"),
-                                  r'directory ".*"|tablespace ".*"|role "%s" already exists' % re.escape(env["PGUSER"]))
+                ok = roles.load_globals(
+                    env,
+                    os.path.join(directory, "globals.sql"),
+                    r'directory ".*"|tablespace ".*"|role "%s" already exists' % re.escape(env["PGUSER"]),
+                )
             for name, entry in sorted(manifest["files"].items()):
                 if entry["database"] is None:
                     continue
@@ -52,8 +55,9 @@ def prove_cluster(path):
     except (subprocess.CalledProcessError, OSError, KeyError, ValueError) as error:
         untrusted.tell(3, "postgresql: %s: %s" % (cluster, reason(error)))
         return False
-    untrusted.tell(6, "postgresql: %s: %d databases, %d tables, %d rows %s"
-                   % (cluster, databases, tables, rows, "proven" if ok else "compared"))
+    untrusted.tell(
+        6, "postgresql: %s: %d databases, %d tables, %d rows %s" % (cluster, databases, tables, rows, "proven" if ok else "compared")
+    )
     return ok
 
 
@@ -84,9 +88,13 @@ def in_any_order(path, env, entry, held, restored):
     """What a dump and the database that was made of it hold, read once more: where the rows or the columns came in another order, that
     makes no difference.
     """
-    apart = {name: each["columns"] for name, each in held["tables"].items()
-             if name in restored["tables"] and each != restored["tables"][name]
-             and sorted(each["columns"]) == sorted(restored["tables"][name]["columns"])}
+    apart = {
+        name: each["columns"]
+        for name, each in held["tables"].items()
+        if name in restored["tables"]
+        and each != restored["tables"][name]
+        and sorted(each["columns"]) == sorted(restored["tables"][name]["columns"])
+    }
     if not apart:
         return held, restored
     with contents.reading(path, env) as stream:
@@ -97,8 +105,10 @@ def again(env, entry, apart=None):
     """What is in a database, by dumping it as it was dumped."""
     command = ["pg_dump", "--format=custom", "--compress=0", "--encoding=" + entry["properties"]["encoding"]]
     with tempfile.TemporaryFile() as said:
-        with (subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as dumping,
-              contents.reading(None, env, dumping.stdout) as stream):
+        with (
+            subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as dumping,
+            contents.reading(None, env, dumping.stdout) as stream,
+        ):
             # It is pg_restore's.
             dumping.stdout.close()
             found = contents.scan(stream, apart)
@@ -118,9 +128,13 @@ def differences(was, now):
         rows = [sum(table["rows"] for table in each["tables"].values()) for each in (was, now)]
         if rows[0] != rows[1]:
             yield "the tables have %d rows, but had %d" % (rows[1], rows[0])
-        was = {**{each: now[each] for each in ("objects", "sequences", "large objects")},
-               "tables": {name: {**table, "rows": was["tables"][name]["rows"] if name in names else table["rows"]}
-                          for name, table in now["tables"].items()}}
+        was = {
+            **{each: now[each] for each in ("objects", "sequences", "large objects")},
+            "tables": {
+                name: {**table, "rows": was["tables"][name]["rows"] if name in names else table["rows"]}
+                for name, table in now["tables"].items()
+            },
+        }
     for kind in sorted({*was["objects"], *now["objects"]}):
         before, after = was["objects"].get(kind, 0), now["objects"].get(kind, 0)
         if before != after:
@@ -141,7 +155,9 @@ def differences(was, now):
             yield "sequence %s is at %s, but was at %s" % (shown_plain(name), after, before)
     if was["large objects"] != now["large objects"]:
         yield "the large objects are others than they were: there are %d, and there were %d" % (
-            now["large objects"].get("number", 0), was["large objects"].get("number", 0))
+            now["large objects"].get("number", 0),
+            was["large objects"].get("number", 0),
+        )
 
 
 def shown_plain(name):

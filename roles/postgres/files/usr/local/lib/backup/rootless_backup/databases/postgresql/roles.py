@@ -11,8 +11,10 @@ from rootless_backup.databases.postgresql.client import query
 from rootless_backup.databases.postgresql.script import Script, Unread
 
 # What pg_dumpall writes begins so.
-GLOBAL = re.compile(rb"(?:(?:CREATE|ALTER|DROP|COMMENT ON|SECURITY LABEL FOR \S+ ON) (?:ROLE|TABLESPACE)|GRANT|REVOKE"
-                    rb"|SET (?:default_transaction_read_only|client_encoding|standard_conforming_strings|escape_string_warning)) ")
+GLOBAL = re.compile(
+    rb"(?:(?:CREATE|ALTER|DROP|COMMENT ON|SECURITY LABEL FOR \S+ ON) (?:ROLE|TABLESPACE)|GRANT|REVOKE"
+    rb"|SET (?:default_transaction_read_only|client_encoding|standard_conforming_strings|escape_string_warning)) "
+)
 
 
 def load_globals(env, path, expected=r'role ".*" already exists|tablespace ".*" already exists'):

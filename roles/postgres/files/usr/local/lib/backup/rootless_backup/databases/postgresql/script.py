@@ -21,7 +21,7 @@ class Script:
     def more(self):
         """Read on. Return whether there was anything."""
         block = self.stream.read(1 << 20)
-        self.text, self.at = self.text[self.at:] + block, 0
+        self.text, self.at = self.text[self.at :] + block, 0
         return bool(block)
 
     def find(self, pattern, start):
@@ -43,9 +43,9 @@ class Script:
                 self.at += end + 1
                 continue
             end = self.find(self.MARK, 0)
-            while (mark := self.text[self.at + end:self.at + end + 1]) != b";":
+            while (mark := self.text[self.at + end : self.at + end + 1]) != b";":
                 end = self.find(self.MARK, self.find(self.CLOSING[mark], end + 1) + 1)
-            statement = self.text[self.at:self.at + end + 1]
+            statement = self.text[self.at : self.at + end + 1]
             self.at += end + 1
             yield statement
 
@@ -66,9 +66,9 @@ class Script:
         while (end := self.text.find(b"\n\\.\n", self.at)) < 0:
             # What may be the beginning of the end stays.
             keep = max(self.at, len(self.text) - 4)
-            take(self.text[self.at + 1:keep + 1])
+            take(self.text[self.at + 1 : keep + 1])
             self.at = keep
             if not self.more():
                 raise Unread("it ends in the middle of the rows of a table")
-        take(self.text[self.at + 1:end + 1])
+        take(self.text[self.at + 1 : end + 1])
         self.at = end + 4

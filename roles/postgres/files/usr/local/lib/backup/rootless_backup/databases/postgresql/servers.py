@@ -25,8 +25,15 @@ def found():
     for line in output(["pg_lsclusters", "--no-header"]).decode().splitlines():
         version, name, port, status = line.split()[:4]
         wanted = status.startswith("online") or start_mode(version, name) == "auto"
-        clusters.append({"name": "%s-%s" % (version, name), "port": int(port), "wanted": wanted, "programs": programs_of(version),
-                         "version": int(version.split(".")[0])})
+        clusters.append(
+            {
+                "name": "%s-%s" % (version, name),
+                "port": int(port),
+                "wanted": wanted,
+                "programs": programs_of(version),
+                "version": int(version.split(".")[0]),
+            }
+        )
     return clusters
 
 
@@ -68,6 +75,8 @@ def target(directory):
     clusters = read_settings()["clusters"] or [cluster for cluster in found() if cluster["wanted"]]
     same = [cluster for cluster in clusters if str(cluster["name"]) == directory]
     if len(same or clusters) != 1:
-        raise OSError("the dump is of cluster %s; there are %s. Name the one to restore into in postgres_clusters, as %s."
-                      % (directory, ", ".join(str(cluster["name"]) for cluster in clusters) or "none", directory))
+        raise OSError(
+            "the dump is of cluster %s; there are %s. Name the one to restore into in postgres_clusters, as %s."
+            % (directory, ", ".join(str(cluster["name"]) for cluster in clusters) or "none", directory)
+        )
     return (same or clusters)[0]

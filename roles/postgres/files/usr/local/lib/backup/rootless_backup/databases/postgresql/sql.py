@@ -7,8 +7,14 @@ from rootless_backup import untrusted
 from rootless_backup.databases.base import shown
 
 # The settings whose value is a list of names, each quoted by itself. See variable_is_guc_list_quote in pg_dump's source.
-LISTED = ("local_preload_libraries", "search_path", "session_preload_libraries", "shared_preload_libraries", "temp_tablespaces",
-          "unix_socket_directories")
+LISTED = (
+    "local_preload_libraries",
+    "search_path",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+)
 SPACES = " \t\n\r\f\v"
 
 
@@ -49,8 +55,12 @@ def settings_of(name, properties):
             if privilege not in ("CREATE", "CONNECT", "TEMPORARY"):
                 untrusted.tell(4, "what is granted on database %s as %s is left out: it is not known" % (shown(name), shown(privilege)))
                 continue
-            yield "GRANT %s ON DATABASE %s TO %s%s" % (privilege, database, "PUBLIC" if role is None else identifier(role),
-                                                      " WITH GRANT OPTION" if grantable else "")
+            yield "GRANT %s ON DATABASE %s TO %s%s" % (
+                privilege,
+                database,
+                "PUBLIC" if role is None else identifier(role),
+                " WITH GRANT OPTION" if grantable else "",
+            )
 
 
 def assignments(settings):
@@ -72,10 +82,10 @@ def split_list(value):
     while value.strip(SPACES):
         found = re.match(r"""[ \t\n\r\f\v]*(?:"((?:[^"]|"")*)"|([^\s",]+))[ \t\n\r\f\v]*(,|$)""", value, re.ASCII)
         # Behind a comma there is another one.
-        if found is None or (found[3] and not value[found.end():].strip(SPACES)):
+        if found is None or (found[3] and not value[found.end() :].strip(SPACES)):
             return None
         names.append(found[2] if found[1] is None else found[1].replace('""', '"'))
-        value = value[found.end():]
+        value = value[found.end() :]
     return names
 
 

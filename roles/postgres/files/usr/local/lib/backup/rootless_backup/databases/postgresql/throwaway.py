@@ -40,8 +40,19 @@ def prepared_name(programs):
 
 def initialise(programs, directory, user):
     """Make an empty server."""
-    output([programs + "initdb", "--pgdata", directory, "--username=" + user, "--auth=trust", "--no-sync", "--no-instructions",
-            "--encoding=UTF8", "--locale=C"])
+    output(
+        [
+            programs + "initdb",
+            "--pgdata",
+            directory,
+            "--username=" + user,
+            "--auth=trust",
+            "--no-sync",
+            "--no-instructions",
+            "--encoding=UTF8",
+            "--locale=C",
+        ]
+    )
 
 
 class Throwaway:
@@ -56,14 +67,24 @@ class Throwaway:
     def __enter__(self):
         programs = servers.programs_of(self.server["version"])
         if not os.path.exists(programs):
-            raise OSError("the dump is of PostgreSQL %d, of which there are no programs in %s to prove it with"
-                          % (self.server["version"], programs))
+            raise OSError(
+                "the dump is of PostgreSQL %d, of which there are no programs in %s to prove it with" % (self.server["version"], programs)
+            )
         top = os.path.abspath(self.directory)
         # What needs no waiting for a disk: it is thrown away.
         settings = {
-            "listen_addresses": "", "unix_socket_directories": top, "shared_preload_libraries": self.server["shared_preload_libraries"],
-            "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "wal_level": "minimal", "max_wal_senders": "0",
-            "autovacuum": "off", "jit": "off", "logging_collector": "off", "max_locks_per_transaction": "1024",
+            "listen_addresses": "",
+            "unix_socket_directories": top,
+            "shared_preload_libraries": self.server["shared_preload_libraries"],
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+            "wal_level": "minimal",
+            "max_wal_senders": "0",
+            "autovacuum": "off",
+            "jit": "off",
+            "logging_collector": "off",
+            "max_locks_per_transaction": "1024",
             "max_parallel_maintenance_workers": "0",
         }
         user = self.server.get("superuser", USUAL)
@@ -75,8 +96,15 @@ class Throwaway:
         self.log = open(top + "/log", "wb+")
         command = [programs + "postgres", "-D", top + "/data", *(a for setting in settings.items() for a in ("-c", "%s=%s" % setting))]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-        env = dict(os.environ, PGHOST=top, PGPORT="5432", PGUSER=user, PGAPPNAME="backup-drill", PGOPTIONS=client.OPTIONS,
-                   **servers.preferring(programs))
+        env = dict(
+            os.environ,
+            PGHOST=top,
+            PGPORT="5432",
+            PGUSER=user,
+            PGAPPNAME="backup-drill",
+            PGOPTIONS=client.OPTIONS,
+            **servers.preferring(programs),
+        )
         deadline = time.monotonic() + 60
         while subprocess.run([programs + "pg_isready", "--quiet"], env=env, stdout=subprocess.DEVNULL, check=False).returncode != 0:
             if self.process.poll() is not None or time.monotonic() > deadline:
