@@ -4,6 +4,8 @@
 After an error in a repository nothing is forgotten from it: the last good archives stay.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import time
@@ -18,7 +20,7 @@ from rootless_backup.voice import JOURNAL as VOICE
 KEEP_INCOMPLETE = {"last": 3}
 
 
-def create(engine):
+def create(engine: engines.Engine) -> bool:
     """Save files and dumps into every repository. Return whether all of it succeeded."""
     backup = Backup(engine)
     saved = [*backup.paths, paths.DUMPS]
@@ -36,14 +38,14 @@ def create(engine):
 class Series:
     """What an archive is to be made of."""
 
-    def __init__(self, name, roots, excludes, one_file_system):
+    def __init__(self, name: str, roots: list[str], excludes: list[str], one_file_system: bool) -> None:
         self.name, self.roots, self.excludes, self.one_file_system = name, roots, excludes, one_file_system
 
 
 class Backup:
     """One run."""
 
-    def __init__(self, engine):
+    def __init__(self, engine: engines.Engine) -> None:
         self.settings = engine.settings
         self.started = int(time.time())
         self.now = records.utc(self.started)
@@ -57,12 +59,12 @@ class Backup:
             Series(engines.DUMPS, [paths.DUMPS], [], False),
         ]
 
-    def wait_out(self):
+    def wait_out(self) -> None:
         """Names are unique by the second, so the next run must not begin in this one."""
         while int(time.time()) == self.started:
             time.sleep(0.05)
 
-    def save(self, repository):
+    def save(self, repository: engines.Repository) -> bool:
         """Save into one repository; forget what is too old if everything is in it. Return whether all of it succeeded."""
         ok = reachable = True
         for series in self.series:
@@ -84,7 +86,7 @@ class Backup:
             return False
         return self.forget(repository)
 
-    def save_series(self, repository, series):
+    def save_series(self, repository: engines.Repository, series: Series) -> tuple[bool, bool]:
         """Save and record a series. Return whether it is whole, and whether the repository let this host in.
 
         The name of an archive that is not whole says so.
@@ -103,7 +105,7 @@ class Backup:
             self.record(repository, archive, series, directories.taken, made.original_size)
         return proven, made.reachable
 
-    def record(self, repository, archive, series, directories, size):
+    def record(self, repository: engines.Repository, archive: str, series: Series, directories: list[str], size: int) -> None:
         """Keep what the drill will hold the archive to: when the run began, what has to be in it, checksums of files taken at random."""
         if self.settings["one_file_system"]:
             # Of a mount below only the directory it is mounted on is in the archive.
@@ -117,7 +119,7 @@ class Backup:
             {"begun": records.run_began(self.now), "roots": series.roots, "hooks": hooks, "files": files, "size": size},
         )
 
-    def forget(self, repository):
+    def forget(self, repository: engines.Repository) -> bool:
         """Forget what is too old. Return whether that succeeded."""
         ok = True
         if os.path.exists(unfinished(repository)):
@@ -135,14 +137,14 @@ class Backup:
         return repository.compact() and ok
 
 
-def prove(repository, archive, series, directories):
+def prove(repository: engines.Repository, archive: str, series: Series, directories: records.Sample) -> tuple[engines.Made, bool]:
     """Make one archive. Return what came of it, and whether every root is in it and could be read.
 
     `directories` takes a sample of the directories that are in it.
     """
     absent = {root.strip("/") for root in series.roots}
 
-    def seen(path, is_directory):
+    def seen(path: str, is_directory: bool) -> None:
         path = path.strip("/")
         absent.discard(path)
         if is_directory and any(paths.is_below("/" + path, root) for root in series.roots):
@@ -178,6 +180,6 @@ def prove(repository, archive, series, directories):
     return made, True
 
 
-def unfinished(repository):
+def unfinished(repository: engines.Repository) -> str:
     """Is there while an archive that is not whole may be in the repository."""
     return "%s/incomplete/%s" % (engines.STATE, engines.digest(repository.location))

@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
 """Making an archive."""
 
+from __future__ import annotations
+
 import json
 import os
 import re
@@ -10,6 +12,18 @@ from rootless_backup import engine, paths
 from rootless_backup.borg import state
 from rootless_backup.borg.call import borg
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Optional
+
+    from rootless_backup.borg.call import Event
+    from rootless_backup.borg.repository import Repository
+    from rootless_backup.voice import Voice
+
+    # `[below, parameters]`, smallest first; the last has no limit.
+    Rules = Sequence[tuple[Optional[int], str]]
+
 CHUNKER_PARAMS = engine.STATE + "/dump-chunker-params"
 # Directories and the like are few, so listing them costs little.
 LISTED = "dsbcf"
@@ -18,7 +32,15 @@ LISTED_FILES = "hAMUC"
 NOT_SAVED = ("E", "x", "?")
 
 
-def make(repository, archive, series, roots, excludes, one_file_system, seen):
+def make(
+    repository: Repository,
+    archive: str,
+    series: str,
+    roots: list[str],
+    excludes: list[str],
+    one_file_system: bool,
+    seen: Callable[[str, bool], object],
+) -> engine.Made:
     """See `engine.Repository.make`."""
     settings = repository.settings
     # Regular files are listed only if one is a root.
@@ -33,7 +55,7 @@ def make(repository, archive, series, roots, excludes, one_file_system, seen):
         *(["--chunker-params", repository.engine.dump_chunks()] if series == engine.DUMPS else []),
     ]
 
-    def seen_by_borg(event):
+    def seen_by_borg(event: Event) -> None:
         # Borg's own word. What a server says comes by the same way, but of other types, which Borg lets through.
         if event.get("type") == "file_status" and event.get("status") not in NOT_SAVED:
             seen(event.get("path", ""), event.get("status") == "d")
@@ -71,7 +93,7 @@ def make(repository, archive, series, roots, excludes, one_file_system, seen):
     return made
 
 
-def dump_chunks(rules, voice):
+def dump_chunks(rules: Rules, voice: Voice) -> str:
     """The parameters of Borg's chunker for the dumps. See borg-create(1)."""
     try:
         with open(CHUNKER_PARAMS, encoding="ascii") as file:
@@ -91,7 +113,7 @@ def dump_chunks(rules, voice):
     return chunks
 
 
-def size_of(directory):
+def size_of(directory: str) -> int:
     """How many bytes are in a directory, as far as they can be seen: Borg tells what cannot be read.
 
     By du(1), which follows no link, and goes as deep as a hook's user may make directories; a function that calls itself does not.
@@ -102,7 +124,7 @@ def size_of(directory):
     return int(found[0]) if found else 0
 
 
-def chunks_for(rules, size, before):
+def chunks_for(rules: Rules, size: int, before: str | None) -> str:
     """How so many bytes of dumps are cut that were cut so `before`: other chunks save everything anew, so it is slow to go back.
 
     `rules`: `[below, parameters]`, smallest first; the last has no limit.
@@ -110,6 +132,6 @@ def chunks_for(rules, size, before):
     known = [chunks for _, chunks in rules]
     now = next(index for index, (below, _) in enumerate(rules) if below is None or size < below)
     last = known.index(before) if before in known else now
-    while last > now and size < rules[last - 1][0] / 4:
+    while last > now and size < (rules[last - 1][0] or 0) / 4:
         last -= 1
     return known[max(now, last)]

@@ -6,44 +6,53 @@ Borg removed a stale lock, rebuilt a cache or an index        reported; the run 
 anything else: unreadable, input/output error, unknown        an error; the run goes on with the rest, then fails
 """
 
+from __future__ import annotations
+
 import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rootless_backup.borg.call import Event, Run
+    from rootless_backup.borg.repository import Repository
 
 PASSING_MESSAGES = {"FileChangedWarning", "BackupRaceConditionError", "BackupFileNotFoundError"}
 HOUSEKEEPING_LOGGERS = {"borg.locking", "borg.cache", "borg.repository"}
 
 
-def is_passing(event):
+def is_passing(event: Event) -> bool:
     """Whether a warning is of a file that changed, was replaced or vanished while it was read."""
     if event.get("msgid"):
         return event["msgid"] in PASSING_MESSAGES
     # Borg 1.2 has no ids. A name can hold anything, so only what stands behind it counts, and nothing else beside it.
-    text = event["message"]
+    text: str = event["message"]
     if "[Errno " in text:
         return text.count("[Errno ") == 1 and bool(re.search(r": [a-z_]+: \[Errno 2\] No such file or directory: ", text))
     return text.endswith((": file changed while we backed it up", " (race condition), skipping file"))
 
 
-def is_housekeeping(event):
+def is_housekeeping(event: Event) -> bool:
     """Whether a warning is of what Borg put right by itself."""
     return event.get("name") in HOUSEKEEPING_LOGGERS
 
 
-def is_of_missing_cache(text):
+def is_of_missing_cache(text: str) -> bool:
     """Whether it says only that files were never saved before."""
     return text.startswith(("The files cache can't be read. [[Errno 2]", "Continuing without files cache"))
 
 
-def is_full(event):
+def is_full(event: Event) -> bool:
     """Whether an error is of a disk without room."""
     return "No space left on device" in event.get("message", "") or event.get("msgid") == "Repository.InsufficientFreeSpaceError"
 
 
-def is_damage(text):
+def is_damage(text: str) -> bool:
     """Whether an error is of something that is not as it was written."""
     return bool(re.search(r"(?i)integrity (?:check )?(?:error|failed)|Data integrity|checksum", text))
 
 
-def crash(text):
+def crash(text: str) -> str | None:
     """The line that people need of what Borg says when it crashes; None: it says something else."""
     if "\nTraceback " not in text:
         return None
@@ -52,13 +61,13 @@ def crash(text):
     return "Borg: %s" % (found or ["it crashed"])[-1]
 
 
-def has_warned(code):
+def has_warned(code: int) -> bool:
     """Whether an exit code of Borg's says that there were warnings, and nothing worse. See borg(1), "Return codes"."""
     # 1, and with BORG_EXIT_CODES=modern 100 to 127.
     return code == 1 or 100 <= code <= 127
 
 
-def advice(run, repository):
+def advice(run: Run, repository: Repository) -> Iterator[str]:
     """What can be done about a failure of Borg, a line each."""
     number, location = repository.number, repository.location
     by_hand = "backup-borg" if number == 1 else "backup-borg --repository %d" % number

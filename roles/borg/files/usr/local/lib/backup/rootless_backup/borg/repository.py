@@ -1,11 +1,22 @@
 # Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
 """A repository of Borg's, and what is done with the archives in it."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 
 from rootless_backup import engine
 from rootless_backup.borg.call import borg, is_local
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rootless_backup.borg.call import Event
+    from rootless_backup.borg.engine import Engine
+    from rootless_backup.engine import Item, Made, Taken, Wanted
+    from rootless_backup.voice import Voice
 
 # Contents only: whose the files were does not matter.
 PLAIN = ["--numeric-ids", "--noacls", "--noxattrs", "--noflags"]
@@ -15,44 +26,57 @@ ITEM = "{type}{mode}{user}{group}{size}{mtime}{linktarget}{path}{NL}"
 class Repository(engine.Repository):
     """See there."""
 
-    def __init__(self, engine, location, voice, reading=False):
+    engine: Engine
+
+    def __init__(self, engine: Engine, location: str, voice: Voice, reading: bool = False) -> None:
         super().__init__(engine, location, voice, reading)
         self.settings = engine.borg
         self.number = engine.repositories.index(location) + 1
 
-    def named(self, archive):
+    def named(self, archive: str) -> str:
         """An archive, as Borg takes it."""
         return "%s::%s" % (self.location, archive)
 
-    def make(self, archive, series, roots, excludes, one_file_system, seen):
+    def make(
+        self, archive: str, series: str, roots: list[str], excludes: list[str], one_file_system: bool, seen: Callable[[str, bool], object]
+    ) -> Made:
         from rootless_backup.borg import create
 
         return create.make(self, archive, series, roots, excludes, one_file_system, seen)
 
-    def rename(self, archive, new):
+    def rename(self, archive: str, new: str) -> bool:
         return borg(self, "rename", self.named(archive), new).ok
 
-    def archives(self, series):
+    def archives(self, series: str) -> list[str]:
         run = borg(self, "list", "--json", "--glob-archives", engine.name_of(self.prefix, series, engine.UTC_SECONDS))
         if not run.ok:
             raise engine.Refused("the archives of %s cannot be listed" % self.location)
         # By name: the time is in it.
         return sorted(each["name"] for each in json.loads(run.output)["archives"])
 
-    def contents(self, archive, wanted):
+    def contents(self, archive: str, wanted: Wanted) -> list[Item] | None:
         with patterns(wanted) as options:
             run = borg(self, "list", "--json-lines", "--format", ITEM, *options, self.named(archive))
         return [json.loads(line) for line in run.output.splitlines()] if run.ok else None
 
-    def size(self, archive):
+    def size(self, archive: str) -> int:
         run = borg(self, "info", "--json", self.named(archive))
         if not run.ok:
             raise engine.Refused("%s: it cannot be told how large it is" % archive)
-        return json.loads(run.output)["archives"][0]["stats"]["original_size"]
+        size: int = json.loads(run.output)["archives"][0]["stats"]["original_size"]
+        return size
 
-    def take(self, archive, wanted, plain=False, strip=0, demand=False, progress=None):
-        def seen(event):
-            if event.get("type") == "progress_percent" and event.get("current") is not None:
+    def take(
+        self,
+        archive: str,
+        wanted: Wanted,
+        plain: bool = False,
+        strip: int = 0,
+        demand: bool = False,
+        progress: Callable[[float], object] | None = None,
+    ) -> Taken:
+        def seen(event: Event) -> None:
+            if event.get("type") == "progress_percent" and event.get("current") is not None and progress is not None:
                 progress(event["current"] / max(1, event["total"]))
 
         # Progress costs a pass over the whole archive first.
@@ -76,7 +100,7 @@ class Repository(engine.Repository):
             )
         return engine.Taken(run.ok, run.made, "Archive.DoesNotExist" not in run.ids)
 
-    def forget(self, keep, incomplete=False):
+    def forget(self, keep: dict[str, int], incomplete: bool = False) -> tuple[bool, list[str]]:
         rules = ["--keep-%s=%d" % rule for rule in keep.items()]
         ok, kept = True, []
         for series in engine.SERIES:
@@ -91,13 +115,13 @@ class Repository(engine.Repository):
         there = {each["name"] for each in json.loads(listed.output)["archives"]} if listed.ok else set()
         return listed.ok and ok, [archive for archive in kept if archive in there]
 
-    def compact(self):
+    def compact(self) -> bool:
         return borg(self, "compact").ok
 
-    def verify(self):
+    def verify(self) -> bool:
         return borg(self, "check", "--repository-only", "--max-duration", str(self.settings["check_duration"]), self.location).ok
 
-    def explain(self):
+    def explain(self) -> None:
         if is_local(self.location):
             return
         from rootless_backup.borg import ssh
@@ -108,7 +132,7 @@ class Repository(engine.Repository):
 
 
 @contextlib.contextmanager
-def patterns(wanted):
+def patterns(wanted: Wanted) -> Iterator[list[str]]:
     """The options that have Borg choose what is wanted; none if that is all.
 
     Names of files come in a file where they can: there may be too many for arguments, and everybody can read those.

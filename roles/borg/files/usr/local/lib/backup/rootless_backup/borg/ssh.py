@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
 """The SSH of this backup."""
 
+from __future__ import annotations
+
 import re
 import shlex
 import subprocess
@@ -8,7 +10,7 @@ import subprocess
 from rootless_backup import credentials
 
 
-def command():
+def command() -> list[str]:
     """Its own key, only host keys that were pinned, never a question, never for ever."""
     options = [
         "IdentitiesOnly=yes",
@@ -23,9 +25,12 @@ def command():
     return ["ssh", "-F", "/dev/null", "-i", credentials.path("borg.ssh-key"), *(word for option in options for word in ("-o", option))]
 
 
-def why_not(location):
+def why_not(location: str) -> str | None:
     """Ask the server itself why it did not let Borg in: Borg often does not hear its reason. Return what to say; None: nothing."""
-    target, port, path = re.fullmatch(r"ssh://((?:[^@/]*@)?(?:\[[^\]]*\]|[^:/]*))(?::([0-9]+))?(/.*)", location).groups()
+    found = re.fullmatch(r"ssh://((?:[^@/]*@)?(?:\[[^\]]*\]|[^:/]*))(?::([0-9]+))?(/.*)", location)
+    # The settings were held to that.
+    assert found
+    target, port, path = found.groups()
     call = [*command(), *(["-p", port] if port else []), target.replace("[", "").replace("]", ""), "borg", "--version"]
     probe = subprocess.run(call, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
     said = probe.stderr.decode(errors="backslashreplace").strip()

@@ -15,6 +15,8 @@ Members of the group borg_status_group may use status, run, drill, check and lis
 the passphrase; the rest is for root.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 
@@ -24,11 +26,11 @@ TASKS = {"run": "backup.service", "check": "borg-check.service", "drill": "backu
 HELP = {"-h", "--help"}
 
 
-def main():
+def main() -> None:
     sys.exit(int(act(*sys.argv[1:])))
 
 
-def act(command="", *more):
+def act(command: str = "", *more: str) -> int:
     """Do what is asked for. Return the exit code. What only one command needs is imported there: all of it would make each start slower."""
     if command == "status" and more in ((), ("--json",)):
         from rootless_backup.control import status

@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
 """How the backup does, by what is recorded of its runs and by what systemd knows of its units."""
 
+from __future__ import annotations
+
 import json
 import os
 import re
@@ -12,6 +14,15 @@ from rootless_backup.figures import size, span, when
 from rootless_backup.report.settings import SETTINGS
 from rootless_backup.untrusted import painted, say
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rootless_backup.records.status import Known, UnitEntry
+
+    # `{unit: {property: text}}`
+    Live = dict[str, dict[str, str]]
+
 # Of a unit that is told of: what people call its last run.
 TOLD = {"backup": "The last backup", "borg-check": "The last check", "backup-drill": "The last drill"}
 TIMERS = ("backup.timer", "borg-check.timer", "backup-watch.timer")
@@ -20,7 +31,7 @@ SHOWN = ("backup.service", "borg-check.service", *TIMERS, DRILL)
 PROPERTIES = ("ActiveState", "InvocationID", "Result", "UnitFileState", "InactiveExitTimestamp", "NextElapseUSecRealtime")
 
 
-def status(as_json):
+def status(as_json: bool) -> int:
     """Print what is known. Return 1 if the administrator has something to do."""
     known, damaged = records.read()
     live = ask_systemd()
@@ -32,7 +43,7 @@ def status(as_json):
     return 1 if problems else 0
 
 
-def ask_systemd():
+def ask_systemd() -> Live:
     """What systemd knows of our units, `{unit: {property: text}}`; times are those of people, but for that of the exit. Empty texts where
     it does not answer.
     """
@@ -45,11 +56,11 @@ def ask_systemd():
         return {unit: dict.fromkeys((*PROPERTIES, "ExecMainExitTimestamp"), "") for unit in units}
 
 
-def reports_of(name):
+def reports_of(name: str) -> list[str]:
     return ["backup-report@%s:%s.service" % (name, end) for end in ("failure", "success")]
 
 
-def find_problems(known, live):
+def find_problems(known: Known, live: Live) -> list[str]:
     """What the administrator has to do something about, a line each."""
     problems = []
     for name, title in TOLD.items():
@@ -73,7 +84,7 @@ def find_problems(known, live):
     return problems
 
 
-def drills():
+def drills() -> bool:
     """Whether the backups are to be proven by a timer. If that cannot be read, they are."""
     try:
         settings = untrusted.read_json(SETTINGS)
@@ -82,7 +93,7 @@ def drills():
         return True
 
 
-def find_unreported(name, title, entry, live):
+def find_unreported(name: str, title: str, entry: UnitEntry | None, live: Live) -> list[str]:
     """What systemd knows of the last run of a unit, and of its report, that is not recorded: a report can fail in any way."""
     problems = []
     unit = live[name + ".service"]
@@ -102,7 +113,7 @@ def find_unreported(name, title, entry, live):
     return problems
 
 
-def print_status(known, live, problems):
+def print_status(known: Known, live: Live, problems: list[str]) -> None:
     backup, check, drill = (known["units"].get(name, {}) for name in ("backup", "borg-check", "backup-drill"))
     running = live["backup.service"]["ActiveState"] in ("activating", "active")
     word, colour = ("TO MEND", "31") if problems else ("ok", "32")
@@ -136,12 +147,12 @@ def print_status(known, live, problems):
     row("next run", live["backup.timer"]["NextElapseUSecRealtime"] or "none: the timer is not running")
 
 
-def rows(title, values):
+def rows(title: str, values: Iterable[Iterable[str]]) -> None:
     for index, parts in enumerate(values):
         row(title if index == 0 else "", *parts)
 
 
-def row(title, *parts):
+def row(title: str, *parts: str) -> None:
     # A line end in a name would make a row of its own.
     say(
         "  %-12s" % title,
@@ -152,5 +163,5 @@ def row(title, *parts):
     )
 
 
-def result(text):
+def result(text: str) -> untrusted.Painted:
     return painted(text, "32" if text == "success" else "31")

@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
 """A task of the backup that is started and followed by hand."""
 
+from __future__ import annotations
+
 import os
 import re
 import subprocess
@@ -17,7 +19,7 @@ from rootless_backup.records.status import STATUS
 ASKED = "/run/backup-requests"
 
 
-def follow(unit):
+def follow(unit: str) -> int:
     """Start a unit and show its log until it has ended. Return whether it failed."""
     begun = time.time()
     # By name: a pattern finds only units that have a log already, which a new hook has not.
@@ -38,7 +40,7 @@ def follow(unit):
     return 0 if ok else 1
 
 
-def wait_for_report(unit, begun):
+def wait_for_report(unit: str, begun: float) -> None:
     """Wait a moment for the report: who asks for the status next shall be told of this run."""
     deadline = time.time() + 10
     name = unit[: -len(".service")]
@@ -48,13 +50,13 @@ def wait_for_report(unit, begun):
         time.sleep(0.1)
 
 
-def hooks():
+def hooks() -> list[str]:
     """The units that the backup starts."""
     commands = "\n".join(systemd.show_or_nothing("backup.service", "ExecStartPre", "ExecStartPost").values())
     return re.findall(r"argv\[\]=\S*systemctl start (\S+) ;", commands)
 
 
-def ask(unit):
+def ask(unit: str) -> bool:
     """Have the unit started by the path unit that watches its file, and wait for its end. Return whether it succeeded."""
     before = state_of(unit)["InvocationID"]
     try:
@@ -71,5 +73,5 @@ def ask(unit):
         time.sleep(0.2)
 
 
-def state_of(unit):
+def state_of(unit: str) -> dict[str, str]:
     return systemd.show_or_nothing(unit, "ActiveState", "InvocationID", "Result")

@@ -9,6 +9,8 @@ usage: backup-drill stage         restore files and dumps from each repository, 
        backup-drill judge         tell what came of the proofs; exits with 1 if anything was wrong
 """
 
+from __future__ import annotations
+
 import importlib
 import sys
 
@@ -25,8 +27,8 @@ ACTIONS = {
 }
 
 
-def main():
-    sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
+def main() -> None:
+    untrusted.escape_rest(sys.stdout, line_buffering=True)
     command, *arguments = sys.argv[1:] or [""]
     module, function, number = ACTIONS.get(command, ("", "", None))
     if len(arguments) != number:

@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
 """A report by mail, through the host's sendmail(8) or a server by msmtp(1)."""
 
+from __future__ import annotations
+
 import os
 import quopri
 import re
@@ -8,11 +10,15 @@ import subprocess
 import time
 from email.header import Header
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # In seconds.
 TIMEOUT = 120
 
 
-def send_mail(settings, subject, text):
+def send_mail(settings: dict[str, Any], subject: str, text: str) -> None:
     body = text.encode(errors="backslashreplace")
     # Readable as it lies in the mailbox, unless a line is longer than mail may hold. See RFC 5322, 2.1.1.
     encoding = "8bit" if max(map(len, body.split(b"\n"))) < 990 else "quoted-printable"
@@ -45,5 +51,5 @@ def send_mail(settings, subject, text):
     )
 
 
-def header(text):
+def header(text: str) -> str:
     return Header(re.sub(r"\s", " ", text), "us-ascii" if text.isascii() else "utf-8", maxlinelen=900).encode()

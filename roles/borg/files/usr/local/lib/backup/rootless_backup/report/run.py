@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
 """One run of a unit, as the journal and systemd tell it."""
 
+from __future__ import annotations
+
 import re
 import time
 
@@ -11,11 +13,17 @@ from rootless_backup.report.hook import NOT_RUN, Hook, failed, hooks_of, read_ho
 from rootless_backup.report.log import section
 from rootless_backup.untrusted import reason
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless_backup.records.status import Archive, Kept
+
 
 class Run:
     """One run of a unit, as the journal and systemd tell it. Every text in it is printable."""
 
-    def __init__(self, name, result, invocation, **found):
+    def __init__(self, name: str, result: str, invocation: str, **found: Any) -> None:
         self.name, self.result, self.invocation = name, result, invocation
         self.unit = name + ".service"
         now = time.time()
@@ -27,9 +35,9 @@ class Run:
         # What failed without making the run fail, a line each.
         self.lesser = [hook.told for hook in self.hooks if hook.failed and not hook.required]
         # What keeps this report from saying all of it.
-        self.troubles = []
+        self.troubles: list[str] = []
 
-    def failed(self):
+    def failed(self) -> list[str]:
         """What failed, a line each."""
         found = [hook.told for hook in self.hooks if hook.failed and hook.required]
         if self.result == "timeout":
@@ -41,7 +49,7 @@ class Run:
         return found or self.waiters[:5] or unrun or ["%s (%s)" % (self.unit, self.result)]
 
 
-def read_run(name, result, invocation):
+def read_run(name: str, result: str, invocation: str) -> Run:
     """The run of a unit. If what is said of it cannot be read, a run of which only the result is known, and why."""
     try:
         return Run(name, result, invocation, **apart(found_of, name, result, invocation))
@@ -51,7 +59,7 @@ def read_run(name, result, invocation):
         return run
 
 
-def found_of(name, result, invocation):
+def found_of(name: str, result: str, invocation: str) -> dict[str, Any]:
     """What the journal says of a run, as `Run` takes it."""
     unit = name + ".service"
     # What systemd itself says of the unit has a field that anybody could write, so it has to come from root.
@@ -65,7 +73,8 @@ def found_of(name, result, invocation):
     warnings = [entry.message for entry in own if entry.priority == 4]
     # Of the numbers only what a process of the unit itself said.
     said = [entry for entry in own if entry.invocation == invocation]
-    archives, kept = [], []
+    archives: list[Archive] = []
+    kept: list[Kept] = []
     for field, form, into in ((journal.RECORD, status.ARCHIVE, archives), (journal.KEPT, status.KEPT, kept)):
         for content in (entry.fields[field] for entry in said if field in entry.fields):
             try:

@@ -1,14 +1,20 @@
 # Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
 """How the administrator wants to be told."""
 
+from __future__ import annotations
+
 import os
 
 from rootless_backup import untrusted
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 SETTINGS = "/etc/backup/report.json"
 
 
-def read():
+def read() -> dict[str, Any]:
     """What is set. Of what cannot be read root gets mail: that is what every host can do."""
     usual = {
         "host": os.uname().nodename,

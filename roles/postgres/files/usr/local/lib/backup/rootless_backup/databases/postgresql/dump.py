@@ -1,7 +1,10 @@
 # Managed by Ansible (collection rootless.backup, role postgres): changes made here are overwritten.
 """Dump every database of every cluster, as the hook."""
 
+from __future__ import annotations
+
 import contextlib
+import functools
 import os
 import subprocess
 import tempfile
@@ -19,6 +22,22 @@ from rootless_backup.databases.postgresql.sql import literal
 from rootless_backup.records import manifest as manifests
 from rootless_backup.records.manifest import Manifest
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+    from typing import Any
+
+    from rootless_backup.databases.postgresql.client import Properties
+    from rootless_backup.databases.postgresql.contents import Contents
+    from rootless_backup.databases.postgresql.servers import Cluster
+    from rootless_backup.records.manifest import Entry
+
+    # What the manifest shall hold of a dump, what the dump lacks, and why the drill cannot prove it.
+    Told = tuple[Entry, list[str], list[str]]
+    Tell = Callable[[], Told]
+    # `{(oid, xmin): (relkind, name)}`
+    Relations = dict[tuple[str, str], tuple[str, str]]
+
 TARGET = "/backup/postgresql"
 PLACES = """SELECT setting FROM pg_settings WHERE name = 'data_directory'
             UNION SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname !~ '^pg_'"""
@@ -33,7 +52,7 @@ RELATIONS = """SELECT c.oid, c.xmin, CASE WHEN relpersistence = 'u' AND pg_is_in
             WHERE classid = 'pg_class'::regclass AND objid = c.oid AND relkind = 'S' AND deptype IN ('i', 'a'))))"""
 
 
-def dump_all():
+def dump_all() -> bool:
     """Dump every cluster. Return whether all of it succeeded."""
     settings = servers.read_settings()
     existing = servers.found()
@@ -53,7 +72,7 @@ def dump_all():
     return ok
 
 
-def dump_cluster(settings, cluster):
+def dump_cluster(settings: dict[str, Any], cluster: Cluster) -> bool:
     """Dump one cluster. Return whether every database and the globals were dumped."""
     directory = os.path.join(TARGET, str(cluster["name"]))
     base.clear(directory)
@@ -73,15 +92,8 @@ def dump_cluster(settings, cluster):
         for name in databases:
             # In the environment a name is a name: on the command line it could be an option or a connection string.
             where = dict(env, PGDATABASE=name)
-            completing.append(
-                dump(
-                    manifest,
-                    file_name(name),
-                    name,
-                    lambda path, name=name, where=where: dump_database(path, where, properties[name], settings["lock_wait"]),
-                    completing[-1],
-                )
-            )
+            make = functools.partial(dump_database, env=where, properties=properties[name], lock_wait=settings["lock_wait"])
+            completing.append(dump(manifest, file_name(name), name, make, completing[-1]))
         done = [each.result() for each in completing]
         ok = all(done)
         if ok:
@@ -90,7 +102,7 @@ def dump_cluster(settings, cluster):
     return ok
 
 
-def connectable(properties, exclude):
+def connectable(properties: dict[str, Properties], exclude: set[str]) -> tuple[list[str], list[str]]:
     """The names of the databases to dump, and of those that are there but cannot be dumped now."""
     databases, others = [], []
     for name, row in properties.items():
@@ -108,7 +120,7 @@ def connectable(properties, exclude):
     return databases, others
 
 
-def dump(manifest, name, database, make, before=None):
+def dump(manifest: Manifest, name: str, database: str | None, make: Callable[[str], Tell], before: Meanwhile | None = None) -> Meanwhile:
     """Have a dump written by `make`, see `base.Dump`. Return, as Meanwhile, whether it is complete.
 
     `make` returns a function that needs no server any more, and gives what the manifest shall hold of it, what it lacks, and why the drill
@@ -117,7 +129,7 @@ def dump(manifest, name, database, make, before=None):
     new = base.Dump(manifest, name, database)
     what = "database %s" % shown(database) if database is not None else "globals"
 
-    def complete():
+    def complete() -> bool:
         if before is not None:
             before.join()
         try:
@@ -143,24 +155,24 @@ def dump(manifest, name, database, make, before=None):
     return Meanwhile(complete)
 
 
-def dump_globals(path, env):
+def dump_globals(path: str, env: dict[str, str]) -> Tell:
     """Dump roles and tablespaces; see `dump`."""
     dumping = Meanwhile(output, ["pg_dumpall", "--globals-only", "--file", path], env)
 
-    def tell():
+    def tell() -> Told:
         dumping.result()
         return {}, [], []
 
     return tell
 
 
-def dump_database(path, env, properties, lock_wait):
+def dump_database(path: str, env: dict[str, str], properties: Properties, lock_wait: int) -> Tell:
     """Dump a database; see `dump`. Nothing but pg_dump reads what is in it: to plan a query is to run code of the owner of a table."""
     money, before = relations(env)
     told = run_dump(path, env, properties["encoding"], lock_wait)
     after = Meanwhile(relations, env)
 
-    def tell():
+    def tell() -> Told:
         # Here, while the rest of what is in it is still being read.
         entry = {"properties": properties, "lc_monetary": money, "sha256": manifests.checksum(path)}
         lacking, unproven = [], []
@@ -177,7 +189,7 @@ def dump_database(path, env, properties, lock_wait):
     return tell
 
 
-def run_dump(path, env, encoding, lock_wait):
+def run_dump(path: str, env: dict[str, str], encoding: str, lock_wait: int) -> Meanwhile:
     """Dump a database into a file. Return, as Meanwhile, what is in it; see `contents.scan`."""
     command = [
         "pg_dump",
@@ -209,7 +221,7 @@ def run_dump(path, env, encoding, lock_wait):
     return told
 
 
-def end_waiting(env, lock_wait, ended):
+def end_waiting(env: dict[str, str], lock_wait: int, ended: threading.Event) -> None:
     """Until the event comes, end the session of a pg_dump that has waited for a lock for too long: its own limit is of tables only, and
     somebody may hold a sequence or a view as long as he likes, before all other databases.
     """
@@ -223,7 +235,7 @@ def end_waiting(env, lock_wait, ended):
             )
 
 
-def feed(path, dumping, sink):
+def feed(path: str, dumping: subprocess.Popen[bytes], sink: int) -> None:
     """Write what a process writes into a new file into a pipe too, to the end of both."""
     with open(sink, "wb") as pipe, contextlib.suppress(BrokenPipeError):
         while not os.path.exists(path) and dumping.poll() is None:
@@ -237,20 +249,20 @@ def feed(path, dumping, sink):
                     time.sleep(0.005)
 
 
-def record(source, env):
+def record(source: int, env: dict[str, str]) -> Contents:
     """What is in a dump that comes through a pipe; see `contents.scan`."""
     with open(source, "rb") as pipe, contents.reading(None, env, pipe) as stream:
         return contents.scan(stream)
 
 
-def relations(env):
+def relations(env: dict[str, str]) -> tuple[str, Relations]:
     """How money is written, and of each relation of a database what must be in its dump: `{(oid, xmin): (relkind, name)}`."""
     money, *lines = query(env, client.MONEY, RELATIONS, database=None).decode("ascii").splitlines()
     rows = (line.split("|") for line in lines)
     return money, {(oid, xmin): (kind, os.fsdecode(bytes.fromhex(name))) for oid, xmin, kind, name in rows}
 
 
-def absent(there, entries):
+def absent(there: Iterable[tuple[tuple[str, str], tuple[str, str]]], entries: Collection[contents.Listed]) -> list[str]:
     """The names of relations that a dump with these entries does not hold, or without their rows."""
     # 1259 is pg_class.
     defined = {oid for table, oid, _kind in entries if table == 1259}
@@ -258,6 +270,6 @@ def absent(there, entries):
     return sorted(name for (oid, _xmin), (kind, name) in there if int(oid) not in defined or (kind == "r" and int(oid) not in filled))
 
 
-def file_name(database):
+def file_name(database: str) -> str:
     """A file name for any name that PostgreSQL allows: every byte but a few is percent-encoded."""
     return base.percent_encoded(database) + ".dump"

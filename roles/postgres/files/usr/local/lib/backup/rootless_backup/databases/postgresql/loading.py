@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role postgres): changes made here are overwritten.
 """A dump is loaded into a database that is made for it."""
 
+from __future__ import annotations
+
 import os
 import re
 import subprocess
@@ -12,6 +14,10 @@ from rootless_backup.databases.postgresql import client, stop
 from rootless_backup.databases.postgresql.client import output, query
 from rootless_backup.databases.postgresql.sql import literal
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless_backup.records.manifest import Entry
+
 JOBS = min(4, os.cpu_count() or 1)
 # The statement that gives a database its name waits for the disk, for all that came before it too; and several tables are loaded at once,
 # so that only an index of a large one is worth workers of its own.
@@ -22,7 +28,7 @@ GIVEN = 64 << 10
 INDEX_MEMORY = min(512 << 10, max(128 << 10, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 32 // JOBS >> 10))
 
 
-def create_database(env, name, entry):
+def create_database(env: dict[str, str], name: str, entry: Entry) -> dict[str, str]:
     """An empty database with the encoding and locale of the one that was dumped. Return the environment to load into it with."""
     properties = entry.get("properties", {})
     provider = {"i": "icu", "b": "builtin"}.get(properties.get("datlocprovider"))
@@ -62,7 +68,7 @@ def create_database(env, name, entry):
     return env
 
 
-def load(env, database, path, *options, level=4):
+def load(env: dict[str, str], database: str, path: str, *options: str, level: int = 4) -> None:
     """Load a dump into an empty database, of a name that needs no quoting; materialized views last: of tables elsewhere they may fail.
 
     `level`: of sd-daemon(3), to tell of such a failure with.

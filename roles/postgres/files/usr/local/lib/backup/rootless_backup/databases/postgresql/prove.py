@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role postgres): changes made here are overwritten.
 """Prove dumps: what is loaded and dumped again has to be what was dumped."""
 
+from __future__ import annotations
+
 import glob
 import os
 import re
@@ -15,8 +17,15 @@ from rootless_backup.databases.postgresql.script import Unread
 from rootless_backup.databases.postgresql.throwaway import Throwaway
 from rootless_backup.records import manifest as manifests
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-def prove():
+    from rootless_backup.databases.postgresql.contents import Contents
+    from rootless_backup.records.manifest import Entry
+
+
+def prove() -> bool:
     """Load every dump into a server of its own, and compare with what was recorded. Return whether all is as it was."""
     found = sorted(glob.glob(os.path.join(glob.escape(os.environ["BACKUP_DUMP"]), "*", manifests.NAME)))
     if not found:
@@ -26,7 +35,7 @@ def prove():
     return all(done)
 
 
-def prove_cluster(path):
+def prove_cluster(path: str) -> bool:
     """Prove the dumps of one cluster. Return whether all are as they were."""
     directory = os.path.dirname(path)
     cluster = os.path.basename(directory)
@@ -61,7 +70,7 @@ def prove_cluster(path):
     return ok
 
 
-def compare(env, path, entry):
+def compare(env: dict[str, str], path: str, entry: Entry) -> Iterator[str]:
     """Load a dump, and say where it is not what was recorded: what is dumped again has to be what was dumped."""
     try:
         where = dict(loading.create_database(env, "drill", entry), PGDATABASE="drill")
@@ -84,7 +93,7 @@ def compare(env, path, entry):
         query(env, "DROP DATABASE IF EXISTS drill")
 
 
-def in_any_order(path, env, entry, held, restored):
+def in_any_order(path: str, env: dict[str, str], entry: Entry, held: Contents, restored: Contents) -> tuple[Contents, Contents]:
     """What a dump and the database that was made of it hold, read once more: where the rows or the columns came in another order, that
     makes no difference.
     """
@@ -101,7 +110,7 @@ def in_any_order(path, env, entry, held, restored):
         return {**held, **contents.scan(stream, apart)}, again(env, entry, apart)
 
 
-def again(env, entry, apart=None):
+def again(env: dict[str, str], entry: Entry, apart: dict[str, list[str]] | None = None) -> Contents:
     """What is in a database, by dumping it as it was dumped."""
     command = ["pg_dump", "--format=custom", "--compress=0", "--encoding=" + entry["properties"]["encoding"]]
     with tempfile.TemporaryFile() as said:
@@ -110,6 +119,7 @@ def again(env, entry, apart=None):
             contents.reading(None, env, dumping.stdout) as stream,
         ):
             # It is pg_restore's.
+            assert dumping.stdout
             dumping.stdout.close()
             found = contents.scan(stream, apart)
         if dumping.returncode != 0:
@@ -120,7 +130,7 @@ def again(env, entry, apart=None):
         return {**found, "objects": contents.objects(contents.entries(file.name, env))}
 
 
-def differences(was, now):
+def differences(was: Contents, now: Contents) -> Iterator[str]:
     """Say where two are not the same."""
     if "objects" not in was:
         # A manifest of before: it had the parts of a table as tables, where a dump may have their rows together.
@@ -160,6 +170,6 @@ def differences(was, now):
         )
 
 
-def shown_plain(name):
+def shown_plain(name: str) -> str:
     """A name as it stands in SQL, in one line."""
     return name if name.isprintable() else shown(name)

@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role postgres): changes made here are overwritten.
 """Load what is asked for, each database beside what is there."""
 
+from __future__ import annotations
+
 import contextlib
 import glob
 import json
@@ -17,8 +19,15 @@ from rootless_backup.databases.postgresql.client import query
 from rootless_backup.databases.postgresql.sql import identifier
 from rootless_backup.records import manifest as manifests
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-def restore():
+    from rootless_backup.databases.postgresql.client import Properties
+    from rootless_backup.restore.dumps import Choice
+
+
+def restore() -> bool:
     """Load what is asked for, each beside what is there, which goes last. Return whether all of it succeeded."""
     if not wait_for_turn():
         untrusted.tell(3, "Nothing was restored: backupctl was gone before the dump was there.")
@@ -61,7 +70,7 @@ def restore():
     return all(done) and not templates
 
 
-def wait_for_turn():
+def wait_for_turn() -> bool:
     """Wait until what is to be loaded is there, and nobody else's any more. Return whether it ever will be."""
     pipe = None
     # A backupctl that is older than this starts it in its turn.
@@ -87,7 +96,7 @@ def wait_for_turn():
 class Item:
     """A database to restore: `file` below $BACKUP_DUMP, as the database `into`."""
 
-    def __init__(self, asked):
+    def __init__(self, asked: Choice) -> None:
         self.file = asked["file"]
         self.path = os.path.join(os.environ["BACKUP_DUMP"], self.file)
         self.into = asked["into"]
@@ -96,7 +105,7 @@ class Item:
         self.env = servers.connection(servers.target(asked["file"].split("/")[0]))
         self.address = self.env["PGHOST"], self.env["PGPORT"]
 
-    def is_wanted(self):
+    def is_wanted(self) -> bool:
         """Whether there is anything in it: a template without tables every new server has."""
         large = self.entry.get("large objects", self.entry.get("tables", {}).get("large objects", {}))
         return (
@@ -107,7 +116,7 @@ class Item:
             or any(each["rows"] for each in contents.tables_of(self.entry).values())
         )
 
-    def problems(self, there, over):
+    def problems(self, there: dict[str, Properties], over: bool) -> Iterator[str]:
         """What stands in the way, for people; `there` are the databases of the cluster."""
         if self.into in ("template0", "template1"):
             yield ("%s is a template that new databases are made from; restore it under another name (--into NAME)" % shown(self.into))
@@ -117,7 +126,7 @@ class Item:
                 "(--over)." % shown(self.into)
             )
 
-    def is_empty(self, name=None):
+    def is_empty(self, name: str | None = None) -> bool:
         """Whether a database, its own if none is named, has nothing that the server did not bring.
 
         See FirstNormalObjectId in PostgreSQL's transam.h.
@@ -154,7 +163,7 @@ class Item:
         )
         return query(dict(self.env, PGDATABASE=name or self.into), "SELECT count(*) FROM (%s) AS found" % found, database=None) == b"0\n"
 
-    def restore(self, databases, over):
+    def restore(self, databases: dict[str, Properties], over: bool) -> bool:
         """Load it beside what is there, then put it in its place. Return whether it succeeded."""
         beside, away = ("%s_%s" % (verb, os.urandom(8).hex()) for verb in ("restoring", "replaced"))
         begun = time.monotonic()
@@ -191,7 +200,7 @@ class Item:
         )
         return True
 
-    def give_up(self, error, beside, away, old, whole):
+    def give_up(self, error: BaseException, beside: str, away: str, old: Properties | None, whole: bool) -> bool:
         """Take away what was begun, and say what is there now. Return False."""
         if stop.STOPPED.is_set():
             error = OSError("It was stopped.")
@@ -214,7 +223,7 @@ class Item:
                 untrusted.tell(3, "%s may let nobody in: ALTER DATABASE … ALLOW_CONNECTIONS true. %s" % (shown(self.into), reason(trouble)))
         return not_restored("database %s" % shown(self.into), error)
 
-    def drop(self, away, over):
+    def drop(self, away: str, over: bool) -> None:
         """Drop what was there before."""
         try:
             query(self.env, "ALTER DATABASE %s IS_TEMPLATE false" % away)
@@ -228,7 +237,7 @@ class Item:
             untrusted.tell(4, "what was there before is still there, as database %s: %s" % (away, reason(error)))
 
 
-def clear(env):
+def clear(env: dict[str, str]) -> dict[str, Properties]:
     """Take away what a restore that was killed had begun; only one is at work at a time. Return the databases that are there,
     as `properties_of` does.
     """
@@ -242,7 +251,7 @@ def clear(env):
     return there
 
 
-def not_restored(what, error):
+def not_restored(what: str, error: BaseException) -> bool:
     why = reason(error)
     hint = " With --globals the roles of the dump that are missing come first." if re.search('role ".*" does not exist', why) else ""
     untrusted.tell(3, "%s was not restored; what was there is as it was. %s%s" % (what, why, hint))

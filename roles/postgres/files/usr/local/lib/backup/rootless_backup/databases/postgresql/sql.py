@@ -1,10 +1,17 @@
 # Managed by Ansible (collection rootless.backup, role postgres): changes made here are overwritten.
 """Statements, made of names and values of others."""
 
+from __future__ import annotations
+
 import re
 
 from rootless_backup import untrusted
 from rootless_backup.databases.base import shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
 
 # The settings whose value is a list of names, each quoted by itself. See variable_is_guc_list_quote in pg_dump's source.
 LISTED = (
@@ -18,12 +25,12 @@ LISTED = (
 SPACES = " \t\n\r\f\v"
 
 
-def dropping(name):
+def dropping(name: str) -> tuple[str, str]:
     """Statements that drop a database that a restore was loading; what its clients asked for may still be under way."""
     return "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s" % literal(name), "DROP DATABASE IF EXISTS %s" % name
 
 
-def swap(new, name, away, limit):
+def swap(new: str, name: str, away: str | None, limit: int) -> Iterator[str]:
     """Statements that give a database its name, and let in as many as `limit` says; the one that has the name gets the name `away`."""
     renamed = "ALTER DATABASE %s RENAME TO %s; ALTER DATABASE %s CONNECTION LIMIT %d" % (new, identifier(name), identifier(name), limit)
     # A superuser may be in.
@@ -37,7 +44,7 @@ def swap(new, name, away, limit):
         yield "BEGIN; %s; COMMIT" % renamed
 
 
-def settings_of(name, properties):
+def settings_of(name: str, properties: dict[str, Any]) -> Iterator[str]:
     """Statements that give a database the owner, settings and grants of the one that was dumped."""
     database = identifier(name)
     if properties.get("owner"):
@@ -63,11 +70,11 @@ def settings_of(name, properties):
             )
 
 
-def assignments(settings):
+def assignments(settings: Iterable[str]) -> Iterator[str]:
     """Of `name=value` each, as the catalogue has it, what stands behind SET. A role makes them as it likes: none of it is SQL."""
     for setting in settings:
         option, _, value = setting.partition("=")
-        values = [value]
+        values: list[str] | None = [value]
         if option.lower() in LISTED:
             values = split_list(value)
             if values is None:
@@ -76,7 +83,7 @@ def assignments(settings):
         yield "%s = %s" % (".".join(map(identifier, option.split("."))), ", ".join(map(literal, values or [""])))
 
 
-def split_list(value):
+def split_list(value: str) -> list[str] | None:
     """The names in a list of names. None: it is none. See SplitGUCList in PostgreSQL's source."""
     names = []
     while value.strip(SPACES):
@@ -89,10 +96,10 @@ def split_list(value):
     return names
 
 
-def identifier(name):
+def identifier(name: str) -> str:
     return '"%s"' % name.replace('"', '""')
 
 
-def literal(text):
+def literal(text: str) -> str:
     """A string of SQL, whatever standard_conforming_strings says."""
     return "E'%s'" % text.replace("\\", "\\\\").replace("'", "''")

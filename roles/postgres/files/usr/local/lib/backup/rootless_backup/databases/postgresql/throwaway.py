@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role postgres): changes made here are overwritten.
 """Servers that dumps are proven with, and that are thrown away."""
 
+from __future__ import annotations
+
 import glob
 import hashlib
 import os
@@ -12,11 +14,15 @@ import time
 from rootless_backup.databases.postgresql import client, servers
 from rootless_backup.databases.postgresql.client import output
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # The superuser that a server of Debian has.
 USUAL = "postgres"
 
 
-def prepare():
+def prepare() -> bool:
     """Make an empty server of each version that is installed, in the working directory. Return True."""
     made = set()
     for initdb in glob.glob(servers.programs_of("*") + "initdb"):
@@ -33,12 +39,12 @@ def prepare():
     return True
 
 
-def prepared_name(programs):
+def prepared_name(programs: str) -> str:
     """What an empty server made by these programs is called: another minor version makes another one."""
     return hashlib.sha256(output([programs + "initdb", "--version"])).hexdigest()[:16]
 
 
-def initialise(programs, directory, user):
+def initialise(programs: str, directory: str, user: str) -> None:
     """Make an empty server."""
     output(
         [
@@ -58,13 +64,13 @@ def initialise(programs, directory, user):
 class Throwaway:
     """A server below the working directory, which nobody else reaches, and which is gone at the end. Gives the clients' environment."""
 
-    def __init__(self, server):
+    def __init__(self, server: dict[str, Any]) -> None:
         self.server = server
         # The name of a socket may have 107 bytes.
         self.directory = tempfile.mkdtemp(prefix="pg", dir=".")
-        self.process = None
+        self.process: subprocess.Popen[bytes]
 
-    def __enter__(self):
+    def __enter__(self) -> dict[str, str]:
         programs = servers.programs_of(self.server["version"])
         if not os.path.exists(programs):
             raise OSError(
@@ -115,7 +121,7 @@ class Throwaway:
             time.sleep(0.05)
         return env
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         # SIGQUIT: at once, without writing anything. See postgres(1).
         if self.process.poll() is None:
             self.process.send_signal(3)
