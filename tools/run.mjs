@@ -99,13 +99,11 @@ const commands = {
       ATTACK_ROUNDS: longRounds,
     });
   },
-  format: () =>
-    run('node_modules/.bin/prettier', [
-      ...(args.length === 0 ? ['--write'] : args),
-      '--log-level=warn',
-      'eslint.config.mjs',
-      '{src,tests,tools}/**/*.{ts,mjs}',
-    ]),
+  format() {
+    const files = ['eslint.config.mjs', '{src,tests,tools}/**/*.{ts,mjs}'];
+    run('node_modules/.bin/prettier', [...(args.length === 0 ? ['--write'] : args), '--log-level=warn', ...files]);
+    if (args.length === 0) program('tools/format.ts', []);
+  },
   faults() {
     installMachine();
     vitest('tests/faults.config.ts', args);

@@ -61,6 +61,7 @@ created:
   sample: [/var/lib/borg/initialised/5f7c]
 """
 
+import glob
 import grp
 import json
 import os
@@ -82,6 +83,8 @@ SHARED = (UNITS + "backup.service.d", UNITS + "backup-drill.service.d", "/usr/lo
           "/etc/backup/prove.d", "/etc/backup", "/backup", MEMORY)
 # Below it, what becomes empty goes with what was in it.
 PROGRAMS = "/usr/local/lib/backup/"
+# What the programs begin with.
+PYTHON = "/usr/bin/python3"
 # Each directory above is open meanwhile.
 DEEPEST = 400
 
@@ -243,7 +246,20 @@ class Transaction:
                 raise
             raise Failure("%sEverything was put back as it was." % told) from error
         remove_empty_above(obsolete)
+        self._compile(different)
         self._start()
+
+    def _compile(self, different):
+        """Have Python keep the modules of the programs compiled, for its version here: else each start compiles what it imports anew. What
+        is kept is of no use without its source, whose checksum it has.
+        """
+        modules = [path for path in self.files if path.startswith(PROGRAMS) and path.endswith(".py")]
+        wanted = sorted({os.path.dirname(path) for path in modules if path in different or not cached(path)})
+        if wanted:
+            command = [PYTHON, "-IBm", "compileall", "-q", "-l", "--invalidation-mode", "checked-hash", "--", *wanted]
+            code, out, err = self.module.run_command(command, umask=0o022)
+            if code != 0:
+                self.warn("the programs are not compiled, and start more slowly: %s" % (err or out).strip())
 
     def _comes(self, path):
         """Whether the plan itself makes the path, or something below it."""
@@ -348,13 +364,16 @@ class Transaction:
 
     def _verify_calendars(self):
         """Refuse times that never come: systemd takes a date that is over, and its timer waits for ever."""
+        wrong = []
         for setting, event in self.plan["calendars"].items():
             given = "%s: given is %s, but " % (setting, json.dumps(str(event)))
             code, out, err = self.module.run_command(["systemd-analyze", "calendar", "--", str(event)])
             if code != 0:
-                raise Failure("%ssystemd does not take it; nothing was changed:\n%s" % (given, (err or out).strip()))
-            if re.search(r"^ *Next elapse: never$", out, re.MULTILINE):
-                raise Failure(given + "that never comes; allowed is a calendar event that is still to come. Nothing was changed.")
+                wrong.append("%ssystemd does not take it: %s" % (given, (err or out).strip()))
+            elif re.search(r"^ *Next elapse: never$", out, re.MULTILINE):
+                wrong.append(given + "that never comes; allowed is a calendar event that is still to come")
+        if wrong:
+            raise Failure("Not all timers would start something; nothing was changed:\n- " + "\n- ".join(wrong))
 
     def _verify_in(self, stage):
         programs = [path for path, each in self.files.items() if each["mode"] & 0o111]
@@ -633,10 +652,22 @@ def numbers(version):
     return [int(each) for each in re.findall("[0-9]+", re.split("[-+]", version)[0])]
 
 
+def cached(path):
+    """Whether the host's Python has a module compiled."""
+    version = os.path.basename(os.path.realpath(PYTHON))[len("python"):].replace(".", "")
+    return os.path.exists("%s/__pycache__/%s.cpython-%s.pyc" % (os.path.dirname(path), os.path.basename(path)[:-len(".py")], version))
+
+
 def remove_empty_above(paths):
-    """Remove directories of programs that are empty without these files."""
+    """Remove what Python made of these files, which are gone, and directories of programs that are empty without them."""
     for path in paths:
         directory = os.path.dirname(path)
+        if path.startswith(PROGRAMS) and path.endswith(".py"):
+            cache = os.path.join(directory, "__pycache__")
+            for compiled in glob.glob(os.path.join(glob.escape(cache), glob.escape(os.path.basename(path)[:-len(".py")]) + ".*.pyc")):
+                os.unlink(compiled)
+            if os.path.isdir(cache) and not os.listdir(cache):
+                os.rmdir(cache)
         while directory.startswith(PROGRAMS) and os.path.isdir(directory) and not os.listdir(directory):
             os.rmdir(directory)
             directory = os.path.dirname(directory)

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { backUp, onEachRelease } from '../host/fixture.ts';
+import { backUp, newest, onEachRelease } from '../host/fixture.ts';
 import type { Host } from '../lab/host.ts';
 
 /** How often a race is tried. */
@@ -67,6 +67,16 @@ async function race(host: Host, ...args: string[]): Promise<void> {
 /** Waits for the end of the racer. @returns what it said. */
 const raced = async (host: Host): Promise<string> => (await host.run('touch /tmp/over; while systemctl -q is-active racer; do sleep 0.05; done; cat /tmp/raced')).stdout;
 
+/** What restores below a directory. */
+const programs = ['backupctl', 'backup-borg'];
+
+/** The command that restores one of alice's directories below another one. `--sparse` is how the racer knows the Borg of a restore. */
+async function into(host: Host, program: string, directory: string, what: string): Promise<string[]> {
+  return program === 'backupctl'
+    ? ['backupctl', 'restore', '--into', directory, `/home/alice/${what}`]
+    : ['backup-borg', '--into', directory, 'extract', '--sparse', `::${await newest(host, 'files')}`, `home/alice/${what}`];
+}
+
 const attachedNow = async (host: Host): Promise<string> => (await host.run('grep backup-restore/ /proc/self/mountinfo; ls /run/backup-restore 2> /dev/null', { mayFail: true })).stdout;
 
 onEachRelease(
@@ -101,20 +111,24 @@ onEachRelease(
 
     it('cannot have files of others copied to her by exchanging the staging directory for a link', async () => {
       const { host } = fixture;
-      await host.run('cd /home/alice; rm -rf fake; mkdir -p fake/home; ln -s / fake/home/alice; mkdir trap; chown -R -h alice fake trap; rm root/secret; mv fake root/fake');
-      await race(host, 'staging', '/home/alice/root', '/home/alice/root/fake');
-      const { said: text } = await said(host, 'backupctl', 'restore', '--in-place', '/home/alice/root/secret');
-      expect(await raced(host)).toContain('exchanged 0');
-      expect((await host.run('cat /home/alice/root/secret', { mayFail: true })).stdout, text).toBe('her own\n');
+      for (let round = 0; round < rounds; round++) {
+        await host.run('cd /home/alice; rm -rf root/fake root/.backup-* root/secret; mkdir -p root/fake/home; ln -s / root/fake/home/alice; chown -R -h alice root');
+        await race(host, 'staging', '/home/alice/root', '/home/alice/root/fake');
+        const { said: text } = await said(host, 'backupctl', 'restore', '--in-place', '/home/alice/root/secret');
+        expect(await raced(host)).toContain('exchanged 0');
+        expect((await host.run('cat /home/alice/root/secret', { mayFail: true })).stdout, text).toBe('her own\n');
+      }
     });
 
     it('cannot have a directory of root deleted by giving it the name of the staging directory', async () => {
       const { host } = fixture;
-      await host.run('cd /home/alice/root; rm -rf .backup-* fake; mkdir -m 700 of-root; echo valuable > of-root/file');
-      await race(host, 'staging', '/home/alice/root', '/home/alice/root/of-root');
-      await said(host, 'backupctl', 'restore', '--in-place', '/home/alice/root/secret');
-      expect(await raced(host)).toContain('exchanged 0');
-      expect((await host.run('cat /home/alice/root/*/file /home/alice/root/.*/file', { mayFail: true })).stdout).toContain('valuable');
+      for (let round = 0; round < rounds; round++) {
+        await host.run('cd /home/alice/root; rm -rf .backup-* fake of-root; mkdir -m 700 of-root; echo valuable > of-root/file');
+        await race(host, 'staging', '/home/alice/root', '/home/alice/root/of-root');
+        await said(host, 'backupctl', 'restore', '--in-place', '/home/alice/root/secret');
+        expect(await raced(host)).toContain('exchanged 0');
+        expect((await host.run('cat /home/alice/root/*/file /home/alice/root/.*/file', { mayFail: true })).stdout).toContain('valuable');
+      }
     });
 
     it('cannot have a directory of borg deleted by giving it the name of a staging directory', async () => {
@@ -137,30 +151,38 @@ onEachRelease(
       expect((await host.run('cat /home/alice/e/.backup-kept-*/e/d/note', { mayFail: true })).stdout).toBe('readable\n');
     });
 
-    it.each(['backupctl', 'backup-borg'])('cannot lead `%s --into` out of her directory by a link', async (program) => {
+    it.each(programs)('cannot lead `%s --into` out of her directory by a link', async (program) => {
       const { host } = fixture;
       await host.run('ln -sfn /usr/local/lib /home/alice/elsewhere; chown -h alice /home/alice/elsewhere');
-      const into = '/home/alice/elsewhere/new';
-      const archive = (await host.run("backup-borg list --format '{archive}{NL}' | grep files | tail -1")).stdout.trim();
-      const { ok, said: text } = program === 'backupctl'
-        ? await said(host, 'backupctl', 'restore', '--into', into, '/home/alice/tree')
-        : await said(host, 'backup-borg', '--into', into, 'extract', `::${archive}`, 'home/alice/tree');
+      const { ok, said: text } = await said(host, ...(await into(host, program, '/home/alice/elsewhere/new', 'tree')));
       expect(ok, text).toBe(false);
       expect(text).toContain('a symbolic link is in it: name /usr/local/lib/new');
       expect((await host.run('ls -d /usr/local/lib/new', { mayFail: true })).stdout).toBe('');
     });
 
-    it.each(['backupctl', 'backup-borg'])('cannot put anything into a directory of hers while `%s` restores into it, and has it back after', async (program) => {
+    it.each(programs)('cannot lead `%s --into` out of it by exchanging a directory above for a link', async (program) => {
       const { host } = fixture;
-      await host.run('rm -rf /home/alice/into; mkdir -m 750 /home/alice/into; chown alice: /home/alice/into');
-      const archive = (await host.run("backup-borg list --format '{archive}{NL}' | grep files | tail -1")).stdout.trim();
-      await race(host, 'plant', '/home/alice/into');
-      const { ok, said: text } = program === 'backupctl'
-        ? await said(host, 'backupctl', 'restore', '--into', '/home/alice/into', '/home/alice/big')
-        : await said(host, 'backup-borg', '--into', '/home/alice/into', 'extract', '--sparse', `::${archive}`, 'home/alice/big');
-      expect(ok, text).toBe(true);
-      expect(await raced(host)).toMatch(/refused 13/);
-      expect((await host.run('stat -c "%U %a" /home/alice/into; cmp /home/alice/big/random /home/alice/into/home/alice/big/random')).stdout).toBe('alice 750\n');
+      const command = (await into(host, program, '/home/alice/y/into', 'tree')).join(' ');
+      for (let round = 0; round < rounds; round++) {
+        await host.run('cd /home/alice; rm -rf lead y; mkdir y; ln -s /usr/local lead; chown -h alice lead y');
+        await race(host, 'link', '/home/alice/y', '/home/alice/lead');
+        await host.run(`for try in {1..10}; do ${command}; systemctl -q is-active racer || break; done`, { mayFail: true });
+        await raced(host);
+        expect((await host.run('ls -d /usr/local/into', { mayFail: true })).stdout).toBe('');
+      }
+    });
+
+    it.each(programs)('cannot put anything into a directory of hers while `%s` restores into it, and has it back after', async (program) => {
+      const { host } = fixture;
+      const command = await into(host, program, '/home/alice/into', 'big');
+      for (let round = 0; round < rounds; round++) {
+        await host.run('rm -rf /home/alice/into; mkdir -m 750 /home/alice/into; chown alice: /home/alice/into');
+        await race(host, 'plant', '/home/alice/into');
+        const { ok, said: text } = await said(host, ...command);
+        expect(ok, text).toBe(true);
+        expect(await raced(host)).toMatch(/refused 13/);
+        expect((await host.run('stat -c "%U %a" /home/alice/into; cmp /home/alice/big/random /home/alice/into/home/alice/big/random')).stdout).toBe('alice 750\n');
+      }
     });
 
     it('is restored to with programs that have a set-user-id bit, and root is told each; a name moves no terminal', async () => {

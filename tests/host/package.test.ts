@@ -83,6 +83,21 @@ onEachRelease(
       await nothingLeft();
     });
 
+    it('is compiled for the Python of the host, once more if that is another, and nothing of it runs that its source does not say', async () => {
+      const { host } = fixture;
+      await roles(['sqlite']);
+      const sources = (await host.run(`find ${place} -name '*.py' -printf '%h/%f\n' | sort`)).stdout;
+      const compiled = `find ${place} -name '*.pyc' | sed -E 's,/__pycache__/([^/]*)\\.cpython-[0-9]+\\.pyc$,/\\1.py,' | sort`;
+      expect((await host.run(compiled)).stdout).toBe(sources);
+      await host.run(`find ${place} -name __pycache__ -exec rm -r {} +`);
+      expect((await roles(['sqlite'])).recap['web']).toMatchObject({ failed: 0, changed: 0 });
+      expect((await host.run(compiled)).stdout).toBe(sources);
+      await host.run(`echo 'raise SystemExit(77)' > ${place}/untrusted.py`);
+      expect((await host.run(['runuser', '-u', 'app', '--', `${programs}/backup-sqlite`], { mayFail: true })).code).toBe(77);
+      await absent('sqlite');
+      await nothingLeft();
+    });
+
     it('costs no execution more on the host than the hooks do', async () => {
       const without = await fixture.lab.playbook([{ hosts: 'all' }]);
       await roles(['sqlite', 'mariadb']);
@@ -101,7 +116,7 @@ onEachRelease(
       for (const role of coming) {
         await roles([role]);
         // What a role adds is its own, so only what was there must be as it was.
-        const own = `/(?:mariadb|sqlite)\\.py$|/postgresql/`;
+        const own = `/(?:mariadb|sqlite)\\.[^/]*$|/postgresql/`;
         const common = (await modules()).split('\n').filter((line) => !new RegExp(own).test(line)).join('\n');
         expect(common).toBe((known ??= common));
       }

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 
 /** The titles of the tests in a suite, with `…` for what is filled in. */
 const titles = (suite: string): string[] =>
-  [...readFileSync(`tests/attacks/${suite}`, 'utf8').matchAll(/(?:\bit\(|\)\()(['"`])((?:\\.|(?!\1).)*)\1, (?:async|\()/g)].map(([, , title = '']) =>
+  [...readFileSync(`tests/attacks/${suite}`, 'utf8').matchAll(/(?:\bit\(|\)\()\s*(['"`])((?:\\.|(?!\1).)*)\1,\s*(?:async|\()/g)].map(([, , title = '']) =>
     title.replaceAll('%s', '…').replaceAll(/\\(.)/g, '$1'),
   );
 

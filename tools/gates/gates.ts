@@ -56,8 +56,7 @@ export const gates: Readonly<Record<string, Gate>> = {
     (await Toolbox.open()).run('ruff', ['check', '--no-cache', ...python, ...(await programs(/^#!.*\bpython/))]),
 
   /** The package on the host, its programs and its tests look as ruff writes them. */
-  'python-format': async () =>
-    (await Toolbox.open()).run('ruff', ['format', '--no-cache', '--diff', ...formatted, ...(await hostPrograms())]),
+  'python-format': () => formatPython('--diff'),
 
   /** The types of the package, in which all roles have a part, and of what the plugins share, by mypy's strictest rules. */
   'python-types': async () => {
@@ -97,7 +96,16 @@ export const gates: Readonly<Record<string, Gate>> = {
 
 /** Where Python is, beside the programs. */
 const python = ['plugins', 'roles', 'tests/python', 'tools/gates'];
-const formatted = ['roles', 'tests/python', 'tools/gates'];
+
+/** Writes the package on the host, its programs and its tests as ruff does; with `--diff` it throws with what it would write. */
+export const formatPython = async (...options: string[]): Promise<unknown> =>
+  (await Toolbox.open()).run('ruff', [
+    'format',
+    '--no-cache',
+    ...options,
+    ...python.slice(1),
+    ...(await hostPrograms()),
+  ]);
 
 /** The files of the repository, and what would be. */
 async function versioned(): Promise<string[]> {

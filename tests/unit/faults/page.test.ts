@@ -10,7 +10,7 @@ it('docs/faults.md is what the matrix says', () => expect(faultsPage()).toMatchF
 
 it.each(Object.keys(faults))('the fault "%s" has its test', (key) => {
   // The kills have one for the three of them.
-  expect(tests).toMatch(key.startsWith('kill in ') ? /\['create', \d+, .*\['prune', \d+, .*\['compact', \d+/ : new RegExp(`fault\\(fixture, '${key}'`));
+  expect(tests).toMatch(key.startsWith('kill in ') ? /\['create', \d+,[^]*\['prune', \d+,[^]*\['compact', \d+/ : new RegExp(`fault\\(\\s*fixture,\\s*'${key}'`));
 });
 
 it.each(defects)('the defect "$defect" has its test', ({ test: [file, title] }) => {

@@ -123,7 +123,7 @@ class Backup:
         """Forget what is too old. Return whether that succeeded."""
         ok = True
         if os.path.exists(unfinished(repository)):
-            ok, _ = repository.forget(KEEP_INCOMPLETE, incomplete=True)
+            ok, _forgotten = repository.forget(KEEP_INCOMPLETE, incomplete=True)
             os.unlink(unfinished(repository))
         rules = {period: self.settings["keep_" + period] for period in ("daily", "weekly", "monthly")}
         forgotten, kept = repository.forget(rules)

@@ -51,7 +51,7 @@ def assignments(text: str) -> dict[str, str]:
     """What lines of the form KEY=VALUE say, as `{key: value}`; of a key that is there more often the values are joined by line ends."""
     found: dict[str, str] = {}
     for line in text.split("\n"):
-        key, _, value = line.partition("=")
+        key, _sign, value = line.partition("=")
         if key:
             found[key] = found[key] + "\n" + value if key in found else value
     return found

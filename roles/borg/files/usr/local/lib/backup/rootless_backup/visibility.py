@@ -28,7 +28,7 @@ def hidden(saved: Collection[str], excludes: Collection[str]) -> list[str]:
 def differences(host: Mounts, here: Mounts, saved: Collection[str], excludes: Iterable[str]) -> list[str]:
     """Messages for the places at, above or below the saved paths where `here` shows something else than `host` has."""
     literal = [e for e in excludes if not re.search(r"[*?\[]", e)]
-    devices = {device for device, _, _ in host.values()}
+    devices = {device for device, _root, _shared in host.values()}
     return [
         "the sandbox hides %s from the backup: there is %s of %s in its place" % (place, *at(here, place)[::-1])
         for place in sorted({*here, *host})
@@ -67,5 +67,5 @@ def at(table: Mounts, path: str) -> tuple[str, str]:
     place = path
     while place not in table:
         place = os.path.dirname(place)
-    device, root, _ = table[place]
+    device, root, _shared = table[place]
     return device, os.path.normpath(os.path.join(root, os.path.relpath(path, place)))

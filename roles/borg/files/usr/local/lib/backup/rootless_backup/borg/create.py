@@ -129,8 +129,8 @@ def chunks_for(rules: Rules, size: int, before: str | None) -> str:
 
     `rules`: `[below, parameters]`, smallest first; the last has no limit.
     """
-    known = [chunks for _, chunks in rules]
-    now = next(index for index, (below, _) in enumerate(rules) if below is None or size < below)
+    known = [chunks for _below, chunks in rules]
+    now = next(index for index, (below, _chunks) in enumerate(rules) if below is None or size < below)
     last = known.index(before) if before in known else now
     while last > now and size < (rules[last - 1][0] or 0) / 4:
         last -= 1

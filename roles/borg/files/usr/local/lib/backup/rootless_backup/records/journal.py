@@ -103,7 +103,7 @@ def read(most: int, *matches: str) -> list[Entry]:
         trouble = process.stderr.read(LONGEST_TEXT).decode(errors="backslashreplace")
     if process.returncode != 0:
         raise RuntimeError("journalctl failed: %s" % trouble.strip())
-    return [entry for entry, _ in found]
+    return [entry for entry, _time in found]
 
 
 def said(unit: str, since: float, lines: int, most: int) -> str:

@@ -47,7 +47,7 @@ def main() -> None:
 
 def ended(settings: dict[str, Any], what: str) -> bool:
     """Report and record how a unit ended. Return whether everybody who is to be told was told, and all is recorded."""
-    name, _, end = what.partition(":")
+    name, _colon, end = what.partition(":")
     if end == "begun":
         return attempt("the URL", call_url, settings, "/start", "")
     # The journal may still be taking in what was said last.

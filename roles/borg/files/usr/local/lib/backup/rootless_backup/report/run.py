@@ -89,7 +89,7 @@ def found_of(name: str, result: str, invocation: str) -> dict[str, Any]:
         "archives": archives,
         "kept": kept,
         "warnings": warnings[:1000],
-        "hooks": [(unit, required, result, told) for unit, required, result, told, _ in hooks],
+        "hooks": [(unit, required, result, told) for unit, required, result, told, _log in hooks],
         "advice": [untrusted.printable(entry.fields[journal.ADVICE]) for entry in said if journal.ADVICE in entry.fields][:20],
         # That a hook failed is better told by the hook than by what waited for it.
         "errors": [entry.message for entry in errors if entry not in waits][:100],
@@ -97,5 +97,5 @@ def found_of(name: str, result: str, invocation: str) -> dict[str, Any]:
         "waiters": [
             re.sub(r"^Job for (\S+) cancell?ed\.$", unit + r" was stopped while it waited for \1", entry.message) for entry in waits
         ][:100],
-        "log": "".join(log for _, _, result, _, log in hooks if failed(result)) + section(unit, lines),
+        "log": "".join(log for _unit, _required, result, _told, log in hooks if failed(result)) + section(unit, lines),
     }

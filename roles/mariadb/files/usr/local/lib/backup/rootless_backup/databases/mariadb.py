@@ -159,7 +159,7 @@ def dump_server(server: Server, settings: dict[str, Any]) -> bool:
 
 def demand_privileges(server: Server) -> None:
     held = set()
-    for grant, *_ in server.query("SHOW GRANTS"):
+    for grant, *_more in server.query("SHOW GRANTS"):
         match = re.match(r"GRANT ([A-Z ,_]+) ON \*\.\* TO ", grant)
         held |= set(match[1].split(", ")) if match else set()
     lacking = set() if "ALL PRIVILEGES" in held else PRIVILEGES - held

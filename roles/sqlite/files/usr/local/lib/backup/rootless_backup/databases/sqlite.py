@@ -218,7 +218,7 @@ def tables_of(database: sqlite3.Connection) -> Tables:
     """
     # Text need not be UTF-8, and is something else than a blob of the same bytes.
     database.text_factory = lambda text: ("text", text)
-    names = [text for ((_, text),) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0")]
+    names = [text for ((_type, text),) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0")]
     tables: Tables = {}
     for name in sorted(names):
         rows, digest = 0, hashlib.sha256()
@@ -339,7 +339,7 @@ def prove(dump: str, _busy_timeout: int) -> bool:
     except (OSError, ValueError) as error:
         return complain("manifest.json cannot be read, so nothing is proven: %s" % error)
     ok = True
-    for directory, _, names in os.walk(dump):
+    for directory, _directories, names in os.walk(dump):
         for name in names:
             path = os.path.relpath(os.path.join(directory, name), dump)
             if path not in files and path not in (manifests.NAME, PARTIAL):

@@ -37,7 +37,7 @@ def restore() -> bool:
     try:
         items = [item for item in map(Item, request["items"]) if item.is_wanted()]
         templates = [item for item in items if item.into == "template1"] if len(items) > 1 else []
-        for _ in templates:
+        for _template in templates:
             untrusted.tell(
                 3,
                 "template1 holds tables of its own and is not restored, since new databases are made from it: restore it "

@@ -73,7 +73,7 @@ def settings_of(name: str, properties: dict[str, Any]) -> Iterator[str]:
 def assignments(settings: Iterable[str]) -> Iterator[str]:
     """Of `name=value` each, as the catalogue has it, what stands behind SET. A role makes them as it likes: none of it is SQL."""
     for setting in settings:
-        option, _, value = setting.partition("=")
+        option, _sign, value = setting.partition("=")
         values: list[str] | None = [value]
         if option.lower() in LISTED:
             values = split_list(value)
