@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from rootless_backup.voice import Voice
 
+    # Is called with the part that is done, from 0 to 1.
+    Progress = Callable[[float], object]
+
     class Item(TypedDict):
         """What is told of one thing in an archive; `mode` as ls(1) shows it, `size` in bytes."""
 
@@ -197,13 +200,7 @@ class Repository:
         raise NotImplementedError
 
     def take(
-        self,
-        archive: str,
-        wanted: Wanted,
-        plain: bool = False,
-        strip: int = 0,
-        demand: bool = False,
-        progress: Callable[[float], object] | None = None,
+        self, archive: str, wanted: Wanted, plain: bool = False, strip: int = 0, demand: bool = False, progress: Progress | None = None
     ) -> Taken:
         """Take files out of an archive, into the working directory. Return `Taken`.
 

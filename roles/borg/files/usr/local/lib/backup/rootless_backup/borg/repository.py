@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rootless_backup.borg.call import Event
     from rootless_backup.borg.engine import Engine
-    from rootless_backup.engine import Item, Made, Taken, Wanted
+    from rootless_backup.engine import Item, Made, Progress, Taken, Wanted
     from rootless_backup.voice import Voice
 
 # Contents only: whose the files were does not matter.
@@ -67,13 +67,7 @@ class Repository(engine.Repository):
         return size
 
     def take(
-        self,
-        archive: str,
-        wanted: Wanted,
-        plain: bool = False,
-        strip: int = 0,
-        demand: bool = False,
-        progress: Callable[[float], object] | None = None,
+        self, archive: str, wanted: Wanted, plain: bool = False, strip: int = 0, demand: bool = False, progress: Progress | None = None
     ) -> Taken:
         def seen(event: Event) -> None:
             if event.get("type") == "progress_percent" and event.get("current") is not None and progress is not None:
