@@ -17,6 +17,11 @@ import re
 from ansible.errors import AnsibleActionFail
 from jinja2 import Environment, TemplateError, nodes
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from typing import Any
+
 # Paths of the control node, and what it runs: made of nothing that a host says, not even `ansible_hostname`.
 # Nor what the administrator is asked to give the host: with the name of another one it would get that one's repository.
 CONTROL = ("borg_secrets_dir", "rootless_backup_node", "borg_repositories")
@@ -24,7 +29,7 @@ INTERNAL = re.compile(r"_{1,2}(?:borg|postgres|mariadb|sqlite|restore)_.*|__sqli
                       r"|restore_(?:host|paths|beside|archive|dumps|users|again)")
 
 
-def refuse(task_vars):
+def refuse(task_vars: Mapping[str, Any]) -> None:
     """Fail, before the host is asked anything, if it has set something that is not its to set."""
     said = names(task_vars)
     problems = ["%s: the host itself says it, as a fact; a setting has to come from the inventory or the play. If it was set by set_fact, "
@@ -35,7 +40,7 @@ def refuse(task_vars):
         raise AnsibleActionFail("Facts of a host are no settings:\n- " + "\n- ".join(dict.fromkeys(problems)))
 
 
-def names(task_vars):
+def names(task_vars: Mapping[str, Any]) -> set[str]:
     """The names of the facts of this host."""
     # The store itself: what a host names `ansible_facts` takes the place of the variable of that name.
     try:
@@ -49,18 +54,20 @@ def names(task_vars):
         return set()
 
 
-def settings():
+def settings() -> set[str]:
     """The settings of all roles of this collection."""
-    found = set()
+    found: set[str] = set()
     for path in glob.glob(os.path.join(os.path.dirname(__file__), "../../roles/*/meta/settings.rules.json")):
         with open(path, encoding="utf-8") as file:
             found |= set(json.load(file)["settings"])
     return found
 
 
-def made_of(task_vars, setting, said):
+def made_of(task_vars: Mapping[str, Any], setting: str, said: Collection[str]) -> list[str]:
     """Messages for the facts that a setting is made of, at any depth."""
-    found, seen, todo = [], set(), [setting]
+    found: list[str] = []
+    seen: set[str] = set()
+    todo = [setting]
     while todo:
         name = todo.pop()
         if name in seen:
@@ -73,7 +80,7 @@ def made_of(task_vars, setting, said):
     return found
 
 
-def referenced(value):
+def referenced(value: object) -> list[str]:
     """The names that may be variables in a value with templates."""
     if isinstance(value, dict):
         return [name for each in value.values() for name in referenced(each)]

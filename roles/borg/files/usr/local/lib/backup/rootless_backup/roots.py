@@ -1,15 +1,23 @@
 # Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
 """What is to be saved, and what is left out."""
 
+from __future__ import annotations
+
 import os
 
 from rootless_backup import paths
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rootless_backup.voice import Voice
 
 # Where other software puts what it wants left out: a pattern a line.
 EXCLUDES = "/etc/backup/exclude.d"
 
 
-def what_to_save(asked, voice):
+def what_to_save(asked: Iterable[str], voice: Voice) -> list[str]:
     """The roots of the archive of files: each once, without the dumps, and what a link points to beside the link."""
     roots = []
     for path in asked:
@@ -21,12 +29,12 @@ def what_to_save(asked, voice):
     return sorted({path for path in roots if not paths.is_below(path, paths.DUMPS)}, key=lambda path: (-path.count("/"), path))
 
 
-def missing(saved):
+def missing(saved: Iterable[str]) -> list[str]:
     """Messages for what is to be saved and is not there."""
     return ["%s does not exist; take it out of borg_paths if that is right" % path for path in saved if not os.path.lexists(path)]
 
 
-def injected_excludes():
+def injected_excludes() -> list[str]:
     """What other software wants left out."""
     patterns = []
     for name in sorted(os.listdir(EXCLUDES)) if os.path.isdir(EXCLUDES) else ():
@@ -35,14 +43,14 @@ def injected_excludes():
     return patterns
 
 
-def hooks():
+def hooks() -> Iterator[os.DirEntry[str]]:
     """The directories of hooks below that of the dumps."""
     for entry in os.scandir(paths.DUMPS) if os.path.isdir(paths.DUMPS) else ():
         if entry.is_dir(follow_symlinks=False):
             yield entry
 
 
-def empty_dumps():
+def empty_dumps() -> Iterator[str]:
     """The directories of hooks that hold nothing; a hook that has nothing to leave can leave a note of what it did."""
     for entry in hooks():
         try:

@@ -15,6 +15,8 @@ Members of the group borg_status_group may use status, run, drill, check and lis
 the passphrase; the rest is for root.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 
@@ -24,28 +26,33 @@ TASKS = {"run": "backup.service", "check": "borg-check.service", "drill": "backu
 HELP = {"-h", "--help"}
 
 
-def main():
+def main() -> None:
     sys.exit(int(act(*sys.argv[1:])))
 
 
-def act(command="", *more):
+def act(command: str = "", *more: str) -> int:
     """Do what is asked for. Return the exit code. What only one command needs is imported there: all of it would make each start slower."""
     if command == "status" and more in ((), ("--json",)):
         from rootless_backup.control import status
+
         return status.status(as_json=bool(more))
     if command in TASKS and not more:
         from rootless_backup.control import task
+
         return task.follow(TASKS[command])
     if command == "list" and not HELP & set(more) and (os.geteuid() == 0 or more):
         return untrusted.relay(["/usr/local/sbin/backup-borg", command, *more])
     if command == "list" and not more:
         from rootless_backup.control import known
+
         return known.list_archives()
     if command in ("find", "show", "restore"):
         from rootless_backup.restore import program
+
         return program.main([command, *more])
     if command == "restore-db":
         from rootless_backup.restore import databases
+
         return databases.main(more)
     usage = __doc__.split("\n", 2)[2].strip()
     if not HELP & {command, *more}:
