@@ -78,7 +78,7 @@ const vitest = (config, vitestArgs = [], env = {}) =>
   run('node_modules/.bin/vitest', ['run', '--config', config, ...vitestArgs], env);
 
 /** How many rounds a race runs in `npm run test:long`; in `npm test` it is the few that the suite itself says. */
-const longRounds = process.env.ATTACK_ROUNDS ?? '100';
+const longRounds = process.env.ATTACK_ROUNDS ?? '30';
 
 const commands = {
   build: () => program('src/main.ts', args),
