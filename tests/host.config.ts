@@ -2,7 +2,12 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['tests/host/**/*.test.ts', 'tests/attacks/**/*.test.ts'],
+    include: [
+      'tests/host/**/*.test.ts',
+      'tests/attacks/**/*.test.ts',
+      // What takes long: only in `npm run test:long`.
+      ...(process.env['ATTACK_ROUNDS'] === undefined ? [] : ['tests/long/**/*.test.ts']),
+    ],
     globalSetup: ['tests/lab/setup.ts'],
     // Hosts boot in a second, but a playbook on a busy machine takes its time.
     testTimeout: 300_000,

@@ -95,9 +95,11 @@ const commands = {
   },
   long() {
     installMachine();
-    vitest('tests/host.config.ts', ['--testTimeout=3600000', ...(args.length === 0 ? ['tests/attacks'] : args)], {
-      ATTACK_ROUNDS: longRounds,
-    });
+    vitest(
+      'tests/host.config.ts',
+      ['--testTimeout=3600000', ...(args.length === 0 ? ['tests/attacks', 'tests/long'] : args)],
+      { ATTACK_ROUNDS: longRounds },
+    );
   },
   format() {
     const files = ['eslint.config.mjs', '{src,tests,tools}/**/*.{ts,mjs}'];

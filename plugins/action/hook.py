@@ -56,7 +56,11 @@ def with_files(planned):
             if not each["path"].startswith(package.PROGRAMS) or each["path"] in taken:
                 raise AnsibleActionFail("files: given is %s, with %s in it; allowed are files below usr/local/lib/backup, but not the "
                                         "hook's own script" % (root, each["path"][1:]))
-            planned["files"].append(dict(each, shared=True))
+            if each["path"].startswith(package.PLACE) and not package.is_ours(root):
+                raise AnsibleActionFail("files: given is %s, with %s in it; allowed is any other directory: that one is this collection's"
+                                        % (root, each["path"][1:]))
+            # Of one role, by whatever path it was installed.
+            planned["files"].append(dict(each, shared=os.path.basename(os.path.dirname(os.path.abspath(root)))))
     if wants_package:
         package.add_to(planned)
     return planned

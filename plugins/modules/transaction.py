@@ -245,7 +245,10 @@ class Transaction:
             if isinstance(error, SystemExit):
                 raise
             raise Failure("%sEverything was put back as it was." % told) from error
-        remove_empty_above(obsolete)
+        try:
+            remove_empty_above(obsolete)
+        except OSError as error:
+            self.warn("what Python made of modules that are gone is still there: %s" % error)
         self._compile(different)
         self._start()
 
@@ -300,12 +303,17 @@ class Transaction:
                 raise Failure("%s was laid down on this host by version %s of the collection, and this is version %s: install that one or "
                               "a later one on the control node, or take away what it laid down (state absent). Nothing was changed."
                               % (name, memory["version"], wanted))
+        for name, memory in self.others.items():
+            if wanted is not None and memory["version"] is not None and numbers(memory["version"]) < numbers(wanted):
+                self.warn("%s was laid down by version %s of the collection, and what its programs share is of version %s now: lay it down "
+                          "anew too" % (name, memory["version"], wanted))
 
     def _refuse_what_is_anothers(self):
         """Two names, such as those of a role and of a hook, would overwrite each other's files for ever."""
-        shared = {path for path, each in self.files.items() if each.get("shared")}
         for name, memory in self.others.items():
-            taken = sorted(set(memory["paths"]) & set(self.files) | set(memory["shared"]) & (set(self.files) - shared))
+            # What several names share comes from one place, such as a role: else it would change hands at each run.
+            taken = sorted(path for path, each in self.files.items()
+                           if path in memory["paths"] or memory["shared"].get(path, each.get("shared")) != each.get("shared"))
             if taken:
                 raise Failure("name: given is %s, but %s is already laid down by %s; allowed is a name that nobody else uses. Nothing "
                               "was changed." % (self.plan["name"], ", ".join(taken), name))
@@ -313,7 +321,7 @@ class Transaction:
     def _ours(self):
         """What this name laid down and no other one needs."""
         needed = {path for memory in self.others.values() for path in memory["shared"]}
-        return self.memory["paths"] + [path for path in self.memory["shared"] if path not in needed]
+        return self.memory["paths"] + sorted(set(self.memory["shared"]) - needed)
 
     def _kept(self):
         """What stays although it left the plan: what only this host knows goes only by name."""
@@ -518,10 +526,10 @@ class Transaction:
         return state.get("UnitFileState") == "enabled", state.get("ActiveState") in ("active", "activating")
 
     def _remember(self):
-        shared = {path for path, each in self.files.items() if each.get("shared")}
+        shared = {path: each["shared"] for path, each in self.files.items() if each.get("shared")}
         memory = {
-            "paths": sorted(set(self._kept()) | set(self.files) - shared),
-            "shared": sorted(shared),
+            "paths": sorted(set(self._kept()) | set(self.files) - set(shared)),
+            "shared": shared,
             "version": self.plan["version"],
             "sensitive": sorted(set(self._kept()) & set(self.memory["sensitive"])
                                 | {path for path, each in self.files.items() if each["sensitive"]}),
@@ -637,13 +645,17 @@ class Transaction:
 
 
 def remembered(path):
-    """What a name laid down: `paths`, of these `sensitive` ones, `shared` files that others may have laid down too, units, users, and the
-    version of what is shared, or None.
+    """What a name laid down: `paths`, of these `sensitive` ones, `shared` files that others may have laid down too, with where they are
+    from, units, users, and the version of what is shared, or None. Failure: that cannot be read.
     """
-    memory = {"paths": [], "shared": [], "sensitive": [], "enable": [], "users": [], "version": None}
+    memory = {"paths": [], "shared": {}, "sensitive": [], "enable": [], "users": [], "version": None}
     if os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
-            memory.update(json.load(file))
+        try:
+            with open(path, encoding="utf-8") as file:
+                memory.update(json.load(file))
+        except ValueError as error:
+            raise Failure("%s, which says what is laid down here, cannot be read: %s. Take it from a backup, or remove it and what its "
+                          "name laid down. Nothing was changed." % (path, error)) from error
     return memory
 
 
@@ -812,7 +824,10 @@ def main():
     # A secret must not be readable for the instant between its creation and its final mode.
     os.umask(0o077)
     plan = json.loads(module.params["plan"])
-    transaction = Transaction(module, plan)
+    try:
+        transaction = Transaction(module, plan)
+    except (Failure, OSError) as failure:
+        module.fail_json(msg=str(failure))
     try:
         getattr(transaction, plan["state"])()
     except (Failure, OSError) as failure:

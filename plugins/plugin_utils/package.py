@@ -25,7 +25,8 @@ COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__f
 HOME = os.path.join(COLLECTION, "roles", "borg", "files")
 # Where programs lie on a host, and the package.
 PROGRAMS = "/usr/local/lib/backup/"
-PLACE = PROGRAMS + "rootless_backup/"
+PACKAGE = "rootless_backup"
+PLACE = PROGRAMS + PACKAGE + "/"
 
 
 def add_to(plan: dict[str, Any]) -> None:
@@ -36,8 +37,13 @@ def add_to(plan: dict[str, Any]) -> None:
         if given.setdefault(each["path"], each)["content"] != each["content"]:
             raise AnsibleActionFail("%s is a module of the collection's own, and another file of this name is given; give it another name"
                                     % each["path"])
-    plan["files"] = [dict(each, shared=each.get("shared") or path.startswith(PLACE)) for path, each in given.items()]
+    plan["files"] = [dict(each, shared=each.get("shared") or (PACKAGE if path.startswith(PLACE) else None)) for path, each in given.items()]
     plan["version"] = version()
+
+
+def is_ours(directory: str) -> bool:
+    """Whether a directory of the control node is in this collection, whose roles add modules to the package."""
+    return os.path.realpath(directory).startswith(os.path.join(os.path.realpath(COLLECTION), "roles", ""))
 
 
 def version() -> str:

@@ -60,6 +60,9 @@ function proof(settings: SettingsOf<typeof borg>): Unit {
     name: 'backup-prove@',
     description: 'Proof of what the backup saved of hook %i',
     command: 'prove %i',
+    writable: [],
+    loose: [set('UMask', '0022', 'So that the drill can read what it says; nobody else can enter the directory.')],
+    sees: 'what was restored, and of the machine its programs; no socket of the host, and no place where it could leave something',
     directives: [
       set('StandardOutput', `append:${drillTold}/%i`, 'Told by the drill, in one place, which only root writes to: systemd opens it as root.'),
       set('BindReadOnlyPaths', `${drillState}/staged/%i:/var/lib/backup-prove`),
@@ -73,6 +76,9 @@ function preparation(settings: SettingsOf<typeof borg>): Unit {
     name: 'backup-prepare@',
     description: 'Preparation of the proofs of hook %i',
     command: 'prepare %i',
+    writable: [`/var/cache/${drillPrepared}/%i`],
+    loose: [],
+    sees: 'the programs of the machine, and nothing that was saved',
     directives: [set('CacheDirectory', `${drillPrepared}/%i`, 'Read-only for the proofs, who are the same user.')],
   });
 }
@@ -82,11 +88,15 @@ interface Nobodys {
   readonly description: string;
   /** Arguments of the program. */
   readonly command: string;
+  readonly writable: readonly string[];
+  /** What takes the place of directives of the sandbox. */
+  readonly loose: readonly Directive[];
+  readonly sees: string;
   readonly directives: readonly Directive[];
 }
 
 /** A service of the drill's which runs as nobody who could do harm. */
-function nobodys(settings: SettingsOf<typeof borg>, { name, description, command, directives }: Nobodys): Unit {
+function nobodys(settings: SettingsOf<typeof borg>, { name, description, command, writable, loose, sees, directives }: Nobodys): Unit {
   const memory = line(settings.borg_drill_memory);
   return {
     path: `${unitDirectory}/${name}.service`,
@@ -103,13 +113,11 @@ function nobodys(settings: SettingsOf<typeof borg>, { name, description, command
           set('TimeoutStartSec', line(settings.borg_drill_time_limit)),
           ...background(),
           set('RemoveIPC', 'true'),
-          ...loosened(sandbox({ ...nothing, memory: { all: memory, each: memory } }), [
-            set('UMask', '0022', 'So that the drill can read what it says; nobody else can enter the directory.'),
-          ]),
+          ...loosened(sandbox({ ...nothing, writable, memory: { all: memory, each: memory } }), loose),
           set(
             'TemporaryFileSystem',
             '/backup:ro /srv:ro /mnt:ro /media:ro /var/lib:ro /run:ro /dev/shm:mode=1777',
-            'It sees what was restored, and of the machine its programs; no socket of the host, and no place where it could leave something.',
+            `It sees ${sees}.`,
           ),
           ...directives,
         ],

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { PlaybookOptions } from '../lab/lab.ts';
@@ -225,10 +225,17 @@ onEachRelease(
       // Somebody else's, that nobody shares, and what is elsewhere or the collection's own.
       const owned = await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.deploy': { name: 'wiki', files: top } }] }], { mayFail: true });
       expect(owned.stdout).toContain(`${command} is already laid down by hook-forum`);
+      // Of another role, which would write it anew at each run, as this one would.
+      mkdirSync(join(lab.directory, 'another/files'), { recursive: true });
+      cpSync(top, join(lab.directory, 'another/files'), { recursive: true });
+      expect((await hook(wiki('wiki', { files: join(lab.directory, 'another/files') }), { mayFail: true })).stdout).toContain(`${command} is already laid down by hook-forum`);
+      await host.run('cp /var/lib/rootless.backup/hook-forum.json /root/; echo nonsense > /var/lib/rootless.backup/hook-forum.json');
+      expect((await hook(wiki('wiki'), { mayFail: true })).stdout).toContain('hook-forum.json, which says what is laid down here, cannot be read');
+      await host.run('mv /root/hook-forum.json /var/lib/rootless.backup/');
       await hook({ name: 'forum', state: 'absent' });
       await nothingLeft();
       write('usr/local/lib/backup/rootless_backup/untrusted.py', '# mine\n');
-      expect((await hook(wiki('wiki', { package: true }), { mayFail: true })).stdout).toContain("is a module of the collection's own");
+      for (const more of [{}, { package: true }]) expect((await hook(wiki('wiki', more), { mayFail: true })).stdout).toContain("that one is this collection's");
       write('etc/passwd', 'mine\n');
       expect((await hook(wiki('wiki'), { mayFail: true })).stdout).toContain('allowed are files below usr/local/lib/backup');
       expect((await hook(wiki('wiki', { files: '/nowhere' }), { mayFail: true })).stdout).toContain('which is no directory of the control node');

@@ -197,6 +197,8 @@ exec /usr/bin/pg_dump "$@"
       const begun = Date.now();
       expect((await backUp(host)).ok).toBe(false);
       expect(Date.now() - begun).toBeLessThan(30_000);
+      // What took its place before it was ended is what the manifest says.
+      for (const [name, { sha256 }] of Object.entries(await manifest())) expect((await host.run(['sha256sum', '--', `${await directory()}/${name}`])).stdout.replace(/^\\/, '').slice(0, 64), name).toBe(sha256);
       await lab.roles(['postgres'], {}, { args: ['--limit', 'web'] });
       await host.run('systemctl start --no-block backup.service; until [ "$(systemctl is-active backup-postgresql)" = activating ]; do sleep 0.1; done; sleep 1; systemctl stop backup.service; for wait in {1..50}; do [ "$(systemctl is-active backup-postgresql)" = deactivating ] || break; sleep 0.1; done');
       expect((await host.run('systemctl is-active backup-postgresql; pgrep pg_dump', { mayFail: true })).stdout.trim()).toMatch(/^(inactive|failed)$/);

@@ -107,7 +107,7 @@ def reason(trouble: object) -> str:
 
 def crash(kind: type[BaseException] | None, trouble: BaseException | None, trace: TracebackType | None) -> None:
     """What Python says of a trouble that nobody thought of has the words of others in it too."""
-    # Late, as nothing is compiled ahead: most programs never need it.
+    # Late: most programs never need it.
     import traceback
 
     say("".join(traceback.format_exception(kind, trouble, trace)).rstrip("\n"), file=sys.stderr)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 # Of what one program said, the last ones.
 LINES = 200
 LONGEST_LINE = 1000
-# A proof has so many seconds at least.
-LEAST = 60
+# A proof has so many seconds at least, and what is prepared for all of them at the most.
+LEAST, MOST_PREPARING = 60, 300
 
 
 def prove_each(hook: str) -> bool:
@@ -32,9 +32,8 @@ def prove_each(hook: str) -> bool:
     """
     # If it was not laid down in parts, nothing is started: together, each owner would see the dumps of all.
     units = parts.units_of(hook) if parts.are_told(hook) else []
-    if units and "prepare" in proof_of(hook):
-        # Without it each proof makes its own.
-        systemd.start("backup-prepare@%s.service" % hook)
+    if units:
+        start_preparation(hook)
     end = time_limit()
     for left, unit in zip(range(len(units), 0, -1), units):
         share = max(LEAST, (end - time.monotonic()) / left)
@@ -44,6 +43,20 @@ def prove_each(hook: str) -> bool:
             untrusted.tell(3, "%s did not end within %d s, its share of the time for the drill, and was ended" % (unit, share))
             systemd.stop(unit)
     return True
+
+
+def start_preparation(hook: str) -> None:
+    """Have made, once, what all proofs of a hook may read. Without it each makes its own."""
+    unit = "backup-prepare@%s.service" % hook
+    try:
+        ok = "prepare" not in proof_of(hook) or systemd.start(unit, timeout=MOST_PREPARING)
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        systemd.stop(unit)
+        ok = False
+    if not ok:
+        untrusted.tell(
+            4, "what the proofs of hook %s have in common could not be prepared, so they take longer; see journalctl -u %s" % (hook, unit)
+        )
 
 
 def time_limit() -> float:

@@ -54,12 +54,10 @@ class Manifest:
     # What readers are told of one file, and of all, in bytes. The owner of a database makes as many tables as he likes, and that is not to
     # keep those of others from being read.
     MOST_OF_ONE, MOST_OF_ALL = 16 << 20, 128 << 20
-    # Of a thousand databases each writing would cost more than the one before.
-    SECONDS = 10
 
-    def __init__(self, directory: str, **more: Any) -> None:
-        """`more`: what it says beside `files`."""
-        self.directory = directory
+    def __init__(self, directory: str, every: float = 0, **more: Any) -> None:
+        """`every`: how many seconds apart it is written while files come. `more`: what it says beside `files`."""
+        self.directory, self.every = directory, every
         self.more = more
         self.path = os.path.join(directory, NAME)
         self.written = 0.0
@@ -85,7 +83,7 @@ class Manifest:
             entry = {key: value for key, value in entry.items() if key not in optional}
             text = text_of(entry)
         self.files[name], self.texts[name] = entry, text
-        if time.monotonic() > self.written + self.SECONDS:
+        if time.monotonic() >= self.written + self.every:
             self.write()
         return whole
 

@@ -262,7 +262,7 @@ def restore(dump: str, busy_timeout: int) -> bool:
 
 
 def restore_one(source: str, place: str, over: bool, busy_timeout: int) -> bool:
-    # Late, as nothing is compiled ahead: the hook itself needs none of it.
+    # Late: the hook itself needs none of it.
     import shutil
 
     new, replaced = place + RESTORING, os.path.lexists(place)

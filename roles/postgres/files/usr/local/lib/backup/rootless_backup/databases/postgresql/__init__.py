@@ -36,5 +36,5 @@ def main() -> None:
     if action is None:
         untrusted.die("usage: backup-postgresql [restore | prepare | prove]")
     module, name = action
-    # Only what it needs, since nothing is compiled ahead.
+    # Only what it needs: each import takes its time.
     sys.exit(0 if getattr(importlib.import_module("." + module, __name__), name)() else 1)

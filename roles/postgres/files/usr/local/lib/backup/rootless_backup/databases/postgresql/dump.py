@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
+import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -25,6 +28,7 @@ from rootless_backup.records.manifest import Manifest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
+    from io import FileIO
     from typing import Any
 
     from rootless_backup.databases.postgresql.client import Properties
@@ -39,8 +43,12 @@ if TYPE_CHECKING:
     Relations = dict[tuple[str, str], tuple[str, str]]
 
 TARGET = "/backup/postgresql"
-PLACES = """SELECT setting FROM pg_settings WHERE name = 'data_directory'
-            UNION SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname !~ '^pg_'"""
+GLOBALS = "globals.sql"
+# Between two writings of the manifest while dumps come: of a thousand databases each would cost more than the one before.
+SECONDS = 10
+# Behind a word that is no hex, which the names of databases are.
+PLACES = """SELECT 'place', encode(textsend(path), 'hex') FROM (SELECT setting FROM pg_settings WHERE name = 'data_directory'
+            UNION SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname !~ '^pg_') AS places(path)"""
 # What has to be in a dump, and how money is written in it, which is read in no other way. What belongs to an extension is made by it.
 # On a standby pg_dump leaves out the rows of unlogged tables, which it has none of: that is no `r` then.
 RELATIONS = """SELECT c.oid, c.xmin, CASE WHEN relpersistence = 'u' AND pg_is_in_recovery() THEN 'u' ELSE relkind::text END,
@@ -54,6 +62,8 @@ RELATIONS = """SELECT c.oid, c.xmin, CASE WHEN relpersistence = 'u' AND pg_is_in
 
 def dump_all() -> bool:
     """Dump every cluster. Return whether all of it succeeded."""
+    # systemd ends what dumps too. What is in its place by then is in the manifest.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     settings = servers.read_settings()
     existing = servers.found()
     clusters = settings["clusters"] or [cluster for cluster in existing if cluster["wanted"]]
@@ -79,7 +89,8 @@ def dump_cluster(settings: dict[str, Any], cluster: Cluster) -> bool:
     try:
         env = servers.connection(cluster)
         server, *rows = query(env, client.SERVER, client.PROPERTIES, PLACES).decode(errors="surrogateescape").split("\n")
-        properties, places = client.properties_in(row for row in rows if row[:1] != "/"), [row for row in rows if row[:1] == "/"]
+        properties = client.properties_in(row for row in rows if not row.startswith("place|"))
+        places = [os.fsdecode(bytes.fromhex(row[len("place|") :])) for row in rows if row.startswith("place|")]
     except subprocess.CalledProcessError as error:
         return base.failed("cluster %s" % cluster["name"], error)
 
@@ -87,19 +98,35 @@ def dump_cluster(settings: dict[str, Any], cluster: Cluster) -> bool:
     base.warn_of_uncovered(places, settings["data_directories"], "postgres_data_directories")
     version, maker, preloaded = server.split("|", 2)
     told = {"version": int(version), "superuser": os.fsdecode(bytes.fromhex(maker)), "shared_preload_libraries": preloaded}
-    with Manifest(directory, server=told) as manifest:
-        completing = [dump(manifest, "globals.sql", None, lambda path: dump_globals(path, env))]
-        for name in databases:
+    try:
+        with Manifest(directory, every=SECONDS, server=told) as manifest:
+            ok = dump_each(manifest, env, {name: properties[name] for name in databases}, settings["lock_wait"])
+            if ok:
+                base.keep_only(manifest, {*map(file_name, databases), GLOBALS}, set(map(file_name, others)))
+                untrusted.tell(6, "%s: %d databases, %d bytes" % (cluster["name"], len(databases), manifest.size()))
+    except OSError as error:
+        return base.failed("cluster %s" % cluster["name"], error)
+    return ok
+
+
+def dump_each(manifest: Manifest, env: dict[str, str], databases: dict[str, Properties], lock_wait: int) -> bool:
+    """Dump the globals and each database, `{name: properties}`. Return whether all of it succeeded."""
+    completing = []
+    try:
+        completing.append(dump(manifest, GLOBALS, None, lambda path: dump_globals(path, env)))
+        for name, properties in databases.items():
+            # One is completed while the next one is written, and no more: each needs room beside the dump that it replaces.
+            for earlier in completing[:-1]:
+                earlier.join()
             # In the environment a name is a name: on the command line it could be an option or a connection string.
             where = dict(env, PGDATABASE=name)
-            make = functools.partial(dump_database, env=where, properties=properties[name], lock_wait=settings["lock_wait"])
+            make = functools.partial(dump_database, env=where, properties=properties, lock_wait=lock_wait)
             completing.append(dump(manifest, file_name(name), name, make, completing[-1]))
-        done = [each.result() for each in completing]
-        ok = all(done)
-        if ok:
-            base.keep_only(manifest, {*map(file_name, databases), "globals.sql"}, set(map(file_name, others)))
-            untrusted.tell(6, "%s: %d databases, %d bytes" % (cluster["name"], len(databases), manifest.size()))
-    return ok
+    finally:
+        # However this ends, what is in its place is in the manifest.
+        for each in completing:
+            each.join()
+    return all(each.result() for each in completing)
 
 
 def connectable(properties: dict[str, Properties], exclude: set[str]) -> tuple[list[str], list[str]]:
@@ -129,14 +156,24 @@ def dump(manifest: Manifest, name: str, database: str | None, make: Callable[[st
     new = base.Dump(manifest, name, database)
     what = "database %s" % shown(database) if database is not None else "globals"
 
+    tell: Tell | None = None
+    trouble: Exception | None = None
+    try:
+        tell = new.write(make)
+    except (subprocess.CalledProcessError, OSError) as error:
+        trouble = error
+
     def complete() -> bool:
         if before is not None:
             before.join()
         try:
+            if trouble is not None:
+                raise trouble
+            assert tell
             with new.or_nothing():
                 more, lacking, unproven = tell()
             whole = new.put_in_place(more, optional=contents.RECORDED)
-        except (subprocess.CalledProcessError, OSError) as error:
+        except Exception as error:  # whatever it is: it costs this dump, and no other
             return base.failed(what, error)
         if not whole:
             unproven = [*unproven, "it has so many tables that the manifest does not tell of them"]
@@ -147,11 +184,6 @@ def dump(manifest: Manifest, name: str, database: str | None, make: Callable[[st
             untrusted.tell(3, "%s was dumped, but %s" % (what, problem))
         return not lacking
 
-    try:
-        tell = new.write(make)
-    except (subprocess.CalledProcessError, OSError) as error:
-        trouble = error
-        return Meanwhile(base.failed, what, trouble)
     return Meanwhile(complete)
 
 
@@ -161,7 +193,7 @@ def dump_globals(path: str, env: dict[str, str]) -> Tell:
 
     def tell() -> Told:
         dumping.result()
-        return {}, [], []
+        return {"finished": time.strftime(manifests.TIME, time.gmtime())}, [], []
 
     return tell
 
@@ -181,7 +213,7 @@ def dump_database(path: str, env: dict[str, str], properties: Properties, lock_w
             # What was there before and is there after, the same all the time, was there when pg_dump looked.
             there = before.items() & after.result()[1].items()
             lacking = ["it lacks %s, which is in the database" % shown(name) for name in absent(there, entries)]
-            entry.update(objects=contents.objects(entries), **told.result())
+            entry.update(objects=contents.objects(entries), **told())
         except (Unread, OSError, subprocess.CalledProcessError) as unread:
             unproven = [reason(unread)]
         return entry, lacking, unproven
@@ -189,8 +221,8 @@ def dump_database(path: str, env: dict[str, str], properties: Properties, lock_w
     return tell
 
 
-def run_dump(path: str, env: dict[str, str], encoding: str, lock_wait: int) -> Meanwhile:
-    """Dump a database into a file. Return, as Meanwhile, what is in it; see `contents.scan`."""
+def run_dump(path: str, env: dict[str, str], encoding: str, lock_wait: int) -> Callable[[], Contents]:
+    """Dump a database into a file. Return a function that waits for what is in it; see `contents.scan`."""
     command = [
         "pg_dump",
         "--format=custom",
@@ -210,15 +242,24 @@ def run_dump(path: str, env: dict[str, str], encoding: str, lock_wait: int) -> M
         # What is in it is read while it is written: pg_restore reads a pipe in the order in which pg_dump writes.
         fed, told = Meanwhile(feed, path, dumping, sink), Meanwhile(record, source, env)
         watched = Meanwhile(end_waiting, env, lock_wait, ended)
-        dumping.wait()
-        ended.set()
-        for each in (fed, watched):
-            each.join()
+        try:
+            dumping.wait()
+        finally:
+            ended.set()
+        watched.join()
         if dumping.returncode != 0:
+            fed.join()
             told.join()
             said.seek(0)
             raise subprocess.CalledProcessError(dumping.returncode, command[0], stderr=said.read())
-    return told
+
+    def wait() -> Contents:
+        # What it was not given it cannot tell of.
+        fed.result()
+        found: Contents = told.result()
+        return found
+
+    return wait
 
 
 def end_waiting(env: dict[str, str], lock_wait: int, ended: threading.Event) -> None:
@@ -237,16 +278,31 @@ def end_waiting(env: dict[str, str], lock_wait: int, ended: threading.Event) -> 
 
 def feed(path: str, dumping: subprocess.Popen[bytes], sink: int) -> None:
     """Write what a process writes into a new file into a pipe too, to the end of both."""
-    with open(sink, "wb") as pipe, contextlib.suppress(BrokenPipeError):
+    with open(sink, "wb", buffering=0) as pipe, contextlib.suppress(BrokenPipeError):
         while not os.path.exists(path) and dumping.poll() is None:
             time.sleep(0.005)
-        with open(path, "rb") as file:
+        with open(path, "rb", buffering=0) as file:
             while True:
                 ended = dumping.poll() is not None
-                if os.sendfile(pipe.fileno(), file.fileno(), None, 1 << 20) == 0:
+                if pass_on(file, pipe) == 0:
                     if ended:
                         return
                     time.sleep(0.005)
+
+
+def pass_on(file: FileIO, pipe: FileIO) -> int:
+    """Write what follows in a file into a pipe. Return how many bytes; 0: there is nothing more yet."""
+    try:
+        return os.sendfile(pipe.fileno(), file.fileno(), None, 1 << 20)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS):
+            raise
+    # Not all file systems can.
+    block = file.read(1 << 20)
+    rest = memoryview(block)
+    while rest:
+        rest = rest[pipe.write(rest) :]
+    return len(block)
 
 
 def record(source: int, env: dict[str, str]) -> Contents:

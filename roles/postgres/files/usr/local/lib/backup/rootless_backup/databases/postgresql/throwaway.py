@@ -11,6 +11,8 @@ import subprocess
 import tempfile
 import time
 
+from rootless_backup import untrusted
+from rootless_backup.databases.base import reason
 from rootless_backup.databases.postgresql import client, servers
 from rootless_backup.databases.postgresql.client import output
 
@@ -20,45 +22,42 @@ if TYPE_CHECKING:
 
 # The superuser that a server of Debian has.
 USUAL = "postgres"
+INITDB = ("--auth=trust", "--no-instructions", "--encoding=UTF8", "--locale=C")
 
 
 def prepare() -> bool:
-    """Make an empty server of each version that is installed, in the working directory. Return True."""
-    made = set()
-    for initdb in glob.glob(servers.programs_of("*") + "initdb"):
-        name = prepared_name(os.path.dirname(initdb) + "/")
-        made.add(name)
-        if not os.path.isdir(name):
-            # Who reads it is the same user.
-            new = os.path.abspath(name + ".new")
-            shutil.rmtree(new, ignore_errors=True)
-            initialise(os.path.dirname(initdb) + "/", new, USUAL)
-            os.rename(new, name)
-    for name in set(os.listdir()) - made:
+    """Make an empty server of each version that is installed, in the working directory. Return whether all could be made."""
+    there = [os.path.dirname(path) + "/" for path in sorted(glob.glob(servers.programs_of("*") + "initdb"))]
+    made = [prepare_one(programs) for programs in there]
+    for name in set(os.listdir()) - set(made):
         shutil.rmtree(name)
-    return True
+    return None not in made
+
+
+def prepare_one(programs: str) -> str | None:
+    """Make an empty server. Return its name, None: it could not be made."""
+    new = os.path.abspath("new")
+    try:
+        name = prepared_name(programs)
+        if not os.path.isdir(name):
+            shutil.rmtree(new, ignore_errors=True)
+            # Synced, unlike those that are thrown away: it stays, whatever becomes of the machine.
+            initialise(programs, new, USUAL)
+            os.rename(new, name)
+        return name
+    except (subprocess.CalledProcessError, OSError) as error:
+        untrusted.tell(4, "an empty server of %s could not be prepared, so each proof makes its own: %s" % (programs, reason(error)))
+        return None
 
 
 def prepared_name(programs: str) -> str:
-    """What an empty server made by these programs is called: another minor version makes another one."""
-    return hashlib.sha256(output([programs + "initdb", "--version"])).hexdigest()[:16]
+    """What an empty server made by these programs is called: another minor version, or another way to make it, makes another one."""
+    return hashlib.sha256(output([programs + "initdb", "--version"]) + " ".join(INITDB).encode()).hexdigest()[:16]
 
 
-def initialise(programs: str, directory: str, user: str) -> None:
+def initialise(programs: str, directory: str, user: str, *more: str) -> None:
     """Make an empty server."""
-    output(
-        [
-            programs + "initdb",
-            "--pgdata",
-            directory,
-            "--username=" + user,
-            "--auth=trust",
-            "--no-sync",
-            "--no-instructions",
-            "--encoding=UTF8",
-            "--locale=C",
-        ]
-    )
+    output([programs + "initdb", "--pgdata", directory, "--username=" + user, *INITDB, *more])
 
 
 class Throwaway:
@@ -94,14 +93,6 @@ class Throwaway:
             "max_parallel_maintenance_workers": "0",
         }
         user = self.server.get("superuser", USUAL)
-        prepared = os.path.join(os.environ.get("BACKUP_PREPARED", ""), prepared_name(programs))
-        if user == USUAL and os.path.isdir(prepared):
-            output(["cp", "--recursive", "--reflink=auto", "--", prepared, top + "/data"])
-        else:
-            initialise(programs, top + "/data", user)
-        self.log = open(top + "/log", "wb+")
-        command = [programs + "postgres", "-D", top + "/data", *(a for setting in settings.items() for a in ("-c", "%s=%s" % setting))]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         env = dict(
             os.environ,
             PGHOST=top,
@@ -111,20 +102,44 @@ class Throwaway:
             PGOPTIONS=client.OPTIONS,
             **servers.preferring(programs),
         )
-        deadline = time.monotonic() + 60
-        while subprocess.run([programs + "pg_isready", "--quiet"], env=env, stdout=subprocess.DEVNULL, check=False).returncode != 0:
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.log.seek(0)
-                said = self.log.read().decode(errors="backslashreplace")
-                self.__exit__()
-                raise OSError("the server that is to prove it does not start: %s" % said[-1000:])
-            time.sleep(0.05)
+        command = [programs + "postgres", "-D", top + "/data", *(a for setting in settings.items() for a in ("-c", "%s=%s" % setting))]
+        prepared = os.path.join(os.environ.get("BACKUP_PREPARED", ""), prepared_name(programs))
+        if user == USUAL and os.path.isdir(prepared):
+            output(["cp", "--recursive", "--reflink=auto", "--", prepared, top + "/data"])
+            if self.start(command, env) is None:
+                return env
+            # Whatever became of it, the dump is proven.
+            shutil.rmtree(top + "/data")
+        initialise(programs, top + "/data", user, "--no-sync")
+        trouble = self.start(command, env)
+        if trouble is not None:
+            self.remove()
+            raise OSError("the server that is to prove it does not start: %s" % trouble[-1000:])
         return env
 
+    def start(self, command: list[str], env: dict[str, str]) -> str | None:
+        """Start the server. Return what it says if it does not, else None."""
+        with open(os.path.join(self.directory, "log"), "wb+") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            ready = [os.path.join(os.path.dirname(command[0]), "pg_isready"), "--quiet"]
+            deadline = time.monotonic() + 60
+            while subprocess.run(ready, env=env, stdout=subprocess.DEVNULL, check=False).returncode != 0:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    self.end()
+                    log.seek(0)
+                    return log.read().decode(errors="backslashreplace")
+                time.sleep(0.05)
+        return None
+
     def __exit__(self, *_: object) -> None:
+        self.end()
+        self.remove()
+
+    def end(self) -> None:
         # SIGQUIT: at once, without writing anything. See postgres(1).
         if self.process.poll() is None:
             self.process.send_signal(3)
         self.process.wait()
-        self.log.close()
+
+    def remove(self) -> None:
         shutil.rmtree(self.directory, ignore_errors=True)
