@@ -95,11 +95,10 @@ const commands = {
   },
   long() {
     installMachine();
-    vitest(
-      'tests/host.config.ts',
-      ['--testTimeout=3600000', ...(args.length === 0 ? ['tests/attacks', 'tests/long'] : args)],
-      { ATTACK_ROUNDS: longRounds },
-    );
+    const suites = args.length === 0 ? ['tests/attacks', 'tests/long'] : args;
+    vitest('tests/host.config.ts', ['--testTimeout=3600000', '--hookTimeout=3600000', ...suites], {
+      ATTACK_ROUNDS: longRounds,
+    });
   },
   format() {
     const files = ['eslint.config.mjs', '{src,tests,tools}/**/*.{ts,mjs}'];

@@ -1,5 +1,14 @@
 import { dumpChunks, dumpChunksBySize } from './chunks.ts';
-import { absolutePath, calendarEvent, chunkerParams, compression, printable, sshRepository, timeLimit, timeSpan } from './patterns.ts';
+import {
+  absolutePath,
+  calendarEvent,
+  chunkerParams,
+  compression,
+  printable,
+  sshRepository,
+  timeLimit,
+  timeSpan,
+} from './patterns.ts';
 import { roleSchema, type ProgramSetting, type Schema } from './schema.ts';
 
 /** Read by `backup-borg`. */
@@ -104,9 +113,11 @@ export const borg = roleSchema({
         'Keep it safe and apart from the hosts: without it the backup of a lost host cannot be read.',
         'It is refused if it is made of what a host says of itself, such as `ansible_hostname`; use `inventory_hostname`.',
       ],
-      default: "{{ inventory_dir if (inventory_dir | default('None', true) | string) != 'None' else lookup('ansible.builtin.env', 'PWD') }}/backup-secrets/{{ inventory_hostname }}",
+      default:
+        "{{ inventory_dir if (inventory_dir | default('None', true) | string) != 'None' else lookup('ansible.builtin.env', 'PWD') }}/backup-secrets/{{ inventory_hostname }}",
       pattern: `/(?!.*ansible_collections/)${printable}+`,
-      allowed: 'an absolute path on the control node, and not in an installed collection, whose next version would replace it',
+      allowed:
+        'an absolute path on the control node, and not in an installed collection, whose next version would replace it',
     },
     borg_encryption: {
       type: 'string',
@@ -123,7 +134,12 @@ export const borg = roleSchema({
       ],
       default: ['/etc', '/home', '/opt', '/root', '/srv', '/usr/local', '/var'],
       minItems: 1,
-      items: { type: 'string', description: ['A path.'], pattern: absolutePath, allowed: 'an absolute path without . or ..' },
+      items: {
+        type: 'string',
+        description: ['A path.'],
+        pattern: absolutePath,
+        allowed: 'an absolute path without . or ..',
+      },
       json: inBorg,
     },
     borg_exclude: {
@@ -133,7 +149,12 @@ export const borg = roleSchema({
         "Software adds its own in `/etc/backup/exclude.d/`. Local repositories and Borg's own cache are always left out.",
       ],
       default: ['/home/*/.cache', '/root/.cache', '/var/cache', '/var/lib/apt/lists', '/var/tmp'],
-      items: { type: 'string', description: ['A path or pattern.'], pattern: `/${printable}*`, allowed: 'an absolute path or shell pattern' },
+      items: {
+        type: 'string',
+        description: ['A path or pattern.'],
+        pattern: `/${printable}*`,
+        allowed: 'an absolute path or shell pattern',
+      },
       json: inBorg,
     },
     borg_one_file_system: {
@@ -176,8 +197,20 @@ export const borg = roleSchema({
     borg_keep_weekly: keep('weekly', 12),
     borg_keep_monthly: keep('monthly', 12),
     borg_schedule: timer(['When the backup runs. A run that was missed is made up at the next boot.'], 'daily'),
-    borg_randomized_delay: span(['Each host starts this much later at the most, always by the same amount, so that they do not all start at once.'], '1h', timeSpan),
-    borg_time_limit: span(['Borg may take this long; then the run fails. Its data are not lost: the next run goes on from the last checkpoint.'], '12h', timeLimit),
+    borg_randomized_delay: span(
+      [
+        'Each host starts this much later at the most, always by the same amount, so that they do not all start at once.',
+      ],
+      '1h',
+      timeSpan,
+    ),
+    borg_time_limit: span(
+      [
+        'Borg may take this long; then the run fails. Its data are not lost: the next run goes on from the last checkpoint.',
+      ],
+      '12h',
+      timeLimit,
+    ),
     borg_lock_wait: {
       type: 'integer',
       description: ['How many seconds Borg waits for a repository that another host is using.'],
@@ -188,7 +221,9 @@ export const borg = roleSchema({
     },
     borg_upload_limit: {
       type: 'integer',
-      description: ['How many KiB a second Borg may send to a remote repository, so that a backup leaves the line to others. 0: no limit.'],
+      description: [
+        'How many KiB a second Borg may send to a remote repository, so that a backup leaves the line to others. 0: no limit.',
+      ],
       default: 0,
       minimum: 0,
       maximum: 10_000_000,
@@ -205,7 +240,9 @@ export const borg = roleSchema({
     },
     borg_drill: {
       type: 'boolean',
-      description: ['Whether `backup-drill.timer` runs the drill: it restores from the newest archives, and from an older one in turn, and compares with what was recorded when they were made. Dumps are loaded into a throwaway server.'],
+      description: [
+        'Whether `backup-drill.timer` runs the drill: it restores from the newest archives, and from an older one in turn, and compares with what was recorded when they were made. Dumps are loaded into a throwaway server.',
+      ],
       default: true,
       // Whether a drill that no timer starts is something to mend.
       json: inReport,
@@ -213,13 +250,19 @@ export const borg = roleSchema({
     borg_drill_schedule: timer(['When the drill runs.'], 'weekly'),
     borg_drill_sample: {
       type: 'integer',
-      description: ['How many files each backup records the checksums of, chosen at random anew each time, for the drill to restore and compare.'],
+      description: [
+        'How many files each backup records the checksums of, chosen at random anew each time, for the drill to restore and compare.',
+      ],
       default: 50,
       minimum: 1,
       maximum: 10_000,
       json: inBorg,
     },
-    borg_drill_time_limit: span(['The drill may take this long; then it fails, and leaves nothing behind.'], '6h', timeLimit),
+    borg_drill_time_limit: span(
+      ['The drill may take this long; then it fails, and leaves nothing behind.'],
+      '6h',
+      timeLimit,
+    ),
     borg_drill_memory: {
       type: 'string',
       description: ['How much memory the throwaway servers of a hook may take in the drill.'],
@@ -234,12 +277,19 @@ export const borg = roleSchema({
         'Without mail, and without `borg_report_url` and `borg_report_command`, a failure is seen only by who looks: in the journal, in `backupctl status`, in the metrics.',
       ],
       default: ['root'],
-      items: { type: 'string', description: ['An address.'], pattern: '[A-Za-z0-9_][^\\x00-\\x20\\x7f<>,;"]*', allowed: 'a mail address or the name of a user' },
+      items: {
+        type: 'string',
+        description: ['An address.'],
+        pattern: '[A-Za-z0-9_][^\\x00-\\x20\\x7f<>,;"]*',
+        allowed: 'a mail address or the name of a user',
+      },
       json: inReport,
     },
     borg_mail_from: {
       type: 'string',
-      description: ['The sender of the mail. Empty: what the mail server of the host makes of the user `backup-report`.'],
+      description: [
+        'The sender of the mail. Empty: what the mail server of the host makes of the user `backup-report`.',
+      ],
       default: '',
       pattern: '(?:[A-Za-z0-9_][^\\x00-\\x20\\x7f<>,;"]*)?',
       allowed: 'a mail address',
@@ -274,19 +324,28 @@ export const borg = roleSchema({
         'A program of yours and its arguments: it gets each report on standard input, and `BACKUP_RESULT` (`success` or `failure`), `BACKUP_UNIT` and `BACKUP_SUBJECT` in its environment. It runs as the user `backup-report` in the sandbox of the report.',
       ],
       default: [],
-      items: { type: 'string', description: ['A word.'], pattern: `${printable}*`, allowed: 'text without control characters' },
+      items: {
+        type: 'string',
+        description: ['A word.'],
+        pattern: `${printable}*`,
+        allowed: 'text without control characters',
+      },
       json: inReport,
     },
     borg_report_success: {
       type: 'string',
-      description: ['Whether mail and your command tell of a success too: `never`, `always`, or the first one of a week (`weekly`). `borg_report_url` is told always; a success after a failure is always told.'],
+      description: [
+        'Whether mail and your command tell of a success too: `never`, `always`, or the first one of a week (`weekly`). `borg_report_url` is told always; a success after a failure is always told.',
+      ],
       default: 'never',
       enum: ['never', 'always', 'weekly'],
       json: inReport,
     },
     borg_alert_after: {
       type: 'integer',
-      description: ['How many hours may pass since the last good backup before `backup-watch.timer` reports it, once a day, even if nothing runs at all.'],
+      description: [
+        'How many hours may pass since the last good backup before `backup-watch.timer` reports it, once a day, even if nothing runs at all.',
+      ],
       default: 36,
       minimum: 1,
       maximum: 8784,
@@ -294,14 +353,18 @@ export const borg = roleSchema({
     },
     borg_status_group: {
       type: 'string',
-      description: ['The group whose members may use `backupctl status`, `run`, `check`, `drill` and `list`. They learn names and sizes of archives, and what failed, but nothing that opens a repository.'],
+      description: [
+        'The group whose members may use `backupctl status`, `run`, `check`, `drill` and `list`. They learn names and sizes of archives, and what failed, but nothing that opens a repository.',
+      ],
       default: 'adm',
       pattern: '[A-Za-z_][A-Za-z0-9_.-]{0,31}',
       allowed: 'the name of a group of the host',
     },
     borg_metrics: {
       type: 'string',
-      description: ['Where the collector for text files of the Prometheus node exporter looks: a link to the metrics is put there. Empty: nowhere; they are in `/var/lib/backup-report/backup.prom`.'],
+      description: [
+        'Where the collector for text files of the Prometheus node exporter looks: a link to the metrics is put there. Empty: nowhere; they are in `/var/lib/backup-report/backup.prom`.',
+      ],
       default: '',
       pattern: `(?:${absolutePath})?`,
       allowed: 'empty, or an absolute path of a directory',
@@ -309,13 +372,22 @@ export const borg = roleSchema({
     },
     borg_packages: {
       type: 'array',
-      description: ['The packages to install. Empty: Borg 1.2 or 1.4 is already there. `openssh-client` is added for a remote repository.'],
+      description: [
+        'The packages to install. Empty: Borg 1.2 or 1.4 is already there. `openssh-client` is added for a remote repository.',
+      ],
       default: ['borgbackup'],
-      items: { type: 'string', description: ['A package.'], pattern: '[A-Za-z0-9][A-Za-z0-9.+:=~_-]*', allowed: 'the name of a package' },
+      items: {
+        type: 'string',
+        description: ['A package.'],
+        pattern: '[A-Za-z0-9][A-Za-z0-9.+:=~_-]*',
+        allowed: 'the name of a package',
+      },
     },
     borg_delete_repositories: {
       type: 'boolean',
-      description: ['With `borg_state: absent`: also delete the local repositories, the passphrase and the keys on the host. There is no way back.'],
+      description: [
+        'With `borg_state: absent`: also delete the local repositories, the passphrase and the keys on the host. There is no way back.',
+      ],
       default: false,
     },
   },

@@ -14,7 +14,12 @@ export interface Engine {
   readonly program: string;
   readonly environment: Readonly<Record<string, Value>>;
   /** Credential name → the file that systemd reads it from; a leading `-` is not possible, so `when` makes one optional. */
-  readonly credentials: readonly { readonly name: string; readonly file: string; readonly why?: string; readonly when?: Expression }[];
+  readonly credentials: readonly {
+    readonly name: string;
+    readonly file: string;
+    readonly why?: string;
+    readonly when?: Expression;
+  }[];
   /** Name below /var/lib and /var/cache. */
   readonly state: string;
   /** Local repositories: the only other places that may be written to. */
@@ -49,10 +54,7 @@ interface Task extends Frame, Run {
 export function backupFrame(engine: Engine, timeLimit: Value): Unit {
   return {
     path: `${unitDirectory}/${backupService}`,
-    sections: [
-      unitSection('Backup of this machine'),
-      { name: 'Service', directives: frame(engine, { timeLimit }) },
-    ],
+    sections: [unitSection('Backup of this machine'), { name: 'Service', directives: frame(engine, { timeLimit }) }],
   };
 }
 
@@ -75,7 +77,11 @@ export function markSnippet(): Unit {
       {
         name: 'Service',
         directives: [
-          set('ExecStartPost', '+/usr/bin/touch /backup.last', 'Last of all: reached only when everything before it succeeded.'),
+          set(
+            'ExecStartPost',
+            '+/usr/bin/touch /backup.last',
+            'Last of all: reached only when everything before it succeeded.',
+          ),
         ],
       },
     ],
@@ -111,7 +117,11 @@ function frame(engine: Engine, { timeLimit, archivesOnly = false, urgent = false
     set('Type', 'oneshot'),
     set('User', engine.user),
     set('Group', engine.user),
-    set('TimeoutStartSec', line(timeLimit), 'A oneshot has no limit of its own: a hung run would block every later one.'),
+    set(
+      'TimeoutStartSec',
+      line(timeLimit),
+      'A oneshot has no limit of its own: a hung run would block every later one.',
+    ),
     ...(urgent ? [] : background()),
     // Its own user has no other process, so its IPC objects are nobody else's.
     set('RemoveIPC', 'true'),
@@ -138,6 +148,10 @@ function runs(engine: Engine, { program = engine.program, command, writable = []
     set('StateDirectoryMode', '0700'),
     set('CacheDirectory', engine.state),
     set('CacheDirectoryMode', '0700'),
-    set('ReadWritePaths', [word(engine.repositories, '-'), ...writable].join(' '), 'A repository that is not there must not stop the unit from starting: the program says so in words.'),
+    set(
+      'ReadWritePaths',
+      [word(engine.repositories, '-'), ...writable].join(' '),
+      'A repository that is not there must not stop the unit from starting: the program says so in words.',
+    ),
   ];
 }

@@ -76,7 +76,11 @@ export function borgUnits(settings: SettingsOf<typeof borg>): Unit[] {
       }),
       {
         Unit: [
-          set('Requires', 'borg-secrets.service', 'Credentials are read before the first command, so they have to be there by then.'),
+          set(
+            'Requires',
+            'borg-secrets.service',
+            'Credentials are read before the first command, so they have to be there by then.',
+          ),
           set('After', 'borg-secrets.service'),
         ],
       },
@@ -124,7 +128,10 @@ function secretsService(): Unit {
   return {
     path: `${unitDirectory}/borg-secrets.service`,
     sections: [
-      { name: 'Unit', directives: [set('Description', 'Make the passphrase and SSH key of the backup where there are none')] },
+      {
+        name: 'Unit',
+        directives: [set('Description', 'Make the passphrase and SSH key of the backup where there are none')],
+      },
       {
         name: 'Service',
         directives: [

@@ -31,17 +31,36 @@ export function drillUnits(engine: Engine, settings: SettingsOf<typeof borg>): U
     withDirectives(drill, {
       Unit: reportsEnd('backup-drill'),
       Service: [
-        set('RuntimeDirectory', drillParts, 'For root, who starts the proofs and has no capability here: how many there are.'),
+        set(
+          'RuntimeDirectory',
+          drillParts,
+          'For root, who starts the proofs and has no capability here: how many there are.',
+        ),
         set('RuntimeDirectoryMode', '0755'),
-        set('ExecStopPost', '-!/bin/systemctl stop backup-prove@*.service', 'However it ended, it leaves nothing behind.'),
-        set('ExecStopPost', `-/usr/bin/chmod --recursive --silent u+rwX ${drillState}`, 'A directory comes back as it was, which may be read-only.'),
+        set(
+          'ExecStopPost',
+          '-!/bin/systemctl stop backup-prove@*.service',
+          'However it ended, it leaves nothing behind.',
+        ),
+        set(
+          'ExecStopPost',
+          `-/usr/bin/chmod --recursive --silent u+rwX ${drillState}`,
+          'A directory comes back as it was, which may be read-only.',
+        ),
         set('ExecStopPost', `/usr/bin/find ${drillState} -mindepth 1 -delete`),
         set('ExecStopPost', `+/usr/bin/find ${drillTold} -mindepth 1 -delete`),
       ],
     }),
     {
       path: `${unitDirectory}/${drillService}.d/zz-judge.conf`,
-      sections: [{ name: 'Service', directives: [set('ExecStart', `${program} judge`, 'Behind the proofs of all hooks, whose snippets sort before it.')] }],
+      sections: [
+        {
+          name: 'Service',
+          directives: [
+            set('ExecStart', `${program} judge`, 'Behind the proofs of all hooks, whose snippets sort before it.'),
+          ],
+        },
+      ],
     },
     proof(settings),
     preparation(settings),
@@ -64,7 +83,11 @@ function proof(settings: SettingsOf<typeof borg>): Unit {
     loose: [set('UMask', '0022', 'So that the drill can read what it says; nobody else can enter the directory.')],
     sees: 'what was restored, and of the machine its programs; no socket of the host, and no place where it could leave something',
     directives: [
-      set('StandardOutput', `append:${drillTold}/%i`, 'Told by the drill, in one place, which only root writes to: systemd opens it as root.'),
+      set(
+        'StandardOutput',
+        `append:${drillTold}/%i`,
+        'Told by the drill, in one place, which only root writes to: systemd opens it as root.',
+      ),
       set('BindReadOnlyPaths', `${drillState}/staged/%i:/var/lib/backup-prove`),
     ],
   });
@@ -96,7 +119,10 @@ interface Nobodys {
 }
 
 /** A service of the drill's which runs as nobody who could do harm. */
-function nobodys(settings: SettingsOf<typeof borg>, { name, description, command, writable, loose, sees, directives }: Nobodys): Unit {
+function nobodys(
+  settings: SettingsOf<typeof borg>,
+  { name, description, command, writable, loose, sees, directives }: Nobodys,
+): Unit {
   const memory = line(settings.borg_drill_memory);
   return {
     path: `${unitDirectory}/${name}.service`,

@@ -6,7 +6,8 @@ import { postgresTemplateSettings, postgresUnits } from '../../../src/units/post
 
 const directives = (unit: Unit): Map<string, string[]> => {
   const found = new Map<string, string[]>();
-  for (const { name, value } of unit.sections.flatMap((section) => section.directives)) found.set(name, [...(found.get(name) ?? []), value]);
+  for (const { name, value } of unit.sections.flatMap((section) => section.directives))
+    found.set(name, [...(found.get(name) ?? []), value]);
   return found;
 };
 const all = [...borgUnits(borgTemplateSettings), ...postgresUnits(postgresTemplateSettings)];
@@ -18,22 +19,33 @@ const named = (name: string): Unit => {
 
 describe('every service', () => {
   const services = all.filter(({ path }) => /[^/]+\.service$/.test(path));
-  it.each(services.map((unit) => [unit.path, unit] as const))('%s is sandboxed and, unless somebody waits for it, limited in time', (_, unit) => {
-    const has = directives(unit);
-    const limit = has.get('TimeoutStartSec') ?? [];
-    expect(limit.length).toBe(1);
-    expect(limit[0] === 'infinity').toBe(unit.path.endsWith('-restore.service'));
-    expect(has.get('NoNewPrivileges')).toEqual(['true']);
-    expect(has.get('ProtectSystem')).toEqual(['strict']);
-    expect(has.get('NoExecPaths')?.[0]).not.toMatch(/^\/ | \/ /);
-    expect(has.has('ExecPaths')).toBe(false);
-  });
+  it.each(services.map((unit) => [unit.path, unit] as const))(
+    '%s is sandboxed and, unless somebody waits for it, limited in time',
+    (_, unit) => {
+      const has = directives(unit);
+      const limit = has.get('TimeoutStartSec') ?? [];
+      expect(limit.length).toBe(1);
+      expect(limit[0] === 'infinity').toBe(unit.path.endsWith('-restore.service'));
+      expect(has.get('NoNewPrivileges')).toEqual(['true']);
+      expect(has.get('ProtectSystem')).toEqual(['strict']);
+      expect(has.get('NoExecPaths')?.[0]).not.toMatch(/^\/ | \/ /);
+      expect(has.has('ExecPaths')).toBe(false);
+    },
+  );
 });
 
 describe('a hook', () => {
-  const hook = { name: 'wiki', description: 'Wiki 100%', user: 'wiki', command: ['/usr/bin/dump', 'a b', '$HOME'], environment: { KEY: 'x y' }, timeLimit: '5min' };
+  const hook = {
+    name: 'wiki',
+    description: 'Wiki 100%',
+    user: 'wiki',
+    command: ['/usr/bin/dump', 'a b', '$HOME'],
+    environment: { KEY: 'x y' },
+    timeLimit: '5min',
+  };
   const service = hookService(hook);
-  it('never removes the IPC objects of its user, who may be a daemon', () => expect(directives(service).has('RemoveIPC')).toBe(false));
+  it('never removes the IPC objects of its user, who may be a daemon', () =>
+    expect(directives(service).has('RemoveIPC')).toBe(false));
   it('holds no capability and sees of /backup only its own directory', () => {
     const has = directives(service);
     expect(has.get('CapabilityBoundingSet')).toEqual(['']);
@@ -66,9 +78,13 @@ describe('the backup', () => {
     expect(directives(named('backup.service')).get('ProtectHome')).toEqual(['read-only']);
     expect(directives(named('backup.service')).has('PrivateUsers')).toBe(false);
   });
-  it('says nothing of what runs in its frame', () => expect(directives(named('backup.service')).has('ExecStart')).toBe(false));
+  it('says nothing of what runs in its frame', () =>
+    expect(directives(named('backup.service')).has('ExecStart')).toBe(false));
   it('is marked as done by the snippet that sorts last', () => {
-    const snippets = all.map(({ path }) => path).filter((path) => path.includes('backup.service.d/')).sort();
+    const snippets = all
+      .map(({ path }) => path)
+      .filter((path) => path.includes('backup.service.d/'))
+      .sort();
     expect(snippets.at(-1)).toMatch(/zz-last\.conf$/);
   });
 });

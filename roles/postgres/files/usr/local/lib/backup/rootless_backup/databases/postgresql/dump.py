@@ -111,7 +111,7 @@ def dump_cluster(settings: dict[str, Any], cluster: Cluster) -> bool:
 
 def dump_each(manifest: Manifest, env: dict[str, str], databases: dict[str, Properties], lock_wait: int) -> bool:
     """Dump the globals and each database, `{name: properties}`. Return whether all of it succeeded."""
-    completing = []
+    completing: list[Meanwhile] = []
     try:
         completing.append(dump(manifest, GLOBALS, None, lambda path: dump_globals(path, env)))
         for name, properties in databases.items():
@@ -156,20 +156,15 @@ def dump(manifest: Manifest, name: str, database: str | None, make: Callable[[st
     new = base.Dump(manifest, name, database)
     what = "database %s" % shown(database) if database is not None else "globals"
 
-    tell: Tell | None = None
-    trouble: Exception | None = None
     try:
         tell = new.write(make)
     except (subprocess.CalledProcessError, OSError) as error:
-        trouble = error
+        tell = functools.partial(again, error)
 
     def complete() -> bool:
         if before is not None:
             before.join()
         try:
-            if trouble is not None:
-                raise trouble
-            assert tell
             with new.or_nothing():
                 more, lacking, unproven = tell()
             whole = new.put_in_place(more, optional=contents.RECORDED)
@@ -185,6 +180,11 @@ def dump(manifest: Manifest, name: str, database: str | None, make: Callable[[st
         return not lacking
 
     return Meanwhile(complete)
+
+
+def again(error: Exception) -> Told:
+    """Raise what was raised before."""
+    raise error
 
 
 def dump_globals(path: str, env: dict[str, str]) -> Tell:
