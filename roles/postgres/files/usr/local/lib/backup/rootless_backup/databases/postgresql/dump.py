@@ -63,7 +63,7 @@ RELATIONS = """SELECT c.oid, c.xmin, CASE WHEN relpersistence = 'u' AND pg_is_in
 def dump_all() -> bool:
     """Dump every cluster. Return whether all of it succeeded."""
     # systemd ends what dumps too. What is in its place by then is in the manifest.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + int(signal.SIGTERM)))
     settings = servers.read_settings()
     existing = servers.found()
     clusters = settings["clusters"] or [cluster for cluster in existing if cluster["wanted"]]
