@@ -74,10 +74,11 @@ function proof({ drillTimeLimit, drillMemory }: DrillSettings): Unit {
           set('RemoveIPC', 'true'),
           ...loosened(sandbox({ capabilities: [], home: 'hidden', users: 'hidden', writable: [], network: false, memory: { all: line(drillMemory), each: line(drillMemory) } }), [
             set('UMask', '0022', 'So that the drill can read what it says; nobody else can enter the directory.'),
+            set('NoExecPaths', '/tmp /var/tmp', 'Nothing can be run from a place that can be written to. Named here, /dev/shm would stay that of the host: systemd drops the tmpfs then.'),
           ]),
           set(
             'TemporaryFileSystem',
-            '/backup:ro /srv:ro /mnt:ro /media:ro /var/lib:ro /run:ro /dev/shm:mode=1777',
+            '/backup:ro /srv:ro /mnt:ro /media:ro /var/lib:ro /run:ro /dev/shm:mode=1777,noexec',
             'It sees what was restored, and of the machine its programs; no socket of the host, and no place where it could leave something.',
           ),
           set('BindReadOnlyPaths', `${staged}:/var/lib/backup-prove`),
