@@ -139,10 +139,17 @@ function nobodys(
           set('TimeoutStartSec', line(settings.borg_drill_time_limit)),
           ...background(),
           set('RemoveIPC', 'true'),
-          ...loosened(sandbox({ ...nothing, writable, memory: { all: memory, each: memory } }), loose),
+          ...loosened(sandbox({ ...nothing, writable, memory: { all: memory, each: memory } }), [
+            ...loose,
+            set(
+              'NoExecPaths',
+              ['/tmp', '/var/tmp', ...writable].join(' '),
+              'Nothing can be run from a place that can be written to. Named here, /dev/shm would stay that of the host: systemd drops the tmpfs then.',
+            ),
+          ]),
           set(
             'TemporaryFileSystem',
-            '/backup:ro /srv:ro /mnt:ro /media:ro /var/lib:ro /run:ro /dev/shm:mode=1777',
+            '/backup:ro /srv:ro /mnt:ro /media:ro /var/lib:ro /run:ro /dev/shm:mode=1777,noexec',
             `It sees ${sees}.`,
           ),
           ...directives,

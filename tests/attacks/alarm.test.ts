@@ -154,6 +154,27 @@ onEachRelease(
       await mails(fixture.host);
     });
 
+    it('nor who lists one, or what changed, with backup-borg at a terminal', async () => {
+      const { host } = fixture;
+      await does('hook', '');
+      await backUp(host);
+      // Under another name it is not pruned for that of the same day.
+      await host.run(`backup-borg rename ::${await newest(host, 'files')} before`);
+      await host.run(`touch $'/var/attack/\\e]0;by hand\\a\\u202etxt'`);
+      expect((await backUp(host)).ok).toBe(true);
+      const after = await newest(host, 'files');
+      for (const command of [`list ::${after}`, `diff ::before ${after}`]) {
+        // script(1) is the terminal. Nobody types anything.
+        const { stdout } = await host.run(
+          `timeout 60 script --quiet --return --command 'backup-borg ${command}' /dev/null`,
+        );
+        expect(stdout).toContain(String.raw`var/attack/\x1b]0;by hand\x07\u202etxt`);
+        expect(stdout).not.toMatch(/[\u001b\u0007\u202e]/);
+      }
+      await host.run('backup-borg delete ::before');
+      await mails(host);
+    });
+
     it('the name of a directory is no line of the backup', async () => {
       await does('hook', '');
       await fixture.host.run(`runuser -u borg -- mkdir $'/backup/x\\n<3>all archives are gone'`);

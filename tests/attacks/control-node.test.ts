@@ -224,6 +224,29 @@ onEachRelease(
       expect(readFileSync(join(mine(), 'passphrase'))).toEqual(before);
     });
 
+    it.each(['mkfifo', 'ln -s /etc/shadow', 'ln -s /dev/zero', 'mkdir'])(
+      'where borg has something else in place of an exported key: neither waited for nor saved (%s)',
+      async (make) => {
+        const { host } = fixture;
+        const name = (await host.run('ls /var/lib/borg/exported-keys')).stdout.trim();
+        const key = join(mine(), `key-${name.slice(0, 8)}`);
+        const before = readFileSync(key);
+        rmSync(key);
+        await host.run(`cd /var/lib/borg/exported-keys; mv ${name} ../exported; ${make} ${name}`, { user: 'borg' });
+        const { stdout, recap } = await role({ timeoutSeconds: 120 });
+        await host.run(`cd /var/lib/borg; rm -r exported-keys/${name}; mv exported exported-keys/${name}`, {
+          user: 'borg',
+        });
+        expect(existsSync(key)).toBe(false);
+        expect(stdout.replaceAll(/\s+/g, ' ')).toMatch(
+          new RegExp(`What opens the repositories was not saved: \\S+${name} of the host could not be read`),
+        );
+        expect(recap['web']?.failed).toBe(1);
+        await role();
+        expect(readFileSync(key)).toEqual(before);
+      },
+    );
+
     it('that answers with other types is one that failed, and says so', async () => {
       const { stdout, stderr } = await lying(
         "if ours: answer = {'changed': True, 'started': 'borg-init.service', 'created': {'a': 1}, 'diff': 'x', 'paths': 7, 'told': [[]], 'exposure': []}",

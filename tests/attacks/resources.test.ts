@@ -180,6 +180,29 @@ if os.path.isdir("/backup/wiki"):
       await settle(host);
     });
 
+    it('takes no more memory of root than a few lines do, however much the user of a hook says while it is restored', async () => {
+      const { host } = fixture;
+      // Below what journald takes of one service; it keeps it small, since it compresses.
+      await host.write(
+        '/var/attack/hook',
+        'import os\nif "BACKUP_DUMP" in os.environ:\n    for number in range(6000):\n        print("%d said" % number, "x" * 45_000)\n',
+      );
+      expect((await backUp(host)).ok).toBe(true);
+      const { code, stdout, stderr } = await host.run(`prlimit --data=${256 << 20} backupctl restore-db --all wiki`, {
+        mayFail: true,
+      });
+      expect(code, stderr.slice(-2000)).toBe(0);
+      expect(stdout).toMatch(/^\d+ said x/m);
+      expect(stdout.length).toBeLessThan(16 << 20);
+      expect(
+        Number(
+          (await host.run('journalctl --sync; journalctl --output=cat --unit=backup-wiki-restore | wc --bytes')).stdout,
+        ),
+      ).toBeGreaterThan(200 << 20);
+      await host.write('/var/attack/hook', '');
+      await settle(host);
+    });
+
     it('leaves nothing behind of it when the role is taken away', async () => {
       const { host, lab } = fixture;
       await lab.playbook([

@@ -52,6 +52,10 @@ const settings = (host: Host, database: string): Promise<string> =>
     `SELECT setrole::regrole, setting FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase, unnest(setconfig) setting WHERE datname = '${database}' ORDER BY 1, 2`,
   );
 
+/** A table whose owner has something done where it is loaded by a server that is not the host's own. */
+const provenBy = (statement: string): string => `CREATE FUNCTION f(int) RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN
+  IF current_setting('cluster_name') = '' THEN ${statement}; END IF; RETURN true; END $f$; CREATE TABLE t (n int CHECK (f(n))); INSERT INTO t VALUES (1);`;
+
 const injected = 'public;ALTER/**/ROLE/**/mallory/**/SUPERUSER;--';
 const literal = (text: string): string => `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 /** Values that a role gives to its own settings. */
@@ -277,6 +281,48 @@ onEachRelease(
       expect(log.match(/: database "/g)?.length, log).toBe(1);
       expect(log).toMatch(/: \d+ databases, \d+ tables, \d+ rows proven/);
       await sql(host, 'postgres', 'DROP DATABASE probe');
+    });
+
+    it('fills nothing of the memory of the host while it is proven', async () => {
+      const { host } = fixture;
+      await sql(host, 'postgres', 'CREATE DATABASE filler');
+      await sql(
+        host,
+        'filler',
+        provenBy(
+          `COPY (SELECT 1) TO PROGRAM 'for place in /run /run/lock /run/user /run/backup-drill /dev/shm /dev/mqueue; do (head -c 8M /dev/zero > $place/fill; mkdir $place/many); done; exec sleep 1000'`,
+        ),
+      );
+      expect((await backUp(host)).ok).toBe(true);
+      await host.run(
+        'systemctl start --no-block backup-drill.service; until pgrep -u backup-prove -x sleep; do systemctl is-failed backup-drill.service && exit 1; sleep 0.1; done',
+        { timeoutSeconds: 120 },
+      );
+      const found = (await host.run('find /run /dev/shm /dev/mqueue -user backup-prove')).stdout;
+      await host.run('systemctl stop backup-drill.service');
+      expect(found).toBe('');
+      await sql(host, 'postgres', 'DROP DATABASE filler');
+    });
+
+    it('leaves the others their share of the time in the drill, however long its own proof takes', async () => {
+      const { host } = fixture;
+      await sql(host, 'postgres', 'CREATE DATABASE sleeper');
+      await sql(host, 'sleeper', provenBy('PERFORM pg_sleep(100000)'));
+      expect((await backUp(host)).ok).toBe(true);
+      // So that nobody waits long: a share of it is what the test takes.
+      await host.write('/run/systemd/system/backup-drill.service.d/short.conf', '[Service]\nTimeoutStartSec=2min\n');
+      await host.run(
+        "systemctl daemon-reload; grep --recursive --files-with-matches 'max(60, ' /usr/local/lib/backup | xargs --no-run-if-empty sed -i 's/max(60, /max(5, /'",
+      );
+      const { ok, log } = await drill(host);
+      await host.run('rm /run/systemd/system/backup-drill.service.d/short.conf; systemctl daemon-reload');
+      expect(ok).toBe(false);
+      expect(log).toMatch(
+        /backup-prove@postgresql:\d+\.service did not end within \d+ s, its share of the time for the drill/,
+      );
+      expect(log).toMatch(/: 3 databases, \d+ tables, \d+ rows proven/);
+      expect(log).toContain('hook postgresql: its dump is not proven');
+      await sql(host, 'postgres', 'DROP DATABASE sleeper');
     });
 
     it('is dumped without a table that pg_dump left out: the backup fails, and the dump is kept', async () => {
