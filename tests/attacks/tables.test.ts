@@ -195,6 +195,38 @@ onEachRelease(
       expect(manifest.files['shop.dump']?.tables['public.orders']?.rows).toBe(500);
     });
 
+    it('keeps nothing of others from being saved, restored or proven by a locale, a comment or a setting of any length', async () => {
+      const { host } = fixture;
+      const long = (statement: string, size: number): string =>
+        `DO $do$ BEGIN EXECUTE format($f$${statement}$f$, repeat('é', ${size})); END $do$;`;
+      await sql(
+        host,
+        'postgres',
+        `CREATE ROLE anybody LOGIN; CREATE DATABASE mine OWNER mallory; SET SESSION AUTHORIZATION mallory; ALTER DATABASE mine SET lc_monetary = E'C.UTF-8@\\nx';
+        ${long('COMMENT ON DATABASE mine IS %L', 2_000_000)} ${long('ALTER ROLE mallory SET application_name = %L', 10_000_000)}`,
+      );
+      await sql(
+        host,
+        'postgres',
+        `SET SESSION AUTHORIZATION anybody; ${long('ALTER ROLE anybody IN DATABASE shop SET application_name = %L', 2_000_000)}`,
+      );
+      const { ok, log } = await backUp(host);
+      expect(ok, log).toBe(true);
+      const said = await host.journal('backup-postgresql.service');
+      for (const name of ['mine', 'shop']) expect(said).toContain(`"${name}" has settings or a comment of more than`);
+      expect((await host.run('stat -c %s /backup/postgresql/*-main/manifest.json')).stdout.length).toBeLessThan(7);
+      const restored = await restore(host, '--globals', '--into', 'copy', 'postgresql', 'shop');
+      expect(restored.ok, restored.said).toBe(true);
+      expect(restored.said).toContain('globals: left out, since it is too long: "ALTER ROLE mallory SET');
+      const proven = await drill(host);
+      expect(proven.ok, proven.log).toBe(true);
+      await sql(
+        host,
+        'postgres',
+        'DROP DATABASE mine; DROP DATABASE copy; DROP ROLE anybody; ALTER ROLE mallory RESET ALL',
+      );
+    });
+
     it('gives no SQL to whoever restores a database by the settings of a role in it; they come back as they were', async () => {
       const { host } = fixture;
       for (const [index, [name, value]] of values.entries()) {

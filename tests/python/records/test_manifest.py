@@ -44,3 +44,23 @@ def test_writes_what_it_reads(tmp_path):
     with manifest.Manifest(str(tmp_path), server={"version": 15}) as written:
         written.put("a", GOOD)
     assert manifest.read(str(tmp_path / manifest.NAME)) == {"server": {"version": 15}, "files": {"a": GOOD}}
+
+
+def test_an_entry_that_is_too_large_loses_all_that_has_no_end_and_those_of_others_can_be_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(manifest.Manifest, "MOST_OF_ONE", 1000)
+    with manifest.Manifest(str(tmp_path)) as writer:
+        assert writer.put("a.dump", GOOD)
+        assert not writer.put("b.dump", {**GOOD, "tables": "x" * 2000}, {"tables"})
+        assert not writer.put("c.dump", {**GOOD, "properties": "x" * 2000}, {"tables"})
+    assert manifest.read(str(tmp_path / "manifest.json"))["files"] == {"a.dump": GOOD, "b.dump": GOOD, "c.dump": GOOD}
+
+
+def test_is_written_with_each_file_unless_it_is_told_otherwise(tmp_path):
+    writer = manifest.Manifest(str(tmp_path))
+    for name in ("a.dump", "b.dump"):
+        writer.put(name, GOOD)
+        assert name in manifest.read(str(tmp_path / "manifest.json"))["files"]
+    seldom = manifest.Manifest(str(tmp_path), every=1000)
+    for name in ("c.dump", "d.dump"):
+        seldom.put(name, GOOD)
+    assert "d.dump" not in manifest.read(str(tmp_path / "manifest.json"))["files"]

@@ -45,6 +45,8 @@ DEEPEST = 100
 TIME = "%Y-%m-%dT%H:%M:%SZ"
 # As TIME writes it: such texts are compared.
 UTC = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
+# What every entry has.
+NEEDED = {"database", "finished", "kept", "sha256", "size"}
 SHA256 = re.compile("[0-9a-f]{64}", re.ASCII)
 
 
@@ -78,10 +80,13 @@ class Manifest:
         """Tell of a file; what is `optional` of its entry is left out where that is too large. Return whether all of it is told."""
         text = text_of(entry)
         others = sum(len(each) for other, each in self.texts.items() if other != name)
-        whole = len(text) <= self.MOST_OF_ONE and others + len(text) <= self.MOST_OF_ALL
-        if not whole:
-            entry = {key: value for key, value in entry.items() if key not in optional}
-            text = text_of(entry)
+        whole = True
+        # What has no end and is not optional goes too: else nothing of the others could be read.
+        for left_out in (optional, entry.keys() - NEEDED):
+            if len(text) > self.MOST_OF_ONE or others + len(text) > self.MOST_OF_ALL:
+                whole = False
+                entry = {key: value for key, value in entry.items() if key not in left_out}
+                text = text_of(entry)
         self.files[name], self.texts[name] = entry, text
         if time.monotonic() >= self.written + self.every:
             self.write()

@@ -101,7 +101,8 @@ class Dumps:
             try:
                 found["" if below == "." else below + "/"] = manifest.read(os.path.join(top, manifest.NAME))
             except (ValueError, OSError) as error:
-                raise Refused("archive %s: the manifest in %s/%s cannot be used: %s" % (self.archive, self.hook, below, error)) from None
+                where = untrusted.printable("%s/%s" % (self.hook, below))
+                raise Refused("archive %s: the manifest in %s cannot be used: %s" % (self.archive, where, error)) from None
         return found
 
     def choose(self, names: list[str]) -> list[Choice]:
@@ -119,12 +120,11 @@ class Dumps:
         problems = []
         for name, items in zip(names, chosen):
             if len(items) > 1:
-                problems.append("%s is there more than once: name one of %s" % (name, ", ".join(item["file"] for item in items)))
+                there_are = untrusted.printable(", ".join(item["file"] for item in items))
+                problems.append("%s is there more than once: name one of %s" % (name, there_are))
             elif not items:
-                problems.append(
-                    "archive %s holds no %s of hook %s; it holds: %s"
-                    % (self.archive, name, self.hook, ", ".join(sorted(item["name"] for item in there)))
-                )
+                held = untrusted.printable(", ".join(sorted(item["name"] for item in there)))
+                problems.append("archive %s holds no %s of hook %s; it holds: %s" % (self.archive, name, self.hook, held))
         if problems:
             raise Refused("\n".join(problems))
         return [items[0] for items in chosen] if names else there
@@ -144,14 +144,14 @@ class Dumps:
                 with open(tree.plain_below(self.directory, name), "rb") as file:
                     size = os.fstat(file.fileno()).st_size
                     if size != entry.get("size", size):
-                        yield "%s has %d bytes, but the manifest says %d" % (name, size, entry["size"])
+                        yield "%s has %d bytes, but the manifest says %d" % (untrusted.printable(name), size, entry["size"])
                     elif self.arrivals.checksum(os.path.join(self.directory, name), file) != entry["sha256"]:
-                        yield "%s has another checksum than the manifest says" % name
+                        yield "%s has another checksum than the manifest says" % untrusted.printable(name)
             except FileNotFoundError:
                 # It was not taken out; see `absent`.
                 continue
             except (untrusted.Untrustworthy, OSError) as error:
-                yield "%s cannot be read: %s" % (name, error)
+                yield "%s cannot be read: %s" % (untrusted.printable(name), untrusted.printable(str(error)))
 
     def finished(self) -> list[tuple[str, str]]:
         """When each file was finished that is of the run which the archive is of: `(file, UTC time)`."""

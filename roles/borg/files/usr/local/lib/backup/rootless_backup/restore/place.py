@@ -37,7 +37,7 @@ class Place:
         # Whether nobody but root could have put it there.
         self.trusted = trusted
         self.kept = Kept(self.opened, base)
-        # Of what had to be copied and has more names: where its first one is, and which file that is.
+        # Of what had to be copied and has more names: where its first one is, and that file, open, so that no other gets its number.
         self.copied: dict[tuple[int, int], tuple[int, str, int]] = {}
         # The directories in which there is nothing left of a restore that was killed.
         self.swept: set[tuple[int, int]] = set()
@@ -231,7 +231,10 @@ class Place:
                 if copied.returncode != 0:
                     raise OSError(errno.EIO, copied.stderr.decode(errors="backslashreplace").strip())
                 if here.st_nlink > 1:
-                    self.copied[known] = os.dup(target), below, os.lstat("copy", dir_fd=beside).st_ino
+                    with contextlib.suppress(OSError):
+                        # Where too many are open, it is copied again.
+                        made = os.open("copy", os.O_PATH | os.O_NOFOLLOW, dir_fd=beside)
+                        self.copied[known] = os.dup(target), below, made
             os.rename("copy", below, src_dir_fd=beside, dst_dir_fd=target)
         finally:
             clear(beside)

@@ -54,12 +54,13 @@ def stage(hook: str) -> None:
     problems = list(dumps.problems())
     if not asked["names"]:
         problems += [
-            "%s is not in it, but the manifest tells of it: name what you need instead of --all, or an older --archive" % file
+            "%s is not in it, but the manifest tells of it: name what you need instead of --all, or an older --archive"
+            % untrusted.printable(file)
             for file in dumps.absent()
         ]
     if problems:
         raise Refused("Nothing is restored from archive %s, which is not what its manifest says:\n%s" % (archive, "\n".join(problems)))
     with open("request.json", "w", encoding="utf-8") as file:
         json.dump({"items": items, "over": asked["over"], "globals": asked["globals"], "archive": archive}, file)
-    what = ", ".join(item["name"] for item in items) or "all that the hook left"
+    what = untrusted.printable(", ".join(item["name"] for item in items)) or "all that the hook left"
     untrusted.tell(6, "archive %s: taken out and verified: %s" % (archive, what))

@@ -88,12 +88,12 @@ def anew(directory: int) -> Iterator[str]:
 
 def linked_again(first: tuple[int, str, int], beside: int) -> bool:
     """Link a file that was put into its place before as `copy`. Return whether it was still that file."""
-    place, name, number = first
+    place, name, made = first
     try:
         os.link(name, "copy", src_dir_fd=place, dst_dir_fd=beside, follow_symlinks=False)
     except OSError:
         return False
-    if os.lstat("copy", dir_fd=beside).st_ino == number:
+    if os.path.samestat(os.lstat("copy", dir_fd=beside), os.fstat(made)):
         return True
     os.unlink("copy", dir_fd=beside)
     return False

@@ -30,21 +30,29 @@ OPTIONS = (
 )
 # What would end a session of ours too, since which version.
 TIMEOUTS = {"idle_session_timeout": 14, "transaction_timeout": 17}
+# Of the settings of a role in a database, and of a comment, in bytes.
+LONGEST = 64 << 10
 # What a dump does not hold by itself, but CREATE and ALTER DATABASE need. Names are bytes: a database made from another encoding need not
-# be UTF-8. Hex survives every client encoding.
-PROPERTIES = """SELECT encode(textsend(datname::text), 'hex'), encode(textsend((to_jsonb(d) || jsonb_build_object(
+# be UTF-8. Hex survives every client encoding. Whoever may log in gives a role settings in any database, of any length: what is longer than
+# anybody needs is left out, and `left_out` tells of it.
+PROPERTIES = """WITH settings AS (SELECT setdatabase, setrole, setconfig,
+        (SELECT sum(octet_length(each)) FROM unnest(setconfig) AS each) AS size FROM pg_db_role_setting)
+    SELECT encode(textsend(datname::text), 'hex'), encode(textsend((to_jsonb(d) || jsonb_build_object(
     'owner', pg_get_userbyid(datdba), 'encoding', pg_encoding_to_char(encoding),
-    'settings', (SELECT to_jsonb(setconfig) FROM pg_db_role_setting WHERE setdatabase = d.oid AND setrole = 0),
-    'role_settings', (SELECT jsonb_object_agg(pg_get_userbyid(setrole), setconfig) FROM pg_db_role_setting
-        WHERE setdatabase = d.oid AND setrole <> 0),
-    'comment', shobj_description(d.oid, 'pg_database'),
+    'settings', (SELECT to_jsonb(setconfig) FROM settings WHERE setdatabase = d.oid AND setrole = 0 AND size <= %(most)d),
+    'role_settings', (SELECT jsonb_object_agg(pg_get_userbyid(setrole), setconfig) FROM settings
+        WHERE setdatabase = d.oid AND setrole <> 0 AND size <= %(most)d),
+    'comment', (SELECT comment FROM shobj_description(d.oid, 'pg_database') AS comment WHERE octet_length(comment) <= %(most)d),
+    'left_out', (SELECT count(*) FROM settings WHERE setdatabase = d.oid AND size > %(most)d)
+        + (octet_length(coalesce(shobj_description(d.oid, 'pg_database'), '')) > %(most)d)::int,
     'grants', (SELECT jsonb_agg(jsonb_build_array(
         CASE grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(grantee) END, privilege_type, is_grantable)) FROM aclexplode(datacl))
-    ))::text), 'hex') FROM pg_database d ORDER BY datname"""
+    ))::text), 'hex') FROM pg_database d ORDER BY datname""" % {"most": LONGEST}
 # 10 is the role that made the server; PostgreSQL 16 and later has memberships granted by it.
 SERVER = """SELECT current_setting('server_version_num')::int / 10000, encode(textsend(pg_get_userbyid(10)::text), 'hex'),
     current_setting('shared_preload_libraries')"""
-MONEY = "SELECT current_setting('lc_monetary')"
+# In hex: a locale may have a line end in its name, or what is no UTF-8, and who owns a database chooses one.
+MONEY = "SELECT encode(textsend(current_setting('lc_monetary')), 'hex')"
 
 
 def environment(host: str, port: str) -> dict[str, str]:
@@ -55,6 +63,11 @@ def environment(host: str, port: str) -> dict[str, str]:
 def version_of(host: str, port: str) -> int:
     """The version of a server, such as 15."""
     return int(query(environment(host, port), SERVER).split(b"|")[0])
+
+
+def money(line: str) -> str:
+    """What MONEY gives."""
+    return os.fsdecode(bytes.fromhex(line))
 
 
 def properties_of(env: dict[str, str]) -> dict[str, Properties]:

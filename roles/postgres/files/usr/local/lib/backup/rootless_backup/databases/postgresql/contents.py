@@ -125,6 +125,8 @@ def scan(stream: Stream, apart: dict[str, list[str]] | None = None) -> Contents:
     script = Script(stream)
     tables, sequences, large = {}, {}, []
     for statement in script.statements():
+        if script.cut:
+            raise Unread("a statement of it is too long: %s" % shown(os.fsdecode(statement[:200])))
         copy = COPY.fullmatch(statement)
         if copy:
             name, columns = os.fsdecode(copy[1]), [os.fsdecode(each) for each in re.findall(NAME, copy[2] or b"")]

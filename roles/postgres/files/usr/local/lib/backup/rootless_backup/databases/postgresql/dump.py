@@ -135,6 +135,8 @@ def connectable(properties: dict[str, Properties], exclude: set[str]) -> tuple[l
     for name, row in properties.items():
         if name in exclude:
             continue
+        if row.get("left_out"):
+            untrusted.tell(4, "%s has settings or a comment of more than %d bytes, which are not saved." % (shown(name), client.LONGEST))
         invalid = row["datconnlimit"] == -2
         if row["datallowconn"] and not invalid:
             databases.append(name)
@@ -158,7 +160,7 @@ def dump(manifest: Manifest, name: str, database: str | None, make: Callable[[st
 
     try:
         tell = new.write(make)
-    except (subprocess.CalledProcessError, OSError) as error:
+    except Exception as error:  # as below
         tell = functools.partial(again, error)
 
     def complete() -> bool:
@@ -315,7 +317,7 @@ def relations(env: dict[str, str]) -> tuple[str, Relations]:
     """How money is written, and of each relation of a database what must be in its dump: `{(oid, xmin): (relkind, name)}`."""
     money, *lines = query(env, client.MONEY, RELATIONS, database=None).decode("ascii").splitlines()
     rows = (line.split("|") for line in lines)
-    return money, {(oid, xmin): (kind, os.fsdecode(bytes.fromhex(name))) for oid, xmin, kind, name in rows}
+    return client.money(money), {(oid, xmin): (kind, os.fsdecode(bytes.fromhex(name))) for oid, xmin, kind, name in rows}
 
 
 def absent(there: Iterable[tuple[tuple[str, str], tuple[str, str]]], entries: Collection[contents.Listed]) -> list[str]:

@@ -52,6 +52,7 @@ def create_database(env: dict[str, str], name: str, entry: Entry) -> dict[str, s
         .decode()
         .split("\n")[:2]
     )
+    money = client.money(money)
     env = dict(env, PGOPTIONS=env["PGOPTIONS"] + LOADING % (INDEX_MEMORY if int(given) == GIVEN else int(given)))
     if entry.get("lc_monetary", money) != money:
         # Read otherwise than it was written, an amount is another one.

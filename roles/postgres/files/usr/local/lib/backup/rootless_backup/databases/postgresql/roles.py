@@ -25,10 +25,13 @@ def load_globals(env: dict[str, str], path: str, expected: str = r'role ".*" alr
     script = b""
     try:
         with open(path, "rb") as file:
-            for statement in Script(file).statements():
+            script_of = Script(file)
+            for statement in script_of.statements():
                 # psql reads it, to which a word with a backslash, or a colon, may be its own; in quotes it is not.
                 known = GLOBAL.match(statement) is not None and not re.search(rb"[\\:]", re.sub(rb"""'[^']*'|"[^"]*\"""", b"", statement))
-                if not known:
+                if script_of.cut:
+                    untrusted.tell(4, "globals: left out, since it is too long: %s" % shown(os.fsdecode(statement[:200])))
+                elif not known:
                     untrusted.tell(4, "globals: left out, since pg_dumpall does not write that: %s" % shown(os.fsdecode(statement[:200])))
                 elif not changes(statement, there):
                     script += statement + b"\n"

@@ -24,9 +24,14 @@ class Script:
     MARK, LINE, CLOSING = re.compile(rb"""['";]"""), re.compile(rb"\n"), {b"'": re.compile(rb"'"), b'"': re.compile(rb'"')}
     WORD = re.compile(rb"\S")
 
+    # What a statement may have at the most, in bytes, and what is kept of a longer one. Rows are no part of it.
+    LONGEST, KEPT = 16 << 20, 200
+
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.text, self.at = b"", 0
+        # Whether the statement that is read is longer.
+        self.cut = False
 
     def more(self) -> bool:
         """Read on. Return whether there was anything."""
@@ -41,6 +46,9 @@ class Script:
             if found:
                 return found.start() - self.at
             start = len(self.text) - self.at
+            if start > self.LONGEST:
+                # Only its end is looked for: to carry it along would cost as much each time.
+                self.text, self.at, start, self.cut = self.text[self.at : self.at + self.KEPT], 0, self.KEPT, True
             if not self.more():
                 raise Unread("it ends in the middle of a statement")
 
@@ -52,6 +60,7 @@ class Script:
                 end = self.find(self.LINE, 0)
                 self.at += end + 1
                 continue
+            self.cut = False
             end = self.find(self.MARK, 0)
             while (mark := self.text[self.at + end : self.at + end + 1]) != b";":
                 end = self.find(self.MARK, self.find(self.CLOSING[mark], end + 1) + 1)
