@@ -43,6 +43,9 @@ export default tseslint.config(
   { files: ['src/*.ts'], rules: refuse(String.raw`^\./(?!emit/)|^\.\./`, 'src/main.ts imports of src/ only emit.') },
   {
     files: ['tools/**/*.ts'],
-    rules: refuse(String.raw`^(?:\.\./)+tests/(?!lab/|planner\.ts$)`, 'Of tests/ a tool takes only the lab and the planner.'),
+    rules: refuse(
+      String.raw`^(?:\.\./)+tests/(?!lab/|planner\.ts$)`,
+      'Of tests/ a tool takes only the lab and the planner.',
+    ),
   },
 );

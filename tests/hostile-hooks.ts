@@ -22,8 +22,45 @@ export interface HostileHook {
   [wrong: string]: unknown;
 }
 
-const harmless = ['a', 'wiki', ' ', '%', '%n', '%%', '$', '${X}', '$$', '"', "'", '\\', '=', ';', '#', '-', '/', 'é', '[Service]', '\\x41', '\\n', '*', '\ud83d\udc1b'];
-const dangerous = [...harmless, '\n', '\r', '\t', '\0', '\x1b', '\u2028', '\u0085', '..', ':', '\nUser=root', '"\nExecStartPre=/bin/id'];
+const harmless = [
+  'a',
+  'wiki',
+  ' ',
+  '%',
+  '%n',
+  '%%',
+  '$',
+  '${X}',
+  '$$',
+  '"',
+  "'",
+  '\\',
+  '=',
+  ';',
+  '#',
+  '-',
+  '/',
+  'é',
+  '[Service]',
+  '\\x41',
+  '\\n',
+  '*',
+  '\ud83d\udc1b',
+];
+const dangerous = [
+  ...harmless,
+  '\n',
+  '\r',
+  '\t',
+  '\0',
+  '\x1b',
+  '\u2028',
+  '\u0085',
+  '..',
+  ':',
+  '\nUser=root',
+  '"\nExecStartPre=/bin/id',
+];
 const directives: [string, (string | string[])[]][] = [
   ['MemoryDenyWriteExecute', ['false', 'true']],
   ['ProtectSystem', ['full', 'false', 'none']],
@@ -54,7 +91,10 @@ export function* hostileHooks(count: number): Generator<HostileHook> {
     const seldom = (tame: string): string => (pieces === harmless || random(3) > 0 ? tame : text());
     const path = (): string => `/srv/${text()}`;
     const required = pick(true, false);
-    const work = random(4) === 0 ? { script: `#!/bin/sh\n${text()}\n${text()}` } : { command: ['/usr/bin/true', ...several(3, text)] };
+    const work =
+      random(4) === 0
+        ? { script: `#!/bin/sh\n${text()}\n${text()}` }
+        : { command: ['/usr/bin/true', ...several(3, text)] };
     yield {
       name: seldom('wiki'),
       user: seldom('nobody'),
@@ -74,10 +114,12 @@ export function* hostileHooks(count: number): Generator<HostileHook> {
       network: seldom(pick('none', 'local', 'any')),
       required,
       cleanup: seldom(pick('keep', 'remove')),
-      sandbox: Object.fromEntries(several(2, () => {
-        const [name, values] = pick(...directives);
-        return [name, { value: pick(...values), reason: `it ${text()}` }];
-      })),
+      sandbox: Object.fromEntries(
+        several(2, () => {
+          const [name, values] = pick(...directives);
+          return [name, { value: pick(...values), reason: `it ${text()}` }];
+        }),
+      ),
       ...(random(20) === 0 ? { [text() || 'usr']: text() } : {}),
     };
   }

@@ -7,7 +7,8 @@ import { hookOptions } from '../src/schema/hook.ts';
 const validate = new Ajv(hookValidation.options).compile(hookValidation.schema) as unknown as Validator;
 
 /** The plan of a hook, in this process. @throws OptionsError */
-export const plan = (options: object): Plan => planHook(hookOptionsFrom(structuredClone(options) as Record<string, unknown>, hookOptions, validate));
+export const plan = (options: object): Plan =>
+  planHook(hookOptionsFrom(structuredClone(options) as Record<string, unknown>, hookOptions, validate));
 
 /** What is wrong with the options; nothing if they have a plan. */
 export function problems(options: object): readonly string[] {

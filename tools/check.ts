@@ -23,7 +23,9 @@ async function pass([name, gate]: [string, Gate]): Promise<void> {
     console.log(`ok      ${name} (${seconds(since)})`);
   } catch (error) {
     failed.push(name);
-    console.log(`FAILED  ${name} (${seconds(since)})\n${(error instanceof Error ? error.message : String(error)).replaceAll(/^/gm, '        ')}`);
+    console.log(
+      `FAILED  ${name} (${seconds(since)})\n${(error instanceof Error ? error.message : String(error)).replaceAll(/^/gm, '        ')}`,
+    );
   }
 }
 
@@ -32,5 +34,9 @@ async function worker(): Promise<void> {
 }
 
 await Promise.all(Array.from({ length: Math.max(2, availableParallelism()) }, worker));
-console.log(failed.length === 0 ? `\nAll gates are green (${seconds(begun)}).` : `\nNot green: ${failed.join(', ')} (${seconds(begun)}).`);
+console.log(
+  failed.length === 0
+    ? `\nAll gates are green (${seconds(begun)}).`
+    : `\nNot green: ${failed.join(', ')} (${seconds(begun)}).`,
+);
 process.exitCode = failed.length === 0 ? 0 : 1;

@@ -6,7 +6,8 @@ import { debianRoot, releases, type Release } from '../tests/lab/root.ts';
 import type { Host } from '../tests/lab/host.ts';
 
 const begun = Date.now();
-const say = (text: string): void => console.log(`\n\u001b[1m[${((Date.now() - begun) / 1000).toFixed(0).padStart(3)} s] ${text}\u001b[0m`);
+const say = (text: string): void =>
+  console.log(`\n\u001b[1m[${((Date.now() - begun) / 1000).toFixed(0).padStart(3)} s] ${text}\u001b[0m`);
 const show = (text: string): void => console.log(text.trimEnd().replaceAll(/^/gm, '    '));
 
 function release(): Release {
@@ -45,7 +46,8 @@ const listing = (top: string): string =>
 const orders = 'SELECT count(*), sum(price), md5(string_agg(item, NULL ORDER BY n)) FROM orders';
 
 function compare(what: string, original: string, restored: string): void {
-  if (original !== restored || original.trim() === '') throw new Error(`${what} did not come back equal:\n${original}\n--- restored:\n${restored}`);
+  if (original !== restored || original.trim() === '')
+    throw new Error(`${what} did not come back equal:\n${original}\n--- restored:\n${restored}`);
   show(`${what}: equal (${original.split('\n').length} lines compared)`);
 }
 
@@ -59,7 +61,10 @@ async function demo(debian: Release): Promise<void> {
     say('Boot a throwaway host with PostgreSQL, and fill it');
     const host = await lab.boot({ name: 'demo', debian });
     await fill(host);
-    show((await host.run('. /etc/os-release; echo "$PRETTY_NAME, $(systemctl --version | head -1), $(borg --version)"')).stdout);
+    show(
+      (await host.run('. /etc/os-release; echo "$PRETTY_NAME, $(systemctl --version | head -1), $(borg --version)"'))
+        .stdout,
+    );
 
     say('Apply the roles borg and postgres with their defaults');
     const { stdout } = await lab.roles(['borg', 'postgres']);
@@ -76,17 +81,35 @@ async function demo(debian: Release): Promise<void> {
 
     say('Restore a tree and compare it with the original');
     await host.run(`backup-borg --into /restored extract ::${newest('files')} srv/wiki`);
-    compare('/srv/wiki', (await host.run(listing('/srv/wiki'))).stdout, (await host.run(listing('/restored/srv/wiki'))).stdout);
+    compare(
+      '/srv/wiki',
+      (await host.run(listing('/srv/wiki'))).stdout,
+      (await host.run(listing('/restored/srv/wiki'))).stdout,
+    );
 
     say('Restore a database and compare it with the original');
-    const dump = (await host.run("cd / && ls backup/postgresql/*/my*shop.dump")).stdout.trim();
-    await host.run(`runuser -u postgres -- createdb restored && backup-borg extract --stdout ::${newest('dumps')} ${dump} | runuser -u postgres -- pg_restore --exit-on-error --dbname restored`);
-    const query = (database: string): Promise<string> => host.run(['psql', '-XqAt', '--dbname', database, '-c', orders], { user: 'postgres' }).then((result) => result.stdout);
+    const dump = (await host.run('cd / && ls backup/postgresql/*/my*shop.dump')).stdout.trim();
+    await host.run(
+      `runuser -u postgres -- createdb restored && backup-borg extract --stdout ::${newest('dumps')} ${dump} | runuser -u postgres -- pg_restore --exit-on-error --dbname restored`,
+    );
+    const query = (database: string): Promise<string> =>
+      host
+        .run(['psql', '-XqAt', '--dbname', database, '-c', orders], { user: 'postgres' })
+        .then((result) => result.stdout);
     compare('Database "my shop"', await query('my shop'), await query('restored'));
 
     say('Who ran it, and how exposed it is');
-    show((await host.run('systemctl show --property=User,AmbientCapabilities,CapabilityBoundingSet,NoNewPrivileges backup.service')).stdout);
-    for (const unit of ['backup.service', 'backup-postgresql.service']) show((await host.run(['systemd-analyze', 'security', '--no-pager', unit])).stdout.trim().split('\n').at(-1) ?? '');
+    show(
+      (
+        await host.run(
+          'systemctl show --property=User,AmbientCapabilities,CapabilityBoundingSet,NoNewPrivileges backup.service',
+        )
+      ).stdout,
+    );
+    for (const unit of ['backup.service', 'backup-postgresql.service'])
+      show(
+        (await host.run(['systemd-analyze', 'security', '--no-pager', unit])).stdout.trim().split('\n').at(-1) ?? '',
+      );
     show((await host.run('ls -l /backup.last')).stdout);
   } finally {
     say('Take the host down');

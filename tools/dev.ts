@@ -34,7 +34,8 @@ async function converge(): Promise<void> {
   const since = Date.now();
   let became = 'The host is what the working tree says';
   try {
-    if (spawnSync(process.execPath, ['tools/run.mjs', 'build'], { stdio: 'inherit' }).status !== 0) throw new Error('npm run build failed');
+    if (spawnSync(process.execPath, ['tools/run.mjs', 'build'], { stdio: 'inherit' }).status !== 0)
+      throw new Error('npm run build failed');
     const work = await mkdtemp(join(directory, 'save-'));
     await copyTree(join(work, 'clone'));
     await lab.installCollection(await buildTarball(join(work, 'clone'), work));
@@ -44,7 +45,9 @@ async function converge(): Promise<void> {
     console.error(error instanceof Error ? error.message : error);
     became = 'It failed: the host is as it was before';
   }
-  console.log(`\n${became}, ${((Date.now() - since) / 1000).toFixed(1)} s. A shell on the host, in another terminal:\n  ${lab.shell(host)}\nWaiting for the next save; Control-C ends it.`);
+  console.log(
+    `\n${became}, ${((Date.now() - since) / 1000).toFixed(1)} s. A shell on the host, in another terminal:\n  ${lab.shell(host)}\nWaiting for the next save; Control-C ends it.`,
+  );
 }
 
 // One at a time; what is saved meanwhile is applied after it. So is what the build wrote, once: the second build writes nothing.
@@ -69,6 +72,11 @@ function saved(): void {
 
 // Node 18 watches no tree, so each directory is watched.
 for (const top of ['src', 'roles', 'plugins'])
-  for (const each of [top, ...readdirSync(top, { recursive: true, withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name))])
+  for (const each of [
+    top,
+    ...readdirSync(top, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => join(entry.parentPath, entry.name)),
+  ])
     watch(each, saved);
 saved();

@@ -20,7 +20,8 @@ const version = /^version: (\S+)$/m.exec(readFileSync('galaxy.yml', 'utf8'))?.[1
 const packaged = (JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }).version;
 if (!/^\d+\.\d+\.\d+$/.test(version)) refuse(`galaxy.yml: the version is "${version}"; it has to be like 1.2.3.`);
 if (packaged !== version) refuse(`package.json says version ${packaged}, galaxy.yml ${version}. Make them the same.`);
-if ((await run('git', ['tag', '--list', `v${version}`])).stdout !== '') refuse(`v${version} is tagged already. Raise the version in galaxy.yml and package.json.`);
+if ((await run('git', ['tag', '--list', `v${version}`])).stdout !== '')
+  refuse(`v${version} is tagged already. Raise the version in galaxy.yml and package.json.`);
 console.log(version);
 
 step('The changelog');
@@ -31,9 +32,12 @@ const toolbox = await Toolbox.open();
 if (fragments.length > 0) {
   const date = new Date().toISOString().slice(0, 'yyyy-mm-dd'.length);
   await toolbox.run('antsibull-changelog', ['release', '--version', version, '--date', date, '--update-existing']);
-  refuse(`CHANGELOG.md now has what ${fragments.join(', ')} said. Read it, commit it (git commit --all --message 'Release ${version}'), then run this again.`);
+  refuse(
+    `CHANGELOG.md now has what ${fragments.join(', ')} said. Read it, commit it (git commit --all --message 'Release ${version}'), then run this again.`,
+  );
 }
-if (!readFileSync('CHANGELOG.md', 'utf8').includes(`v${version.replaceAll('.', '\\.')}`)) refuse(`The changelog has nothing about ${version}: write a fragment in changelogs/fragments/.`);
+if (!readFileSync('CHANGELOG.md', 'utf8').includes(`v${version.replaceAll('.', '\\.')}`))
+  refuse(`The changelog has nothing about ${version}: write a fragment in changelogs/fragments/.`);
 
 step('The static gates');
 for (const [name, gate] of Object.entries(gates)) {

@@ -14,6 +14,11 @@ import unicodedata
 
 from ansible.utils.unsafe_proxy import wrap_var
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
 MOST_TEXT = 64 << 10
 MOST_DIFF = 4 << 20
 MOST_LINES = 10_000
@@ -22,7 +27,7 @@ MOVING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 INTERPRETER = re.compile(r"/[A-Za-z0-9._/+-]{1,200}")
 
 
-def text(value, most=MOST_TEXT):
+def text(value: object, most: int = MOST_TEXT) -> str:
     """A text of the host, with its lines, in which the rest that could move a terminal is an escape."""
     if not isinstance(value, str):
         return ""
@@ -32,34 +37,34 @@ def text(value, most=MOST_TEXT):
         else each.encode("unicode_escape", "surrogatepass").decode("ascii") for each in cut))
 
 
-def line(value, most=4096):
+def line(value: object, most: int = 4096) -> str:
     """A text of the host on one line."""
     return text(value, most).replace("\n", "\\n").replace("\t", "\\t")
 
 
-def lines(value, most=MOST_LINES):
+def lines(value: object, most: int = MOST_LINES) -> list[str]:
     """A list of texts of the host, each on one line."""
     return [line(each) for each in value[:most] if isinstance(each, str)] if isinstance(value, list) else []
 
 
-def members(value, known):
+def members(value: object, known: Iterable[str]) -> list[str]:
     """Those of `known` that the host named: the words are ours, the host only chooses among them."""
     named = {str(each) for each in value if isinstance(each, str)} if isinstance(value, list) else set()
     return [each for each in known if each in named]
 
 
-def failure(answer):
+def failure(answer: Mapping[str, Any]) -> str:
     """What a host that failed said, for people."""
     said = [text(answer.get(key), 16 << 10).strip() for key in ("msg", "module_stderr", "module_stdout")]
     return "\n".join(each for each in said if each) or "the host says that it failed, and not why"
 
 
-def unsafe(result):
+def unsafe(result: Any) -> Any:
     """A result that ansible-core takes for data, whatever is in it (before 2.19 every text that is not marked can be a template)."""
     return wrap_var(result)
 
 
-def interpreter(action):
+def interpreter(action: Any) -> dict[str, Any]:
     """What ansible-core found out about the host's Python, so that it need not look again at the next task."""
     key, found = action._discovered_interpreter_key, action._discovered_interpreter
     if not (key and re.fullmatch("discovered_interpreter_[a-z]+", key) and isinstance(found, str) and INTERPRETER.fullmatch(found)):
@@ -67,10 +72,10 @@ def interpreter(action):
     return {"ansible_facts": {str(key): str(found)}}
 
 
-def of_transaction(answer, plan):
+def of_transaction(answer: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
     """The result of a transaction, made of its answer and of what its plan names."""
     if answer.get("failed") or not isinstance(answer.get("changed"), bool):
-        result = {"failed": True, "changed": answer.get("changed") is True, "msg": failure(answer)}
+        result: dict[str, Any] = {"failed": True, "changed": answer.get("changed") is True, "msg": failure(answer)}
     else:
         result = {"changed": answer["changed"]}
     starts = plan.get("start", [])
@@ -88,9 +93,10 @@ def of_transaction(answer, plan):
     return result
 
 
-def diffs(value):
+def diffs(value: object) -> list[dict[str, str]]:
     """The diffs of files, as far as they are worth reading."""
-    found, room = [], MOST_DIFF
+    found: list[dict[str, str]] = []
+    room = MOST_DIFF
     for each in value[:MOST_LINES] if isinstance(value, list) else []:
         if not isinstance(each, dict):
             continue

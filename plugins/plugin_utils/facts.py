@@ -17,6 +17,11 @@ import re
 from ansible.errors import AnsibleActionFail
 from jinja2 import Environment, TemplateError, nodes
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from typing import Any
+
 # What the control node runs; with the settings that are marked so, such as its paths, made of nothing that a host says, not even
 # `ansible_hostname`.
 NODE = "rootless_backup_node"
@@ -24,7 +29,7 @@ NODE = "rootless_backup_node"
 OURS = re.compile(r"_{1,2}restore_.*|__sqlite|rootless_backup_node|ansible_facts|restore_(?:host|paths|beside|archive|dumps|users|again)")
 
 
-def refuse(task_vars):
+def refuse(task_vars: Mapping[str, Any]) -> None:
     """Fail, before the host is asked anything, if it has set something that is not its to set."""
     said = names(task_vars)
     roles = rules()
@@ -38,7 +43,7 @@ def refuse(task_vars):
         raise AnsibleActionFail("Facts of a host are no settings:\n- " + "\n- ".join(dict.fromkeys(problems)))
 
 
-def names(task_vars):
+def names(task_vars: Mapping[str, Any]) -> set[str]:
     """The names of the facts of this host."""
     # The store itself: what a host names `ansible_facts` takes the place of the variable of that name.
     try:
@@ -52,18 +57,20 @@ def names(task_vars):
         return set()
 
 
-def rules():
+def rules() -> list[dict[str, Any]]:
     """What is known of the settings of all roles of this collection."""
-    found = []
+    found: list[dict[str, Any]] = []
     for path in glob.glob(os.path.join(os.path.dirname(__file__), "../../roles/*/meta/settings.rules.json")):
         with open(path, encoding="utf-8") as file:
             found.append(json.load(file))
     return found
 
 
-def made_of(task_vars, setting, said):
+def made_of(task_vars: Mapping[str, Any], setting: str, said: Collection[str]) -> list[str]:
     """Messages for the facts that a setting is made of, at any depth."""
-    found, seen, todo = [], set(), [setting]
+    found: list[str] = []
+    seen: set[str] = set()
+    todo = [setting]
     while todo:
         name = todo.pop()
         if name in seen:
@@ -76,7 +83,7 @@ def made_of(task_vars, setting, said):
     return found
 
 
-def referenced(value):
+def referenced(value: object) -> list[str]:
     """The names that may be variables in a value with templates."""
     if isinstance(value, dict):
         return [name for each in value.values() for name in referenced(each)]

@@ -4059,11 +4059,17 @@ var list2 = (pattern, allowed2) => ({
 });
 var boolean = one("true", "false");
 var capabilities = list2("CAP_[A-Z_]+", "the name of a capability, such as CAP_CHOWN");
-var addresses = list2("any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?", "an address with an optional prefix length, or any, localhost, link-local, multicast");
+var addresses = list2(
+  "any|localhost|link-local|multicast|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?",
+  "an address with an optional prefix length, or any, localhost, link-local, multicast"
+);
 var directives = {
   AmbientCapabilities: capabilities,
   CapabilityBoundingSet: capabilities,
-  DeviceAllow: list2("(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?", "a device and what may be done with it, such as `/dev/fuse rw`"),
+  DeviceAllow: list2(
+    "(?:/dev/[^\\x00-\\x20]+|(?:char|block)-[^\\x00-\\x20]+)(?: [rwm]{1,3})?",
+    "a device and what may be done with it, such as `/dev/fuse rw`"
+  ),
   DevicePolicy: one("auto", "closed", "strict"),
   IPAddressAllow: addresses,
   IPAddressDeny: addresses,
@@ -4072,7 +4078,10 @@ var directives = {
   LimitDATA: text("(?:infinity|[0-9]+[KMGTPE]?)", "a number of bytes with an optional K, M or G, or infinity"),
   LockPersonality: boolean,
   MemoryDenyWriteExecute: boolean,
-  MemoryMax: text("(?:infinity|[0-9]+[KMGT]?|[1-9][0-9]?%|100%)", "a number of bytes with an optional K, M or G, a percentage of the memory of the host, or infinity"),
+  MemoryMax: text(
+    "(?:infinity|[0-9]+[KMGT]?|[1-9][0-9]?%|100%)",
+    "a number of bytes with an optional K, M or G, a percentage of the memory of the host, or infinity"
+  ),
   NoExecPaths: list2(`-?${absolutePath}`, "an absolute path"),
   NoNewPrivileges: boolean,
   PrivateDevices: boolean,
@@ -4094,12 +4103,21 @@ var directives = {
   RestrictNamespaces: list2("true|false|~?(?:cgroup|ipc|net|mnt|pid|user|uts)", "true, false or a kind of namespace"),
   RestrictRealtime: boolean,
   RestrictSUIDSGID: boolean,
-  SocketBindAllow: list2("any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?", "any, or a port or range of ports such as tcp:8000"),
-  SocketBindDeny: list2("any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?", "any, or a port or range of ports such as tcp:8000"),
+  SocketBindAllow: list2(
+    "any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?",
+    "any, or a port or range of ports such as tcp:8000"
+  ),
+  SocketBindDeny: list2(
+    "any|(?:ipv[46]:)?(?:(?:tcp|udp):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?",
+    "any, or a port or range of ports such as tcp:8000"
+  ),
   SupplementaryGroups: list2("[A-Za-z_][A-Za-z0-9_.-]{0,31}\\$?", "the name of a group of the host"),
   SystemCallArchitectures: list2("[a-z0-9-]+", "an architecture, such as native"),
   SystemCallErrorNumber: text("kill|E[A-Z0-9]+", "the name of an error, such as EPERM, or kill"),
-  SystemCallFilter: list2("~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*", "a line of the filter, such as `@system-service` or `~@privileged`"),
+  SystemCallFilter: list2(
+    "~?@?[a-z0-9_-]+(?::[A-Za-z0-9]+)?(?: @?[a-z0-9_-]+(?::[A-Za-z0-9]+)?)*",
+    "a line of the filter, such as `@system-service` or `~@privileged`"
+  ),
   UMask: text("0?[0-7]{3}", "three octal digits, such as 0077")
 };
 var loosening = (name, value) => ({
@@ -4108,7 +4126,12 @@ var loosening = (name, value) => ({
   required: ["value", "reason"],
   properties: {
     value,
-    reason: { type: "string", description: ["Why the software needs it."], pattern: `(?=.*\\S)${printable}+`, allowed: "a line that says why" }
+    reason: {
+      type: "string",
+      description: ["Why the software needs it."],
+      pattern: `(?=.*\\S)${printable}+`,
+      allowed: "a line that says why"
+    }
   },
   allowed: "a mapping with the keys value and reason"
 });
@@ -4139,7 +4162,12 @@ var command = (description) => ({
   type: "array",
   description,
   minItems: 1,
-  items: { type: "string", description: ["An argument."], pattern: `${printable}*`, allowed: "text without control characters" },
+  items: {
+    type: "string",
+    description: ["An argument."],
+    pattern: `${printable}*`,
+    allowed: "text without control characters"
+  },
   allowed: "a program with its absolute path, and its arguments, as a list or one string"
 });
 var commandOptions = ["command", "restore", "prove"];
@@ -4150,7 +4178,9 @@ var hookOptions = {
   properties: {
     name: {
       type: "string",
-      description: ["Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its snippet in `backup.service.d`."],
+      description: [
+        "Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its snippet in `backup.service.d`."
+      ],
       pattern: hookName,
       allowed: `up to 50 small letters, digits, dashes and underscores, but not ${reserved.join(", ")}, or what begins with zz (their snippets come last) or ends in -cleanup or -restore`,
       examples: ["wiki"]
@@ -4182,7 +4212,9 @@ var hookOptions = {
     },
     script: {
       type: "string",
-      description: ["A script, in place of `command`, for what is more than one. It begins with `#!` and is readable by everybody on the host: it is no place for a secret."],
+      description: [
+        "A script, in place of `command`, for what is more than one. It begins with `#!` and is readable by everybody on the host: it is no place for a secret."
+      ],
       pattern: "#!/[^\\r\\n]+(?:\\n[^]*)?",
       allowed: "a text whose first line begins with #!/ and does not end in a carriage return"
     },
@@ -4213,15 +4245,24 @@ var hookOptions = {
     ]),
     environment: {
       type: "object",
-      description: ["Environment variables. They are readable by everybody on the host: a secret is one of the `credentials`."],
+      description: [
+        "Environment variables. They are readable by everybody on the host: a secret is one of the `credentials`."
+      ],
       default: {},
       propertyNames: "[A-Za-z_][A-Za-z0-9_]*",
       allowedNames: "letters, digits and underscores, not beginning with a digit",
-      additionalProperties: { type: "string", description: ["A value."], pattern: `${printable}*`, allowed: "text without control characters" }
+      additionalProperties: {
+        type: "string",
+        description: ["A value."],
+        pattern: `${printable}*`,
+        allowed: "text without control characters"
+      }
     },
     credentials: {
       type: "object",
-      description: ["Secrets: a name, and the file of the host that systemd reads it from, as root. The hook finds it in `$CREDENTIALS_DIRECTORY/NAME`."],
+      description: [
+        "Secrets: a name, and the file of the host that systemd reads it from, as root. The hook finds it in `$CREDENTIALS_DIRECTORY/NAME`."
+      ],
       default: {},
       propertyNames: credentialName,
       allowedNames: "letters, digits, dots, dashes and underscores, beginning with a letter or digit",
@@ -4242,11 +4283,19 @@ var hookOptions = {
       default: {},
       propertyNames: credentialName,
       allowedNames: "letters, digits, dots, dashes and underscores, beginning with a letter or digit",
-      additionalProperties: { type: "string", writeOnly: true, description: ["A secret."], pattern: "[^\\x00]+", allowed: "a text that is not empty" }
+      additionalProperties: {
+        type: "string",
+        writeOnly: true,
+        description: ["A secret."],
+        pattern: "[^\\x00]+",
+        allowed: "a text that is not empty"
+      }
     },
     read: {
       type: "array",
-      description: ["What the hook reads of `/home`, `/root`, `/srv`, `/mnt` and `/media`. The rest of them is out of its sight."],
+      description: [
+        "What the hook reads of `/home`, `/root`, `/srv`, `/mnt` and `/media`. The rest of them is out of its sight."
+      ],
       default: [],
       items: path("A path that exists on the host.")
     },
@@ -4258,7 +4307,9 @@ var hookOptions = {
     },
     network: {
       type: "string",
-      description: ["`none`: only sockets in the file system, such as those of a database. `local`: this machine. `any`: everything."],
+      description: [
+        "`none`: only sockets in the file system, such as those of a database. `local`: this machine. `any`: everything."
+      ],
       enum: ["none", "local", "any"],
       default: "none"
     },
@@ -4279,20 +4330,36 @@ var hookOptions = {
     },
     exclude: {
       type: "array",
-      description: ["What the archive of files leaves out: the live data that the dump stands for, as absolute paths or shell patterns, each with everything beneath it."],
+      description: [
+        "What the archive of files leaves out: the live data that the dump stands for, as absolute paths or shell patterns, each with everything beneath it."
+      ],
       default: [],
-      items: { type: "string", description: ["A path or pattern."], pattern: `/${printable}*`, allowed: "an absolute path or shell pattern" }
+      items: {
+        type: "string",
+        description: ["A path or pattern."],
+        pattern: `/${printable}*`,
+        allowed: "an absolute path or shell pattern"
+      }
     },
     required: {
       type: "boolean",
-      description: ["Whether the backup fails if the hook fails. If not, its failure is reported and the backup goes on."],
+      description: [
+        "Whether the backup fails if the hook fails. If not, its failure is reported and the backup goes on."
+      ],
       default: true
     },
     order: {
       type: "array",
-      description: ["The hooks, by their names, that have to be done before it starts, because it shares something with them. All others run at the same time."],
+      description: [
+        "The hooks, by their names, that have to be done before it starts, because it shares something with them. All others run at the same time."
+      ],
       default: [],
-      items: { type: "string", description: ["The name of a hook."], pattern: hookName, allowed: "the name of a hook: small letters, digits, dashes and underscores" }
+      items: {
+        type: "string",
+        description: ["The name of a hook."],
+        pattern: hookName,
+        allowed: "the name of a hook: small letters, digits, dashes and underscores"
+      }
     },
     after: {
       type: "array",
@@ -4336,10 +4403,14 @@ var Verbatim = class {
 };
 var jinja = (source) => new Expression(source);
 var specifier = ["%", "%%"];
-var quotes = [["\\", "\\\\"], ['"', '\\"']];
+var quotes = [
+  ["\\", "\\\\"],
+  ['"', '\\"']
+];
 var variable = ["$", "$$"];
 function line(value) {
-  if (typeof value === "string" && /^\s|[\s\\]$/.test(value)) throw new Error(`an unquoted value cannot hold the end of ${JSON.stringify(value)}`);
+  if (typeof value === "string" && /^\s|[\s\\]$/.test(value))
+    throw new Error(`an unquoted value cannot hold the end of ${JSON.stringify(value)}`);
   return place(value, [specifier], ["", ""]);
 }
 var word = (value, prefix = "") => place(value, [...quotes, specifier], [`"${prefix}`, '"']);
@@ -4348,7 +4419,8 @@ function place(value, replacements, [open, close]) {
   if (value instanceof Verbatim) return `${open}${value.text}${close}`;
   if (!(value instanceof Expression)) {
     const text2 = String(value);
-    if (/[\0-\x1f\x7f]/u.test(text2)) throw new Error(`a unit file cannot hold the control character in ${JSON.stringify(text2)}`);
+    if (/[\0-\x1f\x7f]/u.test(text2))
+      throw new Error(`a unit file cannot hold the control character in ${JSON.stringify(text2)}`);
     const quoted = replacements.reduce((done, [from, to]) => done.replaceAll(from, () => to), text2);
     const plain = /^[A-Za-z0-9_./:@=+,-]+$/.test(text2);
     return plain ? `${open.slice(1)}${quoted}` : `${open}${quoted}${close}`;
@@ -4377,8 +4449,22 @@ function only(when, directives3) {
 // src/units/sandbox.ts
 var savingMemory = { all: "75%", each: "16G" };
 var smallMemory = { all: "768M", each: "512M" };
-var nothing = { capabilities: [], home: "hidden", users: "hidden", writable: [], network: false };
-function sandbox({ capabilities: capabilities2, home, users, writable, network, netlink = false, memory = savingMemory }) {
+var nothing = {
+  capabilities: [],
+  home: "hidden",
+  users: "hidden",
+  writable: [],
+  network: false
+};
+function sandbox({
+  capabilities: capabilities2,
+  home,
+  users,
+  writable,
+  network,
+  netlink = false,
+  memory = savingMemory
+}) {
   return [
     set("NoNewPrivileges", "true", "Privileges: no set-user-id program gives more than what is named here."),
     set("CapabilityBoundingSet", capabilities2.join(" ")),
@@ -4417,10 +4503,16 @@ function sandbox({ capabilities: capabilities2, home, users, writable, network, 
     set("SystemCallFilter", "@system-service"),
     set("SystemCallFilter", "~@privileged @resources"),
     set("SystemCallErrorNumber", "EPERM"),
-    set("MemoryMax", memory.all, "What it reads was written by others: at worst it ends itself, and not the machine. LimitDATA= is of each process."),
+    set(
+      "MemoryMax",
+      memory.all,
+      "What it reads was written by others: at worst it ends itself, and not the machine. LimitDATA= is of each process."
+    ),
     set("LimitDATA", memory.each),
     set("LimitCORE", "0", "A core dump would hold the passphrase and the data of others."),
-    ...networkOf(network).map((directive) => netlink && directive.name === "RestrictAddressFamilies" ? { ...directive, value: `${directive.value} AF_NETLINK` } : directive)
+    ...networkOf(network).map(
+      (directive) => netlink && directive.name === "RestrictAddressFamilies" ? { ...directive, value: `${directive.value} AF_NETLINK` } : directive
+    )
   ];
 }
 function loosened(directives3, changes) {
@@ -4500,7 +4592,9 @@ function does(hook, command2, directory, environment = {}) {
   const writable = [directory, ...write.map((path2) => word(path2))];
   return [
     set("ExecStart", command2.map(argument).join(" ")),
-    ...Object.entries({ ...hook.environment, ...environment }).map(([name, value]) => set("Environment", word(value, `${name}=`))),
+    ...Object.entries({ ...hook.environment, ...environment }).map(
+      ([name, value]) => set("Environment", word(value, `${name}=`))
+    ),
     ...Object.entries(hook.credentials ?? {}).map(([name, file]) => set("LoadCredential", `${name}:${line(file)}`)),
     set("User", line(hook.user)),
     ...hook.group === void 0 ? [] : [set("Group", line(hook.group))],
@@ -4543,8 +4637,18 @@ function hookRestore(hook) {
         directives: [
           set("Type", "oneshot"),
           // Nor does it stand back behind what else the machine does.
-          set("TimeoutStartSec", "infinity", "Somebody waits for it, and can end it; a dump takes longer to load than to make."),
-          ...hook.waits === true ? [set("SuccessExitStatus", "SIGTERM", "Stopped while it waits for the dump it has done nothing, and failed in nothing.")] : [],
+          set(
+            "TimeoutStartSec",
+            "infinity",
+            "Somebody waits for it, and can end it; a dump takes longer to load than to make."
+          ),
+          ...hook.waits === true ? [
+            set(
+              "SuccessExitStatus",
+              "SIGTERM",
+              "Stopped while it waits for the dump it has done nothing, and failed in nothing."
+            )
+          ] : [],
           ...does(hook, hook.restore, directory, environment)
         ]
       }
@@ -4553,23 +4657,49 @@ function hookRestore(hook) {
 }
 function hookProof({ name, prove, prepare, environment = {} }) {
   if (prove === void 0) return void 0;
-  return { path: `${proofs}/${name}.json`, proof: { command: prove, ...prepare === void 0 ? {} : { prepare }, environment } };
+  return {
+    path: `${proofs}/${name}.json`,
+    proof: { command: prove, ...prepare === void 0 ? {} : { prepare }, environment }
+  };
 }
 var drillService = `${tasks.drill}.service`;
 function hookDrill({ name, prove, apart = false }) {
   if (prove === void 0) return void 0;
   const start = apart ? [
-    set("ExecStart", `-${programs}/backup-drill part ${name}`, "Each database in a sandbox of its own: what is in one sees nothing of another."),
-    set("ExecStart", `-!${programs}/backup-drill each ${name}`, "Its failure is judged behind the proofs of all hooks.")
-  ] : [set("ExecStart", `-!/bin/systemctl start backup-prove@${name}.service`, "Its failure is judged behind the proofs of all hooks.")];
-  return { path: `${unitDirectory}/${drillService}.d/${name}.conf`, sections: [{ name: "Service", directives: start }] };
+    set(
+      "ExecStart",
+      `-${programs}/backup-drill part ${name}`,
+      "Each database in a sandbox of its own: what is in one sees nothing of another."
+    ),
+    set(
+      "ExecStart",
+      `-!${programs}/backup-drill each ${name}`,
+      "Its failure is judged behind the proofs of all hooks."
+    )
+  ] : [
+    set(
+      "ExecStart",
+      `-!/bin/systemctl start backup-prove@${name}.service`,
+      "Its failure is judged behind the proofs of all hooks."
+    )
+  ];
+  return {
+    path: `${unitDirectory}/${drillService}.d/${name}.conf`,
+    sections: [{ name: "Service", directives: start }]
+  };
 }
 function hookCleanup(hook) {
   const directory = hookDirectory(hook.name);
   return {
     path: `${unitDirectory}/${cleanupUnit(hook.name)}`,
     sections: [
-      { name: "Unit", directives: [set("Description", line(`Cleanup after hook ${hook.name} of the backup`)), set("StartLimitIntervalSec", "0")] },
+      {
+        name: "Unit",
+        directives: [
+          set("Description", line(`Cleanup after hook ${hook.name} of the backup`)),
+          set("StartLimitIntervalSec", "0")
+        ]
+      },
       {
         name: "Service",
         directives: [
@@ -4599,9 +4729,19 @@ function hookSnippet({ name, description, required = true, cleanup = false }) {
         name: "Service",
         directives: [
           required ? set("ExecStartPre", `!/bin/systemctl start ${service}`, "Waited for; if it fails, the backup fails.") : set("ExecStartPre", `-!/bin/systemctl start ${service}`, "Waited for; if it fails, the backup goes on."),
-          ...cleanup ? [set("ExecStartPost", `-!/bin/systemctl start ${cleanupUnit(name)}`, "Everything was saved, so a failure is one of the cleanup alone.")] : [],
+          ...cleanup ? [
+            set(
+              "ExecStartPost",
+              `-!/bin/systemctl start ${cleanupUnit(name)}`,
+              "Everything was saved, so a failure is one of the cleanup alone."
+            )
+          ] : [],
           // Not `!`: a command in the sandbox takes six times as long to start, and this one only asks systemd.
-          set("ExecStopPost", `-+/bin/systemctl stop ${service}`, "Over before the backup is: a next one that starts at once would take what is left of it for done.")
+          set(
+            "ExecStopPost",
+            `-+/bin/systemctl stop ${service}`,
+            "Over before the backup is: a next one that starts at once would take what is left of it for done."
+          )
         ]
       }
     ]
@@ -4647,7 +4787,9 @@ function words(command2) {
       quote = quote === letter ? "" : letter;
       word2 ??= "";
     } else if ("$`".includes(letter) || quote === "" && /[|&;<>()*?~#]/.test(letter)) {
-      throw new Error(`no shell runs that would understand the ${letter} in it: write a script, or give a list, in which it is taken as it is`);
+      throw new Error(
+        `no shell runs that would understand the ${letter} in it: write a script, or give a list, in which it is taken as it is`
+      );
     } else word2 = (word2 ?? "") + letter;
   }
   if (quote !== "") throw new Error(`a ${quote} is open at its end`);
@@ -4663,9 +4805,12 @@ var OptionsError = class extends Error {
   }
 };
 function hookOptionsFrom(given, schema, validate2) {
-  const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
+  const options = Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== null)
+  );
   const problems = [];
-  for (const [name, { type }] of Object.entries(schema.properties ?? {})) if (type === "boolean" && Object.hasOwn(options, name)) options[name] = truth(options[name]);
+  for (const [name, { type }] of Object.entries(schema.properties ?? {}))
+    if (type === "boolean" && Object.hasOwn(options, name)) options[name] = truth(options[name]);
   for (const name of commandOptions) {
     const text2 = options[name];
     if (typeof text2 !== "string") continue;
@@ -4676,7 +4821,10 @@ function hookOptionsFrom(given, schema, validate2) {
       options[name] = void 0;
     }
   }
-  if (!validate2(options)) problems.push(...(validate2.errors ?? []).filter(({ propertyName }) => propertyName === void 0).map((error) => message(error, schema, options)));
+  if (!validate2(options))
+    problems.push(
+      ...(validate2.errors ?? []).filter(({ propertyName }) => propertyName === void 0).map((error) => message(error, schema, options))
+    );
   const checked = options;
   if (problems.length === 0) problems.push(...together(checked));
   if (problems.length > 0) throw new OptionsError([...new Set(problems)]);
@@ -4689,8 +4837,12 @@ function together(options) {
     ...user === void 0 ? ["user: it is missing; name the user that the hook runs as"] : [],
     ...command2 === void 0 && script === void 0 ? ["command, script: both are missing; give one of them"] : [],
     ...command2 !== void 0 && script !== void 0 ? ["command, script: both are given; give one of them"] : [],
-    ...!required && exclude.length > 0 ? ["exclude: the hook is not required, so when it fails, what is left out would not be saved at all; make it required, or leave nothing out"] : [],
-    ...commandOptions.flatMap((option) => program(option, options[option]?.[0], option === "prove" ? [] : [...read, ...write])),
+    ...!required && exclude.length > 0 ? [
+      "exclude: the hook is not required, so when it fails, what is left out would not be saved at all; make it required, or leave nothing out"
+    ] : [],
+    ...commandOptions.flatMap(
+      (option) => program(option, options[option]?.[0], option === "prove" ? [] : [...read, ...write])
+    ),
     ...Object.keys(secrets).filter((key) => Object.hasOwn(credentials, key)).map((key) => `secrets.${key}: there is one of this name in credentials; give it another name`),
     ...order.includes(name) ? [`order: given is ${JSON.stringify(name)}, which is the hook itself; allowed are other hooks`] : []
   ];
@@ -4700,8 +4852,10 @@ function program(option, path2, given) {
   const program2 = `${option}: given is the program ${JSON.stringify(path2)}`;
   if (!/^\/(?!.*\/\.{1,2}(?:\/|$)).+/.test(path2)) return [`${program2}; allowed is an absolute path without . or ..`];
   const hidden = [...hiddenDirectories, "/home", "/root"].find((directory) => path2.startsWith(`${directory}/`));
-  if (hidden === void 0 || given.some((place2) => path2 === place2 || path2.startsWith(`${place2.replace(/\/+$/, "")}/`))) return [];
-  if (option === "prove") return [`${program2}, but the drill sees nothing of ${hidden}; put it elsewhere, such as into /usr/local/lib`];
+  if (hidden === void 0 || given.some((place2) => path2 === place2 || path2.startsWith(`${place2.replace(/\/+$/, "")}/`)))
+    return [];
+  if (option === "prove")
+    return [`${program2}, but the drill sees nothing of ${hidden}; put it elsewhere, such as into /usr/local/lib`];
   return [`${program2}, but a hook sees nothing of ${hidden}; add ${JSON.stringify(path2)} to read`];
 }
 var instead = {
@@ -4720,7 +4874,10 @@ var instead = {
 };
 function message({ instancePath, keyword, params }, schema, options) {
   const path2 = instancePath.split("/").slice(1).map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
-  const name = path2.reduce((done, part) => /^\d+$/.test(part) ? `${done}[${part}]` : done === "" ? part : `${done}.${part}`, "");
+  const name = path2.reduce(
+    (done, part) => /^\d+$/.test(part) ? `${done}[${part}]` : done === "" ? part : `${done}.${part}`,
+    ""
+  );
   const below = (key) => name === "" ? String(key) : `${name}.${String(key)}`;
   const at = schemaAt(schema, path2);
   const data = path2.reduce((value, part) => value?.[part], options);
@@ -4729,7 +4886,8 @@ function message({ instancePath, keyword, params }, schema, options) {
     case "additionalProperties": {
       const known = Object.keys(at?.properties ?? {});
       const option = at?.noun === "directive" ? instead[String(params["additionalProperty"])] : void 0;
-      if (option !== void 0) return `${below(params["additionalProperty"])}: unknown directive; the option ${option} of the hook is for this`;
+      if (option !== void 0)
+        return `${below(params["additionalProperty"])}: unknown directive; the option ${option} of the hook is for this`;
       const close = closest(String(params["additionalProperty"]), known);
       return `${below(params["additionalProperty"])}: unknown ${at?.noun ?? "option"}; ${close === void 0 ? `allowed are ${known.join(", ")}` : `did you mean ${close}?`}`;
     }
@@ -4741,7 +4899,10 @@ function message({ instancePath, keyword, params }, schema, options) {
   return `${name}: given is ${shown(data)}; allowed is ${at === void 0 ? "something else" : allowed(at)}`;
 }
 function schemaAt(schema, path2) {
-  return path2.reduce((at, part) => at?.items ?? at?.properties?.[part] ?? at?.additionalProperties, schema);
+  return path2.reduce(
+    (at, part) => at?.items ?? at?.properties?.[part] ?? at?.additionalProperties,
+    schema
+  );
 }
 function truth(value) {
   if (typeof value !== "string") return value;
@@ -4780,9 +4941,18 @@ function proofJson(header, proof) {
 // src/module/plan.ts
 function planHook(options) {
   const { name, state: state2 } = options;
-  const taken = { name: `hook-${name}`, state: state2, files: [], needs: [], remove: [hookDirectory(name), secretDirectory(name)] };
+  const taken = {
+    name: `hook-${name}`,
+    state: state2,
+    files: [],
+    needs: [],
+    remove: [hookDirectory(name), secretDirectory(name)]
+  };
   if (state2 === "absent") return taken;
-  const more = { ...options.files === void 0 ? {} : { tree: options.files }, ...options.package ? { package: true } : {} };
+  const more = {
+    ...options.files === void 0 ? {} : { tree: options.files },
+    ...options.package ? { package: true } : {}
+  };
   return { ...taken, files: files(options), needs: needs(options), ...more, exposure: `backup-${name}.service` };
 }
 function files(options) {
@@ -4791,12 +4961,21 @@ function files(options) {
   const hook = hookFrom(options);
   const file = (path2, content, mode = 420, sensitive = false) => ({ path: path2, content, mode, sensitive });
   const proof = hookProof(hook);
-  const units = [hookService(hook), hookSnippet(hook), cleanup === "remove" ? hookCleanup(hook) : void 0, hookRestore(hook), hookDrill(hook)];
+  const units = [
+    hookService(hook),
+    hookSnippet(hook),
+    cleanup === "remove" ? hookCleanup(hook) : void 0,
+    hookRestore(hook),
+    hookDrill(hook)
+  ];
   return [
     ...units.filter((unit2) => unit2 !== void 0).map((unit2) => file(unit2.path, renderUnit(unit2, header))),
     ...proof === void 0 ? [] : [file(proof.path, proofJson(header, proof.proof))],
-    file(`/etc/tmpfiles.d/backup-${name}.conf`, `${comment(header)}d ${hookDirectory(name)} 0700 ${user} ${group ?? "-"}
-`),
+    file(
+      `/etc/tmpfiles.d/backup-${name}.conf`,
+      `${comment(header)}d ${hookDirectory(name)} 0700 ${user} ${group ?? "-"}
+`
+    ),
     ...script === void 0 ? [] : [file(scriptPath(name), script.endsWith("\n") ? script : `${script}
 `, 493)],
     ...exclude.length === 0 ? [] : [file(`${excludes}/${name}`, `${comment(header)}${exclude.map((path2) => `${path2}
@@ -4812,8 +4991,14 @@ function needs(options) {
     ...group === void 0 ? [] : [{ option: "group", kind: "group", value: group }],
     ...groups.map((value) => ({ option: "sandbox.SupplementaryGroups", kind: "group", value })),
     ...commandOptions.flatMap((option) => programNeeded(option, options)),
-    ...Object.entries({ read, write }).flatMap(([option, paths]) => paths.map((value) => ({ option, kind: "path", value }))),
-    ...Object.entries(credentials).map(([key, value]) => ({ option: `credentials.${key}`, kind: "credential", value })),
+    ...Object.entries({ read, write }).flatMap(
+      ([option, paths]) => paths.map((value) => ({ option, kind: "path", value }))
+    ),
+    ...Object.entries(credentials).map(([key, value]) => ({
+      option: `credentials.${key}`,
+      kind: "credential",
+      value
+    })),
     ...order.map((value) => ({ option: "order", kind: "hook", value }))
   ];
 }
@@ -4863,10 +5048,17 @@ var scriptPath = (name) => `${programs}/hook-${name}`;
 var secretDirectory = (name) => `/etc/credstore/backup-${name}`;
 
 // src/module/main.ts
-var ascii = (value) => JSON.stringify(value).replaceAll(/[\u0080-\uffff]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`);
+var ascii = (value) => JSON.stringify(value).replaceAll(
+  /[\u0080-\uffff]/g,
+  (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`
+);
 function answer() {
   try {
-    return { plan: planHook(hookOptionsFrom(JSON.parse((0, import_node_fs.readFileSync)(0, "utf8")), hookOptions, import_hook_validator.default)) };
+    return {
+      plan: planHook(
+        hookOptionsFrom(JSON.parse((0, import_node_fs.readFileSync)(0, "utf8")), hookOptions, import_hook_validator.default)
+      )
+    };
   } catch (error) {
     if (error instanceof OptionsError) return { problems: error.problems };
     throw error;

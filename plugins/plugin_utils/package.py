@@ -16,6 +16,10 @@ import re
 from ansible.errors import AnsibleActionFail
 from ansible_collections.rootless.backup.plugins.plugin_utils import tree
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # The role whose tree has the package's own modules, and all else of the frame.
 FRAME = os.path.join(COLLECTION, "roles", "backup")
@@ -26,7 +30,7 @@ PACKAGE = "rootless_backup"
 PLACE = PROGRAMS + PACKAGE + "/"
 
 
-def add_to(plan):
+def add_to(plan: dict[str, Any]) -> None:
     """Make a plan lay the package down too, with its version: an older one than a host has is refused there."""
     given = {each["path"]: each for each in plan["files"]}
     for each in tree.static(os.path.join(HOME, PLACE.strip("/"))):
@@ -38,16 +42,19 @@ def add_to(plan):
     plan["version"] = version()
 
 
-def is_ours(directory):
+def is_ours(directory: str) -> bool:
     """Whether a directory of the control node is in this collection, whose roles add modules to the package."""
     return os.path.realpath(directory).startswith(os.path.join(os.path.realpath(COLLECTION), "roles", ""))
 
 
-def version():
+def version() -> str:
     """The version of the collection: as it was installed, or as it is in version control."""
     try:
         with open(os.path.join(COLLECTION, "MANIFEST.json"), encoding="utf-8") as file:
             return str(json.load(file)["collection_info"]["version"])
     except FileNotFoundError:
         with open(os.path.join(COLLECTION, "galaxy.yml"), encoding="utf-8") as file:
-            return re.search(r"^version: *(\S+)", file.read(), re.MULTILINE)[1]
+            found = re.search(r"^version: *(\S+)", file.read(), re.MULTILINE)
+        if found is None:
+            raise AnsibleActionFail("galaxy.yml of the collection has no version") from None
+        return found[1]

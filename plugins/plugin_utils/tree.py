@@ -7,21 +7,28 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from typing import Any
+
 # How a collection has to name the interpreter of a program (ansible-test's `shebang`), and what Debian calls it. Isolated: neither the
 # environment, nor the working directory, nor a home (site-packages, .pth) brings code into it; and it writes none (__pycache__).
 PORTABLE, DEBIAN = "#!/usr/bin/env python\n", "#!/usr/bin/python3 -IB\n"
 
 
-def walk(root):
+def walk(root: str | None) -> Iterator[tuple[str, str]]:
     """Yield `(root, path)` for each file below `root`, sorted."""
-    for directory, names, files in os.walk(root) if root else ():
+    if not root:
+        return
+    for directory, names, files in os.walk(root):
         # What Python makes of a module that a test imports is none of the tree's.
         names[:] = sorted(set(names) - {"__pycache__"})
         for name in sorted(files):
             yield root, os.path.relpath(os.path.join(directory, name), root)
 
 
-def entry(path, content, sensitive=()):
+def entry(path: str, content: str, sensitive: Collection[str] = ()) -> dict[str, Any]:
     """A file as a plan has it; `path` is relative to the root of the tree."""
     path = "/" + path
     secret = path in sensitive
@@ -29,7 +36,7 @@ def entry(path, content, sensitive=()):
     return {"path": path, "content": str(content), "mode": mode, "sensitive": secret}
 
 
-def static(root, sensitive=()):
+def static(root: str | None, sensitive: Collection[str] = ()) -> list[dict[str, Any]]:
     """The files of a tree that are laid down as they are."""
     files = []
     for top, path in walk(root):

@@ -11,14 +11,24 @@ import { compact, toJsonSchema } from './json-schema.ts';
  * what is given.
  */
 export const hookValidation = {
-  options: { allErrors: true, useDefaults: true, coerceTypes: 'array', strict: false, messages: false, inlineRefs: false },
+  options: {
+    allErrors: true,
+    useDefaults: true,
+    coerceTypes: 'array',
+    strict: false,
+    messages: false,
+    inlineRefs: false,
+  },
   schema: compact(toJsonSchema(hookOptions)),
 } as const;
 
 /** The planner of `rootless.backup.hook` as one file that needs Node 18 and nothing else. Reads `src/module` and ajv. */
 export async function hookBundle(): Promise<GeneratedFile> {
   const ajv = new Ajv({ ...hookValidation.options, code: { source: true } });
-  const validator = (standaloneCode as unknown as { default: typeof standaloneCode }).default(ajv, ajv.compile(hookValidation.schema));
+  const validator = (standaloneCode as unknown as { default: typeof standaloneCode }).default(
+    ajv,
+    ajv.compile(hookValidation.schema),
+  );
   const { outputFiles } = await build({
     entryPoints: ['src/module/main.ts'],
     bundle: true,
@@ -34,7 +44,10 @@ export async function hookBundle(): Promise<GeneratedFile> {
         name: 'hook-validator',
         setup(build) {
           build.onResolve({ filter: /^hook-validator$/ }, () => ({ path: 'hook-validator', namespace: 'compiled' }));
-          build.onLoad({ filter: /.*/, namespace: 'compiled' }, () => ({ contents: validator, resolveDir: process.cwd() }));
+          build.onLoad({ filter: /.*/, namespace: 'compiled' }, () => ({
+            contents: validator,
+            resolveDir: process.cwd(),
+          }));
         },
       },
     ],
@@ -55,4 +68,9 @@ function banner(): string {
   ].join('');
 }
 
-const commented = (text: string): string => text.trim().split('\n').map((line) => `// ${line}`.trimEnd()).join('\n');
+const commented = (text: string): string =>
+  text
+    .trim()
+    .split('\n')
+    .map((line) => `// ${line}`.trimEnd())
+    .join('\n');

@@ -9,13 +9,21 @@ export function hostFacts(): GeneratedFile[] {
   return [
     {
       path: 'roles/backup/files/usr/local/lib/backup/rootless_backup/host.py',
-      content: module('backup', 'schema/host.ts', 'Paths, units and users, which the units and the control node know too.', host),
+      content: module(
+        'backup',
+        'schema/host.ts',
+        'Paths, units and users, which the units and the control node know too.',
+        host,
+      ),
     },
     {
       path: 'roles/borg/files/usr/local/lib/backup/rootless_backup/borg/host.py',
       content: module('borg', 'units/borg.ts', 'What Borg is told wherever it runs.', { environment: borgEnvironment }),
     },
-    { path: 'roles/backup/vars/main/host.yml', content: `${markComment('schema/host.ts')}${yamlDocument({ _backup_host: snakes(host) })}` },
+    {
+      path: 'roles/backup/vars/main/host.yml',
+      content: `${markComment('schema/host.ts')}${yamlDocument({ _backup_host: snakes(host) })}`,
+    },
   ];
 }
 
@@ -25,14 +33,19 @@ function module(role: string, source: string, says: string, constants: object): 
   return `# ${managedBy(`role ${role}`)}\n# ${mark}${source}. Do not edit.\n"""${says}"""\n\n${lines.join('')}`;
 }
 
+/** On one line each, as ruff writes what is not longer than that. */
 const python = (value: unknown): string =>
   typeof value === 'object' && value !== null
-    ? `{\n${Object.entries(value).map(([key, each]) => `    ${JSON.stringify(key)}: ${JSON.stringify(each)},\n`).join('')}}`
+    ? `{${Object.entries(value)
+        .map(([key, each]) => `${JSON.stringify(key)}: ${JSON.stringify(each)}`)
+        .join(', ')}}`
     : JSON.stringify(value);
 
-const snakes = (constants: object): object => Object.fromEntries(entriesOf(constants).map(([name, value]) => [snake(name), value]));
+const snakes = (constants: object): object =>
+  Object.fromEntries(entriesOf(constants).map(([name, value]) => [snake(name), value]));
 
 /** In an order of their own: that of a module's exports is its bundler's. */
-const entriesOf = (constants: object): [string, unknown][] => Object.entries(constants).sort(([one], [other]) => (one < other ? -1 : 1));
+const entriesOf = (constants: object): [string, unknown][] =>
+  Object.entries(constants).sort(([one], [other]) => (one < other ? -1 : 1));
 
 const snake = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

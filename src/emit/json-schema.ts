@@ -57,9 +57,15 @@ const isSchema = (node: object): boolean => typeof (node as { type?: unknown }).
 function withoutTexts(node: unknown): unknown {
   if (node === null || typeof node !== 'object' || Array.isArray(node)) return node;
   const texts = isSchema(node) ? ['description', 'examples', 'writeOnly'] : [];
-  return Object.fromEntries(Object.entries(node).filter(([key]) => !texts.includes(key)).map(([key, value]) => [key, withoutTexts(value)]));
+  return Object.fromEntries(
+    Object.entries(node)
+      .filter(([key]) => !texts.includes(key))
+      .map(([key, value]) => [key, withoutTexts(value)]),
+  );
 }
 
 /** The same keys with other values. */
-export const mapValues = <From, To>(record: Readonly<Record<string, From>>, change: (value: From) => To): Record<string, To> =>
-  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+export const mapValues = <From, To>(
+  record: Readonly<Record<string, From>>,
+  change: (value: From) => To,
+): Record<string, To> => Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));

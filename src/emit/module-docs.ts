@@ -19,10 +19,17 @@ export function hookDocs(): GeneratedFile {
       'The role C(rootless.backup.borg) sets the backup itself up; it can run before or after.',
     ],
     author: ['rootless.backup contributors (@rootless-backup)'],
-    requirements: ['Node.js 18 or later on the control node (Debian: C(apt install nodejs)). The variable C(rootless_backup_node) names another than the C(node) in the path. The host needs none.'],
-    options: Object.fromEntries(Object.entries(properties).map(([name, option]) => [name, documented(name, option, required)])),
+    requirements: [
+      'Node.js 18 or later on the control node (Debian: C(apt install nodejs)). The variable C(rootless_backup_node) names another than the C(node) in the path. The host needs none.',
+    ],
+    options: Object.fromEntries(
+      Object.entries(properties).map(([name, option]) => [name, documented(name, option, required)]),
+    ),
     attributes: {
-      check_mode: { description: 'Shows what would change, and verifies the units, without changing anything.', support: 'full' },
+      check_mode: {
+        description: 'Shows what would change, and verifies the units, without changing anything.',
+        support: 'full',
+      },
       diff_mode: { description: 'Shows the changes of the files.', support: 'full' },
     },
     seealso: [{ module: 'rootless.backup.deploy' }],
@@ -49,7 +56,11 @@ function documented(name: string, option: Schema, required: readonly string[]): 
   const { elements, no_log, ...entry } = argument(option) as { elements?: string; no_log?: boolean };
   // Ansible would split a string at commas.
   if ((commandOptions as readonly string[]).includes(name)) return { ...entry, type: 'raw' };
-  return { ...entry, ...(elements === undefined ? {} : { elements }), ...(required.includes(name) ? { required: true } : {}) };
+  return {
+    ...entry,
+    ...(elements === undefined ? {} : { elements }),
+    ...(required.includes(name) ? { required: true } : {}),
+  };
 }
 
 /** Each of these is run in a test. */

@@ -13,7 +13,9 @@ const further: Readonly<Record<string, Readonly<Record<string, string>>>> = {
  */
 export function programSettings({ role, prefix, settings }: RoleSchema): GeneratedFile[] {
   const marked = Object.entries(settings).flatMap(([name, setting]) =>
-    setting.json === undefined ? [] : [{ file: setting.json.file, key: keyOf(prefix, name, setting), expression: asJson(name, setting) }],
+    setting.json === undefined
+      ? []
+      : [{ file: setting.json.file, key: keyOf(prefix, name, setting), expression: asJson(name, setting) }],
   );
   return [...new Set(marked.map(({ file }) => file))].map((file) => {
     const entries = [

@@ -12,19 +12,31 @@ export function settingsFiles(schema: RoleSchema): GeneratedFile[] {
   const role = `roles/${schema.role}`;
   return [
     { path: `${role}/defaults/main.yml`, content: defaults(schema, source) },
-    { path: `${role}/meta/argument_specs.yml`, content: `${markComment(source)}${yamlDocument(argumentSpecs(schema))}` },
+    {
+      path: `${role}/meta/argument_specs.yml`,
+      content: `${markComment(source)}${yamlDocument(argumentSpecs(schema))}`,
+    },
     { path: `${role}/meta/settings.schema.json`, content: `${JSON.stringify(jsonSchema(schema, source), null, 2)}\n` },
-    { path: `${role}/meta/settings.rules.json`, content: `${JSON.stringify({ '#': `${mark}${source}. Do not edit.`, ...rules(schema) }, null, 2)}\n` },
+    {
+      path: `${role}/meta/settings.rules.json`,
+      content: `${JSON.stringify({ '#': `${mark}${source}. Do not edit.`, ...rules(schema) }, null, 2)}\n`,
+    },
     // The frame has no task: an engine has its settings checked with its own.
     schema.engine === undefined
       ? { path: `${role}/tasks/settings.yml`, content: `${markComment(source)}${yamlDocument([settingsTask(schema)])}` }
-      : { path: `${role}/vars/main/settings.yml`, content: `${markComment(source)}${yamlDocument({ [`_${schema.prefix}values`]: values(schema) })}` },
+      : {
+          path: `${role}/vars/main/settings.yml`,
+          content: `${markComment(source)}${yamlDocument({ [`_${schema.prefix}values`]: values(schema) })}`,
+        },
   ];
 }
 
 function defaults(schema: RoleSchema, source: string): string {
   const entries = Object.entries(schema.settings).map(([name, setting]) => {
-    const description = setting.description.flatMap((text) => wrap(text, 118)).map((line) => `# ${line}\n`).join('');
+    const description = setting.description
+      .flatMap((text) => wrap(text, 118))
+      .map((line) => `# ${line}\n`)
+      .join('');
     return `\n${description}${yamlDocument({ [name]: setting.default }).slice('---\n'.length)}`;
   });
   return `${markComment(source)}---${entries.join('')}`.replace('---\n#', '---\n#');
@@ -40,7 +52,9 @@ export function argumentSpecs(schema: RoleSchema): object {
         short_description: schema.summary,
         description: schema.description.map(ansibleMarkup),
         // Without `no_log`: ansible-core 2.14 fails on a value of `!vault` that is to be hidden, and this validation shows none.
-        options: Object.fromEntries(Object.entries(schema.settings).map(([name, { writeOnly: _, ...setting }]) => [name, argument(setting)])),
+        options: Object.fromEntries(
+          Object.entries(schema.settings).map(([name, { writeOnly: _, ...setting }]) => [name, argument(setting)]),
+        ),
       },
     },
   };
@@ -49,7 +63,10 @@ export function argumentSpecs(schema: RoleSchema): object {
 /** One option, as Ansible's argument specs and module documentation have it. */
 export function argument(setting: Schema): object {
   return {
-    description: [...setting.description, ...(setting.allowed === undefined ? [] : [`Allowed is ${setting.allowed}.`])].map(ansibleMarkup),
+    description: [
+      ...setting.description,
+      ...(setting.allowed === undefined ? [] : [`Allowed is ${setting.allowed}.`]),
+    ].map(ansibleMarkup),
     type: argumentTypes[setting.type],
     ...(setting.default === undefined ? {} : { default: setting.default }),
     ...(setting.enum === undefined ? {} : { choices: setting.enum }),
@@ -61,7 +78,10 @@ export function argument(setting: Schema): object {
 
 const options = ({ properties = {}, required = [] }: Schema): object =>
   Object.fromEntries(
-    Object.entries(properties).map(([name, schema]) => [name, { ...argument(schema), ...(required.includes(name) ? { required: true } : {}) }]),
+    Object.entries(properties).map(([name, schema]) => [
+      name,
+      { ...argument(schema), ...(required.includes(name) ? { required: true } : {}) },
+    ]),
   );
 
 /** Backticks as Ansible's own markup. @see https://docs.ansible.com/ansible/latest/dev_guide/ansible_markup.html */
@@ -124,9 +144,7 @@ function rule(setting: Schema): Rule {
     ...(setting.writeOnly === true ? { secret: true as const } : {}),
     ...(setting.items === undefined ? {} : { items: rule(setting.items) }),
     ...(setting.minItems === undefined ? {} : { minItems: setting.minItems }),
-    ...(setting.properties === undefined
-      ? {}
-      : { properties: mapValues(setting.properties, rule) }),
+    ...(setting.properties === undefined ? {} : { properties: mapValues(setting.properties, rule) }),
     ...(setting.required === undefined ? {} : { required: setting.required }),
   };
 }
@@ -145,7 +163,8 @@ function settingsTask(schema: RoleSchema): object {
 }
 
 /** The settings as they are where they are used, whatever they are made of. */
-const values = (schema: RoleSchema): object => Object.fromEntries(Object.keys(schema.settings).map((name) => [name, `{{ ${name} }}`]));
+const values = (schema: RoleSchema): object =>
+  Object.fromEntries(Object.keys(schema.settings).map((name) => [name, `{{ ${name} }}`]));
 
 /** The settings as a Markdown table, for the README. */
 export function settingsTable(schema: RoleSchema): string {
@@ -156,8 +175,19 @@ export function settingsTable(schema: RoleSchema): string {
       `\`${JSON.stringify(setting.default)}\``,
       [
         ...setting.description,
-        ...(setting.items?.properties === undefined ? [] : [`Keys: ${Object.entries(setting.items.properties).map(([key, of]) => `\`${key}\` (${allowed(of)}${of.default === undefined ? '' : `; default \`${of.default as string | number}\``})`).join(', ')}.`]),
-        ...(setting.enum === undefined && setting.allowed === undefined && setting.items?.allowed === undefined ? [] : [`Allowed: ${allowed(setting)}.`]),
+        ...(setting.items?.properties === undefined
+          ? []
+          : [
+              `Keys: ${Object.entries(setting.items.properties)
+                .map(
+                  ([key, of]) =>
+                    `\`${key}\` (${allowed(of)}${of.default === undefined ? '' : `; default \`${of.default as string | number}\``})`,
+                )
+                .join(', ')}.`,
+            ]),
+        ...(setting.enum === undefined && setting.allowed === undefined && setting.items?.allowed === undefined
+          ? []
+          : [`Allowed: ${allowed(setting)}.`]),
         ...(setting.examples ?? []).map((example) => `Example: \`${JSON.stringify(example)}\`.`),
       ].join(' '),
     ]),

@@ -9,17 +9,21 @@ import { transientSandboxes } from '../units/restore.ts';
 import { mark, type GeneratedFile } from './generated.ts';
 
 /** What is generated of the tree of role `backup`, a picture of the host. What holds no unit lies there already, written by hand. */
-export const backupTemplates = (): GeneratedFile[] => unitTemplates('backup', 'units/backup.ts', backupUnits(backupTemplateSettings));
+export const backupTemplates = (): GeneratedFile[] =>
+  unitTemplates('backup', 'units/backup.ts', backupUnits(backupTemplateSettings));
 
 /** The same of role `borg`: what its engine has in the units of the frame, and units of its own. */
-export const borgTemplates = (): GeneratedFile[] => unitTemplates('borg', 'units/borg.ts', borgUnits(borgTemplateSettings));
+export const borgTemplates = (): GeneratedFile[] =>
+  unitTemplates('borg', 'units/borg.ts', borgUnits(borgTemplateSettings));
 
 /** The same of role `postgres`. */
 export function postgresTemplates(): GeneratedFile[] {
   const proof = hookProof(postgresHook(postgresTemplateSettings));
   return [
     ...unitTemplates('postgres', 'units/postgres.ts', postgresUnits(postgresTemplateSettings)),
-    ...(proof === undefined ? [] : [template('postgres', 'units/postgres.ts', proof.path, proofJson(managedBy('role postgres'), proof.proof))]),
+    ...(proof === undefined
+      ? []
+      : [template('postgres', 'units/postgres.ts', proof.path, proofJson(managedBy('role postgres'), proof.proof))]),
   ];
 }
 
@@ -27,8 +31,16 @@ export function postgresTemplates(): GeneratedFile[] {
 export function transientUnits(): GeneratedFile {
   const { path, ...sandboxes } = transientSandboxes();
   const lines = (directives: readonly Directive[]): string[] => directives.map(({ name, value }) => `${name}=${value}`);
-  const text = Object.fromEntries(Object.entries(sandboxes).map(([kind, { local, remote }]) => [kind, { local: lines(local), remote: lines(remote) }]));
-  return { path: `roles/backup/files${path}`, content: `${JSON.stringify({ '#': `${managedBy('role backup')} ${mark}units/restore.ts.`, ...text }, undefined, 2)}\n` };
+  const text = Object.fromEntries(
+    Object.entries(sandboxes).map(([kind, { local, remote }]) => [
+      kind,
+      { local: lines(local), remote: lines(remote) },
+    ]),
+  );
+  return {
+    path: `roles/backup/files${path}`,
+    content: `${JSON.stringify({ '#': `${managedBy('role backup')} ${mark}units/restore.ts.`, ...text }, undefined, 2)}\n`,
+  };
 }
 
 const unitTemplates = (role: string, source: string, units: readonly Unit[]): GeneratedFile[] =>

@@ -14,13 +14,26 @@ export function variablesSchema(schemas: readonly RoleSchema[]): GeneratedFile {
     title: 'Variables of the collection rootless.backup',
     type: 'object',
     properties: mapValues(settings, variable),
-    propertyNames: { anyOf: [{ enum: Object.keys(settings) }, { not: { pattern: `^(?:${schemas.map(({ prefix }) => prefix).join('|')})` } }] },
+    propertyNames: {
+      anyOf: [
+        { enum: Object.keys(settings) },
+        { not: { pattern: `^(?:${schemas.map(({ prefix }) => prefix).join('|')})` } },
+      ],
+    },
   };
   return { path: 'meta/variables.schema.json', content: `${JSON.stringify(schema, null, 2)}\n` };
 }
 
 /** A variable may also hold an expression that gives the value. */
 function variable(setting: Schema): object {
-  const { description, default: fallback, ...value } = toJsonSchema(setting) as { description: string; default?: unknown };
-  return { description, ...(fallback === undefined ? {} : { default: fallback }), anyOf: [value, { type: 'string', pattern: '\\{\\{[^]*\\}\\}' }] };
+  const {
+    description,
+    default: fallback,
+    ...value
+  } = toJsonSchema(setting) as { description: string; default?: unknown };
+  return {
+    description,
+    ...(fallback === undefined ? {} : { default: fallback }),
+    anyOf: [value, { type: 'string', pattern: '\\{\\{[^]*\\}\\}' }],
+  };
 }

@@ -3,7 +3,9 @@
  * @returns undefined if none is near: more than a third of its letters would have to change.
  */
 export function closest(given: string, known: readonly string[]): string | undefined {
-  const ranked = known.map((name) => ({ name, steps: distance(given.toLowerCase(), name.toLowerCase()) })).sort((a, b) => a.steps - b.steps);
+  const ranked = known
+    .map((name) => ({ name, steps: distance(given.toLowerCase(), name.toLowerCase()) }))
+    .sort((a, b) => a.steps - b.steps);
   const [best] = ranked;
   return best !== undefined && best.steps <= Math.max(1, Math.ceil(best.name.length / 3)) ? best.name : undefined;
 }

@@ -31,11 +31,18 @@ export class OptionsError extends Error {
  * The options, checked.
  * @throws OptionsError with a message for each option that is wrong: which, what was given, what is allowed.
  */
-export function hookOptionsFrom(given: Readonly<Record<string, unknown>>, schema: Schema, validate: Validator): HookOptions {
+export function hookOptionsFrom(
+  given: Readonly<Record<string, unknown>>,
+  schema: Schema,
+  validate: Validator,
+): HookOptions {
   // Ansible hands an option that was left out by `default(omit)` over as nothing, but one that is null as null.
-  const options: Record<string, unknown> = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
+  const options: Record<string, unknown> = Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== null),
+  );
   const problems: string[] = [];
-  for (const [name, { type }] of Object.entries(schema.properties ?? {})) if (type === 'boolean' && Object.hasOwn(options, name)) options[name] = truth(options[name]);
+  for (const [name, { type }] of Object.entries(schema.properties ?? {}))
+    if (type === 'boolean' && Object.hasOwn(options, name)) options[name] = truth(options[name]);
   for (const name of commandOptions) {
     const text = options[name];
     if (typeof text !== 'string') continue;
@@ -47,7 +54,12 @@ export function hookOptionsFrom(given: Readonly<Record<string, unknown>>, schema
       options[name] = undefined;
     }
   }
-  if (!validate(options)) problems.push(...(validate.errors ?? []).filter(({ propertyName }) => propertyName === undefined).map((error) => message(error, schema, options)));
+  if (!validate(options))
+    problems.push(
+      ...(validate.errors ?? [])
+        .filter(({ propertyName }) => propertyName === undefined)
+        .map((error) => message(error, schema, options)),
+    );
   const checked = options as unknown as HookOptions;
   if (problems.length === 0) problems.push(...together(checked));
   if (problems.length > 0) throw new OptionsError([...new Set(problems)]);
@@ -62,10 +74,20 @@ function together(options: HookOptions): string[] {
     ...(user === undefined ? ['user: it is missing; name the user that the hook runs as'] : []),
     ...(command === undefined && script === undefined ? ['command, script: both are missing; give one of them'] : []),
     ...(command !== undefined && script !== undefined ? ['command, script: both are given; give one of them'] : []),
-    ...(!required && exclude.length > 0 ? ['exclude: the hook is not required, so when it fails, what is left out would not be saved at all; make it required, or leave nothing out'] : []),
-    ...commandOptions.flatMap((option) => program(option, options[option]?.[0], option === 'prove' ? [] : [...read, ...write])),
-    ...Object.keys(secrets).filter((key) => Object.hasOwn(credentials, key)).map((key) => `secrets.${key}: there is one of this name in credentials; give it another name`),
-    ...(order.includes(name) ? [`order: given is ${JSON.stringify(name)}, which is the hook itself; allowed are other hooks`] : []),
+    ...(!required && exclude.length > 0
+      ? [
+          'exclude: the hook is not required, so when it fails, what is left out would not be saved at all; make it required, or leave nothing out',
+        ]
+      : []),
+    ...commandOptions.flatMap((option) =>
+      program(option, options[option]?.[0], option === 'prove' ? [] : [...read, ...write]),
+    ),
+    ...Object.keys(secrets)
+      .filter((key) => Object.hasOwn(credentials, key))
+      .map((key) => `secrets.${key}: there is one of this name in credentials; give it another name`),
+    ...(order.includes(name)
+      ? [`order: given is ${JSON.stringify(name)}, which is the hook itself; allowed are other hooks`]
+      : []),
   ];
 }
 
@@ -75,29 +97,49 @@ function program(option: string, path: string | undefined, given: readonly strin
   const program = `${option}: given is the program ${JSON.stringify(path)}`;
   if (!/^\/(?!.*\/\.{1,2}(?:\/|$)).+/.test(path)) return [`${program}; allowed is an absolute path without . or ..`];
   const hidden = [...hiddenDirectories, '/home', '/root'].find((directory) => path.startsWith(`${directory}/`));
-  if (hidden === undefined || given.some((place) => path === place || path.startsWith(`${place.replace(/\/+$/, '')}/`))) return [];
-  if (option === 'prove') return [`${program}, but the drill sees nothing of ${hidden}; put it elsewhere, such as into /usr/local/lib`];
+  if (hidden === undefined || given.some((place) => path === place || path.startsWith(`${place.replace(/\/+$/, '')}/`)))
+    return [];
+  if (option === 'prove')
+    return [`${program}, but the drill sees nothing of ${hidden}; put it elsewhere, such as into /usr/local/lib`];
   return [`${program}, but a hook sees nothing of ${hidden}; add ${JSON.stringify(path)} to read`];
 }
 
 /** What is said of a directive that is none of the sandbox's, but has an option of its own. */
 const instead: Readonly<Record<string, string>> = {
-  ReadWritePaths: 'write', BindPaths: 'write', ReadOnlyPaths: 'read', BindReadOnlyPaths: 'read', User: 'user', Group: 'group', LoadCredential: 'credentials', Environment: 'environment',
-  TimeoutStartSec: 'timeout', After: 'after', ExecStart: 'command', SetCredential: 'secrets',
+  ReadWritePaths: 'write',
+  BindPaths: 'write',
+  ReadOnlyPaths: 'read',
+  BindReadOnlyPaths: 'read',
+  User: 'user',
+  Group: 'group',
+  LoadCredential: 'credentials',
+  Environment: 'environment',
+  TimeoutStartSec: 'timeout',
+  After: 'after',
+  ExecStart: 'command',
+  SetCredential: 'secrets',
 };
 
 function message({ instancePath, keyword, params }: AjvError, schema: Schema, options: unknown): string {
-  const path = instancePath.split('/').slice(1).map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
-  const name = path.reduce((done, part) => (/^\d+$/.test(part) ? `${done}[${part}]` : done === '' ? part : `${done}.${part}`), '');
+  const path = instancePath
+    .split('/')
+    .slice(1)
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+  const name = path.reduce(
+    (done, part) => (/^\d+$/.test(part) ? `${done}[${part}]` : done === '' ? part : `${done}.${part}`),
+    '',
+  );
   const below = (key: unknown): string => (name === '' ? String(key) : `${name}.${String(key)}`);
   const at = schemaAt(schema, path);
   const data = path.reduce<unknown>((value, part) => (value as Record<string, unknown> | undefined)?.[part], options);
-  const shown = (value: unknown): string => (at?.writeOnly === true ? 'a secret that is not shown' : JSON.stringify(value));
+  const shown = (value: unknown): string =>
+    at?.writeOnly === true ? 'a secret that is not shown' : JSON.stringify(value);
   switch (keyword) {
     case 'additionalProperties': {
       const known = Object.keys(at?.properties ?? {});
       const option = at?.noun === 'directive' ? instead[String(params['additionalProperty'])] : undefined;
-      if (option !== undefined) return `${below(params['additionalProperty'])}: unknown directive; the option ${option} of the hook is for this`;
+      if (option !== undefined)
+        return `${below(params['additionalProperty'])}: unknown directive; the option ${option} of the hook is for this`;
       const close = closest(String(params['additionalProperty']), known);
       return `${below(params['additionalProperty'])}: unknown ${at?.noun ?? 'option'}; ${close === undefined ? `allowed are ${known.join(', ')}` : `did you mean ${close}?`}`;
     }
@@ -110,7 +152,10 @@ function message({ instancePath, keyword, params }: AjvError, schema: Schema, op
 }
 
 function schemaAt(schema: Schema, path: readonly string[]): Schema | undefined {
-  return path.reduce<Schema | undefined>((at, part) => at?.items ?? at?.properties?.[part] ?? at?.additionalProperties, schema);
+  return path.reduce<Schema | undefined>(
+    (at, part) => at?.items ?? at?.properties?.[part] ?? at?.additionalProperties,
+    schema,
+  );
 }
 
 /** Ansible's words for a truth value, as the text that ajv makes one of. @see ansible.module_utils.parsing.convert_bool */

@@ -9,11 +9,18 @@ import { hookOptionsFrom, OptionsError } from './hook-options.ts';
 import { planHook } from './plan.ts';
 
 const ascii = (value: unknown): string =>
-  JSON.stringify(value).replaceAll(/[\u0080-\uffff]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  JSON.stringify(value).replaceAll(
+    /[\u0080-\uffff]/g,
+    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 
 function answer(): object {
   try {
-    return { plan: planHook(hookOptionsFrom(JSON.parse(readFileSync(0, 'utf8')) as Record<string, unknown>, hookOptions, validate)) };
+    return {
+      plan: planHook(
+        hookOptionsFrom(JSON.parse(readFileSync(0, 'utf8')) as Record<string, unknown>, hookOptions, validate),
+      ),
+    };
   } catch (error) {
     if (error instanceof OptionsError) return { problems: error.problems };
     throw error;

@@ -2,7 +2,16 @@ import { managedBy } from '../render/header.ts';
 import { comment, renderUnit, type Directive } from '../render/unit.ts';
 import { line, word } from '../render/value.ts';
 import { proofJson } from '../render/json.ts';
-import { hookCleanup, hookDirectory, hookDrill, hookProof, hookRestore, hookService, hookSnippet, type Hook } from '../units/hook.ts';
+import {
+  hookCleanup,
+  hookDirectory,
+  hookDrill,
+  hookProof,
+  hookRestore,
+  hookService,
+  hookSnippet,
+  type Hook,
+} from '../units/hook.ts';
 import { set } from '../units/unit.ts';
 import { excludes, programs, proveUser } from '../schema/host.ts';
 import { commandOptions, type HookOptions } from '../schema/hook.ts';
@@ -13,7 +22,12 @@ export interface Plan {
   /** Whose files these are. */
   readonly name: string;
   readonly state: 'present' | 'absent';
-  readonly files: readonly { readonly path: string; readonly content: string; readonly mode: number; readonly sensitive: boolean }[];
+  readonly files: readonly {
+    readonly path: string;
+    readonly content: string;
+    readonly mode: number;
+    readonly sensitive: boolean;
+  }[];
   /** What the host has to have before anything is written; a message for each, if not. */
   readonly needs: readonly Need[];
   /** With `absent`: further paths to remove; one that ends in a slash only if it is empty. */
@@ -37,9 +51,18 @@ export interface Need {
 /** The plan of a hook: its services, its snippet, its directory, its script, its secrets. Pure. */
 export function planHook(options: HookOptions): Plan {
   const { name, state } = options;
-  const taken: Plan = { name: `hook-${name}`, state, files: [], needs: [], remove: [hookDirectory(name), secretDirectory(name)] };
+  const taken: Plan = {
+    name: `hook-${name}`,
+    state,
+    files: [],
+    needs: [],
+    remove: [hookDirectory(name), secretDirectory(name)],
+  };
   if (state === 'absent') return taken;
-  const more = { ...(options.files === undefined ? {} : { tree: options.files }), ...(options.package ? { package: true } : {}) };
+  const more = {
+    ...(options.files === undefined ? {} : { tree: options.files }),
+    ...(options.package ? { package: true } : {}),
+  };
   return { ...taken, files: files(options), needs: needs(options), ...more, exposure: `backup-${name}.service` };
 }
 
@@ -49,13 +72,24 @@ function files(options: HookOptions): Plan['files'] {
   const hook = hookFrom(options);
   const file = (path: string, content: string, mode = 0o644, sensitive = false) => ({ path, content, mode, sensitive });
   const proof = hookProof(hook);
-  const units = [hookService(hook), hookSnippet(hook), cleanup === 'remove' ? hookCleanup(hook) : undefined, hookRestore(hook), hookDrill(hook)];
+  const units = [
+    hookService(hook),
+    hookSnippet(hook),
+    cleanup === 'remove' ? hookCleanup(hook) : undefined,
+    hookRestore(hook),
+    hookDrill(hook),
+  ];
   return [
     ...units.filter((unit) => unit !== undefined).map((unit) => file(unit.path, renderUnit(unit, header))),
     ...(proof === undefined ? [] : [file(proof.path, proofJson(header, proof.proof))]),
-    file(`/etc/tmpfiles.d/backup-${name}.conf`, `${comment(header)}d ${hookDirectory(name)} 0700 ${user} ${group ?? '-'}\n`),
+    file(
+      `/etc/tmpfiles.d/backup-${name}.conf`,
+      `${comment(header)}d ${hookDirectory(name)} 0700 ${user} ${group ?? '-'}\n`,
+    ),
     ...(script === undefined ? [] : [file(scriptPath(name), script.endsWith('\n') ? script : `${script}\n`, 0o755)]),
-    ...(exclude.length === 0 ? [] : [file(`${excludes}/${name}`, `${comment(header)}${exclude.map((path) => `${path}\n`).join('')}`)]),
+    ...(exclude.length === 0
+      ? []
+      : [file(`${excludes}/${name}`, `${comment(header)}${exclude.map((path) => `${path}\n`).join('')}`)]),
     ...Object.entries(secrets).map(([key, secret]) => file(`${secretDirectory(name)}/${key}`, secret, 0o600, true)),
   ];
 }
@@ -69,8 +103,14 @@ function needs(options: HookOptions): Need[] {
     ...(group === undefined ? [] : [{ option: 'group', kind: 'group' as const, value: group }]),
     ...groups.map((value) => ({ option: 'sandbox.SupplementaryGroups', kind: 'group' as const, value })),
     ...commandOptions.flatMap((option) => programNeeded(option, options)),
-    ...Object.entries({ read, write }).flatMap(([option, paths]) => paths.map((value) => ({ option, kind: 'path' as const, value }))),
-    ...Object.entries(credentials).map(([key, value]) => ({ option: `credentials.${key}`, kind: 'credential' as const, value })),
+    ...Object.entries({ read, write }).flatMap(([option, paths]) =>
+      paths.map((value) => ({ option, kind: 'path' as const, value })),
+    ),
+    ...Object.entries(credentials).map(([key, value]) => ({
+      option: `credentials.${key}`,
+      kind: 'credential' as const,
+      value,
+    })),
     ...order.map((value) => ({ option: 'order', kind: 'hook' as const, value })),
   ];
 }
@@ -124,7 +164,10 @@ const linewise = ['DeviceAllow', 'SystemCallFilter'];
 
 function directives(name: string, { value, reason }: Loosened): Directive[] {
   const values = [value].flat();
-  const lines = linewise.includes(name) && values.length > 0 ? values.map((each) => line(each)) : [values.map((each) => (name === 'NoExecPaths' ? word(each) : line(each))).join(' ')];
+  const lines =
+    linewise.includes(name) && values.length > 0
+      ? values.map((each) => line(each))
+      : [values.map((each) => (name === 'NoExecPaths' ? word(each) : line(each))).join(' ')];
   return lines.map((text, index) => (index === 0 ? set(name, text, reason) : set(name, text)));
 }
 

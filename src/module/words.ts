@@ -24,7 +24,9 @@ export function words(command: string): string[] {
       quote = quote === letter ? '' : letter;
       word ??= '';
     } else if ('$`'.includes(letter) || (quote === '' && /[|&;<>()*?~#]/.test(letter))) {
-      throw new Error(`no shell runs that would understand the ${letter} in it: write a script, or give a list, in which it is taken as it is`);
+      throw new Error(
+        `no shell runs that would understand the ${letter} in it: write a script, or give a list, in which it is taken as it is`,
+      );
     } else word = (word ?? '') + letter;
   }
   if (quote !== '') throw new Error(`a ${quote} is open at its end`);

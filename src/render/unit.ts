@@ -37,4 +37,8 @@ function renderDirective({ name, value, why, when }: Directive): string {
 }
 
 /** A comment of a unit or configuration file, a line for each line of `text`. */
-export const comment = (text: string): string => text.split('\n').map((line) => `# ${line}\n`).join('');
+export const comment = (text: string): string =>
+  text
+    .split('\n')
+    .map((line) => `# ${line}\n`)
+    .join('');

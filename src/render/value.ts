@@ -21,7 +21,8 @@ export class Verbatim {
 export const jinja = (source: string): Expression => new Expression(source);
 
 /** An expression that holds where one of these does. */
-export const anyOf = (...expressions: readonly Expression[]): Expression => jinja(expressions.map(({ source }) => source).join(' or '));
+export const anyOf = (...expressions: readonly Expression[]): Expression =>
+  jinja(expressions.map(({ source }) => source).join(' or '));
 
 /** An expression that yields a list, each element a word of its own. */
 export const jinjaList = (source: string): Expression => new Expression(source, true);
@@ -31,7 +32,10 @@ type Replacement = readonly [from: string, to: string];
 /** A specifier begins with `%` everywhere in a unit. @see systemd.unit(5) "Specifiers" */
 const specifier: Replacement = ['%', '%%'];
 /** Inside double quotes a backslash escapes. @see systemd.syntax(7) "Quoting" */
-const quotes: readonly Replacement[] = [['\\', '\\\\'], ['"', '\\"']];
+const quotes: readonly Replacement[] = [
+  ['\\', '\\\\'],
+  ['"', '\\"'],
+];
 /** Only command lines expand variables. @see systemd.service(5) "Command lines" */
 const variable: Replacement = ['$', '$$'];
 
@@ -40,7 +44,8 @@ const variable: Replacement = ['$', '$$'];
  * @throws on what no unquoted value can hold: blanks around it, or a backslash, which goes on with the next line, at its end.
  */
 export function line(value: Value): string {
-  if (typeof value === 'string' && /^\s|[\s\\]$/.test(value)) throw new Error(`an unquoted value cannot hold the end of ${JSON.stringify(value)}`);
+  if (typeof value === 'string' && /^\s|[\s\\]$/.test(value))
+    throw new Error(`an unquoted value cannot hold the end of ${JSON.stringify(value)}`);
   return place(value, [specifier], ['', '']);
 }
 
@@ -55,7 +60,8 @@ function place(value: Value, replacements: readonly Replacement[], [open, close]
   if (!(value instanceof Expression)) {
     const text = String(value);
     // A line break would begin another directive: the caller has to refuse it with the setting's name.
-    if (/[\0-\x1f\x7f]/u.test(text)) throw new Error(`a unit file cannot hold the control character in ${JSON.stringify(text)}`);
+    if (/[\0-\x1f\x7f]/u.test(text))
+      throw new Error(`a unit file cannot hold the control character in ${JSON.stringify(text)}`);
     const quoted = replacements.reduce((done, [from, to]) => done.replaceAll(from, () => to), text);
     const plain = /^[A-Za-z0-9_./:@=+,-]+$/.test(text);
     return plain ? `${open.slice(1)}${quoted}` : `${open}${quoted}${close}`;
@@ -66,7 +72,9 @@ function place(value: Value, replacements: readonly Replacement[], [open, close]
     const filters = replacements.map(([from, to]) => ` | replace(${jinjaString(from)}, ${jinjaString(to)})`).join('');
     return `${open}{{ ${source} | string${filters} }}${close}`;
   }
-  const filters = replacements.map(([from, to]) => ` | map('replace', ${jinjaString(from)}, ${jinjaString(to)})`).join('');
+  const filters = replacements
+    .map(([from, to]) => ` | map('replace', ${jinjaString(from)}, ${jinjaString(to)})`)
+    .join('');
   const joined = `${jinjaString(open)} ~ ${source}${filters} | join(${jinjaString(`${close} ${open}`)}) ~ ${jinjaString(close)}`;
   // An expression, not a block: Ansible's trim_blocks would swallow the line break behind it.
   return `{{ (${joined}) if ${source} else '' }}`;

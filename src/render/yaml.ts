@@ -15,7 +15,9 @@ export function yaml(value: unknown, indent = ''): string {
   }
   const text = scalar(value);
   return typeof value === 'string' && indent.length + text.length > width && foldable(value)
-    ? ` >-\n${wrap(value, width - indent.length).map((line) => `${indent}${line}\n`).join('')}`
+    ? ` >-\n${wrap(value, width - indent.length)
+        .map((line) => `${indent}${line}\n`)
+        .join('')}`
     : ` ${text}\n`;
 }
 
@@ -30,7 +32,10 @@ function nested(item: unknown, indent: string): string {
 
 function scalar(value: unknown): string {
   if (typeof value !== 'string') return JSON.stringify(value);
-  const plain = /^[A-Za-z_/][A-Za-z0-9_ /.,()-]*$/.test(value) && !/^(?:true|false|yes|no|on|off|y|n|null)$/i.test(value) && !value.endsWith(' ');
+  const plain =
+    /^[A-Za-z_/][A-Za-z0-9_ /.,()-]*$/.test(value) &&
+    !/^(?:true|false|yes|no|on|off|y|n|null)$/i.test(value) &&
+    !value.endsWith(' ');
   return plain ? value : JSON.stringify(value);
 }
 

@@ -12,7 +12,9 @@ export function allowed(setting: Schema): string {
     case 'array':
       return `a list${setting.minItems === undefined ? '' : ` of at least ${setting.minItems}`}${setting.items?.allowed === undefined ? '' : `, each ${setting.items.allowed}`}`;
     case 'object':
-      return setting.properties === undefined ? 'a mapping' : `a mapping with the keys ${Object.keys(setting.properties).join(', ')}`;
+      return setting.properties === undefined
+        ? 'a mapping'
+        : `a mapping with the keys ${Object.keys(setting.properties).join(', ')}`;
     case 'string':
       return 'a string';
   }

@@ -40,10 +40,33 @@ const pattern: Schema = {
 
 /** What settings of the frame were called when the role of its first engine had them. */
 const former = [
-  'state', 'paths', 'exclude', 'one_file_system', 'archive_prefix', 'schedule', 'randomized_delay',
-  'time_limit', 'keep_daily', 'keep_weekly', 'keep_monthly', 'check_schedule', 'drill', 'drill_schedule',
-  'drill_sample', 'drill_time_limit', 'drill_memory', 'mail_to', 'mail_from', 'mail_smtp', 'report_url',
-  'report_command', 'report_success', 'alert_after', 'status_group', 'metrics', 'secrets_dir',
+  'state',
+  'paths',
+  'exclude',
+  'one_file_system',
+  'archive_prefix',
+  'schedule',
+  'randomized_delay',
+  'time_limit',
+  'keep_daily',
+  'keep_weekly',
+  'keep_monthly',
+  'check_schedule',
+  'drill',
+  'drill_schedule',
+  'drill_sample',
+  'drill_time_limit',
+  'drill_memory',
+  'mail_to',
+  'mail_from',
+  'mail_smtp',
+  'report_url',
+  'report_command',
+  'report_success',
+  'alert_after',
+  'status_group',
+  'metrics',
+  'secrets_dir',
 ];
 
 /** The settings of role `backup`, the frame: what is saved and when, how long it is kept, how it is proven, and who is told. */
@@ -75,7 +98,12 @@ export const backup = roleSchema({
       ],
       default: ['/etc', '/home', '/opt', '/root', '/srv', '/usr/local', '/var'],
       minItems: 1,
-      items: { type: 'string', description: ['A path.'], pattern: absolutePath, allowed: 'an absolute path without . or ..' },
+      items: {
+        type: 'string',
+        description: ['A path.'],
+        pattern: absolutePath,
+        allowed: 'an absolute path without . or ..',
+      },
       json: inBackup,
     },
     backup_exclude: {
@@ -90,7 +118,9 @@ export const backup = roleSchema({
     },
     backup_exclude_default: {
       type: 'array',
-      description: ['What is left out of every machine: what can be made again. Set it only to have some of it saved; `backup_exclude` is for what else is to be left out.'],
+      description: [
+        'What is left out of every machine: what can be made again. Set it only to have some of it saved; `backup_exclude` is for what else is to be left out.',
+      ],
       default: ['/home/*/.cache', '/root/.cache', '/var/cache', '/var/lib/apt/lists', '/var/tmp'],
       items: pattern,
     },
@@ -112,15 +142,29 @@ export const backup = roleSchema({
       json: { ...inBackup, key: 'prefix' },
     },
     backup_schedule: timer(['When the backup runs. A run that was missed is made up at the next boot.'], 'daily'),
-    backup_randomized_delay: span(['Each host starts this much later at the most, always by the same amount, so that they do not all start at once.'], '1h', timeSpan),
-    backup_time_limit: span(['Saving may take this long; then the run fails. With Borg its data are not lost: the next run goes on from the last checkpoint.'], '12h', timeLimit),
+    backup_randomized_delay: span(
+      [
+        'Each host starts this much later at the most, always by the same amount, so that they do not all start at once.',
+      ],
+      '1h',
+      timeSpan,
+    ),
+    backup_time_limit: span(
+      [
+        'Saving may take this long; then the run fails. With Borg its data are not lost: the next run goes on from the last checkpoint.',
+      ],
+      '12h',
+      timeLimit,
+    ),
     backup_keep_daily: keep('daily', 30),
     backup_keep_weekly: keep('weekly', 12),
     backup_keep_monthly: keep('monthly', 12),
     backup_check_schedule: timer(['When the repositories are checked for damage, by `backup-check.timer`.'], 'weekly'),
     backup_drill: {
       type: 'boolean',
-      description: ['Whether `backup-drill.timer` runs the drill: it restores from the newest archives, and from an older one in turn, and compares with what was recorded when they were made. Dumps are loaded into a throwaway server.'],
+      description: [
+        'Whether `backup-drill.timer` runs the drill: it restores from the newest archives, and from an older one in turn, and compares with what was recorded when they were made. Dumps are loaded into a throwaway server.',
+      ],
       default: true,
       // Whether a drill that no timer starts is something to mend.
       json: inReport,
@@ -128,13 +172,19 @@ export const backup = roleSchema({
     backup_drill_schedule: timer(['When the drill runs.'], 'weekly'),
     backup_drill_sample: {
       type: 'integer',
-      description: ['How many files each backup records the checksums of, chosen at random anew each time, for the drill to restore and compare.'],
+      description: [
+        'How many files each backup records the checksums of, chosen at random anew each time, for the drill to restore and compare.',
+      ],
       default: 50,
       minimum: 1,
       maximum: 10_000,
       json: inBackup,
     },
-    backup_drill_time_limit: span(['The drill may take this long; then it fails, and leaves nothing behind.'], '6h', timeLimit),
+    backup_drill_time_limit: span(
+      ['The drill may take this long; then it fails, and leaves nothing behind.'],
+      '6h',
+      timeLimit,
+    ),
     backup_drill_memory: {
       type: 'string',
       description: ['How much memory the throwaway servers of a hook may take in the drill.'],
@@ -149,12 +199,19 @@ export const backup = roleSchema({
         'Without mail, and without `backup_report_url` and `backup_report_command`, a failure is seen only by who looks: in the journal, in `backupctl status`, in the metrics.',
       ],
       default: ['root'],
-      items: { type: 'string', description: ['An address.'], pattern: '[A-Za-z0-9_][^\\x00-\\x20\\x7f<>,;"]*', allowed: 'a mail address or the name of a user' },
+      items: {
+        type: 'string',
+        description: ['An address.'],
+        pattern: '[A-Za-z0-9_][^\\x00-\\x20\\x7f<>,;"]*',
+        allowed: 'a mail address or the name of a user',
+      },
       json: inReport,
     },
     backup_mail_from: {
       type: 'string',
-      description: ['The sender of the mail. Empty: what the mail server of the host makes of the user `backup-report`.'],
+      description: [
+        'The sender of the mail. Empty: what the mail server of the host makes of the user `backup-report`.',
+      ],
       default: '',
       pattern: '(?:[A-Za-z0-9_][^\\x00-\\x20\\x7f<>,;"]*)?',
       allowed: 'a mail address',
@@ -189,19 +246,28 @@ export const backup = roleSchema({
         'A program of yours and its arguments: it gets each report on standard input, and `BACKUP_RESULT` (`success` or `failure`), `BACKUP_UNIT` and `BACKUP_SUBJECT` in its environment. It runs as the user `backup-report` in the sandbox of the report.',
       ],
       default: [],
-      items: { type: 'string', description: ['A word.'], pattern: `${printable}*`, allowed: 'text without control characters' },
+      items: {
+        type: 'string',
+        description: ['A word.'],
+        pattern: `${printable}*`,
+        allowed: 'text without control characters',
+      },
       json: inReport,
     },
     backup_report_success: {
       type: 'string',
-      description: ['Whether mail and your command tell of a success too: `never`, `always`, or the first one of a week (`weekly`). `backup_report_url` is told always; a success after a failure is always told.'],
+      description: [
+        'Whether mail and your command tell of a success too: `never`, `always`, or the first one of a week (`weekly`). `backup_report_url` is told always; a success after a failure is always told.',
+      ],
       default: 'never',
       enum: ['never', 'always', 'weekly'],
       json: inReport,
     },
     backup_alert_after: {
       type: 'integer',
-      description: ['How many hours may pass since the last good backup before `backup-watch.timer` reports it, once a day, even if nothing runs at all.'],
+      description: [
+        'How many hours may pass since the last good backup before `backup-watch.timer` reports it, once a day, even if nothing runs at all.',
+      ],
       default: 36,
       minimum: 1,
       maximum: 8784,
@@ -209,14 +275,18 @@ export const backup = roleSchema({
     },
     backup_status_group: {
       type: 'string',
-      description: ['The group whose members may use `backupctl status`, `run`, `check`, `drill` and `list`. They learn names and sizes of archives, and what failed, but nothing that opens a repository.'],
+      description: [
+        'The group whose members may use `backupctl status`, `run`, `check`, `drill` and `list`. They learn names and sizes of archives, and what failed, but nothing that opens a repository.',
+      ],
       default: 'adm',
       pattern: '[A-Za-z_][A-Za-z0-9_.-]{0,31}',
       allowed: 'the name of a group of the host',
     },
     backup_metrics: {
       type: 'string',
-      description: ['Where the collector for text files of the Prometheus node exporter looks: a link to the metrics is put there. Empty: nowhere; they are in `/var/lib/backup-report/backup.prom`.'],
+      description: [
+        'Where the collector for text files of the Prometheus node exporter looks: a link to the metrics is put there. Empty: nowhere; they are in `/var/lib/backup-report/backup.prom`.',
+      ],
       default: '',
       pattern: `(?:${absolutePath})?`,
       allowed: 'empty, or an absolute path of a directory',
@@ -230,10 +300,12 @@ export const backup = roleSchema({
         'Keep it safe and apart from the hosts: without it the backup of a lost host cannot be read.',
         'It is refused if it is made of what a host says of itself, such as `ansible_hostname`; use `inventory_hostname`.',
       ],
-      default: "{{ inventory_dir if (inventory_dir | default('None', true) | string) != 'None' else lookup('ansible.builtin.env', 'PWD') }}/backup-secrets/{{ inventory_hostname }}",
+      default:
+        "{{ inventory_dir if (inventory_dir | default('None', true) | string) != 'None' else lookup('ansible.builtin.env', 'PWD') }}/backup-secrets/{{ inventory_hostname }}",
       control: true,
       pattern: `/(?!.*ansible_collections/)${printable}+`,
-      allowed: 'an absolute path on the control node, and not in an installed collection, whose next version would replace it',
+      allowed:
+        'an absolute path on the control node, and not in an installed collection, whose next version would replace it',
     },
   },
 });

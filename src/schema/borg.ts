@@ -100,7 +100,9 @@ export const borg = roleSchema({
     },
     borg_upload_limit: {
       type: 'integer',
-      description: ['How many KiB a second Borg may send to a remote repository, so that a backup leaves the line to others. 0: no limit.'],
+      description: [
+        'How many KiB a second Borg may send to a remote repository, so that a backup leaves the line to others. 0: no limit.',
+      ],
       default: 0,
       minimum: 0,
       maximum: 10_000_000,
@@ -116,13 +118,22 @@ export const borg = roleSchema({
     },
     borg_packages: {
       type: 'array',
-      description: ['The packages to install. Empty: Borg 1.2 or 1.4 is already there. `openssh-client` is added for a remote repository.'],
+      description: [
+        'The packages to install. Empty: Borg 1.2 or 1.4 is already there. `openssh-client` is added for a remote repository.',
+      ],
       default: ['borgbackup'],
-      items: { type: 'string', description: ['A package.'], pattern: '[A-Za-z0-9][A-Za-z0-9.+:=~_-]*', allowed: 'the name of a package' },
+      items: {
+        type: 'string',
+        description: ['A package.'],
+        pattern: '[A-Za-z0-9][A-Za-z0-9.+:=~_-]*',
+        allowed: 'the name of a package',
+      },
     },
     borg_delete_repositories: {
       type: 'boolean',
-      description: ['With `backup_state: absent`: also delete the local repositories, the passphrase and the keys on the host. There is no way back.'],
+      description: [
+        'With `backup_state: absent`: also delete the local repositories, the passphrase and the keys on the host. There is no way back.',
+      ],
       default: false,
     },
   },

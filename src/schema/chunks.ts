@@ -15,6 +15,8 @@ export const dumpChunks = {
  * Parameters that are given hold for every size.
  */
 export function dumpChunksBySize(setting: string): string {
-  const sizes = Object.values(dumpChunks).map(({ below, params }) => `[${below === undefined ? 'none' : below * 2 ** 30}, '${params}']`);
+  const sizes = Object.values(dumpChunks).map(
+    ({ below, params }) => `[${below === undefined ? 'none' : below * 2 ** 30}, '${params}']`,
+  );
   return `[${sizes.join(', ')}] if ${setting} == 'auto' else [[none, ${setting} | string]]`;
 }

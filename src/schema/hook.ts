@@ -27,7 +27,12 @@ const command = (description: readonly string[]) =>
     type: 'array',
     description,
     minItems: 1,
-    items: { type: 'string', description: ['An argument.'], pattern: `${printable}*`, allowed: 'text without control characters' },
+    items: {
+      type: 'string',
+      description: ['An argument.'],
+      pattern: `${printable}*`,
+      allowed: 'text without control characters',
+    },
     allowed: 'a program with its absolute path, and its arguments, as a list or one string',
   }) as const satisfies Schema;
 
@@ -42,7 +47,9 @@ export const hookOptions = {
   properties: {
     name: {
       type: 'string',
-      description: ['Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its snippet in `backup.service.d`.'],
+      description: [
+        'Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its snippet in `backup.service.d`.',
+      ],
       pattern: hookName,
       allowed: `up to 50 small letters, digits, dashes and underscores, but not ${reserved.join(', ')}, or what begins with zz (their snippets come last) or ends in -cleanup or -restore`,
       examples: ['wiki'],
@@ -74,7 +81,9 @@ export const hookOptions = {
     },
     script: {
       type: 'string',
-      description: ['A script, in place of `command`, for what is more than one. It begins with `#!` and is readable by everybody on the host: it is no place for a secret.'],
+      description: [
+        'A script, in place of `command`, for what is more than one. It begins with `#!` and is readable by everybody on the host: it is no place for a secret.',
+      ],
       pattern: '#!/[^\\r\\n]+(?:\\n[^]*)?',
       allowed: 'a text whose first line begins with #!/ and does not end in a carriage return',
     },
@@ -105,15 +114,24 @@ export const hookOptions = {
     ]),
     environment: {
       type: 'object',
-      description: ['Environment variables. They are readable by everybody on the host: a secret is one of the `credentials`.'],
+      description: [
+        'Environment variables. They are readable by everybody on the host: a secret is one of the `credentials`.',
+      ],
       default: {},
       propertyNames: '[A-Za-z_][A-Za-z0-9_]*',
       allowedNames: 'letters, digits and underscores, not beginning with a digit',
-      additionalProperties: { type: 'string', description: ['A value.'], pattern: `${printable}*`, allowed: 'text without control characters' },
+      additionalProperties: {
+        type: 'string',
+        description: ['A value.'],
+        pattern: `${printable}*`,
+        allowed: 'text without control characters',
+      },
     },
     credentials: {
       type: 'object',
-      description: ['Secrets: a name, and the file of the host that systemd reads it from, as root. The hook finds it in `$CREDENTIALS_DIRECTORY/NAME`.'],
+      description: [
+        'Secrets: a name, and the file of the host that systemd reads it from, as root. The hook finds it in `$CREDENTIALS_DIRECTORY/NAME`.',
+      ],
       default: {},
       propertyNames: credentialName,
       allowedNames: 'letters, digits, dots, dashes and underscores, beginning with a letter or digit',
@@ -122,7 +140,8 @@ export const hookOptions = {
         writeOnly: true,
         description: ['A file of the host.'],
         pattern: `(?!.*[ \\\\]/*$)${bindable}`,
-        allowed: 'an absolute path of a file on the host, without . or .., without a colon, and without a blank or backslash at its end; a secret itself is one of the `secrets`',
+        allowed:
+          'an absolute path of a file on the host, without . or .., without a colon, and without a blank or backslash at its end; a secret itself is one of the `secrets`',
       },
     },
     secrets: {
@@ -134,11 +153,19 @@ export const hookOptions = {
       default: {},
       propertyNames: credentialName,
       allowedNames: 'letters, digits, dots, dashes and underscores, beginning with a letter or digit',
-      additionalProperties: { type: 'string', writeOnly: true, description: ['A secret.'], pattern: '[^\\x00]+', allowed: 'a text that is not empty' },
+      additionalProperties: {
+        type: 'string',
+        writeOnly: true,
+        description: ['A secret.'],
+        pattern: '[^\\x00]+',
+        allowed: 'a text that is not empty',
+      },
     },
     read: {
       type: 'array',
-      description: ['What the hook reads of `/home`, `/root`, `/srv`, `/mnt` and `/media`. The rest of them is out of its sight.'],
+      description: [
+        'What the hook reads of `/home`, `/root`, `/srv`, `/mnt` and `/media`. The rest of them is out of its sight.',
+      ],
       default: [],
       items: path('A path that exists on the host.'),
     },
@@ -150,7 +177,9 @@ export const hookOptions = {
     },
     network: {
       type: 'string',
-      description: ['`none`: only sockets in the file system, such as those of a database. `local`: this machine. `any`: everything.'],
+      description: [
+        '`none`: only sockets in the file system, such as those of a database. `local`: this machine. `any`: everything.',
+      ],
       enum: ['none', 'local', 'any'],
       default: 'none',
     },
@@ -171,20 +200,36 @@ export const hookOptions = {
     },
     exclude: {
       type: 'array',
-      description: ['What the archive of files leaves out: the live data that the dump stands for, as absolute paths or shell patterns, each with everything beneath it.'],
+      description: [
+        'What the archive of files leaves out: the live data that the dump stands for, as absolute paths or shell patterns, each with everything beneath it.',
+      ],
       default: [],
-      items: { type: 'string', description: ['A path or pattern.'], pattern: `/${printable}*`, allowed: 'an absolute path or shell pattern' },
+      items: {
+        type: 'string',
+        description: ['A path or pattern.'],
+        pattern: `/${printable}*`,
+        allowed: 'an absolute path or shell pattern',
+      },
     },
     required: {
       type: 'boolean',
-      description: ['Whether the backup fails if the hook fails. If not, its failure is reported and the backup goes on.'],
+      description: [
+        'Whether the backup fails if the hook fails. If not, its failure is reported and the backup goes on.',
+      ],
       default: true,
     },
     order: {
       type: 'array',
-      description: ['The hooks, by their names, that have to be done before it starts, because it shares something with them. All others run at the same time.'],
+      description: [
+        'The hooks, by their names, that have to be done before it starts, because it shares something with them. All others run at the same time.',
+      ],
       default: [],
-      items: { type: 'string', description: ['The name of a hook.'], pattern: hookName, allowed: 'the name of a hook: small letters, digits, dashes and underscores' },
+      items: {
+        type: 'string',
+        description: ['The name of a hook.'],
+        pattern: hookName,
+        allowed: 'the name of a hook: small letters, digits, dashes and underscores',
+      },
     },
     after: {
       type: 'array',

@@ -30,7 +30,9 @@ export const mariadb = roleSchema({
     },
     mariadb_dump_account: {
       type: 'string',
-      description: ['The account of the server. Empty: the one with the name of `mariadb_dump_user`. It needs the privileges `SELECT`, `SHOW VIEW`, `TRIGGER` and `EVENT` on everything; the hook fails if it lacks one.'],
+      description: [
+        'The account of the server. Empty: the one with the name of `mariadb_dump_user`. It needs the privileges `SELECT`, `SHOW VIEW`, `TRIGGER` and `EVENT` on everything; the hook fails if it lacks one.',
+      ],
       default: '',
       pattern: `${printable}{0,128}`,
       allowed: 'the name of an account, without the host',
@@ -38,7 +40,9 @@ export const mariadb = roleSchema({
     },
     mariadb_dump_password: {
       type: 'string',
-      description: ['The password of `mariadb_dump_account`; put it in a vault. The hook gets it as a systemd credential only. Empty: the account is one of socket authentication.'],
+      description: [
+        'The password of `mariadb_dump_account`; put it in a vault. The hook gets it as a systemd credential only. Empty: the account is one of socket authentication.',
+      ],
       default: '',
       pattern: `${printable}*`,
       allowed: 'one line without control characters',
@@ -53,9 +57,16 @@ export const mariadb = roleSchema({
     },
     mariadb_exclude: {
       type: 'array',
-      description: ['The databases to leave out, by their exact names. `information_schema`, `performance_schema` and `sys` always are; of `mysql` the users, roles, grants, plugins, servers and functions are dumped as SQL.'],
+      description: [
+        'The databases to leave out, by their exact names. `information_schema`, `performance_schema` and `sys` always are; of `mysql` the users, roles, grants, plugins, servers and functions are dumped as SQL.',
+      ],
       default: [],
-      items: { type: 'string', description: ['A database.'], pattern: `${printable}+`, allowed: 'the exact name of a database' },
+      items: {
+        type: 'string',
+        description: ['A database.'],
+        pattern: `${printable}+`,
+        allowed: 'the exact name of a database',
+      },
     },
     mariadb_data_directories: {
       type: 'array',
@@ -64,7 +75,12 @@ export const mariadb = roleSchema({
         'Add yours if the data lie elsewhere; the hook warns of a directory that is not covered.',
       ],
       default: ['/var/lib/mysql'],
-      items: { type: 'string', description: ['A path or pattern.'], pattern: `/${printable}*`, allowed: 'an absolute path or shell pattern' },
+      items: {
+        type: 'string',
+        description: ['A path or pattern.'],
+        pattern: `/${printable}*`,
+        allowed: 'an absolute path or shell pattern',
+      },
     },
     mariadb_time_limit: {
       type: 'string',

@@ -31,12 +31,10 @@ const zone = '(?:UTC|[A-Z][A-Za-z_]*(?:/[A-Za-z0-9_+-]+)+)';
 const shorthand = '(?:minutely|hourly|daily|monthly|weekly|yearly|quarterly|annually|semiannually)';
 
 /** A calendar event, as `OnCalendar=` takes it. @see systemd.time(7) "Calendar events" */
-export const calendarEvent =
-  `(?:${shorthand}|${days}(?:,? ${date})?(?: ${time})?|${date}(?: ${time})?|${time})(?: ${zone})?`;
+export const calendarEvent = `(?:${shorthand}|${days}(?:,? ${date})?(?: ${time})?|${date}(?: ${time})?|${time})(?: ${zone})?`;
 
 /** A Borg compression. @see borg-compression(1) */
-export const compression =
-  '(?:auto,)?(?:none|lz4|zstd(?:,(?:[1-9]|1[0-9]|2[0-2]))?|zlib(?:,[0-9])?|lzma(?:,[0-9])?)';
+export const compression = '(?:auto,)?(?:none|lz4|zstd(?:,(?:[1-9]|1[0-9]|2[0-2]))?|zlib(?:,[0-9])?|lzma(?:,[0-9])?)';
 
 /** How Borg cuts files into chunks. Exponents up to 23, the largest chunk that Borg takes. @see borg-create(1) "--chunker-params" */
 const exponent = '(?:[6-9]|1[0-9]|2[0-3])';

@@ -37,7 +37,13 @@ export const postgres = roleSchema({
             pattern: '[A-Za-z0-9][A-Za-z0-9._-]{0,99}',
             allowed: 'letters, digits, dots, dashes and underscores',
           },
-          port: { type: 'integer', description: ['The port, which also names the socket.'], default: 5432, minimum: 1, maximum: 65_535 },
+          port: {
+            type: 'integer',
+            description: ['The port, which also names the socket.'],
+            default: 5432,
+            minimum: 1,
+            maximum: 65_535,
+          },
           socket: {
             type: 'string',
             description: ['The directory of the socket.'],
@@ -55,7 +61,12 @@ export const postgres = roleSchema({
       type: 'array',
       description: ['The databases to leave out, by their exact names.'],
       default: [],
-      items: { type: 'string', description: ['A database.'], pattern: `${printable}+`, allowed: 'the exact name of a database' },
+      items: {
+        type: 'string',
+        description: ['A database.'],
+        pattern: `${printable}+`,
+        allowed: 'the exact name of a database',
+      },
       json: inProgram,
     },
     postgres_dump_user: {
@@ -72,7 +83,12 @@ export const postgres = roleSchema({
         'Add yours if a cluster or a tablespace lies elsewhere; the hook warns of one that is not covered.',
       ],
       default: ['/var/lib/postgresql/[0-9]*/*'],
-      items: { type: 'string', description: ['A path or pattern.'], pattern: `/${printable}*`, allowed: 'an absolute path or shell pattern' },
+      items: {
+        type: 'string',
+        description: ['A path or pattern.'],
+        pattern: `/${printable}*`,
+        allowed: 'an absolute path or shell pattern',
+      },
       json: inProgram,
     },
     postgres_time_limit: {

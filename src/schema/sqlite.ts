@@ -55,7 +55,12 @@ export const sqlite = roleSchema({
               allowed: 'an absolute path or pattern of a file, below a directory that is no pattern, without a colon',
             },
           },
-          state: { type: 'string', description: ['`absent` takes this hook and its copies away.'], default: 'present', enum: ['present', 'absent'] },
+          state: {
+            type: 'string',
+            description: ['`absent` takes this hook and its copies away.'],
+            default: 'present',
+            enum: ['present', 'absent'],
+          },
         },
         required: ['name', 'user', 'paths'],
       },
@@ -63,7 +68,9 @@ export const sqlite = roleSchema({
     },
     sqlite_exclude_live: {
       type: 'boolean',
-      description: ['Leave the live files, and their `-wal`, `-shm` and `-journal`, out of the archive of files: a copy of a live database can be damaged, and would be saved twice.'],
+      description: [
+        'Leave the live files, and their `-wal`, `-shm` and `-journal`, out of the archive of files: a copy of a live database can be damaged, and would be saved twice.',
+      ],
       default: true,
     },
     sqlite_busy_timeout: {
@@ -75,7 +82,9 @@ export const sqlite = roleSchema({
     },
     sqlite_time_limit: {
       type: 'string',
-      description: ['Copying the databases of an entry may take this long; then the hook, and with it the backup, fails.'],
+      description: [
+        'Copying the databases of an entry may take this long; then the hook, and with it the backup, fails.',
+      ],
       default: '1h',
       pattern: timeLimit,
       allowed: 'a finite time span as in systemd.time(7), such as `90min` or `2h`',

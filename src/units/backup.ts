@@ -47,7 +47,12 @@ const saving = (settings: SettingsOf<typeof backup>): Unit[] => [
 const checking = (settings: SettingsOf<typeof backup>): Unit[] => {
   const description = 'Check the repositories for damage';
   // Behind a running backup, without its own time running out meanwhile.
-  const service = taskService({ name: tasks.check, description, after: [backupService], timeLimit: settings.backup_time_limit });
+  const service = taskService({
+    name: tasks.check,
+    description,
+    after: [backupService],
+    timeLimit: settings.backup_time_limit,
+  });
   return [
     withDirectives(service, { Unit: reportsEnd(tasks.check) }),
     timer({
@@ -68,7 +73,13 @@ const markSnippet = (): Unit => ({
   sections: [
     {
       name: 'Service',
-      directives: [set('ExecStartPost', `+/usr/bin/touch ${mark}`, 'Last of all: reached only when everything before it succeeded.')],
+      directives: [
+        set(
+          'ExecStartPost',
+          `+/usr/bin/touch ${mark}`,
+          'Last of all: reached only when everything before it succeeded.',
+        ),
+      ],
     },
   ],
 });

@@ -29,7 +29,9 @@ const engine = (settings: SettingsOf<typeof borg>): Engine => {
     name: 'borg',
     program,
     // Of each repository its time, and a margin for opening it.
-    checkTimeLimit: jinja(`(${duration.source} | int + ${wait.source} | int + 300) * (${repositories.source} | length)`),
+    checkTimeLimit: jinja(
+      `(${duration.source} | int + ${wait.source} | int + 300) * (${repositories.source} | length)`,
+    ),
     environment: {
       // Without a network uuid.getnode(3) is random: a lock of a killed run would look like another host's, for ever.
       // With the hostname, since clones of a machine may have the same id, and must not break each other's locks.
@@ -62,7 +64,11 @@ function initService(engine: Engine): Unit {
   });
   return withDirectives(service, {
     Unit: [
-      set('Requires', 'borg-secrets.service', 'Credentials are read before the first command, so they have to be there by then.'),
+      set(
+        'Requires',
+        'borg-secrets.service',
+        'Credentials are read before the first command, so they have to be there by then.',
+      ),
       set('After', 'borg-secrets.service'),
     ],
     Service: opensRepositories(engine),
@@ -74,7 +80,10 @@ function secretsService(): Unit {
   return {
     path: `${unitDirectory}/borg-secrets.service`,
     sections: [
-      { name: 'Unit', directives: [set('Description', 'Make the passphrase and SSH key of the backup where there are none')] },
+      {
+        name: 'Unit',
+        directives: [set('Description', 'Make the passphrase and SSH key of the backup where there are none')],
+      },
       {
         name: 'Service',
         directives: [

@@ -1,7 +1,17 @@
 import type { Directive, Unit } from '../render/unit.ts';
 import { line } from '../render/value.ts';
 import type { backup } from '../schema/backup.ts';
-import { drillParts, drillPrepared, drillState, drillTold, dumps, programs, proveUser, tasks, unitDirectory } from '../schema/host.ts';
+import {
+  drillParts,
+  drillPrepared,
+  drillState,
+  drillTold,
+  dumps,
+  programs,
+  proveUser,
+  tasks,
+  unitDirectory,
+} from '../schema/host.ts';
 import { drillService } from './hook.ts';
 import { reportsEnd } from './report.ts';
 import { background, loosened, nothing, sandbox } from './sandbox.ts';
@@ -33,17 +43,36 @@ export function drillUnits(settings: SettingsOf<typeof backup>): Unit[] {
     withDirectives(drill, {
       Unit: reportsEnd(tasks.drill),
       Service: [
-        set('RuntimeDirectory', drillParts, 'For root, who starts the proofs and has no capability here: how many there are.'),
+        set(
+          'RuntimeDirectory',
+          drillParts,
+          'For root, who starts the proofs and has no capability here: how many there are.',
+        ),
         set('RuntimeDirectoryMode', '0755'),
-        set('ExecStopPost', '-!/bin/systemctl stop backup-prove@*.service', 'However it ended, it leaves nothing behind.'),
-        set('ExecStopPost', `-/usr/bin/chmod --recursive --silent u+rwX ${drillState}`, 'A directory comes back as it was, which may be read-only.'),
+        set(
+          'ExecStopPost',
+          '-!/bin/systemctl stop backup-prove@*.service',
+          'However it ended, it leaves nothing behind.',
+        ),
+        set(
+          'ExecStopPost',
+          `-/usr/bin/chmod --recursive --silent u+rwX ${drillState}`,
+          'A directory comes back as it was, which may be read-only.',
+        ),
         set('ExecStopPost', `/usr/bin/find ${drillState} -mindepth 1 -delete`),
         set('ExecStopPost', `+/usr/bin/find ${drillTold} -mindepth 1 -delete`),
       ],
     }),
     {
       path: `${unitDirectory}/${drillService}.d/zz-judge.conf`,
-      sections: [{ name: 'Service', directives: [set('ExecStart', `${program} judge`, 'Behind the proofs of all hooks, whose snippets sort before it.')] }],
+      sections: [
+        {
+          name: 'Service',
+          directives: [
+            set('ExecStart', `${program} judge`, 'Behind the proofs of all hooks, whose snippets sort before it.'),
+          ],
+        },
+      ],
     },
     proof(settings),
     preparation(settings),
@@ -66,7 +95,11 @@ function proof(settings: SettingsOf<typeof backup>): Unit {
     loose: [set('UMask', '0022', 'So that the drill can read what it says; nobody else can enter the directory.')],
     sees: 'what was restored, and of the machine its programs; no socket of the host, and no place where it could leave something',
     directives: [
-      set('StandardOutput', `append:${drillTold}/%i`, 'Told by the drill, in one place, which only root writes to: systemd opens it as root.'),
+      set(
+        'StandardOutput',
+        `append:${drillTold}/%i`,
+        'Told by the drill, in one place, which only root writes to: systemd opens it as root.',
+      ),
       set('BindReadOnlyPaths', `${drillState}/staged/%i:/var/lib/backup-prove`),
     ],
   });
@@ -98,7 +131,10 @@ interface Nobodys {
 }
 
 /** A service of the drill's which runs as nobody who could do harm. */
-function nobodys(settings: SettingsOf<typeof backup>, { name, description, command, writable, loose, sees, directives }: Nobodys): Unit {
+function nobodys(
+  settings: SettingsOf<typeof backup>,
+  { name, description, command, writable, loose, sees, directives }: Nobodys,
+): Unit {
   const memory = line(settings.backup_drill_memory);
   return {
     path: `${unitDirectory}/${name}.service`,
@@ -115,10 +151,17 @@ function nobodys(settings: SettingsOf<typeof backup>, { name, description, comma
           set('TimeoutStartSec', line(settings.backup_drill_time_limit)),
           ...background(),
           set('RemoveIPC', 'true'),
-          ...loosened(sandbox({ ...nothing, writable, memory: { all: memory, each: memory } }), loose),
+          ...loosened(sandbox({ ...nothing, writable, memory: { all: memory, each: memory } }), [
+            ...loose,
+            set(
+              'NoExecPaths',
+              ['/tmp', '/var/tmp', ...writable].join(' '),
+              'Nothing can be run from a place that can be written to. Named here, /dev/shm would stay that of the host: systemd drops the tmpfs then.',
+            ),
+          ]),
           set(
             'TemporaryFileSystem',
-            `${dumps}:ro /srv:ro /mnt:ro /media:ro /var/lib:ro /run:ro /dev/shm:mode=1777`,
+            `${dumps}:ro /srv:ro /mnt:ro /media:ro /var/lib:ro /run:ro /dev/shm:mode=1777,noexec`,
             `It sees ${sees}.`,
           ),
           ...directives,

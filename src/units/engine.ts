@@ -45,11 +45,18 @@ export function opensRepositories({ environment, credentials, repositories, remo
   const places = word(repositories, '-');
   return [
     ...Object.entries(environment).map(([name, value]) => set('Environment', word(value, `${name}=`))),
-    ...credentials.map(({ name, file, when }) => ({ ...set('LoadCredential', `${name}:${file}`), ...(when === undefined ? {} : { when }) })),
+    ...credentials.map(({ name, file, when }) => ({
+      ...set('LoadCredential', `${name}:${file}`),
+      ...(when === undefined ? {} : { when }),
+    })),
     set('CacheDirectory', account),
     set('CacheDirectoryMode', '0700'),
     set('NoExecPaths', `${cache} ${places}`, 'Nothing can be run from a place that can be written to.'),
-    set('ReadWritePaths', places, 'A repository that is not there must not stop the unit from starting: the program says so in words.'),
+    set(
+      'ReadWritePaths',
+      places,
+      'A repository that is not there must not stop the unit from starting: the program says so in words.',
+    ),
     ...only(remote, networkOpened()),
   ];
 }

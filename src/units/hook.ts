@@ -92,13 +92,20 @@ export function hookService(hook: Hook): Unit {
 }
 
 /** What the hook's own program does, and its restore step: the same user in the same sandbox, with one directory of its own. */
-function does(hook: Hook, command: readonly Value[], directory: string, environment: Readonly<Record<string, Value>> = {}): Directive[] {
+function does(
+  hook: Hook,
+  command: readonly Value[],
+  directory: string,
+  environment: Readonly<Record<string, Value>> = {},
+): Directive[] {
   const { read = [], write = [] } = hook;
   const inHomes = [...read, ...write].some((path) => /^\/(?:home|root)(?:\/|$)/.test(path));
   const writable = [directory, ...write.map((path) => word(path))];
   return [
     set('ExecStart', command.map(argument).join(' ')),
-    ...Object.entries({ ...hook.environment, ...environment }).map(([name, value]) => set('Environment', word(value, `${name}=`))),
+    ...Object.entries({ ...hook.environment, ...environment }).map(([name, value]) =>
+      set('Environment', word(value, `${name}=`)),
+    ),
     ...Object.entries(hook.credentials ?? {}).map(([name, file]) => set('LoadCredential', `${name}:${line(file)}`)),
     set('User', line(hook.user)),
     ...(hook.group === undefined ? [] : [set('Group', line(hook.group))]),
@@ -148,8 +155,20 @@ export function hookRestore(hook: Hook): Unit | undefined {
         directives: [
           set('Type', 'oneshot'),
           // Nor does it stand back behind what else the machine does.
-          set('TimeoutStartSec', 'infinity', 'Somebody waits for it, and can end it; a dump takes longer to load than to make.'),
-          ...(hook.waits === true ? [set('SuccessExitStatus', 'SIGTERM', 'Stopped while it waits for the dump it has done nothing, and failed in nothing.')] : []),
+          set(
+            'TimeoutStartSec',
+            'infinity',
+            'Somebody waits for it, and can end it; a dump takes longer to load than to make.',
+          ),
+          ...(hook.waits === true
+            ? [
+                set(
+                  'SuccessExitStatus',
+                  'SIGTERM',
+                  'Stopped while it waits for the dump it has done nothing, and failed in nothing.',
+                ),
+              ]
+            : []),
           ...does(hook, hook.restore, directory, environment),
         ],
       },
@@ -166,7 +185,10 @@ export interface HookProof {
 /** For `backup-drill`, which runs the program as nobody who could do harm. */
 export function hookProof({ name, prove, prepare, environment = {} }: Hook): HookProof | undefined {
   if (prove === undefined) return undefined;
-  return { path: `${proofs}/${name}.json`, proof: { command: prove, ...(prepare === undefined ? {} : { prepare }), environment } };
+  return {
+    path: `${proofs}/${name}.json`,
+    proof: { command: prove, ...(prepare === undefined ? {} : { prepare }), environment },
+  };
 }
 
 /** The unit that proves the backups by restoring them. */
@@ -177,11 +199,28 @@ export function hookDrill({ name, prove, apart = false }: Hook): Unit | undefine
   if (prove === undefined) return undefined;
   const start = apart
     ? [
-        set('ExecStart', `-${programs}/backup-drill part ${name}`, 'Each database in a sandbox of its own: what is in one sees nothing of another.'),
-        set('ExecStart', `-!${programs}/backup-drill each ${name}`, 'Its failure is judged behind the proofs of all hooks.'),
+        set(
+          'ExecStart',
+          `-${programs}/backup-drill part ${name}`,
+          'Each database in a sandbox of its own: what is in one sees nothing of another.',
+        ),
+        set(
+          'ExecStart',
+          `-!${programs}/backup-drill each ${name}`,
+          'Its failure is judged behind the proofs of all hooks.',
+        ),
       ]
-    : [set('ExecStart', `-!/bin/systemctl start backup-prove@${name}.service`, 'Its failure is judged behind the proofs of all hooks.')];
-  return { path: `${unitDirectory}/${drillService}.d/${name}.conf`, sections: [{ name: 'Service', directives: start }] };
+    : [
+        set(
+          'ExecStart',
+          `-!/bin/systemctl start backup-prove@${name}.service`,
+          'Its failure is judged behind the proofs of all hooks.',
+        ),
+      ];
+  return {
+    path: `${unitDirectory}/${drillService}.d/${name}.conf`,
+    sections: [{ name: 'Service', directives: start }],
+  };
 }
 
 /** The service that removes a dump which was saved: as the hook's user, with nothing in sight but its directory. */
@@ -190,7 +229,13 @@ export function hookCleanup(hook: Hook): Unit {
   return {
     path: `${unitDirectory}/${cleanupUnit(hook.name)}`,
     sections: [
-      { name: 'Unit', directives: [set('Description', line(`Cleanup after hook ${hook.name} of the backup`)), set('StartLimitIntervalSec', '0')] },
+      {
+        name: 'Unit',
+        directives: [
+          set('Description', line(`Cleanup after hook ${hook.name} of the backup`)),
+          set('StartLimitIntervalSec', '0'),
+        ],
+      },
       {
         name: 'Service',
         directives: [
@@ -226,10 +271,20 @@ export function hookSnippet({ name, description, required = true, cleanup = fals
             ? set('ExecStartPre', `!/bin/systemctl start ${service}`, 'Waited for; if it fails, the backup fails.')
             : set('ExecStartPre', `-!/bin/systemctl start ${service}`, 'Waited for; if it fails, the backup goes on.'),
           ...(cleanup
-            ? [set('ExecStartPost', `-!/bin/systemctl start ${cleanupUnit(name)}`, 'Everything was saved, so a failure is one of the cleanup alone.')]
+            ? [
+                set(
+                  'ExecStartPost',
+                  `-!/bin/systemctl start ${cleanupUnit(name)}`,
+                  'Everything was saved, so a failure is one of the cleanup alone.',
+                ),
+              ]
             : []),
           // Not `!`: a command in the sandbox takes six times as long to start, and this one only asks systemd.
-          set('ExecStopPost', `-+/bin/systemctl stop ${service}`, 'Over before the backup is: a next one that starts at once would take what is left of it for done.'),
+          set(
+            'ExecStopPost',
+            `-+/bin/systemctl stop ${service}`,
+            'Over before the backup is: a next one that starts at once would take what is left of it for done.',
+          ),
         ],
       },
     ],

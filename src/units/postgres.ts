@@ -28,5 +28,7 @@ export const postgresHook = (settings: SettingsOf<typeof postgres>): Hook => ({
 /** All units of role `postgres`. */
 export function postgresUnits(settings: SettingsOf<typeof postgres>): Unit[] {
   const hook = postgresHook(settings);
-  return [hookService(hook), hookSnippet(hook), hookRestore(hook), hookDrill(hook)].filter((unit) => unit !== undefined);
+  return [hookService(hook), hookSnippet(hook), hookRestore(hook), hookDrill(hook)].filter(
+    (unit) => unit !== undefined,
+  );
 }

@@ -12,7 +12,11 @@ import { only, set } from './unit.ts';
  * nothing of either. @see systemd.unit(5) "OnFailure=", systemd.exec(5) "$MONITOR_SERVICE_RESULT"
  */
 export const reportsEnd = (unit: string): Directive[] => [
-  set('OnFailure', `backup-report@${unit}:failure.service`, 'Told to the administrator by a unit of its own, which cannot change the result.'),
+  set(
+    'OnFailure',
+    `backup-report@${unit}:failure.service`,
+    'Told to the administrator by a unit of its own, which cannot change the result.',
+  ),
   set('OnSuccess', `backup-report@${unit}:success.service`),
 ];
 
@@ -50,7 +54,11 @@ export function reportUnits(settings: SettingsOf<typeof backup>): Unit[] {
         {
           name: 'Service',
           directives: only(settings.backup_report_url, [
-            set('ExecStartPre', '-!/bin/systemctl start --no-block backup-report@backup:begun.service', 'A dead man switch is told that a run began.'),
+            set(
+              'ExecStartPre',
+              '-!/bin/systemctl start --no-block backup-report@backup:begun.service',
+              'A dead man switch is told that a run began.',
+            ),
           ]),
         },
       ],
@@ -70,7 +78,10 @@ function reportService(settings: SettingsOf<typeof backup>, { file, description,
   return {
     path: `${unitDirectory}/${file}`,
     sections: [
-      { name: 'Unit', directives: [set('Description', line(description).replaceAll('%%i', '%i')), set('StartLimitIntervalSec', '0')] },
+      {
+        name: 'Unit',
+        directives: [set('Description', line(description).replaceAll('%%i', '%i')), set('StartLimitIntervalSec', '0')],
+      },
       {
         name: 'Service',
         directives: [
@@ -79,7 +90,11 @@ function reportService(settings: SettingsOf<typeof backup>, { file, description,
           set('Environment', 'LANG=C.UTF-8'),
           ...only(url, [set('LoadCredential', 'report.url:/etc/credstore/backup-report.url')]),
           ...only(smtp, [set('LoadCredential', 'report.msmtprc:/etc/credstore/backup-report.msmtprc')]),
-          set('User', reportUser, 'A member of systemd-journal, to read why a run failed, and of postdrop, to hand mail to postfix.'),
+          set(
+            'User',
+            reportUser,
+            'A member of systemd-journal, to read why a run failed, and of postdrop, to hand mail to postfix.',
+          ),
           set('Group', reportUser),
           set('OOMPolicy', 'continue', 'What reads the journal is a process of its own, and may end alone.'),
           set('TimeoutStartSec', '10min', 'A mail server or a URL that hangs ends here.'),
@@ -94,7 +109,11 @@ function reportService(settings: SettingsOf<typeof backup>, { file, description,
             memory: smallMemory,
           }),
           set('ReadWritePaths', `${reportState} -/var/spool/postfix/maildrop`),
-          set('InaccessiblePaths', `-${state} -${cache} -${dumps} -/etc/credstore -/srv`, 'Nothing of what is saved, nor of what opens it.'),
+          set(
+            'InaccessiblePaths',
+            `-${state} -${cache} -${dumps} -/etc/credstore -/srv`,
+            'Nothing of what is saved, nor of what opens it.',
+          ),
         ],
       },
     ],

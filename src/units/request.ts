@@ -10,7 +10,10 @@ export function requestUnit(name: string): Unit {
   return {
     path: `${unitDirectory}/${name}.path`,
     sections: [
-      { name: 'Unit', directives: [set('Description', `Start ${name}.service when a member of the group asks for it`)] },
+      {
+        name: 'Unit',
+        directives: [set('Description', `Start ${name}.service when a member of the group asks for it`)],
+      },
       { name: 'Path', directives: [set('PathModified', `${requestDirectory}/${name}`)] },
       { name: 'Install', directives: [set('WantedBy', 'paths.target')] },
     ],

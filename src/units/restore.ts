@@ -34,14 +34,22 @@ export function transientSandboxes(): TransientSandboxes {
       set('RestrictSUIDSGID', 'false', 'A set-user-id program comes back as one.'),
       set('LimitNOFILE', '524288', 'In place over several mounts, of each file with hard links the first stays open.'),
       set('PrivateDevices', 'false', 'Device nodes come back: this and ProtectClock= would forbid mknod(2).'),
-      set('DevicePolicy', 'closed', 'A node may be made, but not opened: CAP_DAC_OVERRIDE would write to the disk by it.'),
+      set(
+        'DevicePolicy',
+        'closed',
+        'A node may be made, but not opened: CAP_DAC_OVERRIDE would write to the disk by it.',
+      ),
       set('DeviceAllow', 'block-* m'),
       set('DeviceAllow', 'char-* m'),
       // CAP_DAC_OVERRIDE opens every socket of root, such as that of containers. Users whom only sssd knows come back by number.
       ...(network ? [set('RestrictAddressFamilies', 'AF_INET AF_INET6')] : []),
       set('ProtectClock', 'false'),
       set('ReadOnlyPaths', '/run', 'CAP_DAC_OVERRIDE could make units in it; ProtectSystem= leaves it writable.'),
-      set('BindReadOnlyPaths', '/dev', 'As well; ReadOnlyPaths=/dev is without effect beside ProtectProc= and the like on systemd 257.'),
+      set(
+        'BindReadOnlyPaths',
+        '/dev',
+        'As well; ReadOnlyPaths=/dev is without effect beside ProtectProc= and the like on systemd 257.',
+      ),
       set('SystemCallFilter', '@system-service'),
       set('SystemCallFilter', '~@privileged @resources'),
       // No socket at all; systemd-run(1) refuses RestrictAddressFamilies=none.

@@ -37,7 +37,13 @@ export interface Sandbox {
 }
 
 /** What needs nothing: no capability, no home, no other user, no network, and nowhere to write. */
-export const nothing = { capabilities: [], home: 'hidden', users: 'hidden', writable: [], network: false } as const satisfies Sandbox;
+export const nothing = {
+  capabilities: [],
+  home: 'hidden',
+  users: 'hidden',
+  writable: [],
+  network: false,
+} as const satisfies Sandbox;
 
 /**
  * The sandbox: everything that systemd 252 can take away and that nothing here needs.
@@ -45,7 +51,15 @@ export const nothing = { capabilities: [], home: 'hidden', users: 'hidden', writ
  * see the hook), `ProtectHome=true` for Borg (the archive would lack the homes and the run would still succeed).
  * @see systemd.exec(5) "Sandboxing"
  */
-export function sandbox({ capabilities, home, users, writable, network, netlink = false, memory = savingMemory }: Sandbox): Directive[] {
+export function sandbox({
+  capabilities,
+  home,
+  users,
+  writable,
+  network,
+  netlink = false,
+  memory = savingMemory,
+}: Sandbox): Directive[] {
   return [
     set('NoNewPrivileges', 'true', 'Privileges: no set-user-id program gives more than what is named here.'),
     set('CapabilityBoundingSet', capabilities.join(' ')),
@@ -88,11 +102,19 @@ export function sandbox({ capabilities, home, users, writable, network, netlink 
     set('SystemCallFilter', '@system-service'),
     set('SystemCallFilter', '~@privileged @resources'),
     set('SystemCallErrorNumber', 'EPERM'),
-    set('MemoryMax', memory.all, 'What it reads was written by others: at worst it ends itself, and not the machine. LimitDATA= is of each process.'),
+    set(
+      'MemoryMax',
+      memory.all,
+      'What it reads was written by others: at worst it ends itself, and not the machine. LimitDATA= is of each process.',
+    ),
     set('LimitDATA', memory.each),
     set('LimitCORE', '0', 'A core dump would hold the passphrase and the data of others.'),
 
-    ...networkOf(network).map((directive) => (netlink && directive.name === 'RestrictAddressFamilies' ? { ...directive, value: `${directive.value} AF_NETLINK` } : directive)),
+    ...networkOf(network).map((directive) =>
+      netlink && directive.name === 'RestrictAddressFamilies'
+        ? { ...directive, value: `${directive.value} AF_NETLINK` }
+        : directive,
+    ),
   ];
 }
 
@@ -102,7 +124,11 @@ export function loosened(directives: readonly Directive[], changes: readonly Dir
   const places = new Map(names.map((name) => [name, directives.findIndex((directive) => directive.name === name)]));
   return [
     ...directives.flatMap((directive, at) =>
-      places.has(directive.name) ? (places.get(directive.name) === at ? changes.filter(({ name }) => name === directive.name) : []) : [directive],
+      places.has(directive.name)
+        ? places.get(directive.name) === at
+          ? changes.filter(({ name }) => name === directive.name)
+          : []
+        : [directive],
     ),
     ...changes.filter(({ name }) => places.get(name) === -1),
   ];

@@ -5,7 +5,9 @@ import type { RoleSchema } from '../schema/schema.ts';
 export type SettingsOf<Role> = Role extends RoleSchema<infer Name> ? Readonly<Record<Name, Expression>> : never;
 
 /** The settings as the role's templates take them: each is the variable of its name. */
-export function templateSettings<Name extends string>({ settings }: RoleSchema<Name>): Readonly<Record<Name, Expression>> {
+export function templateSettings<Name extends string>({
+  settings,
+}: RoleSchema<Name>): Readonly<Record<Name, Expression>> {
   const names = Object.keys(settings) as Name[];
   return Object.fromEntries(names.map((name) => [name, jinja(name)])) as Record<Name, Expression>;
 }

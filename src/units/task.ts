@@ -37,7 +37,16 @@ export interface Task {
 }
 
 /** The unit of a task: the account, the sandbox, the time limit. Closed to the network: an engine opens it for a remote repository. */
-export function taskService({ name, description, timeLimit, command, after = [], archivesOnly = false, urgent = false, writable = [] }: Task): Unit {
+export function taskService({
+  name,
+  description,
+  timeLimit,
+  command,
+  after = [],
+  archivesOnly = false,
+  urgent = false,
+  writable = [],
+}: Task): Unit {
   return {
     path: `${unitDirectory}/${name}.service`,
     sections: [
@@ -57,7 +66,11 @@ export function taskService({ name, description, timeLimit, command, after = [],
           ...(command === undefined ? [] : [set('ExecStart', command)]),
           set('User', account),
           set('Group', account),
-          set('TimeoutStartSec', line(timeLimit), 'A oneshot has no limit of its own: a hung run would block every later one.'),
+          set(
+            'TimeoutStartSec',
+            line(timeLimit),
+            'A oneshot has no limit of its own: a hung run would block every later one.',
+          ),
           ...(urgent ? [] : background()),
           // Its own user has no other process, so its IPC objects are nobody else's.
           set('RemoveIPC', 'true'),
@@ -81,7 +94,11 @@ export function taskService({ name, description, timeLimit, command, after = [],
 
 /** What the programs learn of the host from outside of the sandbox. */
 const hostCredentials = (): Directive[] => [
-  set('LoadCredential', 'host.mounts:/proc/1/mountinfo', 'What the host really has mounted, so that the program can tell what a sandbox hides from it.'),
+  set(
+    'LoadCredential',
+    'host.mounts:/proc/1/mountinfo',
+    'What the host really has mounted, so that the program can tell what a sandbox hides from it.',
+  ),
   set('LoadCredential', 'host.users:/proc/1/uid_map'),
 ];
 

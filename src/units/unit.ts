@@ -7,8 +7,17 @@ export function set(name: string, value: string, why?: string): Directive {
 }
 
 /** The unit with further directives in sections that it has. */
-export function withDirectives(unit: Unit, more: Partial<Readonly<Record<Section['name'], readonly Directive[]>>>): Unit {
-  return { ...unit, sections: unit.sections.map((section) => ({ ...section, directives: [...section.directives, ...(more[section.name] ?? [])] })) };
+export function withDirectives(
+  unit: Unit,
+  more: Partial<Readonly<Record<Section['name'], readonly Directive[]>>>,
+): Unit {
+  return {
+    ...unit,
+    sections: unit.sections.map((section) => ({
+      ...section,
+      directives: [...section.directives, ...(more[section.name] ?? [])],
+    })),
+  };
 }
 
 /** The same directives, there only where `when` holds. */

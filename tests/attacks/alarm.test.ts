@@ -26,15 +26,35 @@ const one = Number(process.env['ATTACK_ROUNDS'] ?? 3) < 10;
 onEachRelease(
   'the alarm',
   async ({ lab, host }) => {
-    await host.run('useradd --system wiki; useradd --groups adm watcher; newaliases; systemctl restart postfix; mkdir /var/attack');
+    await host.run(
+      'useradd --system wiki; useradd --groups adm watcher; newaliases; systemctl restart postfix; mkdir /var/attack',
+    );
     await lab.roles(['borg'], { backup_paths: ['/etc/hostname', '/var/attack'], borg_lock_wait: 20 });
     // What they run is in their hands: the hook's user in its unit, and a process of Borg's user in the backup's own.
-    await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'wiki', user: 'wiki', script: '#!/bin/sh\nexec /usr/bin/python3 /var/attack/hook\n' } }] }]);
-    await host.write('/etc/systemd/system/backup.service.d/borg-user.conf', '[Service]\nExecStartPre=/usr/bin/python3 /var/attack/borg\n');
+    await lab.playbook([
+      {
+        hosts: 'all',
+        gather_facts: false,
+        tasks: [
+          {
+            'rootless.backup.hook': {
+              name: 'wiki',
+              user: 'wiki',
+              script: '#!/bin/sh\nexec /usr/bin/python3 /var/attack/hook\n',
+            },
+          },
+        ],
+      },
+    ]);
+    await host.write(
+      '/etc/systemd/system/backup.service.d/borg-user.conf',
+      '[Service]\nExecStartPre=/usr/bin/python3 /var/attack/borg\n',
+    );
     await host.run('systemctl daemon-reload');
   },
   (fixture) => {
-    const does = (who: 'hook' | 'borg', script: string): Promise<void> => fixture.host.write(`/var/attack/${who}`, script);
+    const does = (who: 'hook' | 'borg', script: string): Promise<void> =>
+      fixture.host.write(`/var/attack/${who}`, script);
     const shown = async (): Promise<string> => {
       const { code, stdout } = await fixture.host.run('backupctl status', { mayFail: true, timeoutSeconds: 60 });
       return `${code === 0 ? 'fine' : 'bad'}\n${stdout}`;
@@ -56,16 +76,24 @@ onEachRelease(
       await does('borg', '');
     });
 
-    it.each(one ? [['all of that', sayings.map(([, script]) => script).join('')]] : sayings)('goes off whatever Borg’s user says in the journal of the backup: %s', async (_, script = '') => {
-      await does('borg', script);
-      const found = await failing();
-      expect(found.map(({ subject }) => subject)).toEqual(['backup of web: FAILED: backup-wiki.service (exit-code): no room for the wiki']);
-      expect(await shown()).toContain('bad\nweb  TO MEND');
-    });
+    it.each(one ? [['all of that', sayings.map(([, script]) => script).join('')]] : sayings)(
+      'goes off whatever Borg’s user says in the journal of the backup: %s',
+      async (_, script = '') => {
+        await does('borg', script);
+        const found = await failing();
+        expect(found.map(({ subject }) => subject)).toEqual([
+          'backup of web: FAILED: backup-wiki.service (exit-code): no room for the wiki',
+        ]);
+        expect(await shown()).toContain('bad\nweb  TO MEND');
+      },
+    );
 
     it.each([
       ['two messages', log('MESSAGE=one', 'MESSAGE=two')],
-      ['two messages, of which one is no text', log('MESSAGE=one').replace('MESSAGE=one\\n".encode()', 'MESSAGE=one\\n".encode() + b"MESSAGE=\\xff\\n"')],
+      [
+        'two messages, of which one is no text',
+        log('MESSAGE=one').replace('MESSAGE=one\\n".encode()', 'MESSAGE=one\\n".encode() + b"MESSAGE=\\xff\\n"'),
+      ],
     ])('goes off whatever the user of a hook says: %s', async (_, script) => {
       await does('hook', `${script}${fails}`);
       const found = await failing();
@@ -75,7 +103,13 @@ onEachRelease(
     });
 
     it('believes no number that is none', async () => {
-      await does('borg', log('MESSAGE=x', 'BACKUP_RECORD={"repository": "/r", "name": "n", "series": "forged", "files": NaN, "original_size": 1e999, "deduplicated_size": -1, "seconds": 0}'));
+      await does(
+        'borg',
+        log(
+          'MESSAGE=x',
+          'BACKUP_RECORD={"repository": "/r", "name": "n", "series": "forged", "files": NaN, "original_size": 1e999, "deduplicated_size": -1, "seconds": 0}',
+        ),
+      );
       await failing();
       expect(await fixture.host.read(status)).not.toMatch(/: (?:NaN|-?Infinity),?\n|"forged"/);
       expect(await fixture.host.read('/var/lib/backup-report/backup.prom')).not.toMatch(/nan|inf|forged/);
@@ -83,7 +117,10 @@ onEachRelease(
 
     it.each(['systemd', 'systemctl'])('tells an error that calls itself one of %s', async (name) => {
       await does('hook', '');
-      await does('borg', `${log('PRIORITY=3', `SYSLOG_IDENTIFIER=${name}`, 'MESSAGE=the disk is on fire')}raise SystemExit(1)\n`);
+      await does(
+        'borg',
+        `${log('PRIORITY=3', `SYSLOG_IDENTIFIER=${name}`, 'MESSAGE=the disk is on fire')}raise SystemExit(1)\n`,
+      );
       expect((await failing())[0]?.text).toMatch(/^What failed: +the disk is on fire$/m);
     });
 
@@ -117,11 +154,34 @@ onEachRelease(
       await mails(fixture.host);
     });
 
+    it('nor who lists one, or what changed, with backup-borg at a terminal', async () => {
+      const { host } = fixture;
+      await does('hook', '');
+      await backUp(host);
+      // Under another name it is not pruned for that of the same day.
+      await host.run(`backup-borg rename ::${await newest(host, 'files')} before`);
+      await host.run(`touch $'/var/attack/\\e]0;by hand\\a\\u202etxt'`);
+      expect((await backUp(host)).ok).toBe(true);
+      const after = await newest(host, 'files');
+      for (const command of [`list ::${after}`, `diff ::before ${after}`]) {
+        // script(1) is the terminal. Nobody types anything.
+        const { stdout } = await host.run(
+          `timeout 60 script --quiet --return --command 'backup-borg ${command}' /dev/null`,
+        );
+        expect(stdout).toContain(String.raw`var/attack/\x1b]0;by hand\x07\u202etxt`);
+        expect(stdout).not.toMatch(/[\u001b\u0007\u202e]/);
+      }
+      await host.run('backup-borg delete ::before');
+      await mails(host);
+    });
+
     it('the name of a directory is no line of the backup', async () => {
       await does('hook', '');
       await fixture.host.run(`runuser -u borg -- mkdir $'/backup/x\\n<3>all archives are gone'`);
       expect((await backUp(fixture.host)).ok).toBe(true);
-      const { stdout } = await fixture.host.run('journalctl --sync; journalctl --output=cat --no-pager --priority=err --unit=backup.service');
+      const { stdout } = await fixture.host.run(
+        'journalctl --sync; journalctl --output=cat --no-pager --priority=err --unit=backup.service',
+      );
       expect(stdout).not.toContain('all archives are gone');
       await fixture.host.run('rmdir /backup/x*');
       await mails(fixture.host);
@@ -138,7 +198,10 @@ onEachRelease(
         ['a list', 'echo "[]"'],
         ['units that are a list', `echo '{"units": []}'`],
         ['a run of which nothing is said', `echo '{"units": {"backup": {}}}'`],
-        ['a run of other types', `echo '{"units": {"backup": {"failures": "many", "last_good": "x", "failing_since": []}}}'`],
+        [
+          'a run of other types',
+          `echo '{"units": {"backup": {"failures": "many", "last_good": "x", "failing_since": []}}}'`,
+        ],
         ['no JSON', 'echo {'],
         ['no text', String.raw`printf '{"units": "\xff\xfe"}'`],
         ['nesting without an end', `python3 -c 'print("[" * 100000)'`],
@@ -151,17 +214,25 @@ onEachRelease(
         expect(await shown()).toContain('bad\n');
       });
 
-      it.each([['a FIFO', 'mkfifo'], ['a link to what has no end', 'ln -s /dev/zero'], ['a directory', 'mkdir']])('goes off: %s for what it knows', async (_, make) => {
+      it.each([
+        ['a FIFO', 'mkfifo'],
+        ['a link to what has no end', 'ln -s /dev/zero'],
+        ['a directory', 'mkdir'],
+      ])('goes off: %s for what it knows', async (_, make) => {
         await fixture.host.run(`rm ${status}; ${make} ${status}; chown --no-dereference backup-report ${status}`);
         expect(await shown()).toContain('cannot be read');
-        expect((await reported())?.subject).toBe('backup of web: FAILED: backup-wiki.service (exit-code): no room for the wiki');
+        expect((await reported())?.subject).toBe(
+          'backup of web: FAILED: backup-wiki.service (exit-code): no room for the wiki',
+        );
         expect(await shown()).toContain('bad\n');
         await fixture.host.run(`rm -rf ${status}`);
       });
 
       it('goes off: the disk is full', async () => {
         const { host } = fixture;
-        await host.run('mount -t tmpfs -o size=8k,mode=2755 full /var/lib/backup-report; chown backup-report:adm /var/lib/backup-report; head -c 1M /dev/zero > /var/lib/backup-report/full 2> /dev/null; true');
+        await host.run(
+          'mount -t tmpfs -o size=8k,mode=2755 full /var/lib/backup-report; chown backup-report:adm /var/lib/backup-report; head -c 1M /dev/zero > /var/lib/backup-report/full 2> /dev/null; true',
+        );
         const found = await failing();
         expect(found[0]?.subject).toBe('backup of web: FAILED: backup-wiki.service (exit-code): no room for the wiki');
         expect(found[1]?.subject).toBe('backup of web: backup exit-code, but that could not be recorded');
@@ -178,14 +249,18 @@ onEachRelease(
       });
 
       it('goes off: the journal cannot be read', async () => {
-        await fixture.host.run('mkdir -p /etc/systemd/system/backup-report@.service.d; printf "[Service]\\nInaccessiblePaths=/usr/bin/journalctl\\n" > /etc/systemd/system/backup-report@.service.d/x.conf; systemctl daemon-reload');
+        await fixture.host.run(
+          'mkdir -p /etc/systemd/system/backup-report@.service.d; printf "[Service]\\nInaccessiblePaths=/usr/bin/journalctl\\n" > /etc/systemd/system/backup-report@.service.d/x.conf; systemctl daemon-reload',
+        );
         const [mail] = await failing();
         expect(mail?.subject).toBe('backup of web: FAILED: backup.service (exit-code)');
         expect(mail?.text).toContain('the details of this run could not be read');
         expect(await shown()).toContain('bad\n');
         await does('hook', '');
         expect((await backUp(fixture.host)).ok).toBe(true);
-        expect((await mails(fixture.host))[0]?.subject).toContain('backup of web: ok, but the details of this run could not be read');
+        expect((await mails(fixture.host))[0]?.subject).toContain(
+          'backup of web: ok, but the details of this run could not be read',
+        );
         expect(await shown()).toMatch(/^bad\n[^]*the details of this run could not be read/);
         await fixture.host.run('rm -r /etc/systemd/system/backup-report@.service.d; systemctl daemon-reload');
       });
@@ -196,10 +271,14 @@ onEachRelease(
         expect((await backUp(host)).ok).toBe(true);
         await settle(host);
         expect(await shown()).toContain('fine\n');
-        await host.run('mkdir -p /etc/systemd/system/backup-report@.service.d; printf "[Service]\\nExecStart=\\nExecStart=/bin/sh -c \'kill -9 \\$\\$\\$\\$\'\\n" > /etc/systemd/system/backup-report@.service.d/x.conf; systemctl daemon-reload');
+        await host.run(
+          'mkdir -p /etc/systemd/system/backup-report@.service.d; printf "[Service]\\nExecStart=\\nExecStart=/bin/sh -c \'kill -9 \\$\\$\\$\\$\'\\n" > /etc/systemd/system/backup-report@.service.d/x.conf; systemctl daemon-reload',
+        );
         await does('hook', fails);
         expect(await failing()).toEqual([]);
-        expect(await shown()).toMatch(/^bad\n[^]*The last backup failed \(exit-code\), and its report is not there[^]*its report failed \(signal\)/);
+        expect(await shown()).toMatch(
+          /^bad\n[^]*The last backup failed \(exit-code\), and its report is not there[^]*its report failed \(signal\)/,
+        );
         await host.run('rm -r /etc/systemd/system/backup-report@.service.d; systemctl daemon-reload');
         expect(await failing()).toHaveLength(1);
         await does('hook', '');
@@ -219,13 +298,21 @@ onEachRelease(
         ['an alert that is none', `echo '{"alerted": "never"}' > ${status}`],
         ['a FIFO', `rm -f ${status}; mkfifo ${status}; chown backup-report ${status}`],
       ])('misses a backup whatever it finds: %s', async (_, make) => {
-        await fixture.host.run(`rm -f /backup.last; ${make}; timeout 60 systemctl start backup-watch.service`, { mayFail: true });
-        expect((await mails(fixture.host)).map(({ subject }) => subject)).toEqual(['backup of web: MISSING, last good never']);
+        await fixture.host.run(`rm -f /backup.last; ${make}; timeout 60 systemctl start backup-watch.service`, {
+          mayFail: true,
+        });
+        expect((await mails(fixture.host)).map(({ subject }) => subject)).toEqual([
+          'backup of web: MISSING, last good never',
+        ]);
       });
 
       it('takes no link, and no directory, for the mark of a backup', async () => {
-        await fixture.host.run(`rm -f ${status} /backup.last; ln -s /var/attack/hook /backup.last; systemctl start backup-watch.service; rm /backup.last ${status}; mkdir /backup.last; systemctl start backup-watch.service`);
-        expect((await mails(fixture.host)).map(({ subject }) => subject)).toEqual(Array(2).fill('backup of web: MISSING, last good never'));
+        await fixture.host.run(
+          `rm -f ${status} /backup.last; ln -s /var/attack/hook /backup.last; systemctl start backup-watch.service; rm /backup.last ${status}; mkdir /backup.last; systemctl start backup-watch.service`,
+        );
+        expect((await mails(fixture.host)).map(({ subject }) => subject)).toEqual(
+          Array(2).fill('backup of web: MISSING, last good never'),
+        );
       });
     });
   },

@@ -42,10 +42,19 @@ onEachRelease(
   },
   (fixture) => {
     const hook = (options: object, mayFail = false): Promise<{ stdout: string; stderr: string }> =>
-      fixture.lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ name: 'hook', 'rootless.backup.hook': { name: 'race', ...options } }] }], { mayFail });
+      fixture.lab.playbook(
+        [
+          {
+            hosts: 'all',
+            gather_facts: false,
+            tasks: [{ name: 'hook', 'rootless.backup.hook': { name: 'race', ...options } }],
+          },
+        ],
+        { mayFail },
+      );
     const as = (user: string): object => ({ user, command: '/bin/true' });
 
-    it('from one user of a hook to another is nothing but the hook\'s, though the old one exchanges directories for links to /etc', async () => {
+    it("from one user of a hook to another is nothing but the hook's, though the old one exchanges directories for links to /etc", async () => {
       const { host } = fixture;
       await hook(as('old'));
       const before = await owners(host, '/etc');
@@ -54,7 +63,13 @@ onEachRelease(
         await trap(host, from, '/backup/race', '/etc');
         await hook(as(to));
         await host.run('systemctl stop exchange');
-        const changed = (await owners(host, '/etc')).split('\n').filter((line) => !before.includes(line) && !/\/backup-race|\/credstore|\.service|\/tmpfiles\.d|^\/etc(\/systemd\/system(\/backup.*)?)? /.test(line));
+        const changed = (await owners(host, '/etc'))
+          .split('\n')
+          .filter(
+            (line) =>
+              !before.includes(line) &&
+              !/\/backup-race|\/credstore|\.service|\/tmpfiles\.d|^\/etc(\/systemd\/system(\/backup.*)?)? /.test(line),
+          );
         expect(changed).toEqual([]);
       }
     });
@@ -63,17 +78,25 @@ onEachRelease(
       const { host } = fixture;
       await hook({ state: 'absent' });
       await hook(as('old'));
-      await host.run('cd /backup/race; mkdir -p a/b; echo > a/b/file; cp /bin/true a/root; chown -R old: a; chmod 4755 a/root; echo > twice; chown old: twice; ln twice again');
+      await host.run(
+        'cd /backup/race; mkdir -p a/b; echo > a/b/file; cp /bin/true a/root; chown -R old: a; chmod 4755 a/root; echo > twice; chown old: twice; ln twice again',
+      );
       const { stdout, stderr } = await hook(as('new'));
-      expect((await host.run('cd /backup/race; stat -c "%n %U %a" . a a/b a/b/file a/root twice')).stdout).toBe('. new 700\na new 755\na/b new 755\na/b/file new 644\na/root new 755\ntwice old 644\n');
+      expect((await host.run('cd /backup/race; stat -c "%n %U %a" . a a/b a/b/file a/root twice')).stdout).toBe(
+        '. new 700\na new 755\na/b new 755\na/b/file new 644\na/root new 755\ntwice old 644\n',
+      );
       expect((stdout + stderr).replaceAll(/\s+/g, ' ')).toContain('/backup/race/twice (it has several names)');
     });
 
     it('is not what is on another file system', async () => {
       const { host } = fixture;
-      await host.run('mkdir /backup/race/mounted; mount -t tmpfs tmpfs /backup/race/mounted; touch /backup/race/mounted/file; chown new: /backup/race/mounted/file');
+      await host.run(
+        'mkdir /backup/race/mounted; mount -t tmpfs tmpfs /backup/race/mounted; touch /backup/race/mounted/file; chown new: /backup/race/mounted/file',
+      );
       await hook(as('old'));
-      expect((await host.run('stat -c %U /backup/race/mounted/file; umount /backup/race/mounted')).stdout).toBe('new\n');
+      expect((await host.run('stat -c %U /backup/race/mounted/file; umount /backup/race/mounted')).stdout).toBe(
+        'new\n',
+      );
     });
 
     it('when a hook goes is removed with the hook, however deep, and nothing of /etc with it', async () => {
@@ -81,12 +104,19 @@ onEachRelease(
       const before = await owners(host, '/etc');
       for (let round = 0; round < rounds; round += 1) {
         await hook(as('old'));
-        await host.run(['python3', '-c', 'import os\nos.chdir("/backup/race")\nfor _ in range(3000):\n  os.mkdir("d")\n  os.chdir("d")']);
+        await host.run([
+          'python3',
+          '-c',
+          'import os\nos.chdir("/backup/race")\nfor _ in range(3000):\n  os.mkdir("d")\n  os.chdir("d")',
+        ]);
         await trap(host, 'old', '/backup/race', '/etc');
         await hook({ state: 'absent' });
         await host.run('systemctl stop exchange');
         expect(await host.exists('/backup/race')).toBe(false);
-        const gone = before.split('\n').map((line) => line.split(' ')[0] ?? '').filter((path) => path !== '' && !path.includes('race'));
+        const gone = before
+          .split('\n')
+          .map((line) => line.split(' ')[0] ?? '')
+          .filter((path) => path !== '' && !path.includes('race'));
         const now = (await owners(host, '/etc')).split('\n').map((line) => line.split(' ')[0]);
         expect(gone.filter((path) => !now.includes(path))).toEqual([]);
       }
@@ -94,16 +124,27 @@ onEachRelease(
 
     it('to root when the user borg goes is only what was its own', async () => {
       const { host, lab } = fixture;
-      await host.run('cd /home/alice; for n in $(seq 60); do echo > file$n; done; chmod 755 .; chown -R alice: .; echo > /var/shared; chown alice: /var/shared; chmod 666 /var/shared');
-      await host.run('ln /var/shared /var/lib/borg/shared; mkdir /var/lib/borg/own; echo > /var/lib/borg/own/file; cp /bin/true /var/lib/borg/own/program; chmod 4755 /var/lib/borg/own/program; chown -R borg: /var/lib/borg/own; chmod u+s /var/lib/borg/own/program');
+      await host.run(
+        'cd /home/alice; for n in $(seq 60); do echo > file$n; done; chmod 755 .; chown -R alice: .; echo > /var/shared; chown alice: /var/shared; chmod 666 /var/shared',
+      );
+      await host.run(
+        'ln /var/shared /var/lib/borg/shared; mkdir /var/lib/borg/own; echo > /var/lib/borg/own/file; cp /bin/true /var/lib/borg/own/program; chmod 4755 /var/lib/borg/own/program; chown -R borg: /var/lib/borg/own; chmod u+s /var/lib/borg/own/program',
+      );
       const before = await owners(host, '/home/alice');
       await trap(host, 'borg', '/var/lib/borg', '/home/alice');
       // A user with a process cannot be removed, so at first this fails at the very end.
-      for (let round = 0; round < rounds; round += 1) await lab.roles(['borg'], { backup_state: 'absent' }, { mayFail: true });
+      for (let round = 0; round < rounds; round += 1)
+        await lab.roles(['borg'], { backup_state: 'absent' }, { mayFail: true });
       await host.run('systemctl stop exchange');
       await lab.roles(['borg'], { backup_state: 'absent' });
       expect(await owners(host, '/home/alice')).toBe(before);
-      expect((await host.run('stat -c "%n %U %a" /var/shared /var/lib/borg/own /var/lib/borg/own/file /var/lib/borg/own/program')).stdout).toBe(
+      expect(
+        (
+          await host.run(
+            'stat -c "%n %U %a" /var/shared /var/lib/borg/own /var/lib/borg/own/file /var/lib/borg/own/program',
+          )
+        ).stdout,
+      ).toBe(
         '/var/shared alice 666\n/var/lib/borg/own root 755\n/var/lib/borg/own/file root 644\n/var/lib/borg/own/program root 755\n',
       );
     });

@@ -25,17 +25,44 @@ onEachRelease(
   async ({ lab, host }) => {
     await host.run('useradd --system wiki; useradd --groups adm watcher; useradd outsider; mkdir -m 1777 /var/attack');
     await lab.roles(['borg'], { backup_paths: ['/etc/hostname', '/var/attack'], borg_lock_wait: 20 });
-    await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'wiki', user: 'wiki', script: '#!/bin/sh\nexec /usr/bin/python3 /var/attack/hook\n', restore: ['/usr/bin/python3', '/var/attack/hook'] } }] }]);
+    await lab.playbook([
+      {
+        hosts: 'all',
+        gather_facts: false,
+        tasks: [
+          {
+            'rootless.backup.hook': {
+              name: 'wiki',
+              user: 'wiki',
+              script: '#!/bin/sh\nexec /usr/bin/python3 /var/attack/hook\n',
+              restore: ['/usr/bin/python3', '/var/attack/hook'],
+            },
+          },
+        ],
+      },
+    ]);
     await host.write('/var/attack/hook', '');
   },
   (fixture) => {
     it('cannot fill the memory through what a member of the group asks by', async () => {
       const { host } = fixture;
-      for (const how of ['dd if=/dev/zero of=/run/backup-requests/backup bs=1M count=20 oflag=nonblock conv=notrunc', 'truncate --size=100M /run/backup-requests/backup-check', 'fallocate --length 10M /run/backup-requests/backup-check', 'touch /run/backup-requests/more', 'ln -s x /run/backup-requests/more', 'setfattr -n user.x -v y /run/backup-requests/backup']) {
+      for (const how of [
+        'dd if=/dev/zero of=/run/backup-requests/backup bs=1M count=20 oflag=nonblock conv=notrunc',
+        'truncate --size=100M /run/backup-requests/backup-check',
+        'fallocate --length 10M /run/backup-requests/backup-check',
+        'touch /run/backup-requests/more',
+        'ln -s x /run/backup-requests/more',
+        'setfattr -n user.x -v y /run/backup-requests/backup',
+      ]) {
         await host.run(`timeout 20 ${how}`, { user: 'watcher', mayFail: true });
       }
-      expect((await host.run('du --summarize --apparent-size --block-size=1 /run/backup-requests/* | sort -n | tail -1')).stdout).toMatch(/^0\t/);
-      expect((await host.run('stat --format "%n %F" /run/backup-requests/*')).stdout).toBe(['backup', 'backup-drill', 'backup-check'].map((name) => `/run/backup-requests/${name} fifo\n`).join(''));
+      expect(
+        (await host.run('du --summarize --apparent-size --block-size=1 /run/backup-requests/* | sort -n | tail -1'))
+          .stdout,
+      ).toMatch(/^0\t/);
+      expect((await host.run('stat --format "%n %F" /run/backup-requests/*')).stdout).toBe(
+        ['backup', 'backup-drill', 'backup-check'].map((name) => `/run/backup-requests/${name} fifo\n`).join(''),
+      );
     });
 
     it('and he still asks by it, also after a boot', async () => {
@@ -50,7 +77,9 @@ onEachRelease(
 
     it('is a pipe where an older version had a file', async () => {
       const { host } = fixture;
-      await host.run('systemctl stop backup.path; rm /run/backup-requests/backup; echo x > /run/backup-requests/backup; systemd-tmpfiles --create /etc/tmpfiles.d/backup.conf; systemctl start backup.path');
+      await host.run(
+        'systemctl stop backup.path; rm /run/backup-requests/backup; echo x > /run/backup-requests/backup; systemd-tmpfiles --create /etc/tmpfiles.d/backup.conf; systemctl start backup.path',
+      );
       expect((await host.run('stat --format "%F %a %G" /run/backup-requests/backup')).stdout).toBe('fifo 620 adm\n');
       expect((await host.run('backupctl run', { user: 'watcher' })).stdout).toMatch(/backup\.service succeeded/);
       await settle(host);
@@ -60,7 +89,9 @@ onEachRelease(
       const { host } = fixture;
       await host.run('backupctl restore-db --all wiki', { mayFail: true });
       await host.write('/var/attack/holder.py', holder);
-      await host.run('systemd-run --quiet --unit=holder --property=User=watcher python3 /var/attack/holder.py /var/lib/backup-restore /var/lib/backup-report /var/lib/borg /var/lib/backup-drill /run/backup-requests; while ! [ -e /var/attack/held ]; do sleep 0.1; done');
+      await host.run(
+        'systemd-run --quiet --unit=holder --property=User=watcher python3 /var/attack/holder.py /var/lib/backup-restore /var/lib/backup-report /var/lib/borg /var/lib/backup-drill /run/backup-requests; while ! [ -e /var/attack/held ]; do sleep 0.1; done',
+      );
       const restored = await host.run('backupctl restore-db --all wiki', { mayFail: true });
       expect(restored.stdout + restored.stderr).not.toContain('another one is at work');
       expect((await backUp(host)).ok).toBe(true);
@@ -81,18 +112,23 @@ onEachRelease(
 
     it('are saved as deep as they are, and the hook’s restore does not end by it', async () => {
       const { host } = fixture;
-      await host.write('/var/attack/hook', `import os
+      await host.write(
+        '/var/attack/hook',
+        `import os
 if os.path.isdir("/backup/wiki"):
     os.chdir("/backup/wiki")
     for _ in range(1200):
         os.makedirs("d", exist_ok=True)
         os.chdir("d")
     open("end", "w").write("x")
-`);
+`,
+      );
       const { ok, log } = await backUp(host);
       expect(ok, log).toBe(true);
       expect(log).not.toContain('RecursionError');
-      expect((await host.run(`backup-borg list --short ::${await newest(host, 'dumps')} | grep -c /end$`)).stdout).toBe('1\n');
+      expect((await host.run(`backup-borg list --short ::${await newest(host, 'dumps')} | grep -c /end$`)).stdout).toBe(
+        '1\n',
+      );
       const restored = await host.run('backupctl restore-db --all wiki', { mayFail: true });
       expect(restored.stdout + restored.stderr).not.toMatch(/Traceback[^]*backup-restore-db/);
       expect(await host.exists('/var/lib/backup-restore/wiki')).toBe(false);
@@ -103,7 +139,10 @@ if os.path.isdir("/backup/wiki"):
 
     it('does not take a directory that nobody may enter for an end of the backup', async () => {
       const { host } = fixture;
-      await host.write('/var/attack/hook', 'import os\nif os.path.isdir("/backup/wiki"):\n    os.makedirs("/backup/wiki/closed", mode=0, exist_ok=True)\n    os.chmod("/backup/wiki", 0)\n');
+      await host.write(
+        '/var/attack/hook',
+        'import os\nif os.path.isdir("/backup/wiki"):\n    os.makedirs("/backup/wiki/closed", mode=0, exist_ok=True)\n    os.chmod("/backup/wiki", 0)\n',
+      );
       const { ok, log } = await backUp(host);
       expect(ok, log).toBe(true);
       await host.run('chmod 700 /backup/wiki /backup/wiki/closed');
@@ -112,8 +151,22 @@ if os.path.isdir("/backup/wiki"):
 
     it('takes no more memory than each unit is given', async () => {
       const { host } = fixture;
-      const units = ['backup', 'backup-check', 'borg-init', 'borg-secrets', 'backup-drill', 'backup-stage@x', 'backup-prove@x', 'backup-report@x', 'backup-watch', 'backup-wiki', 'backup-wiki-restore'];
-      const { stdout } = await host.run(`for unit in ${units.join(' ')}; do systemctl show --property=Id,MemoryMax,LimitDATA $unit.service; done`);
+      const units = [
+        'backup',
+        'backup-check',
+        'borg-init',
+        'borg-secrets',
+        'backup-drill',
+        'backup-stage@x',
+        'backup-prove@x',
+        'backup-report@x',
+        'backup-watch',
+        'backup-wiki',
+        'backup-wiki-restore',
+      ];
+      const { stdout } = await host.run(
+        `for unit in ${units.join(' ')}; do systemctl show --property=Id,MemoryMax,LimitDATA $unit.service; done`,
+      );
       expect(stdout).not.toContain('infinity');
       expect(stdout.match(/^LimitDATA=\d+$/gm)).toHaveLength(units.length);
       expect(stdout.match(/^MemoryMax=\d+$/gm)).toHaveLength(units.length);
@@ -127,9 +180,34 @@ if os.path.isdir("/backup/wiki"):
       await settle(host);
     });
 
+    it('takes no more memory of root than a few lines do, however much the user of a hook says while it is restored', async () => {
+      const { host } = fixture;
+      // Below what journald takes of one service; it keeps it small, since it compresses.
+      await host.write(
+        '/var/attack/hook',
+        'import os\nif "BACKUP_DUMP" in os.environ:\n    for number in range(6000):\n        print("%d said" % number, "x" * 45_000)\n',
+      );
+      expect((await backUp(host)).ok).toBe(true);
+      const { code, stdout, stderr } = await host.run(`prlimit --data=${256 << 20} backupctl restore-db --all wiki`, {
+        mayFail: true,
+      });
+      expect(code, stderr.slice(-2000)).toBe(0);
+      expect(stdout).toMatch(/^\d+ said x/m);
+      expect(stdout.length).toBeLessThan(16 << 20);
+      expect(
+        Number(
+          (await host.run('journalctl --sync; journalctl --output=cat --unit=backup-wiki-restore | wc --bytes')).stdout,
+        ),
+      ).toBeGreaterThan(200 << 20);
+      await host.write('/var/attack/hook', '');
+      await settle(host);
+    });
+
     it('leaves nothing behind of it when the role is taken away', async () => {
       const { host, lab } = fixture;
-      await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'wiki', state: 'absent' } }] }]);
+      await lab.playbook([
+        { hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'wiki', state: 'absent' } }] },
+      ]);
       await lab.roles(['borg'], { backup_state: 'absent' });
       expect(await host.exists('/run/backup-requests')).toBe(false);
     });

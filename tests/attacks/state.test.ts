@@ -27,7 +27,8 @@ echo 'export PATH=/var/lib/borg/bin:$PATH' > .profile`;
 const commands: Readonly<Record<string, string>> = {
   'backupctl restore --into': 'rm -rf /srv/back; backupctl restore --into /srv/back /srv/files',
   'backupctl restore --in-place': 'echo changed > /srv/files/file; backupctl restore --in-place /srv/files',
-  'backup-borg --into': 'rm -rf /srv/back; backup-borg --into /srv/back extract ::$(backup-borg list --format "{archive}{NL}" | grep files | tail -1) srv/files',
+  'backup-borg --into':
+    'rm -rf /srv/back; backup-borg --into /srv/back extract ::$(backup-borg list --format "{archive}{NL}" | grep files | tail -1) srv/files',
   'backupctl find': 'backupctl find file',
   'backupctl list': 'backupctl list',
   'the backup': 'systemctl start backup.service',
@@ -58,12 +59,20 @@ onEachRelease(
     it('meets none of what a restore does in what it keeps, and a restore is not held up by what it left there', async () => {
       const { host } = fixture;
       const state = "find /var/lib/borg/.config /var/lib/borg/.local /var/cache/borg -printf '%p %C@\\n' | sort";
-      await host.run(`cd /var/lib/borg/.config/borg; mkfifo keys/fifo; ln -s /dev/zero keys/zero; ln -s / keys/top; mkdir keys/own; ln -s /root security/elsewhere`, { user: 'borg' });
+      await host.run(
+        `cd /var/lib/borg/.config/borg; mkfifo keys/fifo; ln -s /dev/zero keys/zero; ln -s / keys/top; mkdir keys/own; ln -s /root security/elsewhere`,
+        { user: 'borg' },
+      );
       const before = (await host.run(state)).stdout;
-      const { code, stdout, stderr } = await host.run('rm -rf /srv/back; timeout 120 backupctl restore --into /srv/back /srv/files', { mayFail: true });
+      const { code, stdout, stderr } = await host.run(
+        'rm -rf /srv/back; timeout 120 backupctl restore --into /srv/back /srv/files',
+        { mayFail: true },
+      );
       expect(code, stdout + stderr).toBe(0);
       expect((await host.run(state)).stdout).toBe(before);
-      await host.run('rm -r /var/lib/borg/.config/borg/keys/*; rm /var/lib/borg/.config/borg/security/elsewhere', { user: 'borg' });
+      await host.run('rm -r /var/lib/borg/.config/borg/keys/*; rm /var/lib/borg/.config/borg/security/elsewhere', {
+        user: 'borg',
+      });
       const { ok, log } = await start(host, 'backup.service');
       expect(ok, log).toBe(true);
     });
@@ -73,18 +82,31 @@ onEachRelease(
       await host.run('head -c 200M /dev/urandom > /srv/files/large');
       expect((await backUp(host)).ok).toBe(true);
       await host.run('mkdir -m 777 /srv/elsewhere');
-      await host.run('cd /var/lib/borg/repository; mkfifo lock.roster; ln -s /srv/elsewhere lock.exclusive', { user: 'borg' });
-      const restoring = host.run('rm -rf /srv/back; timeout 200 backupctl restore --into /srv/back /srv/files', { mayFail: true });
-      const unit = (await host.run('until u=$(systemctl list-units --no-legend --plain "backup-restore-*" | cut -d" " -f1 | grep .); do sleep 0.02; done; until pgrep -u backup-restore > /dev/null; do sleep 0.02; done; echo "$u"')).stdout.trim();
+      await host.run('cd /var/lib/borg/repository; mkfifo lock.roster; ln -s /srv/elsewhere lock.exclusive', {
+        user: 'borg',
+      });
+      const restoring = host.run('rm -rf /srv/back; timeout 200 backupctl restore --into /srv/back /srv/files', {
+        mayFail: true,
+      });
+      const unit = (
+        await host.run(
+          'until u=$(systemctl list-units --no-legend --plain "backup-restore-*" | cut -d" " -f1 | grep .); do sleep 0.02; done; until pgrep -u backup-restore > /dev/null; do sleep 0.02; done; echo "$u"',
+        )
+      ).stdout.trim();
       const shown = (await host.run(`systemctl show --property=User,ReadWritePaths ${unit}`)).stdout;
-      const reached = await host.run('kill -STOP $(pgrep -u backup-restore | head -1); ls /srv/back', { user: 'borg', mayFail: true });
+      const reached = await host.run('kill -STOP $(pgrep -u backup-restore | head -1); ls /srv/back', {
+        user: 'borg',
+        mayFail: true,
+      });
       const { code, stdout, stderr } = await restoring;
       expect(code, stdout + stderr).toBe(0);
       expect(shown).toContain('User=backup-restore\n');
       expect(shown).not.toContain('/var/lib/borg');
       expect(reached.code).not.toBe(0);
       expect(reached.stderr).toContain('Operation not permitted');
-      expect((await host.run('ls -A /srv/elsewhere; stat -c %F /var/lib/borg/repository/lock.roster')).stdout).toBe('fifo\n');
+      expect((await host.run('ls -A /srv/elsewhere; stat -c %F /var/lib/borg/repository/lock.roster')).stdout).toBe(
+        'fifo\n',
+      );
       await host.run('rm -r /var/lib/borg/repository/lock.* /srv/files/large /srv/elsewhere');
     });
 

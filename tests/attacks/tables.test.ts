@@ -4,7 +4,12 @@ import { archives, backUp, newest, onEachRelease, start } from '../host/fixture.
 
 /** Runs SQL in a database. */
 async function sql(host: Host, database: string, script: string): Promise<string> {
-  return (await host.run(['env', `PGDATABASE=${database}`, 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', '-'], { user: 'postgres', input: script })).stdout;
+  return (
+    await host.run(['env', `PGDATABASE=${database}`, 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', '-'], {
+      user: 'postgres',
+      input: script,
+    })
+  ).stdout;
 }
 
 /** Runs `backupctl restore-db`. @returns whether it succeeded and what it said. */
@@ -16,7 +21,8 @@ async function restore(host: Host, ...args: string[]): Promise<{ ok: boolean; sa
 /** Runs the drill, of the newest dumps only. */
 async function drill(host: Host): Promise<{ ok: boolean; log: string }> {
   const newestOnly = await newest(host, 'dumps');
-  for (const archive of (await archives(host)).filter((name) => name.includes('-dumps-') && name !== newestOnly)) await host.run(`backup-borg delete ::${archive}`);
+  for (const archive of (await archives(host)).filter((name) => name.includes('-dumps-') && name !== newestOnly))
+    await host.run(`backup-borg delete ::${archive}`);
   return start(host, 'backup-drill.service');
 }
 
@@ -24,16 +30,31 @@ async function drill(host: Host): Promise<{ ok: boolean; log: string }> {
  * A function of mallory's that leaves a mark, as the user of the server, when it runs as a superuser of the host's own server.
  * What is called immutable may not do it by itself, but call another.
  */
-const trap = (name: string, args = 'int', returns = 'int', value = '1'): string => `CREATE FUNCTION ${name}(${args}) RETURNS ${returns} IMMUTABLE LANGUAGE plpgsql AS $trap$ BEGIN
+const trap = (
+  name: string,
+  args = 'int',
+  returns = 'int',
+  value = '1',
+): string => `CREATE FUNCTION ${name}(${args}) RETURNS ${returns} IMMUTABLE LANGUAGE plpgsql AS $trap$ BEGIN
   PERFORM public.mark('${name}'); RETURN ${value}; END $trap$;`;
 const mark = `CREATE FUNCTION public.mark(name text) RETURNS void LANGUAGE plpgsql AS $mark$ BEGIN
   IF (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user) AND pg_catalog.current_setting('cluster_name') OPERATOR(pg_catalog.<>) '' THEN
   EXECUTE pg_catalog.concat('COPY (SELECT 1) TO PROGRAM ''touch /tmp/pwned-', name, ''''); END IF; END $mark$;`;
-const marks = async (host: Host): Promise<string> => (await host.run('ls -d /tmp/pwned* /var/lib/postgresql/pwned* 2> /dev/null; true')).stdout;
-const superusers = (host: Host): Promise<string> => sql(host, 'postgres', 'SELECT rolname FROM pg_roles WHERE rolsuper');
+const marks = async (host: Host): Promise<string> =>
+  (await host.run('ls -d /tmp/pwned* /var/lib/postgresql/pwned* 2> /dev/null; true')).stdout;
+const superusers = (host: Host): Promise<string> =>
+  sql(host, 'postgres', 'SELECT rolname FROM pg_roles WHERE rolsuper');
 /** What is set for databases, and for roles in them. */
 const settings = (host: Host, database: string): Promise<string> =>
-  sql(host, 'postgres', `SELECT setrole::regrole, setting FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase, unnest(setconfig) setting WHERE datname = '${database}' ORDER BY 1, 2`);
+  sql(
+    host,
+    'postgres',
+    `SELECT setrole::regrole, setting FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase, unnest(setconfig) setting WHERE datname = '${database}' ORDER BY 1, 2`,
+  );
+
+/** A table whose owner has something done where it is loaded by a server that is not the host's own. */
+const provenBy = (statement: string): string => `CREATE FUNCTION f(int) RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN
+  IF current_setting('cluster_name') = '' THEN ${statement}; END IF; RETURN true; END $f$; CREATE TABLE t (n int CHECK (f(n))); INSERT INTO t VALUES (1);`;
 
 const injected = 'public;ALTER/**/ROLE/**/mallory/**/SUPERUSER;--';
 const literal = (text: string): string => `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
@@ -87,8 +108,15 @@ ALTER DATABASE bare SET default_transaction_read_only = on; ALTER DATABASE bare 
 
 /** Changes the manifest, as root, between the hook and Borg. */
 async function backUpChanged(host: Host, script: string): Promise<void> {
-  await host.write('/usr/local/bin/change', `#!/usr/bin/python3\nimport glob, json\npath = glob.glob("/backup/postgresql/*-main/manifest.json")[0]\nmanifest = json.load(open(path))\nfiles = manifest["files"]\n${script}\njson.dump(manifest, open(path, "w"))\n`, '0755');
-  await host.write('/run/systemd/system/backup.service.d/tamper.conf', '[Service]\nExecStartPre=+/usr/local/bin/change\n');
+  await host.write(
+    '/usr/local/bin/change',
+    `#!/usr/bin/python3\nimport glob, json\npath = glob.glob("/backup/postgresql/*-main/manifest.json")[0]\nmanifest = json.load(open(path))\nfiles = manifest["files"]\n${script}\njson.dump(manifest, open(path, "w"))\n`,
+    '0755',
+  );
+  await host.write(
+    '/run/systemd/system/backup.service.d/tamper.conf',
+    '[Service]\nExecStartPre=+/usr/local/bin/change\n',
+  );
   await host.run('systemctl daemon-reload');
   const { ok, log } = await backUp(host);
   await host.run('rm /run/systemd/system/backup.service.d/tamper.conf; systemctl daemon-reload');
@@ -98,16 +126,31 @@ async function backUpChanged(host: Host, script: string): Promise<void> {
 onEachRelease(
   'the owner of a table',
   async ({ lab, host }) => {
-    await sql(host, 'postgres', `CREATE ROLE mallory LOGIN; CREATE ROLE owner; CREATE DATABASE traps OWNER mallory; CREATE DATABASE shop OWNER owner; CREATE DATABASE odd; CREATE DATABASE bare;`);
-    await sql(host, 'shop', 'CREATE TABLE orders AS SELECT n, md5(n::text) AS t FROM generate_series(1, 500) n; CREATE TABLE secrets AS SELECT 1 AS n');
+    await sql(
+      host,
+      'postgres',
+      `CREATE ROLE mallory LOGIN; CREATE ROLE owner; CREATE DATABASE traps OWNER mallory; CREATE DATABASE shop OWNER owner; CREATE DATABASE odd; CREATE DATABASE bare;`,
+    );
+    await sql(
+      host,
+      'shop',
+      'CREATE TABLE orders AS SELECT n, md5(n::text) AS t FROM generate_series(1, 500) n; CREATE TABLE secrets AS SELECT 1 AS n',
+    );
     await sql(host, 'odd', odd);
     await sql(host, 'bare', bare);
-    await lab.roles(['borg', 'postgres'], { backup_paths: ['/etc/hostname'], backup_mail_to: [], postgres_exclude: ['postgres', 'template1'] });
+    await lab.roles(['borg', 'postgres'], {
+      backup_paths: ['/etc/hostname'],
+      backup_mail_to: [],
+      postgres_exclude: ['postgres', 'template1'],
+    });
   },
   (fixture) => {
     it('has no function run as the superuser when it is dumped: of an index, statistics, a partition, a policy, a rule, a cast, or one called like a built-in', async () => {
       const { host } = fixture;
-      await sql(host, 'traps', `SET SESSION AUTHORIZATION mallory; ${mark} CREATE SCHEMA s; SET search_path = s, public; CREATE TABLE t AS SELECT 1 AS n; CREATE TABLE other AS SELECT 1 AS n;
+      await sql(
+        host,
+        'traps',
+        `SET SESSION AUTHORIZATION mallory; ${mark} CREATE SCHEMA s; SET search_path = s, public; CREATE TABLE t AS SELECT 1 AS n; CREATE TABLE other AS SELECT 1 AS n;
         ${['of_index', 'of_statistics', 'of_generated', 'of_part', 'of_default', 'of_view'].map((name) => trap(name)).join('\n')}
         ${['of_predicate', 'of_check', 'of_domain', 'of_policy'].map((name) => trap(name, 'int', 'boolean', 'true')).join('\n')} ${trap('of_cast', 's.t', 'text', "'x'")} ${trap('of_operator', 'name, text', 'boolean', 'true')}
         CREATE INDEX ON t (of_index(n)); CREATE INDEX ON t (n) WHERE of_predicate(n); CREATE STATISTICS st ON (of_statistics(n)), (n + 1) FROM t; ANALYZE t;
@@ -119,10 +162,15 @@ onEachRelease(
         CREATE RULE r AS ON UPDATE TO t DO ALSO SELECT of_view(1); CREATE CAST (t AS text) WITH FUNCTION of_cast(t); CREATE OPERATOR !~ (leftarg = name, rightarg = text, function = of_operator);
         CREATE TABLE inherits () INHERITS (t); INSERT INTO inherits VALUES (3); CREATE INDEX ON inherits (of_index(n));
         ${['encode', 'textsend', 'format', 'current_setting', 'pg_get_userbyid', 'shobj_description', 'aclexplode'].map((name) => trap(name, { encode: 'bytea, text', textsend: 'text', format: 'text, name, name', current_setting: 'text', pg_get_userbyid: 'oid', shobj_description: 'oid, text', aclexplode: 'aclitem[]' }[name], 'text', "'x'")).join('\n')}
-        ALTER DATABASE traps SET search_path = s, public, pg_catalog;`);
+        ALTER DATABASE traps SET search_path = s, public, pg_catalog;`,
+      );
       // As in a cluster that was made before PostgreSQL 15: everybody may make something in template1.
-      await sql(host, 'template1', `GRANT CREATE ON SCHEMA public TO PUBLIC; SET SESSION AUTHORIZATION mallory; ${mark} ${trap('public.jsonb_build_array', 'text, text, boolean', 'jsonb', "'[]'")}
-        ${trap('public.to_jsonb', 'pg_database', 'jsonb', "'{}'")} ${trap('public.encode', 'bytea, text', 'text', "'x'")} ${trap('public.pg_encoding_to_char', 'integer', 'name', "'UTF8'")}`);
+      await sql(
+        host,
+        'template1',
+        `GRANT CREATE ON SCHEMA public TO PUBLIC; SET SESSION AUTHORIZATION mallory; ${mark} ${trap('public.jsonb_build_array', 'text, text, boolean', 'jsonb', "'[]'")}
+        ${trap('public.to_jsonb', 'pg_database', 'jsonb', "'{}'")} ${trap('public.encode', 'bytea, text', 'text', "'x'")} ${trap('public.pg_encoding_to_char', 'integer', 'name', "'UTF8'")}`,
+      );
       await host.run(`rm -f /tmp/pwned*`);
       const { ok, log } = await backUp(host);
       expect(await marks(host)).toBe('');
@@ -133,12 +181,50 @@ onEachRelease(
 
     it('cannot keep a database from being saved by what is set for it', async () => {
       const { host } = fixture;
-      await sql(host, 'shop', `ALTER DATABASE shop SET role = 'mallory'; ALTER DATABASE shop SET statement_timeout = 1; ALTER DATABASE shop SET lock_timeout = 1; ALTER DATABASE shop SET client_encoding = 'LATIN1'; CREATE TABLE unicode AS SELECT '→' AS t;`);
+      await sql(
+        host,
+        'shop',
+        `ALTER DATABASE shop SET role = 'mallory'; ALTER DATABASE shop SET statement_timeout = 1; ALTER DATABASE shop SET lock_timeout = 1; ALTER DATABASE shop SET client_encoding = 'LATIN1'; CREATE TABLE unicode AS SELECT '→' AS t;`,
+      );
       const { ok, log } = await backUp(host);
       await sql(host, 'postgres', 'ALTER DATABASE shop RESET ALL');
       expect(ok, log).toBe(true);
-      const manifest = JSON.parse((await host.run('cat /backup/postgresql/*-main/manifest.json')).stdout) as { files: Record<string, { tables: Record<string, { rows: number }> }> };
+      const manifest = JSON.parse((await host.run('cat /backup/postgresql/*-main/manifest.json')).stdout) as {
+        files: Record<string, { tables: Record<string, { rows: number }> }>;
+      };
       expect(manifest.files['shop.dump']?.tables['public.orders']?.rows).toBe(500);
+    });
+
+    it('keeps nothing of others from being saved, restored or proven by a locale, a comment or a setting of any length', async () => {
+      const { host } = fixture;
+      const long = (statement: string, size: number): string =>
+        `DO $do$ BEGIN EXECUTE format($f$${statement}$f$, repeat('é', ${size})); END $do$;`;
+      await sql(
+        host,
+        'postgres',
+        `CREATE ROLE anybody LOGIN; CREATE DATABASE mine OWNER mallory; SET SESSION AUTHORIZATION mallory; ALTER DATABASE mine SET lc_monetary = E'C.UTF-8@\\nx';
+        ${long('COMMENT ON DATABASE mine IS %L', 2_000_000)} ${long('ALTER ROLE mallory SET application_name = %L', 10_000_000)}`,
+      );
+      await sql(
+        host,
+        'postgres',
+        `SET SESSION AUTHORIZATION anybody; ${long('ALTER ROLE anybody IN DATABASE shop SET application_name = %L', 2_000_000)}`,
+      );
+      const { ok, log } = await backUp(host);
+      expect(ok, log).toBe(true);
+      const said = await host.journal('backup-postgresql.service');
+      for (const name of ['mine', 'shop']) expect(said).toContain(`"${name}" has settings or a comment of more than`);
+      expect((await host.run('stat -c %s /backup/postgresql/*-main/manifest.json')).stdout.length).toBeLessThan(7);
+      const restored = await restore(host, '--globals', '--into', 'copy', 'postgresql', 'shop');
+      expect(restored.ok, restored.said).toBe(true);
+      expect(restored.said).toContain('globals: left out, since it is too long: "ALTER ROLE mallory SET');
+      const proven = await drill(host);
+      expect(proven.ok, proven.log).toBe(true);
+      await sql(
+        host,
+        'postgres',
+        'DROP DATABASE mine; DROP DATABASE copy; DROP ROLE anybody; ALTER ROLE mallory RESET ALL',
+      );
     });
 
     it('gives no SQL to whoever restores a database by the settings of a role in it; they come back as they were', async () => {
@@ -146,13 +232,21 @@ onEachRelease(
       for (const [index, [name, value]] of values.entries()) {
         // Its own setting, which every role that may log in can make; one that no module knows only a superuser. FROM CURRENT takes a text as it stands.
         const as = name.includes('.') ? '' : `SET SESSION AUTHORIZATION role_${index};`;
-        const set = name === 'search_path' ? `SELECT set_config('search_path', ${literal(value)}, false); ALTER ROLE role_${index} IN DATABASE shop SET search_path FROM CURRENT` : `ALTER ROLE role_${index} IN DATABASE shop SET ${name} = ${literal(value)}`;
+        const set =
+          name === 'search_path'
+            ? `SELECT set_config('search_path', ${literal(value)}, false); ALTER ROLE role_${index} IN DATABASE shop SET search_path FROM CURRENT`
+            : `ALTER ROLE role_${index} IN DATABASE shop SET ${name} = ${literal(value)}`;
         await sql(host, 'postgres', `CREATE ROLE role_${index} LOGIN; ${as} ${set}`);
       }
-      await sql(host, 'postgres', `CREATE ROLE "r""; ALTER ROLE mallory SUPERUSER; --"; GRANT CONNECT ON DATABASE shop TO "r""; ALTER ROLE mallory SUPERUSER; --";
-        COMMENT ON DATABASE shop IS ${literal("x'; ALTER ROLE mallory SUPERUSER; --\n\\! touch /tmp/pwned-comment\n")}; ALTER DATABASE shop SET search_path = ${literal(injected)};`);
+      await sql(
+        host,
+        'postgres',
+        `CREATE ROLE "r""; ALTER ROLE mallory SUPERUSER; --"; GRANT CONNECT ON DATABASE shop TO "r""; ALTER ROLE mallory SUPERUSER; --";
+        COMMENT ON DATABASE shop IS ${literal("x'; ALTER ROLE mallory SUPERUSER; --\n\\! touch /tmp/pwned-comment\n")}; ALTER DATABASE shop SET search_path = ${literal(injected)};`,
+      );
       // A name comes back quoted, as pg_dump does it too.
-      const plain = async (database: string): Promise<string> => (await settings(host, database)).replaceAll('"', '').toLowerCase();
+      const plain = async (database: string): Promise<string> =>
+        (await settings(host, database)).replaceAll('"', '').toLowerCase();
       const before = await plain('shop');
       expect((await backUp(host)).ok).toBe(true);
       const { ok, said } = await restore(host, '--into', 'settled', 'postgresql', 'shop');
@@ -165,11 +259,25 @@ onEachRelease(
 
     it('gives neither SQL nor a word of psql to whoever restores the roles, by the names, comments and settings of these', async () => {
       const { host } = fixture;
-      const names = ['x\n\\! psql -Xc "ALTER ROLE mallory SUPERUSER"\n', 'y\nALTER ROLE mallory SUPERUSER;\n--', "z'; ALTER ROLE mallory SUPERUSER; --", 'q:mallory\\'];
+      const names = [
+        'x\n\\! psql -Xc "ALTER ROLE mallory SUPERUSER"\n',
+        'y\nALTER ROLE mallory SUPERUSER;\n--',
+        "z'; ALTER ROLE mallory SUPERUSER; --",
+        'q:mallory\\',
+      ];
       const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
       for (const name of names)
-        await sql(host, 'postgres', `CREATE ROLE ${identifier(name)}; COMMENT ON ROLE ${identifier(name)} IS ${literal(name)}; ALTER ROLE ${identifier(name)} SET "app.x" = ${literal(name)}; ALTER ROLE ${identifier(name)} SET search_path = ${literal(injected)}`);
-      const roles = (): Promise<string> => sql(host, 'postgres', `SELECT rolname, rolconfig, shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname ~ '^[xyzq][^a-z]' ORDER BY 1`);
+        await sql(
+          host,
+          'postgres',
+          `CREATE ROLE ${identifier(name)}; COMMENT ON ROLE ${identifier(name)} IS ${literal(name)}; ALTER ROLE ${identifier(name)} SET "app.x" = ${literal(name)}; ALTER ROLE ${identifier(name)} SET search_path = ${literal(injected)}`,
+        );
+      const roles = (): Promise<string> =>
+        sql(
+          host,
+          'postgres',
+          `SELECT rolname, rolconfig, shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname ~ '^[xyzq][^a-z]' ORDER BY 1`,
+        );
       const before = await roles();
       expect((await backUp(host)).ok).toBe(true);
       for (const name of names) await sql(host, 'postgres', `DROP ROLE ${identifier(name)}`);
@@ -183,15 +291,21 @@ onEachRelease(
     it('is proven in a sandbox of its own: it sees no other dump, no socket of the host, and leaves nothing where somebody reads it', async () => {
       const { host } = fixture;
       await sql(host, 'postgres', 'CREATE DATABASE probe');
-      await sql(host, 'probe', `CREATE FUNCTION f(int) RETURNS boolean LANGUAGE plpgsql AS $$ DECLARE found text; BEGIN
+      await sql(
+        host,
+        'probe',
+        `CREATE FUNCTION f(int) RETURNS boolean LANGUAGE plpgsql AS $$ DECLARE found text; BEGIN
         IF current_setting('cluster_name') <> '' THEN RETURN true; END IF;
         CREATE TEMP TABLE said (t text); COPY said FROM PROGRAM 'for place in /dev/shm /run /run/lock /dev/mqueue /tmp /var/tmp /run/backup-told; do cp -r /var/lib/backup-prove $place/loot; done; chmod -R a+rX /dev/shm/loot; find / -name "*.dump" -o -type s 2> /dev/null; find /run /dev/shm -mindepth 1 2> /dev/null; true';
-        SELECT string_agg(t, ' ') INTO found FROM said; RAISE EXCEPTION 'found: %', found; END $$; CREATE TABLE t (n int CHECK (f(n))); INSERT INTO t VALUES (1);`);
+        SELECT string_agg(t, ' ') INTO found FROM said; RAISE EXCEPTION 'found: %', found; END $$; CREATE TABLE t (n int CHECK (f(n))); INSERT INTO t VALUES (1);`,
+      );
       expect((await backUp(host)).ok).toBe(true);
       const { ok, log } = await drill(host);
       const found = /found: (.*)/.exec(log)?.[1] ?? '';
       expect(found).toContain('probe.dump');
-      expect(found).not.toMatch(/(shop|odd|bare)\.dump|\/run\/postgresql|dbus|notify|journal|\.s\.PGSQL\.5432.*\.s\.PGSQL\.5432 /);
+      expect(found).not.toMatch(
+        /(shop|odd|bare)\.dump|\/run\/postgresql|dbus|notify|journal|\.s\.PGSQL\.5432.*\.s\.PGSQL\.5432 /,
+      );
       expect((await host.run('find /dev/shm /run /dev/mqueue /tmp /var/tmp -name loot; true')).stdout).toBe('');
       // It failed for that database only: each of the others came back as it was, however odd.
       expect(ok).toBe(false);
@@ -201,34 +315,98 @@ onEachRelease(
       await sql(host, 'postgres', 'DROP DATABASE probe');
     });
 
+    it('fills nothing of the memory of the host while it is proven', async () => {
+      const { host } = fixture;
+      await sql(host, 'postgres', 'CREATE DATABASE filler');
+      await sql(
+        host,
+        'filler',
+        provenBy(
+          `COPY (SELECT 1) TO PROGRAM 'for place in /run /run/lock /run/user /run/backup-drill /dev/shm /dev/mqueue; do (head -c 8M /dev/zero > $place/fill; mkdir $place/many); done; exec sleep 1000'`,
+        ),
+      );
+      expect((await backUp(host)).ok).toBe(true);
+      await host.run(
+        'systemctl start --no-block backup-drill.service; until pgrep -u backup-prove -x sleep; do systemctl is-failed backup-drill.service && exit 1; sleep 0.1; done',
+        { timeoutSeconds: 120 },
+      );
+      const found = (await host.run('find /run /dev/shm /dev/mqueue -user backup-prove')).stdout;
+      await host.run('systemctl stop backup-drill.service');
+      expect(found).toBe('');
+      await sql(host, 'postgres', 'DROP DATABASE filler');
+    });
+
+    it('leaves the others their share of the time in the drill, however long its own proof takes', async () => {
+      const { host } = fixture;
+      await sql(host, 'postgres', 'CREATE DATABASE sleeper');
+      await sql(host, 'sleeper', provenBy('PERFORM pg_sleep(100000)'));
+      expect((await backUp(host)).ok).toBe(true);
+      // So that nobody waits long: a share of it is what the test takes.
+      await host.write('/run/systemd/system/backup-drill.service.d/short.conf', '[Service]\nTimeoutStartSec=2min\n');
+      await host.run(
+        "systemctl daemon-reload; grep --recursive --files-with-matches 'max(60, ' /usr/local/lib/backup | xargs --no-run-if-empty sed -i 's/max(60, /max(5, /'",
+      );
+      const { ok, log } = await drill(host);
+      await host.run('rm /run/systemd/system/backup-drill.service.d/short.conf; systemctl daemon-reload');
+      expect(ok).toBe(false);
+      expect(log).toMatch(
+        /backup-prove@postgresql:\d+\.service did not end within \d+ s, its share of the time for the drill/,
+      );
+      expect(log).toMatch(/: 3 databases, \d+ tables, \d+ rows proven/);
+      expect(log).toContain('hook postgresql: its dump is not proven');
+      await sql(host, 'postgres', 'DROP DATABASE sleeper');
+    });
+
     it('is dumped without a table that pg_dump left out: the backup fails, and the dump is kept', async () => {
       const { host } = fixture;
-      await host.write('/usr/local/bin/pg_dump', '#!/bin/bash\nif [ "$PGDATABASE" = shop ]; then set -- --exclude-table=public.secrets "$@"; fi\nexec /usr/bin/pg_dump "$@"\n', '0755');
+      await host.write(
+        '/usr/local/bin/pg_dump',
+        '#!/bin/bash\nif [ "$PGDATABASE" = shop ]; then set -- --exclude-table=public.secrets "$@"; fi\nexec /usr/bin/pg_dump "$@"\n',
+        '0755',
+      );
       const { ok, log } = await backUp(host);
-      await host.write('/usr/local/bin/pg_dump', '#!/bin/bash\nif [ "$PGDATABASE" = shop ]; then set -- --exclude-table-data=public.secrets "$@"; fi\nexec /usr/bin/pg_dump "$@"\n', '0755');
+      await host.write(
+        '/usr/local/bin/pg_dump',
+        '#!/bin/bash\nif [ "$PGDATABASE" = shop ]; then set -- --exclude-table-data=public.secrets "$@"; fi\nexec /usr/bin/pg_dump "$@"\n',
+        '0755',
+      );
       const data = await backUp(host);
       await host.run('rm /usr/local/bin/pg_dump');
       expect(ok, log).toBe(false);
       expect(data.ok, data.log).toBe(false);
       const said = await host.journal('backup-postgresql.service');
-      expect(said.match(/database "shop" was dumped, but it lacks "public\.secrets", which is in the database/g)?.length).toBeGreaterThanOrEqual(2);
-      expect((await host.run('pg_restore --list /backup/postgresql/*-main/shop.dump')).stdout).toMatch(/TABLE DATA public orders/);
-      expect((await host.run('pg_restore --list /backup/postgresql/*-main/shop.dump')).stdout).not.toMatch(/TABLE DATA public secrets/);
+      expect(
+        said.match(/database "shop" was dumped, but it lacks "public\.secrets", which is in the database/g)?.length,
+      ).toBeGreaterThanOrEqual(2);
+      expect((await host.run('pg_restore --list /backup/postgresql/*-main/shop.dump')).stdout).toMatch(
+        /TABLE DATA public orders/,
+      );
+      expect((await host.run('pg_restore --list /backup/postgresql/*-main/shop.dump')).stdout).not.toMatch(
+        /TABLE DATA public secrets/,
+      );
       expect((await backUp(host)).ok).toBe(true);
     });
 
     it('has rows that are lost while they are loaded noticed, and others; a manifest of before is held to what it tells', async () => {
       const { host } = fixture;
-      await host.write('/usr/local/bin/pg_restore', `#!/bin/bash
+      await host.write(
+        '/usr/local/bin/pg_restore',
+        `#!/bin/bash
 /usr/bin/pg_restore "$@" || exit
 [[ "$(id -un) $* " == backup-prove*--jobs* ]] || exit 0
 psql -Xqd drill -c 'DELETE FROM public.orders WHERE n = 7' -c 'UPDATE public.hashed SET n = 0 WHERE n = 7' -c 'UPDATE public.child SET a = 9 WHERE a = 2' -c "SELECT nextval(oid::regclass) FROM pg_class WHERE relkind = 'S' AND relname ~ '^s'" > /dev/null 2>&1
 exit 0
-`, '0755');
+`,
+        '0755',
+      );
       const lost = await drill(host);
       await host.run('rm /usr/local/bin/pg_restore');
       expect(lost.ok).toBe(false);
-      for (const message of ['database "shop": table public.orders has 499 rows, but had 500', 'database "odd": table public.hashed has other contents than it had', 'database "odd": table public.child has other contents than it had'])
+      for (const message of [
+        'database "shop": table public.orders has 499 rows, but had 500',
+        'database "odd": table public.hashed has other contents than it had',
+        'database "odd": table public.child has other contents than it had',
+      ])
         expect(lost.log).toContain(message);
       expect(lost.log).toMatch(/database "odd": sequence .* is at 2, true, but was at 1, true/);
       const former = `
@@ -250,13 +428,20 @@ for entry in files.values():
     it('lets nobody who may only log in into a database while it is restored', async () => {
       const { host } = fixture;
       await sql(host, 'postgres', 'CREATE ROLE watcher LOGIN');
-      await sql(host, 'shop', 'GRANT SELECT ON orders TO PUBLIC; CREATE FUNCTION public.slow(int) RETURNS int IMMUTABLE LANGUAGE sql AS $$ SELECT pg_sleep(2); SELECT $1 $$; CREATE TABLE public.slowly AS SELECT 1 AS n; CREATE INDEX ON slowly (public.slow(n))');
+      await sql(
+        host,
+        'shop',
+        'GRANT SELECT ON orders TO PUBLIC; CREATE FUNCTION public.slow(int) RETURNS int IMMUTABLE LANGUAGE sql AS $$ SELECT pg_sleep(2); SELECT $1 $$; CREATE TABLE public.slowly AS SELECT 1 AS n; CREATE INDEX ON slowly (public.slow(n))',
+      );
       expect((await backUp(host)).ok).toBe(true);
       const tried = `until name=$(runuser -u postgres -- psql -XAtqc "SELECT datname FROM pg_database WHERE datname LIKE 'restoring_%'" | grep .); do sleep 0.05; done
         until runuser -u postgres -- psql -XAtqc "SELECT 'loading' FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%'" | grep --quiet loading; do sleep 0.05; done
         sed -i '1i local all watcher trust' /etc/postgresql/*/main/pg_hba.conf; runuser -u postgres -- psql -Xqc 'SELECT pg_reload_conf()' > /dev/null; sleep 0.3
         psql -XAt -U watcher -h /var/run/postgresql -d "$name" -c 'SELECT count(*) FROM orders'; sed -i 1d /etc/postgresql/*/main/pg_hba.conf`;
-      const [restored, stolen] = await Promise.all([restore(host, '--into', 'copy', 'postgresql', 'shop'), host.run(tried, { mayFail: true, timeoutSeconds: 120 })]);
+      const [restored, stolen] = await Promise.all([
+        restore(host, '--into', 'copy', 'postgresql', 'shop'),
+        host.run(tried, { mayFail: true, timeoutSeconds: 120 }),
+      ]);
       expect(restored.ok, restored.said).toBe(true);
       expect(stolen.stdout).toBe('');
       expect(stolen.stderr).toMatch(/too many connections for database/);
@@ -270,15 +455,23 @@ for entry in files.values():
       await fixture.lab.roles(['postgres'], { postgres_exclude: ['postgres', 'template1'], postgres_lock_wait: 3 });
       await sql(host, 'postgres', 'CREATE DATABASE held');
       await sql(host, 'held', 'CREATE SEQUENCE q');
-      await host.run(`systemd-run --quiet --collect --unit=hold --uid=postgres -- psql -Xq held -c 'BEGIN; ALTER SEQUENCE q RENAME TO q2; SELECT pg_sleep(600); ROLLBACK'`);
-      await host.run(`until runuser -u postgres -- psql -XAtqc "SELECT 'holds' FROM pg_stat_activity WHERE datname = 'held' AND query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()" | grep --quiet holds; do sleep 0.1; done`, { timeoutSeconds: 60 });
+      await host.run(
+        `systemd-run --quiet --collect --unit=hold --uid=postgres -- psql -Xq held -c 'BEGIN; ALTER SEQUENCE q RENAME TO q2; SELECT pg_sleep(600); ROLLBACK'`,
+      );
+      await host.run(
+        `until runuser -u postgres -- psql -XAtqc "SELECT 'holds' FROM pg_stat_activity WHERE datname = 'held' AND query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()" | grep --quiet holds; do sleep 0.1; done`,
+        { timeoutSeconds: 60 },
+      );
       const begun = Date.now();
       const { ok } = await backUp(host);
       await host.run('systemctl stop hold.service');
       expect(ok).toBe(false);
       expect(await host.journal('backup-postgresql.service')).toMatch(/database "held" was not dumped/);
-      const { files } = JSON.parse((await host.run('cat /backup/postgresql/*-main/manifest.json')).stdout) as { files: Record<string, { finished: string }> };
-      for (const name of ['shop.dump', 'odd.dump']) expect(Date.parse(files[name]?.finished ?? ''), name).toBeGreaterThan(begun - 2000);
+      const { files } = JSON.parse((await host.run('cat /backup/postgresql/*-main/manifest.json')).stdout) as {
+        files: Record<string, { finished: string }>;
+      };
+      for (const name of ['shop.dump', 'odd.dump'])
+        expect(Date.parse(files[name]?.finished ?? ''), name).toBeGreaterThan(begun - 2000);
     });
   },
 );

@@ -29,7 +29,8 @@ it('two builds of two clones, made at other times, by another umask and in anoth
   await cp(one, join(directory, 'again'), { recursive: true });
   // Other directories list their files in another order.
   await mkdir(two);
-  for (const name of (await run('ls', ['-A', '--reverse', one])).stdout.trim().split('\n')) await cp(join(one, name), join(two, name), { recursive: true });
+  for (const name of (await run('ls', ['-A', '--reverse', one])).stdout.trim().split('\n'))
+    await cp(join(one, name), join(two, name), { recursive: true });
   await run('chmod', ['-R', 'g+w,o-r', two]);
   await utimes(join(two, 'README.md'), 1, 1);
   await mkdir(join(directory, 'first'));
@@ -51,16 +52,26 @@ it('a changed file changes the bytes', async () => {
 it('ansible-galaxy installs it and finds every checksum right, from the file and from git', async () => {
   const repository = join(directory, 'repository');
   await copyTree(repository);
-  const git = (...args: string[]): Promise<unknown> => run('git', ['-c', 'user.name=a', '-c', 'user.email=a@example.org', '-C', repository, ...args]);
+  const git = (...args: string[]): Promise<unknown> =>
+    run('git', ['-c', 'user.name=a', '-c', 'user.email=a@example.org', '-C', repository, ...args]);
   await git('init', '--quiet');
   await git('add', '--all');
   await git('commit', '--quiet', '--message', 'all');
-  for (const [name, source] of [['file', tarball], ['git', `git+file://${repository}`]] as const) {
+  for (const [name, source] of [
+    ['file', tarball],
+    ['git', `git+file://${repository}`],
+  ] as const) {
     const to = join(directory, name);
     await toolbox.run('ansible-galaxy', ['collection', 'install', source, '-p', to]);
     const installed = join(to, 'ansible_collections/rootless/backup');
-    const files = (await run('find', ['.', '-type', 'f', '-printf', '%P\\n'], { cwd: installed })).stdout.split('\n').filter(Boolean).sort();
-    const listed = (await contents(tarball)).split('\n').filter((line) => line !== '' && !line.endsWith('/')).sort();
+    const files = (await run('find', ['.', '-type', 'f', '-printf', '%P\\n'], { cwd: installed })).stdout
+      .split('\n')
+      .filter(Boolean)
+      .sort();
+    const listed = (await contents(tarball))
+      .split('\n')
+      .filter((line) => line !== '' && !line.endsWith('/'))
+      .sort();
     expect([name, files]).toEqual([name, listed]);
     await toolbox.run('ansible-galaxy', ['collection', 'verify', '--offline', 'rootless.backup', '-p', to]);
   }

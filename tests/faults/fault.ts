@@ -35,7 +35,11 @@ export const canary = {
 };
 
 /** Sets role borg and the hook up, with short waits, and makes a first good backup. */
-export async function prepare({ lab, host }: Fixture, settings: object = {}, roles: readonly string[] = []): Promise<void> {
+export async function prepare(
+  { lab, host }: Fixture,
+  settings: object = {},
+  roles: readonly string[] = [],
+): Promise<void> {
   await host.run('useradd --system wiki; echo first > /srv/canary; newaliases; systemctl restart postfix');
   await lab.roles(['borg', ...roles], { borg_lock_wait: 10, backup_paths: ['/srv'], ...settings });
   await hook({ lab, host } as Fixture, canary);
@@ -60,7 +64,11 @@ export function faultRepeatedly(fixture: Fixture, key: keyof typeof faults, time
 }
 
 /** One trial: the fault, what was told of it, what is still there, and the next run. */
-export async function suffer(fixture: Fixture, key: keyof typeof faults, { provoke, mend, run, during, after }: Trial): Promise<void> {
+export async function suffer(
+  fixture: Fixture,
+  key: keyof typeof faults,
+  { provoke, mend, run, during, after }: Trial,
+): Promise<void> {
   const { host } = fixture;
   const row: Fault = faults[key];
   if (!known.has(host)) {
@@ -93,19 +101,34 @@ export async function suffer(fixture: Fixture, key: keyof typeof faults, { provo
   }
   if (row.late === true) told = await mails(host);
   expect(row.result.split(' or '), log).toContain(result);
-  expect(told.map(({ subject }) => subject), log).toEqual(row.told === undefined ? [] : [expect.stringMatching(pattern(row.told))]);
+  expect(
+    told.map(({ subject }) => subject),
+    log,
+  ).toEqual(row.told === undefined ? [] : [expect.stringMatching(pattern(row.told))]);
 
   // What was good before is there, unless a whole archive of this run has taken its place.
   const names = await archives(host);
-  const replaced = (row.result === 'success' && row.unit === undefined) || !names.includes(before.files) || !names.includes(before.dumps);
-  await isSaved(host, replaced ? { text, files: await newest(host, 'files'), dumps: await newest(host, 'dumps') } : before);
+  const replaced =
+    (row.result === 'success' && row.unit === undefined) ||
+    !names.includes(before.files) ||
+    !names.includes(before.dumps);
+  await isSaved(
+    host,
+    replaced ? { text, files: await newest(host, 'files'), dumps: await newest(host, 'dumps') } : before,
+  );
   await saveWell(host);
   await mails(host);
   await after?.(fixture);
 }
 
 /** The whole of a subject; `…` stands for what is another each time. */
-const pattern = (told: string): RegExp => new RegExp(`^backup of web: ${told.split('…').map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)).join('.*')}$`);
+const pattern = (told: string): RegExp =>
+  new RegExp(
+    `^backup of web: ${told
+      .split('…')
+      .map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`))
+      .join('.*')}$`,
+  );
 
 /** A backup that has to be good, in which a new text is. */
 async function saveWell(host: Host): Promise<Saved> {
@@ -120,6 +143,8 @@ async function saveWell(host: Host): Promise<Saved> {
 }
 
 async function isSaved(host: Host, { text, files, dumps }: Saved): Promise<void> {
-  const { stdout } = await host.run(`backup-borg extract --stdout ::${files} srv/canary; echo; backup-borg extract --stdout ::${dumps} backup/canary/canary`);
+  const { stdout } = await host.run(
+    `backup-borg extract --stdout ::${files} srv/canary; echo; backup-borg extract --stdout ::${dumps} backup/canary/canary`,
+  );
   expect(stdout).toBe(`${text}\n${text}`);
 }

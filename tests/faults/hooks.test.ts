@@ -7,15 +7,17 @@ onEachRelease(
   async (fixture) => {
     const { host } = fixture;
     await host.run('mkdir -p /backup && mount -t tmpfs -o size=40M,mode=755 tmpfs /backup');
-    await host.run('systemctl is-active --quiet postgresql; createdb shop && psql --quiet shop --command "CREATE TABLE orders AS SELECT n, md5(n::text) AS text FROM generate_series(1, 200000) AS n"', { user: 'postgres' });
+    await host.run(
+      'systemctl is-active --quiet postgresql; createdb shop && psql --quiet shop --command "CREATE TABLE orders AS SELECT n, md5(n::text) AS text FROM generate_series(1, 200000) AS n"',
+      { user: 'postgres' },
+    );
     await prepare(fixture, { postgres_lock_wait: 2, postgres_time_limit: '8s' }, ['postgres']);
   },
   (fixture) => {
-    const on =
-      (command: string) =>
-      (): Promise<unknown> => fixture.host.run(command);
+    const on = (command: string) => (): Promise<unknown> => fixture.host.run(command);
     let dump = '';
-    const sum = async (): Promise<string> => (await fixture.host.run('sha256sum /backup/postgresql/*/shop.dump')).stdout;
+    const sum = async (): Promise<string> =>
+      (await fixture.host.run('sha256sum /backup/postgresql/*/shop.dump')).stdout;
 
     fault(fixture, 'staging full', {
       provoke: async ({ host }) => {
@@ -26,24 +28,44 @@ onEachRelease(
       during: async () => expect(await sum()).toBe(dump),
       mend: on('rm /backup/filler'),
     });
-    fault(fixture, 'database down', { provoke: on('systemctl stop postgresql'), mend: on('systemctl start postgresql') });
+    fault(fixture, 'database down', {
+      provoke: on('systemctl stop postgresql'),
+      mend: on('systemctl start postgresql'),
+    });
     fault(fixture, 'database refuses', {
-      provoke: on('f=$(echo /etc/postgresql/*/main/pg_hba.conf); cp -a $f $f.good; echo "local all all reject" > $f; systemctl reload postgresql'),
+      provoke: on(
+        'f=$(echo /etc/postgresql/*/main/pg_hba.conf); cp -a $f $f.good; echo "local all all reject" > $f; systemctl reload postgresql',
+      ),
       mend: on('f=$(echo /etc/postgresql/*/main/pg_hba.conf); mv $f.good $f; systemctl reload postgresql; sleep 1'),
     });
     fault(fixture, 'database locked', {
-      provoke: on("systemd-run --quiet --unit=locker --uid=postgres psql shop --command 'BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)'; until pgrep --full '[p]ostgres.* SELECT' > /dev/null; do sleep 0.1; done"),
-      mend: on('systemctl stop locker; runuser -u postgres -- psql --quiet -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE \'%pg_sleep%\' AND pid <> pg_backend_pid()" > /dev/null'),
+      provoke: on(
+        "systemd-run --quiet --unit=locker --uid=postgres psql shop --command 'BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)'; until pgrep --full '[p]ostgres.* SELECT' > /dev/null; do sleep 0.1; done",
+      ),
+      mend: on(
+        'systemctl stop locker; runuser -u postgres -- psql --quiet -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE \'%pg_sleep%\' AND pid <> pg_backend_pid()" > /dev/null',
+      ),
     });
     fault(fixture, 'database hangs', { provoke: on('pkill -STOP postgres'), mend: on('pkill -CONT postgres') });
 
-    const broken = (script: string, more: object = {}) => (): Promise<unknown> => hook(fixture, { name: 'wiki', user: 'wiki', script: `#!/bin/sh\n${script}\n`, ...more });
+    const broken =
+      (script: string, more: object = {}) =>
+      (): Promise<unknown> =>
+        hook(fixture, { name: 'wiki', user: 'wiki', script: `#!/bin/sh\n${script}\n`, ...more });
     const mended = (): Promise<unknown> => hook(fixture, { name: 'wiki', state: 'absent' });
     fault(fixture, 'hook hangs', { provoke: broken('sleep 600', { timeout: '2s' }), mend: mended });
     fault(fixture, 'hook crashes', { provoke: broken('kill -SEGV $$'), mend: mended });
     fault(fixture, 'hook forks', {
       provoke: broken('setsid sleep 600 > /dev/null 2>&1 &'),
-      during: async ({ host }) => expect((await host.run('for wait in {1..50}; do pgrep --full "[s]leep 600" || break; sleep 0.1; done > /dev/null; pgrep --full "[s]leep 600"', { mayFail: true })).stdout).toBe(''),
+      during: async ({ host }) =>
+        expect(
+          (
+            await host.run(
+              'for wait in {1..50}; do pgrep --full "[s]leep 600" || break; sleep 0.1; done > /dev/null; pgrep --full "[s]leep 600"',
+              { mayFail: true },
+            )
+          ).stdout,
+        ).toBe(''),
       mend: mended,
     });
   },

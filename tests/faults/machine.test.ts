@@ -9,9 +9,7 @@ onEachRelease(
   'the fault matrix: the machine and its settings',
   (fixture) => prepare(fixture),
   (fixture) => {
-    const on =
-      (command: string) =>
-      (): Promise<unknown> => fixture.host.run(command);
+    const on = (command: string) => (): Promise<unknown> => fixture.host.run(command);
     const dropIn = async (unit: string, lines: string): Promise<unknown> => {
       await fixture.host.write(`/etc/systemd/system/${unit}.d/fault.conf`, `[Service]\n${lines}\n`);
       return fixture.host.run('systemctl daemon-reload');
@@ -34,10 +32,16 @@ for n in range(1, 1_000_000): os.link("/srv/many/0", "/srv/many/%d" % n)'`),
     });
     fault(fixture, 'clock back', {
       provoke: async ({ host }) => {
-        await host.write('/usr/local/lib/faketime.so', readFileSync(await debianFile('libfaketime', '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1')));
-        for (const unit of ['backup.service', 'backup-report@backup:success.service']) await dropIn(unit, 'Environment=LD_PRELOAD=/usr/local/lib/faketime.so FAKETIME=+3d');
+        await host.write(
+          '/usr/local/lib/faketime.so',
+          readFileSync(await debianFile('libfaketime', '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1')),
+        );
+        for (const unit of ['backup.service', 'backup-report@backup:success.service'])
+          await dropIn(unit, 'Environment=LD_PRELOAD=/usr/local/lib/faketime.so FAKETIME=+3d');
         await host.run('systemctl start backup.service');
-        expect((await host.run('backup-borg list --short --last 1')).stdout).toContain((await host.run('date -u -d "3 days" +%F')).stdout.trim());
+        expect((await host.run('backup-borg list --short --last 1')).stdout).toContain(
+          (await host.run('date -u -d "3 days" +%F')).stdout.trim(),
+        );
         await withoutDropIns();
       },
       // They would be listed as the newest for three days.
@@ -45,14 +49,20 @@ for n in range(1, 1_000_000): os.link("/srv/many/0", "/srv/many/%d" % n)'`),
     });
     fault(fixture, 'no memory', { provoke: () => dropIn('backup.service', 'LimitAS=60M'), mend: withoutDropIns });
     fault(fixture, 'unit hides data', {
-      provoke: on('mkdir -p /srv/private; echo InaccessiblePaths=/srv/private >> /etc/systemd/system/backup.service; systemctl daemon-reload'),
+      provoke: on(
+        'mkdir -p /srv/private; echo InaccessiblePaths=/srv/private >> /etc/systemd/system/backup.service; systemctl daemon-reload',
+      ),
       mend: role,
     });
-    const watch = on("sed -i 's/\"last_good\": [0-9.]*/\"last_good\": '$(date -d '3 days ago' +%s)'/' /var/lib/backup-report/status.json; touch -d '3 days ago' /backup.last; systemctl start backup-watch.service");
+    const watch = on(
+      "sed -i 's/\"last_good\": [0-9.]*/\"last_good\": '$(date -d '3 days ago' +%s)'/' /var/lib/backup-report/status.json; touch -d '3 days ago' /backup.last; systemctl start backup-watch.service",
+    );
     const unwatched = on('sed -i \'s/"alerted": [0-9.]*/"alerted": 0/\' /var/lib/backup-report/status.json');
     fault(fixture, 'unit broken', {
       // That it cannot be started is the fault.
-      provoke: on('sed -i "s/^Type=.*/ExecStart=nonsense/" /etc/systemd/system/backup.service; systemctl daemon-reload; systemctl start backup.service || true'),
+      provoke: on(
+        'sed -i "s/^Type=.*/ExecStart=nonsense/" /etc/systemd/system/backup.service; systemctl daemon-reload; systemctl start backup.service || true',
+      ),
       run: watch,
       mend: async () => {
         await unwatched();
@@ -77,7 +87,9 @@ for n in range(1, 1_000_000): os.link("/srv/many/0", "/srv/many/%d" % n)'`),
     });
     fault(fixture, 'timer missed', {
       provoke: async ({ host }) => {
-        await host.run("systemctl stop backup.timer; touch -d '2 days ago' /var/lib/systemd/timers/stamp-backup.timer; rm /backup.last; mkdir -p /etc/systemd/system/backup.timer.d; printf '[Timer]\\nRandomizedDelaySec=0\\n' > /etc/systemd/system/backup.timer.d/now.conf");
+        await host.run(
+          "systemctl stop backup.timer; touch -d '2 days ago' /var/lib/systemd/timers/stamp-backup.timer; rm /backup.last; mkdir -p /etc/systemd/system/backup.timer.d; printf '[Timer]\\nRandomizedDelaySec=0\\n' > /etc/systemd/system/backup.timer.d/now.conf",
+        );
         await host.powerOff();
         await host.boot();
       },

@@ -25,7 +25,14 @@ memory is the row “the whole unit is killed”; that it gets none is “Borg g
 
 Defects that were seen in other systems of this kind, and the test which keeps each out.
 
-${table(['Defect', 'Here', 'Test'], defects.map(({ defect, here, test: [file, title] }) => [defect, here, `\`tests/${file}\`: ${file.startsWith('faults/') ? faults[title as keyof typeof faults].what : `${title} …`}`]))}`;
+${table(
+  ['Defect', 'Here', 'Test'],
+  defects.map(({ defect, here, test: [file, title] }) => [
+    defect,
+    here,
+    `\`tests/${file}\`: ${file.startsWith('faults/') ? faults[title as keyof typeof faults].what : `${title} …`}`,
+  ]),
+)}`;
 }
 
 const columns = ({ what, result, unit, told, hand, note, late }: Fault): string[] => [

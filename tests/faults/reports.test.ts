@@ -6,7 +6,14 @@ onEachRelease(
   'the fault matrix: reports',
   async (fixture) => {
     // It takes connections, and never answers.
-    await fixture.host.run(['systemd-run', '--quiet', '--unit=silent', 'python3', '-c', 'import socket, time\ns = socket.create_server(("127.0.0.1", 8080))\ntime.sleep(3600)']);
+    await fixture.host.run([
+      'systemd-run',
+      '--quiet',
+      '--unit=silent',
+      'python3',
+      '-c',
+      'import socket, time\ns = socket.create_server(("127.0.0.1", 8080))\ntime.sleep(3600)',
+    ]);
     await prepare(fixture);
   },
   (fixture) => {
@@ -20,7 +27,10 @@ onEachRelease(
         await broken();
       },
       mend: async ({ host }) => {
-        await host.run('systemctl start postfix; sleep 2; postqueue -f; while [ ! -s /var/mail/root ]; do sleep 0.2; done', { timeoutSeconds: 60 });
+        await host.run(
+          'systemctl start postfix; sleep 2; postqueue -f; while [ ! -s /var/mail/root ]; do sleep 0.2; done',
+          { timeoutSeconds: 60 },
+        );
         await mended();
       },
     });
@@ -30,7 +40,10 @@ onEachRelease(
         await broken();
       },
       during: async ({ host }) => {
-        await host.run('while [ "$(systemctl is-active backup-report@backup:failure)" = activating ]; do sleep 0.5; done', { timeoutSeconds: 120 });
+        await host.run(
+          'while [ "$(systemctl is-active backup-report@backup:failure)" = activating ]; do sleep 0.5; done',
+          { timeoutSeconds: 120 },
+        );
         expect((await host.run('systemctl is-failed backup-report@backup:failure')).stdout).toBe('failed\n');
       },
       mend: async ({ lab }) => {

@@ -6,21 +6,27 @@ onEachRelease(
   'the fault matrix: the repository',
   async (fixture) => {
     const { host } = fixture;
-    await host.run('mkdir -p /var/disk && mount -t tmpfs -o size=700M,mode=755 tmpfs /var/disk && mount --bind /var/disk /mnt && head -c 3M /dev/urandom > /srv/random');
+    await host.run(
+      'mkdir -p /var/disk && mount -t tmpfs -o size=700M,mode=755 tmpfs /var/disk && mount --bind /var/disk /mnt && head -c 3M /dev/urandom > /srv/random',
+    );
     await prepare(fixture, { borg_repositories: ['/mnt/repository'] });
   },
   (fixture) => {
-    const on =
-      (command: string) =>
-      (): Promise<unknown> => fixture.host.run(command);
+    const on = (command: string) => (): Promise<unknown> => fixture.host.run(command);
 
     fault(fixture, 'disk full', {
       // It ends with an error when the disk is full, which it is to be.
       provoke: on('head -c 5M /dev/urandom > /srv/new; cat /dev/zero > /mnt/filler 2> /dev/null || true'),
       mend: on('rm /mnt/filler /srv/new'),
     });
-    fault(fixture, 'read-only', { provoke: on('mount -o remount,bind,ro /mnt'), mend: on('mount -o remount,bind,rw /mnt') });
-    fault(fixture, 'missing', { provoke: on('mv /mnt/repository /mnt/away'), mend: on('mv /mnt/away /mnt/repository') });
+    fault(fixture, 'read-only', {
+      provoke: on('mount -o remount,bind,ro /mnt'),
+      mend: on('mount -o remount,bind,rw /mnt'),
+    });
+    fault(fixture, 'missing', {
+      provoke: on('mv /mnt/repository /mnt/away'),
+      mend: on('mv /mnt/away /mnt/repository'),
+    });
     fault(fixture, 'unmounted', {
       provoke: on('umount /mnt'),
       during: async () => expect((await fixture.host.run('ls -A /mnt')).stdout).toBe(''),
@@ -31,24 +37,43 @@ onEachRelease(
         // One that Borg itself has never seen, so that it has nothing to compare with.
         'backup-borg init --encryption repokey-blake2 /var/lib/borg/foreign; cp -a /var/lib/borg/.config/borg/security /root/; rm -r /var/lib/borg/.config/borg/security /var/cache/borg/*; mv /mnt/repository /mnt/away; cp -a /var/lib/borg/foreign /mnt/repository',
       ),
-      mend: on('rm -r /mnt/repository; mv /mnt/away /mnt/repository; rm -r /var/lib/borg/.config/borg/security; cp -a /root/security /var/lib/borg/.config/borg/'),
+      mend: on(
+        'rm -r /mnt/repository; mv /mnt/away /mnt/repository; rm -r /var/lib/borg/.config/borg/security; cp -a /root/security /var/lib/borg/.config/borg/',
+      ),
     });
     fault(fixture, 'older copy', {
-      provoke: on('cp -a /mnt/repository /mnt/older && systemctl start backup.service && rm -r /mnt/repository && mv /mnt/older /mnt/repository'),
+      provoke: on(
+        'cp -a /mnt/repository /mnt/older && systemctl start backup.service && rm -r /mnt/repository && mv /mnt/older /mnt/repository',
+      ),
     });
     fault(fixture, 'lock of another host', {
-      provoke: on('install -d -o borg -m 700 /mnt/repository/lock.exclusive; install -o borg /dev/null /mnt/repository/lock.exclusive/elsewhere@123.4567-0'),
+      provoke: on(
+        'install -d -o borg -m 700 /mnt/repository/lock.exclusive; install -o borg /dev/null /mnt/repository/lock.exclusive/elsewhere@123.4567-0',
+      ),
       mend: on('rm -r /mnt/repository/lock.exclusive'),
     });
     fault(fixture, 'lock of a dead host', {
-      provoke: on('install -d -o borg -m 700 /mnt/repository/lock.exclusive; install -o borg /dev/null /mnt/repository/lock.exclusive/elsewhere@123.4567-0'),
+      provoke: on(
+        'install -d -o borg -m 700 /mnt/repository/lock.exclusive; install -o borg /dev/null /mnt/repository/lock.exclusive/elsewhere@123.4567-0',
+      ),
     });
     fault(fixture, 'corrupted', {
       // In the random data, of which the archives have one copy: what is on the machine is not touched.
-      provoke: on('f=$(find /mnt/repository/data -type f -size +1M | sort | head -1); printf XXXX | dd of="$f" bs=1 seek=1000000 conv=notrunc status=none'),
-      run: async () => (await fixture.host.run('systemctl start backup-check.service; journalctl --sync; journalctl --output=cat -u backup-check.service', { mayFail: true })).stdout,
+      provoke: on(
+        'f=$(find /mnt/repository/data -type f -size +1M | sort | head -1); printf XXXX | dd of="$f" bs=1 seek=1000000 conv=notrunc status=none',
+      ),
+      run: async () =>
+        (
+          await fixture.host.run(
+            'systemctl start backup-check.service; journalctl --sync; journalctl --output=cat -u backup-check.service',
+            { mayFail: true },
+          )
+        ).stdout,
       after: async () => {
-        const { stdout } = await fixture.host.run(`backup-borg extract --stdout ::${await newest(fixture.host, 'files')} srv/random | cmp - /srv/random && echo equal`, { mayFail: true });
+        const { stdout } = await fixture.host.run(
+          `backup-borg extract --stdout ::${await newest(fixture.host, 'files')} srv/random | cmp - /srv/random && echo equal`,
+          { mayFail: true },
+        );
         expect(stdout).toBe('equal\n');
       },
     });

@@ -6,7 +6,9 @@ const dropIn = '/run/systemd/system/backup.service.d/test.conf';
 onEachRelease(
   'what was asked for is in the archive, or the run fails',
   async ({ lab, host }) => {
-    await host.run('useradd --create-home alice && echo diary > /home/alice/diary && chmod 600 /home/alice/diary && chmod 700 /home/alice');
+    await host.run(
+      'useradd --create-home alice && echo diary > /home/alice/diary && chmod 600 /home/alice/diary && chmod 700 /home/alice',
+    );
     await lab.roles(['borg'], { backup_paths: ['/etc', '/home', '/srv', '/var/log'] });
   },
   (fixture) => {
@@ -21,8 +23,12 @@ onEachRelease(
     it('succeeds with everything in place', async () => {
       const { ok, log } = await backUp(fixture.host);
       expect(ok, log).toBe(true);
-      const list = await fixture.host.run(`backup-borg list --format '{path}{NL}' ::${await newest(fixture.host, 'files')}`);
-      expect(list.stdout.split('\n')).toEqual(expect.arrayContaining(['etc', 'home', 'srv', 'var/log', 'home/alice/diary']));
+      const list = await fixture.host.run(
+        `backup-borg list --format '{path}{NL}' ::${await newest(fixture.host, 'files')}`,
+      );
+      expect(list.stdout.split('\n')).toEqual(
+        expect.arrayContaining(['etc', 'home', 'srv', 'var/log', 'home/alice/diary']),
+      );
       expect(await fixture.host.exists('/backup.last')).toBe(true);
     });
 
@@ -43,21 +49,30 @@ onEachRelease(
     });
 
     it('saves a bind mount and a file system of its own without complaint', async () => {
-      await fixture.host.run('mkdir -p /srv/bound /srv/disk && mount --bind /home/alice /srv/bound && mount -t tmpfs tmpfs /srv/disk && echo here > /srv/disk/file');
+      await fixture.host.run(
+        'mkdir -p /srv/bound /srv/disk && mount --bind /home/alice /srv/bound && mount -t tmpfs tmpfs /srv/disk && echo here > /srv/disk/file',
+      );
       const { ok, log } = await backUp(fixture.host);
       expect(ok, log).toBe(true);
-      const list = await fixture.host.run(`backup-borg list --format '{path}{NL}' ::${await newest(fixture.host, 'files')} srv`);
+      const list = await fixture.host.run(
+        `backup-borg list --format '{path}{NL}' ::${await newest(fixture.host, 'files')} srv`,
+      );
       expect(list.stdout.split('\n')).toEqual(expect.arrayContaining(['srv/bound/diary', 'srv/disk/file']));
       await fixture.host.run('umount /srv/bound /srv/disk');
     });
 
     it('saves what the host mounts while hooks are running', async () => {
       await fixture.host.run('mkdir -p /srv/late');
-      await fixture.host.write('/run/systemd/system/late.service', '[Service]\nType=oneshot\nExecStart=/bin/mount -t tmpfs late /srv/late\nExecStart=/bin/touch /srv/late/file\n');
+      await fixture.host.write(
+        '/run/systemd/system/late.service',
+        '[Service]\nType=oneshot\nExecStart=/bin/mount -t tmpfs late /srv/late\nExecStart=/bin/touch /srv/late/file\n',
+      );
       await reconfigure('ExecStartPre=/bin/true\nExecStartPre=!/bin/systemctl start late.service');
       const { ok, log } = await backUp(fixture.host);
       expect(ok, log).toBe(true);
-      const list = await fixture.host.run(`backup-borg list --format '{path}{NL}' ::${await newest(fixture.host, 'files')} srv`);
+      const list = await fixture.host.run(
+        `backup-borg list --format '{path}{NL}' ::${await newest(fixture.host, 'files')} srv`,
+      );
       expect(list.stdout.split('\n')).toContain('srv/late/file');
       await fixture.host.run('umount /srv/late && rmdir /srv/late');
     });
@@ -69,7 +84,9 @@ onEachRelease(
       await fixture.host.run('mv /srv.away /srv');
       expect(ok).toBe(false);
       expect(log).toContain('/srv does not exist');
-      const list = await fixture.host.run(`backup-borg list --format '{path}{NL}' ::${await newest(fixture.host, 'files')} home`);
+      const list = await fixture.host.run(
+        `backup-borg list --format '{path}{NL}' ::${await newest(fixture.host, 'files')} home`,
+      );
       expect(list.stdout).toContain('home/alice/diary');
       expect(await archives(fixture.host)).toEqual(expect.arrayContaining(before));
       // It must not take the place of the day's good one when the next run prunes.
@@ -97,7 +114,9 @@ onEachRelease(
     it('reports a file that changes while it is read, and succeeds', async () => {
       const { host } = fixture;
       await host.run('head -c 200M /dev/urandom > /srv/growing');
-      await host.run('systemd-run --unit=grow --quiet bash -c "while :; do date >> /srv/growing; head -c 1M /dev/urandom | dd of=/srv/growing conv=notrunc bs=1M seek=150 status=none; done"');
+      await host.run(
+        'systemd-run --unit=grow --quiet bash -c "while :; do date >> /srv/growing; head -c 1M /dev/urandom | dd of=/srv/growing conv=notrunc bs=1M seek=150 status=none; done"',
+      );
       const { ok, log } = await backUp(host);
       await host.run('systemctl stop grow; rm /srv/growing');
       expect(log).toContain('/srv/growing: file changed while we backed it up');

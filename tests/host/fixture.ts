@@ -14,7 +14,11 @@ export interface Fixture {
  * The same tests on every release, each with a lab and a host of its own.
  * `prepare` runs once, when the host is up and the collection installed.
  */
-export function onEachRelease(title: string, prepare: (fixture: Fixture) => Promise<void>, tests: (fixture: Fixture) => void): void {
+export function onEachRelease(
+  title: string,
+  prepare: (fixture: Fixture) => Promise<void>,
+  tests: (fixture: Fixture) => void,
+): void {
   describe.each(releases.map((release) => ({ release })))(`${title}, on Debian $release`, ({ release }) => {
     const fixture = { release } as Fixture;
     beforeAll(async () => {
@@ -34,8 +38,12 @@ export const backUp = (host: Host): Promise<{ ok: boolean; log: string }> => sta
 /** Starts a oneshot service and waits for its end. @returns its journal and whether it succeeded. */
 export async function start(host: Host, unit: string): Promise<{ ok: boolean; log: string }> {
   const { code } = await host.run(`systemctl start ${unit}`, { mayFail: true });
-  const invocation = (await host.run(`systemctl show --property=InvocationID --value ${unit}; journalctl --sync`)).stdout.trim();
-  const { stdout } = await host.run(`journalctl --output=cat --no-pager _SYSTEMD_INVOCATION_ID=${invocation} + INVOCATION_ID=${invocation}`);
+  const invocation = (
+    await host.run(`systemctl show --property=InvocationID --value ${unit}; journalctl --sync`)
+  ).stdout.trim();
+  const { stdout } = await host.run(
+    `journalctl --output=cat --no-pager _SYSTEMD_INVOCATION_ID=${invocation} + INVOCATION_ID=${invocation}`,
+  );
   return { ok: code === 0, log: stdout };
 }
 

@@ -25,18 +25,37 @@ with open(os.path.join("/backup", os.environ["NAME"], "told.json"), "w") as file
 onEachRelease(
   'the options of rootless.backup.hook',
   async ({ lab, host }) => {
-    await host.run('useradd --create-home wiki; useradd --create-home --shell /bin/bash admin; echo "admin ALL=(ALL) NOPASSWD: ALL" > /etc/sudoers.d/admin; install -d -o admin -m 700 /home/admin/.ssh; install -o admin -m 600 /root/.ssh/authorized_keys /home/admin/.ssh/');
+    await host.run(
+      'useradd --create-home wiki; useradd --create-home --shell /bin/bash admin; echo "admin ALL=(ALL) NOPASSWD: ALL" > /etc/sudoers.d/admin; install -d -o admin -m 700 /home/admin/.ssh; install -o admin -m 600 /root/.ssh/authorized_keys /home/admin/.ssh/',
+    );
     await host.write('/usr/local/bin/tell', teller, '0755');
     await lab.roles(['borg'], { borg_lock_wait: 20 });
   },
   (fixture) => {
     /** Runs tasks, as YAML, as a role of somebody else would hold them. */
-    const tasks = (yaml: string, { vars = {}, ...play }: { vars?: object; [key: string]: unknown } = {}, options: PlaybookOptions = {}): Promise<PlaybookResult> => {
+    const tasks = (
+      yaml: string,
+      { vars = {}, ...play }: { vars?: object; [key: string]: unknown } = {},
+      options: PlaybookOptions = {},
+    ): Promise<PlaybookResult> => {
       writeFileSync(join(fixture.lab.directory, 'tasks.yml'), yaml);
-      return fixture.lab.playbook([{ hosts: 'all', gather_facts: false, vars, ...play, tasks: [{ 'ansible.builtin.include_tasks': join(fixture.lab.directory, 'tasks.yml') }] }], options);
+      return fixture.lab.playbook(
+        [
+          {
+            hosts: 'all',
+            gather_facts: false,
+            vars,
+            ...play,
+            tasks: [{ 'ansible.builtin.include_tasks': join(fixture.lab.directory, 'tasks.yml') }],
+          },
+        ],
+        options,
+      );
     };
-    const told = async (name: string): Promise<Record<string, unknown>> => JSON.parse(await fixture.host.read(`/backup/${name}/told.json`)) as Record<string, unknown>;
-    const remove = (name: string): Promise<PlaybookResult> => tasks(`- rootless.backup.hook: {name: ${name}, state: absent}`);
+    const told = async (name: string): Promise<Record<string, unknown>> =>
+      JSON.parse(await fixture.host.read(`/backup/${name}/told.json`)) as Record<string, unknown>;
+    const remove = (name: string): Promise<PlaybookResult> =>
+      tasks(`- rootless.backup.hook: {name: ${name}, state: absent}`);
     const forgetAll = async (): Promise<void> => {
       const { stdout } = await fixture.host.run('ls /var/lib/rootless.backup');
       for (const [, name = ''] of stdout.matchAll(/^hook-(.*)\.json$/gm)) await remove(name);
@@ -49,7 +68,14 @@ onEachRelease(
         const { lab, host } = fixture;
         const password = join(lab.directory, 'vault-password');
         writeFileSync(password, 'of the vault\n');
-        const { stdout: vaulted } = await lab.ansible('ansible-vault', ['encrypt_string', '--vault-password-file', password, '--name', 'wiki_password', secret]);
+        const { stdout: vaulted } = await lab.ansible('ansible-vault', [
+          'encrypt_string',
+          '--vault-password-file',
+          password,
+          '--name',
+          'wiki_password',
+          secret,
+        ]);
         const yaml = `${vaulted.trimEnd()}\nwiki_note: !unsafe "{{ not a template }} %n"\n`;
         writeFileSync(join(lab.directory, 'vars.yml'), yaml);
         await host.run('journalctl --rotate --vacuum-time=1s');
@@ -68,28 +94,48 @@ onEachRelease(
         expect([check, first, second].map(({ recap }) => recap['web']?.changed)).toEqual([1, 1, 0]);
         expect((await backUp(host)).ok).toBe(true);
         expect(await told('wiki')).toMatchObject({ secrets: { password: secret }, note: '{{ not a template }} %n' });
-        expect((await host.run('stat -c "%a %U" /etc/credstore/backup-wiki /etc/credstore/backup-wiki/password')).stdout).toBe('700 root\n600 root\n');
-        const shown = [check, first, second].map(({ stdout, stderr }) => stdout + stderr).join('') + (await host.run('journalctl --sync; journalctl --output=verbose')).stdout;
-        const units = (await host.run('systemctl show backup-wiki.service; cat /etc/systemd/system/backup-wiki.service /var/lib/rootless.backup/*')).stdout;
+        expect(
+          (await host.run('stat -c "%a %U" /etc/credstore/backup-wiki /etc/credstore/backup-wiki/password')).stdout,
+        ).toBe('700 root\n600 root\n');
+        const shown =
+          [check, first, second].map(({ stdout, stderr }) => stdout + stderr).join('') +
+          (await host.run('journalctl --sync; journalctl --output=verbose')).stdout;
+        const units = (
+          await host.run(
+            'systemctl show backup-wiki.service; cat /etc/systemd/system/backup-wiki.service /var/lib/rootless.backup/*',
+          )
+        ).stdout;
         for (const word of ['correct horse', '$taple']) expect(shown + units).not.toContain(word);
-        expect((await host.run(['cat', '/etc/credstore/backup-wiki/password'], { user: 'wiki', mayFail: true })).code).not.toBe(0);
+        expect(
+          (await host.run(['cat', '/etc/credstore/backup-wiki/password'], { user: 'wiki', mayFail: true })).code,
+        ).not.toBe(0);
       });
 
       it('that are changed, renamed or taken away leave nothing of the old ones', async () => {
         const { host } = fixture;
-        const hook = (secrets: string): string => `- rootless.backup.hook: {name: wiki, user: wiki, command: /usr/local/bin/tell, environment: {NAME: wiki}, secrets: ${secrets}}`;
+        const hook = (secrets: string): string =>
+          `- rootless.backup.hook: {name: wiki, user: wiki, command: /usr/local/bin/tell, environment: {NAME: wiki}, secrets: ${secrets}}`;
         await tasks(hook('{token: other}'));
-        expect((await host.run('grep -r . /etc/credstore/backup-wiki')).stdout).toBe('/etc/credstore/backup-wiki/token:other\n');
+        expect((await host.run('grep -r . /etc/credstore/backup-wiki')).stdout).toBe(
+          '/etc/credstore/backup-wiki/token:other\n',
+        );
         expect((await backUp(host)).ok).toBe(true);
         expect(await told('wiki')).toMatchObject({ secrets: { token: 'other' } });
         const { stdout } = await tasks(hook('{}'), {}, { args: ['--diff'] });
         expect(stdout).toContain('(sensitive, removed)');
         await remove('wiki');
-        expect((await host.run('find / -xdev -path /proc -prune -o -name "*wiki*" -newer /etc/sudoers.d/admin -print')).stdout).toBe('');
+        expect(
+          (await host.run('find / -xdev -path /proc -prune -o -name "*wiki*" -newer /etc/sudoers.d/admin -print'))
+            .stdout,
+        ).toBe('');
       });
 
       it('that are wrong are refused without being shown', async () => {
-        const { stdout, stderr } = await tasks(`- rootless.backup.hook: {name: wiki, user: wiki, command: /bin/true, secrets: {"a/b": hush}, tiemout: 5min}`, {}, { mayFail: true, args: ['-vvv'] });
+        const { stdout, stderr } = await tasks(
+          `- rootless.backup.hook: {name: wiki, user: wiki, command: /bin/true, secrets: {"a/b": hush}, tiemout: 5min}`,
+          {},
+          { mayFail: true, args: ['-vvv'] },
+        );
         expect(stdout).toContain('the key \\"a/b\\" is not allowed');
         expect(stdout).toContain('tiemout: unknown option; did you mean timeout?');
         expect(stdout + stderr).not.toContain('hush');
@@ -138,16 +184,32 @@ ${more}  register: hook
       await tasks(hook(''));
       expect((await backUp(host)).ok).toBe(true);
       expect(await told('wiki')).toMatchObject({ 'runs what it writes': false });
-      const { stdout } = await tasks(hook(`    sandbox:\n      NoExecPaths: {value: [], reason: It compiles a program and runs it.}\n`));
+      const { stdout } = await tasks(
+        hook(`    sandbox:\n      NoExecPaths: {value: [], reason: It compiles a program and runs it.}\n`),
+      );
       expect(Number(/"hook\.exposure": "?([\d.]+)/.exec(stdout)?.[1])).toBeLessThanOrEqual(0.4);
-      expect(await host.read('/etc/systemd/system/backup-wiki.service')).toContain('\n# It compiles a program and runs it.\nNoExecPaths=\n');
+      expect(await host.read('/etc/systemd/system/backup-wiki.service')).toContain(
+        '\n# It compiles a program and runs it.\nNoExecPaths=\n',
+      );
       expect((await backUp(host)).ok).toBe(true);
       expect(await told('wiki')).toMatchObject({ 'runs what it writes': true });
-      const refused = await tasks(hook(`    sandbox:\n      ProtectSytem: {value: full, reason: It writes to /opt.}\n      UMask: {value: "0027"}\n      SupplementaryGroups: {value: nobodys, reason: x}\n`), {}, { mayFail: true });
+      const refused = await tasks(
+        hook(
+          `    sandbox:\n      ProtectSytem: {value: full, reason: It writes to /opt.}\n      UMask: {value: "0027"}\n      SupplementaryGroups: {value: nobodys, reason: x}\n`,
+        ),
+        {},
+        { mayFail: true },
+      );
       expect(refused.stdout).toContain('sandbox.ProtectSytem: unknown directive; did you mean ProtectSystem?');
       expect(refused.stdout).toContain('sandbox.UMask.reason: it is missing');
-      const lacking = await tasks(hook(`    sandbox:\n      SupplementaryGroups: {value: nobodys, reason: x}\n`), {}, { mayFail: true });
-      expect(lacking.stdout).toContain(String.raw`sandbox.SupplementaryGroups: given is \"nobodys\", but the host has no such group`);
+      const lacking = await tasks(
+        hook(`    sandbox:\n      SupplementaryGroups: {value: nobodys, reason: x}\n`),
+        {},
+        { mayFail: true },
+      );
+      expect(lacking.stdout).toContain(
+        String.raw`sandbox.SupplementaryGroups: given is \"nobodys\", but the host has no such group`,
+      );
       await forgetAll();
     });
 
@@ -165,7 +227,8 @@ ${more}  register: hook
 `;
       await tasks(hook('first', '[]') + hook('second', '[first]') + hook('beside', '[]'));
       expect((await backUp(host)).ok).toBe(true);
-      const at = async (name: string, what: string): Promise<bigint> => BigInt(await host.read(`/backup/${name}/${what}`));
+      const at = async (name: string, what: string): Promise<bigint> =>
+        BigInt(await host.read(`/backup/${name}/${what}`));
       expect(await at('second', 'begun')).toBeGreaterThan(await at('first', 'ended'));
       expect(await at('beside', 'begun')).toBeLessThan(await at('first', 'ended'));
       const before = await host.read('/etc/systemd/system/backup-first.service');
@@ -177,14 +240,20 @@ ${more}  register: hook
 
     it('remove a dump that was saved, and keep one that was not', async () => {
       const { host } = fixture;
-      await tasks(`- rootless.backup.hook: {name: wiki, user: wiki, command: /usr/local/bin/tell, environment: {NAME: wiki}, cleanup: remove}`);
-      await host.run('mkdir /srv/gone; install -d /etc/systemd/system/backup.service.d; printf "[Service]\\nExecStart=/bin/false\\n" > /etc/systemd/system/backup.service.d/zz-broken.conf; systemctl daemon-reload');
+      await tasks(
+        `- rootless.backup.hook: {name: wiki, user: wiki, command: /usr/local/bin/tell, environment: {NAME: wiki}, cleanup: remove}`,
+      );
+      await host.run(
+        'mkdir /srv/gone; install -d /etc/systemd/system/backup.service.d; printf "[Service]\\nExecStart=/bin/false\\n" > /etc/systemd/system/backup.service.d/zz-broken.conf; systemctl daemon-reload',
+      );
       expect((await backUp(host)).ok).toBe(false);
       expect(await told('wiki')).toBeDefined();
       await host.run('rm /etc/systemd/system/backup.service.d/zz-broken.conf; systemctl daemon-reload');
       expect((await backUp(host)).ok).toBe(true);
       expect((await host.run('ls -A /backup/wiki')).stdout).toBe('');
-      expect((await host.run(`backup-borg list ::${await newest(host, 'dumps')} backup/wiki/told.json`)).stdout).toContain('told.json');
+      expect(
+        (await host.run(`backup-borg list ::${await newest(host, 'dumps')} backup/wiki/told.json`)).stdout,
+      ).toContain('told.json');
       expect((await backUp(host)).ok).toBe(true);
       await forgetAll();
       expect((await host.run('ls /etc/systemd/system/*wiki*', { mayFail: true })).stdout).toBe('');
@@ -193,9 +262,12 @@ ${more}  register: hook
     it('leave the live data that a dump stands for out of the archive of files', async () => {
       const { host } = fixture;
       await host.run('mkdir -p /srv/live/data /srv/live/papers; touch /srv/live/data/live /srv/live/papers/paper');
-      await tasks(`- rootless.backup.hook: {name: wiki, user: wiki, command: /usr/local/bin/tell, environment: {NAME: wiki}, exclude: ["/srv/*/data"]}`);
+      await tasks(
+        `- rootless.backup.hook: {name: wiki, user: wiki, command: /usr/local/bin/tell, environment: {NAME: wiki}, exclude: ["/srv/*/data"]}`,
+      );
       expect((await backUp(host)).ok).toBe(true);
-      const list = (await host.run(`backup-borg list --format '{path}{NL}' ::${await newest(host, 'files')} srv/live`)).stdout;
+      const list = (await host.run(`backup-borg list --format '{path}{NL}' ::${await newest(host, 'files')} srv/live`))
+        .stdout;
       expect(list).toContain('srv/live/papers/paper');
       expect(list).not.toContain('srv/live/data');
       await forgetAll();
@@ -204,7 +276,8 @@ ${more}  register: hook
 
     it('change the user: what the old one left belongs to the new one', async () => {
       const { host } = fixture;
-      const hook = (user: string): string => `- rootless.backup.hook: {name: wiki, user: ${user}, command: /usr/local/bin/tell, environment: {NAME: wiki}}`;
+      const hook = (user: string): string =>
+        `- rootless.backup.hook: {name: wiki, user: ${user}, command: /usr/local/bin/tell, environment: {NAME: wiki}}`;
       await tasks(hook('wiki'));
       expect((await backUp(host)).ok).toBe(true);
       // A name in its directory of a file elsewhere gives nobody that file.
@@ -219,8 +292,14 @@ ${more}  register: hook
 
     it('may not name what another hook or role has laid down', async () => {
       const { host } = fixture;
-      await host.run('mkdir -p /var/lib/rootless.backup; echo \'{"paths": ["/etc/systemd/system/backup-postgresql.service"]}\' > /var/lib/rootless.backup/postgresql.json');
-      const { stdout } = await tasks(`- rootless.backup.hook: {name: postgresql, user: wiki, command: /bin/true}`, {}, { mayFail: true });
+      await host.run(
+        'mkdir -p /var/lib/rootless.backup; echo \'{"paths": ["/etc/systemd/system/backup-postgresql.service"]}\' > /var/lib/rootless.backup/postgresql.json',
+      );
+      const { stdout } = await tasks(
+        `- rootless.backup.hook: {name: postgresql, user: wiki, command: /bin/true}`,
+        {},
+        { mayFail: true },
+      );
       expect(stdout).toContain('/etc/systemd/system/backup-postgresql.service is already laid down by postgresql');
       expect(await host.exists('/etc/systemd/system/backup-postgresql.service')).toBe(false);
       await host.run('rm /var/lib/rootless.backup/postgresql.json');

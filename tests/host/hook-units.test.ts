@@ -30,7 +30,9 @@ interface ReadBack {
 }
 
 /** The acceptable ones, each under a name of its own. */
-const hooks: HostileHook[] = [...hostileHooks(5000)].filter((options) => problems(options).length === 0).map((options, index) => ({ ...options, name: `h${index}` }));
+const hooks: HostileHook[] = [...hostileHooks(5000)]
+  .filter((options) => problems(options).length === 0)
+  .map((options, index) => ({ ...options, name: `h${index}` }));
 const files = hooks.flatMap((options) => plan(options).files).filter(({ path }) => !path.includes('.service.d/'));
 
 const writer = `import json, os, sys
@@ -53,8 +55,19 @@ onEachRelease(
     it('are accepted by systemd-analyze verify, every one', async () => {
       const units = files.filter(({ path }) => path.startsWith('/etc/systemd/system/'));
       expect(units.length).toBeGreaterThan(1500);
-      const verify = ['env', 'SYSTEMD_LOG_LEVEL=warning', 'xargs', 'systemd-analyze', 'verify', '--man=no', '--recursive-errors=no'];
-      const { stdout, stderr } = await fixture.host.run(verify, { input: units.map(({ path }) => path).join('\n'), mayFail: true });
+      const verify = [
+        'env',
+        'SYSTEMD_LOG_LEVEL=warning',
+        'xargs',
+        'systemd-analyze',
+        'verify',
+        '--man=no',
+        '--recursive-errors=no',
+      ];
+      const { stdout, stderr } = await fixture.host.run(verify, {
+        input: units.map(({ path }) => path).join('\n'),
+        mayFail: true,
+      });
       expect(stdout + stderr).toBe('');
     });
 
@@ -62,7 +75,10 @@ onEachRelease(
       const { host } = fixture;
       const sample = hooks.filter((_, index) => index % Math.floor(hooks.length / 150) === 0).slice(0, 150);
       const { stdout } = await host.run(['python3', '-c', reader], { input: sample.map(unit).join('\n') });
-      const found = stdout.trim().split('\n').map((line) => JSON.parse(line) as ReadBack);
+      const found = stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as ReadBack);
       expect(found.length).toBe(150);
       for (const [index, options] of sample.entries()) {
         const back = found[index] as ReadBack;
@@ -70,16 +86,26 @@ onEachRelease(
         // Variables, and with them `$$`, are expanded when it is run, not when it is read.
         const expanded = (argv: string[]): string[] => argv.map((each) => each.replaceAll('$$', () => '$'));
         const { command, sandbox } = options;
-        expect(back.ExecStart.map(([, argv]) => expanded(argv))).toEqual([command ?? [`/usr/local/lib/backup/hook-${options.name}`]]);
-        expect(new Set(back.Environment)).toEqual(new Set(Object.entries(options.environment).map(([name, value]) => `${name}=${value}`)));
+        expect(back.ExecStart.map(([, argv]) => expanded(argv))).toEqual([
+          command ?? [`/usr/local/lib/backup/hook-${options.name}`],
+        ]);
+        expect(new Set(back.Environment)).toEqual(
+          new Set(Object.entries(options.environment).map(([name, value]) => `${name}=${value}`)),
+        );
         expect(back.BindPaths.map(([from]) => from)).toEqual([`/backup/${options.name}`, ...options.write].map(normal));
         expect(back.BindReadOnlyPaths.map(([from]) => from)).toEqual(options.read.map(normal));
         expect(back.User).toBe(options.user);
-        expect(back.After).toEqual(expect.arrayContaining([...options.after, ...options.order.map((name) => `backup-${name}.service`)]));
-        expect(new Map(back.LoadCredential)).toEqual(new Map([
-          ...Object.entries(options.credentials).map(([key, path]) => [key, normal(path)] as const),
-          ...Object.keys(options.secrets).map((key) => [key, `/etc/credstore/backup-${options.name}/${key}`] as const),
-        ]));
+        expect(back.After).toEqual(
+          expect.arrayContaining([...options.after, ...options.order.map((name) => `backup-${name}.service`)]),
+        );
+        expect(new Map(back.LoadCredential)).toEqual(
+          new Map([
+            ...Object.entries(options.credentials).map(([key, path]) => [key, normal(path)] as const),
+            ...Object.keys(options.secrets).map(
+              (key) => [key, `/etc/credstore/backup-${options.name}/${key}`] as const,
+            ),
+          ]),
+        );
         expect(back.MemoryDenyWriteExecute).toBe((sandbox['MemoryDenyWriteExecute']?.value ?? 'true') === 'true');
         expect(back.PrivateUsers).toBe((sandbox['PrivateUsers']?.value ?? 'true') === 'true');
         expect(back.UMask).toBe(Number.parseInt(String(sandbox['UMask']?.value ?? '0077'), 8));

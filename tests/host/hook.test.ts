@@ -29,27 +29,60 @@ with open(target, "w") as file:
 onEachRelease(
   'rootless.backup.hook',
   async ({ lab, host }) => {
-    await host.run('useradd --create-home wiki; useradd --system queue; mkdir -p /srv/wiki /srv/other /var/lib/queue; echo p | tee /srv/wiki/page > /srv/other/page; echo state > /var/lib/queue/state');
+    await host.run(
+      'useradd --create-home wiki; useradd --system queue; mkdir -p /srv/wiki /srv/other /var/lib/queue; echo p | tee /srv/wiki/page > /srv/other/page; echo state > /var/lib/queue/state',
+    );
     await host.write('/usr/local/bin/wiki', program, '0755');
     await lab.roles(['borg']);
   },
   (fixture) => {
     const hook = (options: object, more: PlaybookOptions = {}) =>
-      fixture.lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': options, register: 'hook' }, { debug: { var: 'hook' } }] }], more);
-    const wiki = { name: 'wiki', user: 'wiki', command: '/usr/local/bin/wiki export --to /backup/wiki/wiki.xml', read: ['/srv/wiki'] };
+      fixture.lab.playbook(
+        [
+          {
+            hosts: 'all',
+            gather_facts: false,
+            tasks: [{ 'rootless.backup.hook': options, register: 'hook' }, { debug: { var: 'hook' } }],
+          },
+        ],
+        more,
+      );
+    const wiki = {
+      name: 'wiki',
+      user: 'wiki',
+      command: '/usr/local/bin/wiki export --to /backup/wiki/wiki.xml',
+      read: ['/srv/wiki'],
+    };
     const dump = async (): Promise<Record<string, unknown>> =>
-      JSON.parse((await fixture.host.run(['backup-borg', 'extract', '--stdout', `::${await newest(fixture.host, 'dumps')}`, 'backup/wiki/wiki.xml'])).stdout) as Record<string, unknown>;
+      JSON.parse(
+        (
+          await fixture.host.run([
+            'backup-borg',
+            'extract',
+            '--stdout',
+            `::${await newest(fixture.host, 'dumps')}`,
+            'backup/wiki/wiki.xml',
+          ])
+        ).stdout,
+      ) as Record<string, unknown>;
 
     it('that names what the host does not have is an error that names the option, and nothing is written', async () => {
-      const { stdout, recap } = await hook({ name: 'ghost', user: 'nobody-here', command: '/usr/bin/nothing', read: ['/srv/nowhere'] }, { mayFail: true });
+      const { stdout, recap } = await hook(
+        { name: 'ghost', user: 'nobody-here', command: '/usr/bin/nothing', read: ['/srv/nowhere'] },
+        { mayFail: true },
+      );
       expect(recap['web']?.failed).toBe(1);
       for (const message of [
         String.raw`user: given is \"nobody-here\", but the host has no such user; make it first`,
         String.raw`command: given is \"/usr/bin/nothing\", but the host has no such program; install it first`,
         String.raw`read: given is \"/srv/nowhere\", but the host has no such path; make it first`,
-      ]) expect(stdout).toContain(message);
+      ])
+        expect(stdout).toContain(message);
       expect((await fixture.host.run('find /etc /var/lib/rootless.backup -name "*ghost*"')).stdout).toBe('');
-      const check = await hook({ name: 'ghost', user: 'nobody-here', command: '/usr/bin/nothing' }, { args: ['--check'] });
+      const check = await hook(
+        { name: 'ghost', user: 'nobody-here', command: '/usr/bin/nothing' },
+        { args: ['--check'] },
+      );
       expect(check.recap['web']?.failed).toBe(0);
       expect(check.stdout + check.stderr).toContain('nobody-here');
     });
@@ -91,20 +124,38 @@ onEachRelease(
     it('hands arguments, variables and credentials over as they are', async () => {
       await fixture.host.run('umask 077; echo -n hush > /etc/wiki.key');
       const odd = ['100%n', '$HOME ${X} $$', `"it's"`, 'back\\slash \\x41 \\n', '', '; rm -rf /', 'ümlaut'];
-      await hook({ ...wiki, command: ['/usr/local/bin/wiki', ...odd.map((text) => `{% raw %}${text}{% endraw %}`), '/backup/wiki/wiki.xml'], environment: { ODD: '50% "$HOME" \\' }, credentials: { key: '/etc/wiki.key' } });
+      await hook({
+        ...wiki,
+        command: ['/usr/local/bin/wiki', ...odd.map((text) => `{% raw %}${text}{% endraw %}`), '/backup/wiki/wiki.xml'],
+        environment: { ODD: '50% "$HOME" \\' },
+        credentials: { key: '/etc/wiki.key' },
+      });
       const { ok, log } = await backUp(fixture.host);
       expect(ok, log).toBe(true);
-      expect(await dump()).toMatchObject({ arguments: [...odd, '/backup/wiki/wiki.xml'], variable: '50% "$HOME" \\', secret: 'hush' });
+      expect(await dump()).toMatchObject({
+        arguments: [...odd, '/backup/wiki/wiki.xml'],
+        variable: '50% "$HOME" \\',
+        secret: 'hush',
+      });
     });
 
     it('runs for every backup, also for one that starts the moment another has ended', async () => {
       const { host } = fixture;
-      await hook({ name: 'count', user: 'wiki', script: '#!/bin/sh\necho run >> /var/lib/queue/runs\n', write: ['/var/lib/queue'] });
+      await hook({
+        name: 'count',
+        user: 'wiki',
+        script: '#!/bin/sh\necho run >> /var/lib/queue/runs\n',
+        write: ['/var/lib/queue'],
+      });
       // systemd itself starts the next one as it ends the last: no client is as quick.
       await host.write('/etc/systemd/system/again.target', '[Unit]\nWants=backup.service\n');
       await host.write('/etc/systemd/system/backup.service.d/again.conf', '[Unit]\nOnSuccess=again.target\n');
-      await host.run('chown wiki /var/lib/queue; systemctl daemon-reload; date +%s > /run/begun; systemctl start backup.service; sleep 8; rm /etc/systemd/system/backup.service.d/again.conf; systemctl daemon-reload; while [ "$(systemctl is-active backup.service)" != inactive ]; do sleep 0.1; done');
-      const { stdout } = await host.run('journalctl --sync; journalctl --output=cat --since=@$(cat /run/begun) --unit=backup.service --grep="^Finished" | wc -l; wc -l < /var/lib/queue/runs; rm /etc/systemd/system/again.target; systemctl daemon-reload');
+      await host.run(
+        'chown wiki /var/lib/queue; systemctl daemon-reload; date +%s > /run/begun; systemctl start backup.service; sleep 8; rm /etc/systemd/system/backup.service.d/again.conf; systemctl daemon-reload; while [ "$(systemctl is-active backup.service)" != inactive ]; do sleep 0.1; done',
+      );
+      const { stdout } = await host.run(
+        'journalctl --sync; journalctl --output=cat --since=@$(cat /run/begun) --unit=backup.service --grep="^Finished" | wc -l; wc -l < /var/lib/queue/runs; rm /etc/systemd/system/again.target; systemctl daemon-reload',
+      );
       const [backups, runs] = stdout.trim().split('\n').map(Number);
       expect(backups).toBeGreaterThan(2);
       expect(runs).toBe(backups);
@@ -114,11 +165,18 @@ onEachRelease(
 
     it('takes no credential that its user could put another file in the place of', async () => {
       const { host } = fixture;
-      await host.run('install -d -o wiki /srv/open; install -d /srv/closed; touch /srv/open/key /srv/closed/key; ln -s /etc/shadow /srv/closed/link');
-      for (const [path, place] of [['/srv/open/key', '/srv/open'], ['/srv/closed/link', '/srv/closed/link']] as const) {
+      await host.run(
+        'install -d -o wiki /srv/open; install -d /srv/closed; touch /srv/open/key /srv/closed/key; ln -s /etc/shadow /srv/closed/link',
+      );
+      for (const [path, place] of [
+        ['/srv/open/key', '/srv/open'],
+        ['/srv/closed/link', '/srv/closed/link'],
+      ] as const) {
         const { stdout, recap } = await hook({ ...wiki, credentials: { key: path } }, { mayFail: true });
         expect(recap['web']?.failed).toBe(1);
-        expect(stdout).toContain(`somebody other than root can put another file in its place, by ${place}, and systemd reads it as root`);
+        expect(stdout).toContain(
+          `somebody other than root can put another file in its place, by ${place}, and systemd reads it as root`,
+        );
       }
       await hook({ ...wiki, credentials: { key: '/srv/closed/key' } });
     });
@@ -136,7 +194,13 @@ onEachRelease(
       expect((await backUp(fixture.host)).ok).toBe(false);
       await hook({ name: 'wiki', user: 'wiki', command: '/bin/false', required: false });
       expect((await backUp(fixture.host)).ok).toBe(true);
-      expect((await fixture.host.run('journalctl --sync; journalctl --output=cat --since=@$(systemctl show --timestamp=unix --property=InactiveExitTimestamp --value backup.service | tr -d @) --unit=backup-wiki.service')).stdout).toContain('Failed with result');
+      expect(
+        (
+          await fixture.host.run(
+            'journalctl --sync; journalctl --output=cat --since=@$(systemctl show --timestamp=unix --property=InactiveExitTimestamp --value backup.service | tr -d @) --unit=backup-wiki.service',
+          )
+        ).stdout,
+      ).toContain('Failed with result');
     });
 
     it('does what each of its documented examples says', async () => {
@@ -146,25 +210,50 @@ onEachRelease(
       await fixture.host.write('/usr/local/bin/shop', '#!/bin/sh\n[ "$(cat "$3")" = sold ] && echo orders\n', '0755');
       await fixture.host.write('/usr/local/bin/export', '#!/bin/sh\necho exported > "/backup/$1/dump"\n', '0755');
       const vars = { shop_password: 'sold' };
-      const { recap } = await fixture.lab.playbook([{ hosts: 'all', vars, tasks: [{ 'ansible.builtin.include_tasks': join(fixture.lab.directory, 'examples.yml') }] }]);
+      const { recap } = await fixture.lab.playbook([
+        {
+          hosts: 'all',
+          vars,
+          tasks: [{ 'ansible.builtin.include_tasks': join(fixture.lab.directory, 'examples.yml') }],
+        },
+      ]);
       expect(recap['web']?.failed).toBe(0);
       const { ok, log } = await backUp(fixture.host);
       expect(ok, log).toBe(true);
       expect(await fixture.host.read('/backup/queue/state')).toBe('state\n');
       expect(await fixture.host.read('/backup/shop/shop')).toBe('orders\n');
       for (const name of ['forum', 'calendar', 'contacts'])
-        expect((await fixture.host.run(['backup-borg', 'extract', '--stdout', `::${await newest(fixture.host, 'dumps')}`, `backup/${name}/dump`])).stdout).toBe('exported\n');
+        expect(
+          (
+            await fixture.host.run([
+              'backup-borg',
+              'extract',
+              '--stdout',
+              `::${await newest(fixture.host, 'dumps')}`,
+              `backup/${name}/dump`,
+            ])
+          ).stdout,
+        ).toBe('exported\n');
       expect(await fixture.host.exists('/backup/forum/dump')).toBe(false);
     });
 
     it('that is taken away leaves nothing', async () => {
       await hook({ name: 'queue', state: 'absent' });
-      expect((await fixture.host.run('find /etc /usr/local /backup /var/lib/rootless.backup -name "*queue*" -o -name "*wiki*" ! -path /usr/local/bin/wiki ! -path /etc/wiki.key')).stdout).toBe('');
+      expect(
+        (
+          await fixture.host.run(
+            'find /etc /usr/local /backup /var/lib/rootless.backup -name "*queue*" -o -name "*wiki*" ! -path /usr/local/bin/wiki ! -path /etc/wiki.key',
+          )
+        ).stdout,
+      ).toBe('');
       expect((await hook({ name: 'queue', state: 'absent' })).recap['web']?.changed).toBe(0);
     });
 
     it('asks for Node where there is none, and says which variable names another', async () => {
-      const { stdout } = await fixture.lab.playbook([{ hosts: 'all', vars: { rootless_backup_node: '/nowhere/node' }, tasks: [{ 'rootless.backup.hook': wiki }] }], { mayFail: true });
+      const { stdout } = await fixture.lab.playbook(
+        [{ hosts: 'all', vars: { rootless_backup_node: '/nowhere/node' }, tasks: [{ 'rootless.backup.hook': wiki }] }],
+        { mayFail: true },
+      );
       expect(stdout).toContain('needs Node.js 18 or later on the control node, and there is no /nowhere/node');
       expect(stdout).toContain('rootless_backup_node');
     });

@@ -16,7 +16,10 @@ onEachRelease(
         `/etc/systemd/system/backup-${name}.service`,
         `[Unit]\nDescription=Backup ${name}\n\n[Service]\nType=oneshot\nUser=wiki\nGroup=wiki\nSupplementaryGroups=borg\nExecStart=/usr/local/sbin/backup-${name}.sh\nProtectSystem=strict\nReadWritePaths=/backup/\nPrivateTmp=true\nNoNewPrivileges=true\n`,
       );
-      await host.write(`/etc/systemd/system/backup.service.d/${name}.conf`, `[Service]\nExecStartPre=!/bin/systemctl start backup-${name}.service\n`);
+      await host.write(
+        `/etc/systemd/system/backup.service.d/${name}.conf`,
+        `[Service]\nExecStartPre=!/bin/systemctl start backup-${name}.service\n`,
+      );
       await host.run('systemctl daemon-reload');
     };
 
@@ -25,7 +28,13 @@ onEachRelease(
       await inject('wiki', 'id -un > /backup/wiki.dump; date +%s%N >> /backup/wiki.dump');
       const { ok, log } = await backUp(host);
       expect(ok, log).toBe(true);
-      const dump = await host.run(['backup-borg', 'extract', '--stdout', `::${await newest(host, 'dumps')}`, 'backup/wiki.dump']);
+      const dump = await host.run([
+        'backup-borg',
+        'extract',
+        '--stdout',
+        `::${await newest(host, 'dumps')}`,
+        'backup/wiki.dump',
+      ]);
       expect(dump.stdout).toMatch(/^wiki\n\d+\n$/);
     });
 
@@ -35,7 +44,9 @@ onEachRelease(
       await host.run('rm -f /backup.last');
       await inject('wiki', 'echo half > /backup/wiki.dump; exit 3');
       expect((await backUp(host)).ok).toBe(false);
-      expect((await host.run('systemctl show --property=Result --value backup.service')).stdout.trim()).toBe('exit-code');
+      expect((await host.run('systemctl show --property=Result --value backup.service')).stdout.trim()).toBe(
+        'exit-code',
+      );
       expect(await newest(host, 'dumps')).toBe(before);
       expect(await host.exists('/backup.last')).toBe(false);
       await inject('wiki', 'true');
@@ -71,9 +82,13 @@ onEachRelease(
       await host.run('systemctl daemon-reload');
       for (const runs of [1, 2]) {
         await backUp(host);
-        expect((await host.run('sort /run/ran')).stdout.split('\n').filter(Boolean)).toEqual(['a', 'b', 'c', 'd', 'e'].flatMap((name) => Array<string>(runs).fill(name)));
+        expect((await host.run('sort /run/ran')).stdout.split('\n').filter(Boolean)).toEqual(
+          ['a', 'b', 'c', 'd', 'e'].flatMap((name) => Array<string>(runs).fill(name)),
+        );
       }
-      const { stdout } = await host.run("systemctl show --timestamp=unix --property=ExecMainStartTimestamp --value backup-a backup-b backup-c backup-d backup-e | grep . | tr -d @ | sort -n");
+      const { stdout } = await host.run(
+        'systemctl show --timestamp=unix --property=ExecMainStartTimestamp --value backup-a backup-b backup-c backup-d backup-e | grep . | tr -d @ | sort -n',
+      );
       const starts = stdout.trim().split('\n').map(Number);
       expect((starts.at(-1) ?? 0) - (starts[0] ?? 0)).toBeLessThanOrEqual(1);
     });

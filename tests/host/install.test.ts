@@ -9,7 +9,9 @@ onEachRelease(
   'a host without Borg',
   async ({ host }) => {
     await host.run('dpkg --purge --force-depends borgbackup');
-    await host.run("rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*; rm -rf /var/lib/apt/lists/*; echo 'deb [trusted=yes] file:/var/local/debs ./' > /etc/apt/sources.list");
+    await host.run(
+      "rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*; rm -rf /var/lib/apt/lists/*; echo 'deb [trusted=yes] file:/var/local/debs ./' > /etc/apt/sources.list",
+    );
   },
   (fixture) => {
     it('gets it from its package manager, after a refresh of the lists if it has to be', async () => {
@@ -23,36 +25,60 @@ onEachRelease(
   },
 );
 
-onEachRelease('the collection runs', () => Promise.resolve(), (fixture) => {
-  const plays = [
-    {
-      hosts: 'all',
-      roles: ['rootless.backup.borg', 'rootless.backup.postgres'],
-      tasks: [{ 'rootless.backup.hook': { name: 'names', user: 'nobody', command: '/usr/bin/cp /etc/passwd /backup/names/passwd' } }],
-    },
-  ];
-  const works = async (): Promise<void> => {
-    const { recap } = await fixture.lab.playbook(plays);
-    expect(recap['web']).toMatchObject({ failed: 0, unreachable: 0 });
-    const { ok, log } = await backUp(fixture.host);
-    expect(ok, log).toBe(true);
-  };
+onEachRelease(
+  'the collection runs',
+  () => Promise.resolve(),
+  (fixture) => {
+    const plays = [
+      {
+        hosts: 'all',
+        roles: ['rootless.backup.borg', 'rootless.backup.postgres'],
+        tasks: [
+          {
+            'rootless.backup.hook': {
+              name: 'names',
+              user: 'nobody',
+              command: '/usr/bin/cp /etc/passwd /backup/names/passwd',
+            },
+          },
+        ],
+      },
+    ];
+    const works = async (): Promise<void> => {
+      const { recap } = await fixture.lab.playbook(plays);
+      expect(recap['web']).toMatchObject({ failed: 0, unreachable: 0 });
+      const { ok, log } = await backUp(fixture.host);
+      expect(ok, log).toBe(true);
+    };
 
-  it('from its tarball, with all deleted but meta, plugins, roles, playbooks and the manifest', async () => {
-    const installed = await fixture.lab.installCollection();
-    const kept = ['FILES.json', 'MANIFEST.json', 'meta', 'playbooks', 'plugins', 'roles'];
-    for (const name of readdirSync(installed).filter((each) => !kept.includes(each))) rmSync(join(installed, name), { recursive: true });
-    expect(readdirSync(installed).sort()).toEqual(kept);
-    await works();
-  });
+    it('from its tarball, with all deleted but meta, plugins, roles, playbooks and the manifest', async () => {
+      const installed = await fixture.lab.installCollection();
+      const kept = ['FILES.json', 'MANIFEST.json', 'meta', 'playbooks', 'plugins', 'roles'];
+      for (const name of readdirSync(installed).filter((each) => !kept.includes(each)))
+        rmSync(join(installed, name), { recursive: true });
+      expect(readdirSync(installed).sort()).toEqual(kept);
+      await works();
+    });
 
-  it('from git+file:// and a clean clone', async () => {
-    const clone = join(fixture.lab.directory, 'clone');
-    await copyTree(clone);
-    await run('git', ['init', '--quiet', clone]);
-    await run('git', ['-C', clone, 'add', '--all']);
-    await run('git', ['-C', clone, '-c', 'user.name=a', '-c', 'user.email=a@example.org', 'commit', '--quiet', '--message', 'all']);
-    await fixture.lab.installCollection(`git+file://${clone}`);
-    await works();
-  });
-});
+    it('from git+file:// and a clean clone', async () => {
+      const clone = join(fixture.lab.directory, 'clone');
+      await copyTree(clone);
+      await run('git', ['init', '--quiet', clone]);
+      await run('git', ['-C', clone, 'add', '--all']);
+      await run('git', [
+        '-C',
+        clone,
+        '-c',
+        'user.name=a',
+        '-c',
+        'user.email=a@example.org',
+        'commit',
+        '--quiet',
+        '--message',
+        'all',
+      ]);
+      await fixture.lab.installCollection(`git+file://${clone}`);
+      await works();
+    });
+  },
+);

@@ -8,9 +8,17 @@ export interface Mail {
 /** Waits until every report was written and every mail delivered. */
 export async function settle(host: Host): Promise<void> {
   // Deactivating is not over either.
-  await host.run('for unit in backup backup-check; do while systemctl is-active $unit | grep -q activating; do sleep 0.1; done; done', { timeoutSeconds: 100 });
-  const reports = ['backup', 'backup-check'].flatMap((unit) => ['success', 'failure', 'begun'].map((end) => `backup-report@${unit}:${end}`));
-  await host.run(`for unit in ${reports.join(' ')}; do while [ "$(systemctl is-active $unit)" = activating ]; do sleep 0.1; done; done; while [ -n "$(postqueue -j)" ]; do sleep 0.1; done`, { timeoutSeconds: 100 });
+  await host.run(
+    'for unit in backup backup-check; do while systemctl is-active $unit | grep -q activating; do sleep 0.1; done; done',
+    { timeoutSeconds: 100 },
+  );
+  const reports = ['backup', 'backup-check'].flatMap((unit) =>
+    ['success', 'failure', 'begun'].map((end) => `backup-report@${unit}:${end}`),
+  );
+  await host.run(
+    `for unit in ${reports.join(' ')}; do while [ "$(systemctl is-active $unit)" = activating ]; do sleep 0.1; done; done; while [ -n "$(postqueue -j)" ]; do sleep 0.1; done`,
+    { timeoutSeconds: 100 },
+  );
 }
 
 /** The mails that root has got since the last call. */

@@ -16,7 +16,12 @@ const plays = [
     tasks: [
       {
         name: 'Save the wiki with every backup',
-        'rootless.backup.hook': { name: 'wiki', user: 'wiki', command: '/usr/bin/cp /srv/wiki/page /backup/wiki/page', read: ['/srv/wiki'] },
+        'rootless.backup.hook': {
+          name: 'wiki',
+          user: 'wiki',
+          command: '/usr/bin/cp /srv/wiki/page /backup/wiki/page',
+          read: ['/srv/wiki'],
+        },
       },
     ],
     vars: { backup_paths: ['/etc', '/srv'] },
@@ -36,8 +41,10 @@ describe.each(cores)('ansible-core $core, from Debian $debian', (core) => {
   }, 900_000);
   afterAll(() => lab.close());
 
-  const each = async (check: (host: Host) => Promise<void>): Promise<void> => void (await Promise.all(lab.hosts.map(check)));
-  const changes = (recap: Awaited<ReturnType<Lab['playbook']>>['recap']): unknown => Object.values(recap).map(({ changed, failed, unreachable }) => ({ changed, failed, unreachable }));
+  const each = async (check: (host: Host) => Promise<void>): Promise<void> =>
+    void (await Promise.all(lab.hosts.map(check)));
+  const changes = (recap: Awaited<ReturnType<Lab['playbook']>>['recap']): unknown =>
+    Object.values(recap).map(({ changed, failed, unreachable }) => ({ changed, failed, unreachable }));
   const none = { changed: 0, failed: 0, unreachable: 0 };
 
   it('is the one that is said', async () => {
@@ -47,7 +54,9 @@ describe.each(cores)('ansible-core $core, from Debian $debian', (core) => {
   it('shows what it would do on a fresh host, in check mode, and does nothing', async () => {
     // The hook is verified against the role's own units, which are not there yet.
     const { recap } = await lab.playbook(plays, { args: ['--check', '--diff'] });
-    expect(changes(recap)).toEqual(lab.hosts.map(() => ({ changed: expect.any(Number) as number, failed: 0, unreachable: 0 })));
+    expect(changes(recap)).toEqual(
+      lab.hosts.map(() => ({ changed: expect.any(Number) as number, failed: 0, unreachable: 0 })),
+    );
     for (const { changed } of Object.values(recap)) expect(changed).toBeGreaterThan(1);
     await each(async (host) => expect(await host.exists('/etc/systemd/system/backup.service')).toBe(false));
   });
@@ -65,16 +74,28 @@ describe.each(cores)('ansible-core $core, from Debian $debian', (core) => {
 
   it('changes nothing the second time, nor in check mode', async () => {
     expect(changes((await lab.playbook(plays)).recap)).toEqual(lab.hosts.map(() => none));
-    expect(changes((await lab.playbook(plays, { args: ['--check', '--diff'] })).recap)).toEqual(lab.hosts.map(() => none));
+    expect(changes((await lab.playbook(plays, { args: ['--check', '--diff'] })).recap)).toEqual(
+      lab.hosts.map(() => none),
+    );
   });
 
   it('and everything is restored', () =>
     each(async (host) => {
       await host.run(`backup-borg --into /restored extract ::${await newest(host, 'files')} srv/wiki`);
-      expect((await host.run('diff -r /srv/wiki /restored/srv/wiki && stat -c "%U %a" /restored/srv/wiki/page')).stdout).toBe('wiki 600\n');
+      expect(
+        (await host.run('diff -r /srv/wiki /restored/srv/wiki && stat -c "%U %a" /restored/srv/wiki/page')).stdout,
+      ).toBe('wiki 600\n');
       const dumps = await newest(host, 'dumps');
       expect((await host.run(`backup-borg extract --stdout ::${dumps} backup/wiki/page`)).stdout).toBe('a page\n');
-      await host.run(`cd / && runuser -u postgres -- createdb restored && backup-borg extract --stdout ::${dumps} "$(ls -d backup/postgresql/*/shop.dump)" | runuser -u postgres -- pg_restore --exit-on-error --dbname restored`);
-      expect((await host.run(['psql', '-XqAt', '--dbname', 'restored', '-c', 'SELECT price FROM sold'], { user: 'postgres' })).stdout).toBe('42\n');
+      await host.run(
+        `cd / && runuser -u postgres -- createdb restored && backup-borg extract --stdout ::${dumps} "$(ls -d backup/postgresql/*/shop.dump)" | runuser -u postgres -- pg_restore --exit-on-error --dbname restored`,
+      );
+      expect(
+        (
+          await host.run(['psql', '-XqAt', '--dbname', 'restored', '-c', 'SELECT price FROM sold'], {
+            user: 'postgres',
+          })
+        ).stdout,
+      ).toBe('42\n');
     }));
 });

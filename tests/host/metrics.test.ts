@@ -23,7 +23,13 @@ onEachRelease(
   async ({ lab, host }) => {
     await host.run('useradd --system wiki; mkdir -p /var/lib/prometheus/node-exporter');
     await lab.roles(['borg'], { backup_paths: ['/etc'], backup_metrics: '/var/lib/prometheus/node-exporter' });
-    await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'wiki', user: 'wiki', command: '/bin/true' } }] }]);
+    await lab.playbook([
+      {
+        hosts: 'all',
+        gather_facts: false,
+        tasks: [{ 'rootless.backup.hook': { name: 'wiki', user: 'wiki', command: '/bin/true' } }],
+      },
+    ]);
   },
   (fixture) => {
     it('are where the collector looks, are understood by Prometheus, and are all that the rules and the dashboard ask for', async () => {
@@ -32,11 +38,16 @@ onEachRelease(
       await host.run('systemctl start backup-check.service');
       await settle(host);
       const text = await host.read('/var/lib/prometheus/node-exporter/backup.prom');
-      const { code, stderr, stdout } = await run(await promtool(), ['check', 'metrics'], { input: text, mayFail: true });
+      const { code, stderr, stdout } = await run(await promtool(), ['check', 'metrics'], {
+        input: text,
+        mayFail: true,
+      });
       expect(stdout + stderr).toBe('');
       expect(code).toBe(0);
       const known = new Set([...text.matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name));
-      const asked = [rules, 'extensions/grafana/dashboard.json'].flatMap((file) => [...readFileSync(file, 'utf8').matchAll(/\bbackup_\w+/g)].map(([name]) => name));
+      const asked = [rules, 'extensions/grafana/dashboard.json'].flatMap((file) =>
+        [...readFileSync(file, 'utf8').matchAll(/\bbackup_\w+/g)].map(([name]) => name),
+      );
       expect(asked.filter((name) => !known.has(name))).toEqual([]);
       expect(text).toMatch(/^backup_last_run_success\{unit="backup-check"\} 1\.0$/m);
     });

@@ -5,8 +5,27 @@ import { backUp, newest, onEachRelease } from './fixture.ts';
 
 /** Names that PostgreSQL allows and that have broken something somewhere. */
 const names = [
-  'plain', 'my postgres app', 'template1000', "quote'd", 'double"quote', 'sla/sh', '-dash', 'host=elsewhere', 'postgresql://nowhere/x',
-  'percent%20', 'back\\slash', 'dollar$HOME', '$(touch /tmp/pwned)', 'new\nline', 'tab\tbed', 'UPPER', 'ümlaut', '..', '.hidden', 'a'.repeat(63), 'é'.repeat(31),
+  'plain',
+  'my postgres app',
+  'template1000',
+  "quote'd",
+  'double"quote',
+  'sla/sh',
+  '-dash',
+  'host=elsewhere',
+  'postgresql://nowhere/x',
+  'percent%20',
+  'back\\slash',
+  'dollar$HOME',
+  '$(touch /tmp/pwned)',
+  'new\nline',
+  'tab\tbed',
+  'UPPER',
+  'ümlaut',
+  '..',
+  '.hidden',
+  'a'.repeat(63),
+  'é'.repeat(31),
 ];
 
 const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
@@ -20,25 +39,44 @@ async function sql(host: Host, database: string, script: string): Promise<string
 
 /** What a database holds, to compare. */
 const contents = (host: Host, database: string): Promise<string> =>
-  sql(host, database, "SELECT count(*), sum(n), md5(string_agg(t, ',' ORDER BY n)) FROM data; SELECT rolname FROM pg_class JOIN pg_roles r ON r.oid = relowner WHERE relname = 'data';");
+  sql(
+    host,
+    database,
+    "SELECT count(*), sum(n), md5(string_agg(t, ',' ORDER BY n)) FROM data; SELECT rolname FROM pg_class JOIN pg_roles r ON r.oid = relowner WHERE relname = 'data';",
+  );
 
 onEachRelease(
   'PostgreSQL',
   async ({ lab, host }) => {
-    await sql(host, 'postgres', `CREATE ROLE "odd 'owner" LOGIN PASSWORD 'secret-of-owner'; CREATE DATABASE closed; ALTER DATABASE closed ALLOW_CONNECTIONS false;`);
+    await sql(
+      host,
+      'postgres',
+      `CREATE ROLE "odd 'owner" LOGIN PASSWORD 'secret-of-owner'; CREATE DATABASE closed; ALTER DATABASE closed ALLOW_CONNECTIONS false;`,
+    );
     for (const [index, name] of names.entries()) {
       await sql(host, 'postgres', `CREATE DATABASE ${identifier(name)}`);
-      await sql(host, name, `CREATE TABLE data AS SELECT n, ${literal(name)} || n AS t FROM generate_series(1, ${100 + index}) n; ALTER TABLE data OWNER TO "odd 'owner";`);
+      await sql(
+        host,
+        name,
+        `CREATE TABLE data AS SELECT n, ${literal(name)} || n AS t FROM generate_series(1, ${100 + index}) n; ALTER TABLE data OWNER TO "odd 'owner";`,
+      );
     }
     await sql(host, 'postgres', `CREATE DATABASE "latin" ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0`);
-    await host.run(`printf 'CREATE DATABASE "latin-\\xe9"' | PGCLIENTENCODING=LATIN1 psql -Xq latin`, { user: 'postgres' });
+    await host.run(`printf 'CREATE DATABASE "latin-\\xe9"' | PGCLIENTENCODING=LATIN1 psql -Xq latin`, {
+      user: 'postgres',
+    });
     await lab.roles(['borg', 'postgres']);
   },
   (fixture) => {
     const target = '/backup/postgresql';
-    const directory = async (): Promise<string> => `${target}/${(await fixture.host.run(`ls ${target}`)).stdout.trim()}`;
+    const directory = async (): Promise<string> =>
+      `${target}/${(await fixture.host.run(`ls ${target}`)).stdout.trim()}`;
     const manifest = async (): Promise<Record<string, { database: string | null; size: number; sha256: string }>> =>
-      (JSON.parse(await fixture.host.read(`${await directory()}/manifest.json`)) as { files: Record<string, { database: string | null; size: number; sha256: string }> }).files;
+      (
+        JSON.parse(await fixture.host.read(`${await directory()}/manifest.json`)) as {
+          files: Record<string, { database: string | null; size: number; sha256: string }>;
+        }
+      ).files;
 
     it('is dumped with every connectable database, whatever its name, and the server takes new connections after it', async () => {
       const { host } = fixture;
@@ -82,25 +120,41 @@ onEachRelease(
       const { host } = fixture;
       expect((await host.run(`stat -c '%a %U' ${target}`)).stdout.trim()).toBe('700 postgres');
       expect((await host.run(`find ${target} -perm /077`)).stdout).toBe('');
-      const list = (await host.run(`backup-borg list --format '{path}{NL}' ::${await newest(host, 'files')} var/lib/postgresql`)).stdout;
+      const list = (
+        await host.run(`backup-borg list --format '{path}{NL}' ::${await newest(host, 'files')} var/lib/postgresql`)
+      ).stdout;
       expect(list).toMatch(/^var\/lib\/postgresql$/m);
       expect(list).not.toMatch(/main/);
     });
 
     it('runs nothing of what the owner of a table made: no cast, and no view put in the place of a table', async () => {
       const { host } = fixture;
-      const trap = (name: string, of: string): string => `CREATE FUNCTION s.${name}(${of}) RETURNS text LANGUAGE plpgsql AS $$ BEGIN
+      const trap = (
+        name: string,
+        of: string,
+      ): string => `CREATE FUNCTION s.${name}(${of}) RETURNS text LANGUAGE plpgsql AS $$ BEGIN
         IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN COPY (SELECT 1) TO PROGRAM 'touch /tmp/pwned-${name}'; END IF; RETURN 'x'; END $$;`;
       await sql(host, 'postgres', 'CREATE ROLE mallory; CREATE DATABASE trap OWNER mallory');
-      await sql(host, 'trap', `SET SESSION AUTHORIZATION mallory; CREATE SCHEMA s; CREATE TABLE s.bait AS SELECT 1 AS n; CREATE TABLE s.other AS SELECT 1 AS n;
-        ${trap('cast', 's.bait')} ${trap('view', '')} CREATE CAST (s.bait AS text) WITH FUNCTION s.cast(s.bait);`);
+      await sql(
+        host,
+        'trap',
+        `SET SESSION AUTHORIZATION mallory; CREATE SCHEMA s; CREATE TABLE s.bait AS SELECT 1 AS n; CREATE TABLE s.other AS SELECT 1 AS n;
+        ${trap('cast', 's.bait')} ${trap('view', '')} CREATE CAST (s.bait AS text) WITH FUNCTION s.cast(s.bait);`,
+      );
       const plain = await backUp(host);
       expect(plain.ok, plain.log).toBe(true);
       // The hook waits for a table, which is a view when it has it.
-      const swap = sql(host, 'trap', `SET SESSION AUTHORIZATION mallory; BEGIN; LOCK TABLE s.other IN ACCESS EXCLUSIVE MODE;
+      const swap = sql(
+        host,
+        'trap',
+        `SET SESSION AUTHORIZATION mallory; BEGIN; LOCK TABLE s.other IN ACCESS EXCLUSIVE MODE;
         DO $$ BEGIN FOR i IN 1..600 LOOP EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 's.other'::regclass); PERFORM pg_sleep(0.1); END LOOP; END $$;
-        ALTER TABLE s.other RENAME TO away; CREATE VIEW s.other AS SELECT s.view() AS n; COMMIT;`);
-      await host.run(`until [ "$(psql -XqAt -c "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = 'trap')" postgres)" -gt 0 ]; do sleep 0.1; done`, { user: 'postgres', timeoutSeconds: 30 });
+        ALTER TABLE s.other RENAME TO away; CREATE VIEW s.other AS SELECT s.view() AS n; COMMIT;`,
+      );
+      await host.run(
+        `until [ "$(psql -XqAt -c "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = 'trap')" postgres)" -gt 0 ]; do sleep 0.1; done`,
+        { user: 'postgres', timeoutSeconds: 30 },
+      );
       await backUp(host);
       await swap;
       expect((await host.run('ls /tmp', { mayFail: true })).stdout).not.toContain('pwned');
@@ -111,27 +165,49 @@ onEachRelease(
     it('lets a table be altered while it is dumped, and is dumped all the same', async () => {
       const { host } = fixture;
       // Nothing of the hook holds the table before pg_dump does, so nobody waits for it.
-      await host.write('/usr/local/bin/pg_dump', `#!/bin/bash
+      await host.write(
+        '/usr/local/bin/pg_dump',
+        `#!/bin/bash
 if [ "$PGDATABASE" = plain ] && [ ! -e /tmp/altered ]; then psql -Xq -c "SET lock_timeout = '5s'" -c 'ALTER TABLE public.data ADD COLUMN more int' > /dev/null 2>&1; : > /tmp/altered; fi
 exec /usr/bin/pg_dump "$@"
-`, '0755');
+`,
+        '0755',
+      );
       const { ok, log } = await backUp(host);
       await host.run('rm /usr/local/bin/pg_dump');
       expect(ok, log).toBe(true);
-      expect(await sql(host, 'plain', "SELECT count(*) FROM pg_attribute WHERE attrelid = 'data'::regclass AND attname = 'more'")).toBe('1\n');
+      expect(
+        await sql(
+          host,
+          'plain',
+          "SELECT count(*) FROM pg_attribute WHERE attrelid = 'data'::regclass AND attname = 'more'",
+        ),
+      ).toBe('1\n');
       await sql(host, 'plain', 'ALTER TABLE data DROP COLUMN more');
     });
 
     it('keeps the last good dump when a new one fails, and the backup fails and says why', async () => {
       const { host } = fixture;
       const before = await manifest();
-      await sql(host, 'plain', 'UPDATE data SET n = n; ALTER TABLE data RENAME TO hidden; CREATE VIEW data AS SELECT n, t FROM hidden;');
+      await sql(
+        host,
+        'plain',
+        'UPDATE data SET n = n; ALTER TABLE data RENAME TO hidden; CREATE VIEW data AS SELECT n, t FROM hidden;',
+      );
       // A table whose file is gone cannot be dumped.
-      const path = (await sql(host, 'plain', "CREATE TABLE broken AS SELECT 1; CHECKPOINT; SELECT current_setting('data_directory') || '/' || pg_relation_filepath('broken')")).trim();
+      const path = (
+        await sql(
+          host,
+          'plain',
+          "CREATE TABLE broken AS SELECT 1; CHECKPOINT; SELECT current_setting('data_directory') || '/' || pg_relation_filepath('broken')",
+        )
+      ).trim();
       await host.run(`systemctl stop postgresql; mv ${path} ${path}.away; systemctl start postgresql`);
       const { ok, log } = await backUp(host);
       expect(ok, log).toBe(false);
-      expect(await host.journal('backup-postgresql.service')).toMatch(/database "plain" was not dumped; the last good dump.*could not open file/s);
+      expect(await host.journal('backup-postgresql.service')).toMatch(
+        /database "plain" was not dumped; the last good dump.*could not open file/s,
+      );
       const after = await manifest();
       expect(after['plain.dump']).toEqual(before['plain.dump']);
       const sum = (await host.run(`sha256sum < ${await directory()}/plain.dump`)).stdout.split(' ')[0];
@@ -165,7 +241,9 @@ exec /usr/bin/pg_dump "$@"
       const before = Object.keys(await manifest());
       await host.run('pg_ctlcluster $(ls /etc/postgresql) main stop');
       expect((await backUp(host)).ok).toBe(false);
-      expect(await host.journal('backup-postgresql.service')).toContain('There is no PostgreSQL cluster that is online');
+      expect(await host.journal('backup-postgresql.service')).toContain(
+        'There is no PostgreSQL cluster that is online',
+      );
       expect(Object.keys(await manifest())).toEqual(before);
       await host.run("sed -i 's/^manual/auto/' /etc/postgresql/*/main/start.conf; systemctl restart postgresql");
     });
@@ -182,7 +260,11 @@ exec /usr/bin/pg_dump "$@"
       const { lab, host } = fixture;
       const version = (await host.run('ls /etc/postgresql')).stdout.trim();
       await host.run(`pg_createcluster ${version} second --port 5433 --start`);
-      await lab.roles(['postgres'], { postgres_clusters: [{ name: 'one' }, { name: 'two', port: 5433 }], postgres_exclude: ['plain', 'sla/sh'] }, { args: ['--limit', 'web'] });
+      await lab.roles(
+        ['postgres'],
+        { postgres_clusters: [{ name: 'one' }, { name: 'two', port: 5433 }], postgres_exclude: ['plain', 'sla/sh'] },
+        { args: ['--limit', 'web'] },
+      );
       expect((await backUp(host)).ok).toBe(true);
       expect((await host.run(`ls ${target}`)).stdout.split('\n').filter(Boolean)).toEqual(['one', 'two']);
       const dumps = (await host.run(`ls ${target}/one ${target}/two`)).stdout;
@@ -193,14 +275,30 @@ exec /usr/bin/pg_dump "$@"
     it('lets a hook that hangs end by its time limit, and stopping the backup stops the hook', async () => {
       const { lab, host } = fixture;
       await lab.roles(['postgres'], { postgres_time_limit: '3s' }, { args: ['--limit', 'web'] });
-      await host.run("systemd-run --quiet --unit=locker --uid=postgres psql -X -c 'BEGIN; LOCK TABLE hidden IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)' plain; sleep 1");
+      await host.run(
+        "systemd-run --quiet --unit=locker --uid=postgres psql -X -c 'BEGIN; LOCK TABLE hidden IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)' plain; sleep 1",
+      );
       const begun = Date.now();
       expect((await backUp(host)).ok).toBe(false);
       expect(Date.now() - begun).toBeLessThan(30_000);
+      // What took its place before it was ended is what the manifest says.
+      for (const [name, { sha256 }] of Object.entries(await manifest()))
+        expect(
+          (await host.run(['sha256sum', '--', `${await directory()}/${name}`])).stdout.replace(/^\\/, '').slice(0, 64),
+          name,
+        ).toBe(sha256);
       await lab.roles(['postgres'], {}, { args: ['--limit', 'web'] });
-      await host.run('systemctl start --no-block backup.service; until [ "$(systemctl is-active backup-postgresql)" = activating ]; do sleep 0.1; done; sleep 1; systemctl stop backup.service; for wait in {1..50}; do [ "$(systemctl is-active backup-postgresql)" = deactivating ] || break; sleep 0.1; done');
-      expect((await host.run('systemctl is-active backup-postgresql; pgrep pg_dump', { mayFail: true })).stdout.trim()).toMatch(/^(inactive|failed)$/);
-      await sql(host, 'postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()");
+      await host.run(
+        'systemctl start --no-block backup.service; until [ "$(systemctl is-active backup-postgresql)" = activating ]; do sleep 0.1; done; sleep 1; systemctl stop backup.service; for wait in {1..50}; do [ "$(systemctl is-active backup-postgresql)" = deactivating ] || break; sleep 0.1; done',
+      );
+      expect(
+        (await host.run('systemctl is-active backup-postgresql; pgrep pg_dump', { mayFail: true })).stdout.trim(),
+      ).toMatch(/^(inactive|failed)$/);
+      await sql(
+        host,
+        'postgres',
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()",
+      );
       await host.run('systemctl reset-failed');
       expect((await backUp(host)).ok).toBe(true);
     });

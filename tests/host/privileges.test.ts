@@ -74,7 +74,10 @@ onEachRelease(
     await lab.roles(['borg']);
     await host.write('/usr/local/bin/probe', probe, '0755');
     const foreign = (await host.run('pgrep --oldest sshd')).stdout.trim();
-    await host.write('/run/systemd/system/backup.service.d/probe.conf', `[Service]\nExecStartPre=/usr/local/bin/probe\nEnvironment=FOREIGN=${foreign}\n`);
+    await host.write(
+      '/run/systemd/system/backup.service.d/probe.conf',
+      `[Service]\nExecStartPre=/usr/local/bin/probe\nEnvironment=FOREIGN=${foreign}\n`,
+    );
     await host.run('systemctl daemon-reload');
   },
   (fixture) => {
@@ -82,10 +85,13 @@ onEachRelease(
       const { host } = fixture;
       const { ok, log } = await backUp(host);
       expect(ok, log).toBe(true);
-      const { status, ...tried } = JSON.parse(/^\{.*\}$/m.exec(log)?.[0] ?? '{}') as { status: Record<string, string> } & Record<string, boolean>;
+      const { status, ...tried } = JSON.parse(/^\{.*\}$/m.exec(log)?.[0] ?? '{}') as {
+        status: Record<string, string>;
+      } & Record<string, boolean>;
       const uid = (await host.run('id --user borg')).stdout.trim();
       expect(status['Uid']?.split('\t')).toEqual([uid, uid, uid, uid]);
-      for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']) expect([set, status[set]]).toEqual([set, capDacReadSearch]);
+      for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'])
+        expect([set, status[set]]).toEqual([set, capDacReadSearch]);
       expect(status['NoNewPrivs']).toBe('1');
       expect(status['Seccomp']).toBe('2');
       expect(Object.keys(tried).filter((name) => tried[name])).toEqual(allowed);
@@ -93,17 +99,27 @@ onEachRelease(
 
     it('could do all that outside the sandbox, so that the probe proves something', async () => {
       const { host } = fixture;
-      const { stdout } = await host.run('FOREIGN=$(pgrep --oldest sshd) python3 -', { input: probe.replace(/^.*"(?:set the clock|load a module|mount|set the hostname|make a user namespace)".*\n/gm, '') });
+      const { stdout } = await host.run('FOREIGN=$(pgrep --oldest sshd) python3 -', {
+        input: probe.replace(
+          /^.*"(?:set the clock|load a module|mount|set the hostname|make a user namespace)".*\n/gm,
+          '',
+        ),
+      });
       const { status: _, ...tried } = JSON.parse(stdout) as Record<string, boolean>;
       // A test host has no kernel log, may make no devices of its own, and has a noexec /dev/shm.
-      const denied = Object.keys(tried).filter((name) => !tried[name] && !['read the kernel log', 'make a device', 'execute from /dev/shm'].includes(name));
-      await host.run('rm -f /var/lib/borg/{probe,device,program} /var/lib/borg/repository/{probe,program} /var/cache/borg/probe');
+      const denied = Object.keys(tried).filter(
+        (name) => !tried[name] && !['read the kernel log', 'make a device', 'execute from /dev/shm'].includes(name),
+      );
+      await host.run(
+        'rm -f /var/lib/borg/{probe,device,program} /var/lib/borg/repository/{probe,program} /var/cache/borg/probe',
+      );
       expect(denied).toEqual([]);
     });
 
     it('are held by Borg itself', async () => {
       const { host } = fixture;
-      const watch = 'until p=$(pgrep --full --oldest "^/usr/bin/python3 .*[/]usr/bin/borg .* create "); do sleep 0.02; done; cat /proc/$p/status';
+      const watch =
+        'until p=$(pgrep --full --oldest "^/usr/bin/python3 .*[/]usr/bin/borg .* create "); do sleep 0.02; done; cat /proc/$p/status';
       const [watched] = await Promise.all([host.run(watch, { timeoutSeconds: 30 }), backUp(host)]);
       const uid = (await host.run('id --user borg')).stdout.trim();
       expect(watched.stdout).toContain(`Uid:\t${uid}\t${uid}\t${uid}\t${uid}`);

@@ -6,11 +6,26 @@ import { describeTree, tree } from './tree.ts';
 const databases = ['shop', 'wiki', 'my notes'];
 
 async function sql(host: Host, database: string, script: string): Promise<string> {
-  return (await host.run(['env', `PGDATABASE=${database}`, 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', '-'], { user: 'postgres', input: script })).stdout;
+  return (
+    await host.run(['env', `PGDATABASE=${database}`, 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', '-'], {
+      user: 'postgres',
+      input: script,
+    })
+  ).stdout;
 }
 
 const contents = async (host: Host): Promise<string> =>
-  (await Promise.all(databases.map((name) => sql(host, name, "SELECT count(*), sum(n), md5(string_agg(t, ',' ORDER BY n)), (SELECT relowner::regrole FROM pg_class WHERE relname = 'data') FROM data")))).join('');
+  (
+    await Promise.all(
+      databases.map((name) =>
+        sql(
+          host,
+          name,
+          "SELECT count(*), sum(n), md5(string_agg(t, ',' ORDER BY n)), (SELECT relowner::regrole FROM pg_class WHERE relname = 'data') FROM data",
+        ),
+      ),
+    )
+  ).join('');
 
 let server: Host;
 
@@ -24,12 +39,25 @@ onEachRelease(
     server = await lab.boot({ name: 'server', debian: release });
     await server.run('useradd --create-home --shell /bin/bash store && install -d -o store -m 700 ~store/.ssh');
     await host.run(tree);
-    await host.run("usermod --password '$6$salt$hash' --append --groups adm alice; echo letter > /home/alice/letter; chown alice: /home/alice/letter; mkdir /opt/app; echo app > /opt/app/app; echo old > /etc/app.conf");
-    await host.run(['bash', '-c', `umask 077; mkdir -p /home/alice/notes; python3 -c 'import sqlite3; d = sqlite3.connect("/home/alice/notes/notes.db"); d.execute("CREATE TABLE note (t)"); d.execute("INSERT INTO note VALUES (?)", ["remember"]); d.commit()'`], { user: 'alice' });
+    await host.run(
+      "usermod --password '$6$salt$hash' --append --groups adm alice; echo letter > /home/alice/letter; chown alice: /home/alice/letter; mkdir /opt/app; echo app > /opt/app/app; echo old > /etc/app.conf",
+    );
+    await host.run(
+      [
+        'bash',
+        '-c',
+        `umask 077; mkdir -p /home/alice/notes; python3 -c 'import sqlite3; d = sqlite3.connect("/home/alice/notes/notes.db"); d.execute("CREATE TABLE note (t)"); d.execute("INSERT INTO note VALUES (?)", ["remember"]); d.commit()'`,
+      ],
+      { user: 'alice' },
+    );
     await sql(host, 'postgres', 'CREATE ROLE app LOGIN');
     for (const [index, name] of databases.entries()) {
       await sql(host, 'postgres', `CREATE DATABASE "${name}" OWNER app`);
-      await sql(host, name, `CREATE TABLE data AS SELECT n, md5(n::text) AS t FROM generate_series(1, ${1000 + index}) n; ALTER TABLE data OWNER TO app`);
+      await sql(
+        host,
+        name,
+        `CREATE TABLE data AS SELECT n, md5(n::text) AS t FROM generate_series(1, ${1000 + index}) n; ALTER TABLE data OWNER TO app`,
+      );
     }
   },
   (fixture) => {
@@ -47,13 +75,21 @@ onEachRelease(
     it('has a backup on a server, and what opens it on the control node', async () => {
       const { lab, host } = fixture;
       await lab.roles(['borg'], settings(), { args: ['--limit', 'web'], mayFail: true });
-      await server.write('/home/store/.ssh/authorized_keys', `restrict,command="borg serve --restrict-to-repository web" ${(await host.read('/etc/credstore/borg.ssh-key.pub')).trim()}\n`, '0644');
+      await server.write(
+        '/home/store/.ssh/authorized_keys',
+        `restrict,command="borg serve --restrict-to-repository web" ${(await host.read('/etc/credstore/borg.ssh-key.pub')).trim()}\n`,
+        '0644',
+      );
       const { recap } = await lab.roles(['borg', 'postgres', 'sqlite'], settings(), { args: ['--limit', 'web'] });
       expect(recap['web']?.failed).toBe(0);
       const { ok, log } = await backUp(host);
       expect(ok, log).toBe(true);
       before = (await host.run(describeTree('/srv/tree'))).stdout;
-      letters = (await host.run('stat -c "%n %a %U %G %y" /home/alice/letter /home/alice /home/bob /opt/app/app; getent passwd alice bob; getent shadow alice; id -nG alice')).stdout;
+      letters = (
+        await host.run(
+          'stat -c "%n %a %U %G %y" /home/alice/letter /home/alice /home/bob /opt/app/app; getent passwd alice bob; getent shadow alice; id -nG alice',
+        )
+      ).stdout;
       rows = await contents(host);
       notes = (await host.run(readNotes)).stdout;
       expect(notes).toContain('remember');
@@ -67,13 +103,24 @@ onEachRelease(
       fixture.host = await lab.boot({ name: 'web', debian: fixture.release });
       const { host } = fixture;
       expect(await host.exists('/srv/tree')).toBe(false);
-      const result = await lab.run(`${lab.collection}/playbooks/restore.yml`, { args: ['--extra-vars', JSON.stringify({ restore_host: 'web', ...settings() })], timeoutSeconds: 400 });
+      const result = await lab.run(`${lab.collection}/playbooks/restore.yml`, {
+        args: ['--extra-vars', JSON.stringify({ restore_host: 'web', ...settings() })],
+        timeoutSeconds: 400,
+      });
       expect(result.recap['web']?.failed).toBe(0);
-      const times = [...result.stdout.matchAll(/"(set up|files|databases|all of it): ([^"]+)"/g)].map(([, part, time]) => `${part} ${time}`);
+      const times = [...result.stdout.matchAll(/"(set up|files|databases|all of it): ([^"]+)"/g)].map(
+        ([, part, time]) => `${part} ${time}`,
+      );
       console.log(`Debian ${fixture.release}: ${times.join('; ')}`);
       expect(times.map((each) => each.replace(/ [\d:].*/, ''))).toEqual(['set up', 'files', 'databases', 'all of it']);
       expect((await host.run(describeTree('/srv/tree'))).stdout).toBe(before);
-      expect((await host.run('stat -c "%n %a %U %G %y" /home/alice/letter /home/alice /home/bob /opt/app/app; getent passwd alice bob; getent shadow alice; id -nG alice')).stdout).toBe(letters);
+      expect(
+        (
+          await host.run(
+            'stat -c "%n %a %U %G %y" /home/alice/letter /home/alice /home/bob /opt/app/app; getent passwd alice bob; getent shadow alice; id -nG alice',
+          )
+        ).stdout,
+      ).toBe(letters);
       expect(await contents(host)).toBe(rows);
       expect((await host.run(readNotes)).stdout).toBe(notes);
       expect(await host.exists('/etc/app.conf')).toBe(false);
@@ -86,17 +133,34 @@ onEachRelease(
       expect(ok, log).toBe(true);
       const list = (await host.run("backup-borg list --format '{archive}{NL}'")).stdout.trim().split('\n');
       expect(list.length).toBe(4);
-      expect((await host.run('systemctl is-active backup.timer backup-drill.timer', { mayFail: true })).stdout).toBe('active\nactive\n');
-      const again = await lab.run(`${lab.collection}/playbooks/restore.yml`, { args: ['--extra-vars', JSON.stringify({ restore_host: 'web', ...settings() })], mayFail: true });
+      expect((await host.run('systemctl is-active backup.timer backup-drill.timer', { mayFail: true })).stdout).toBe(
+        'active\nactive\n',
+      );
+      const again = await lab.run(`${lab.collection}/playbooks/restore.yml`, {
+        args: ['--extra-vars', JSON.stringify({ restore_host: 'web', ...settings() })],
+        mayFail: true,
+      });
       expect(again.stdout.replaceAll(/\s+/g, ' ')).toContain('has made a backup, so it is not a new machine');
     });
 
     it('is not restored without what opens its repository, nor from a repository that is not there', async () => {
       const { lab, host } = fixture;
       const run = async (vars: object): Promise<string> =>
-        (await lab.run(`${lab.collection}/playbooks/restore.yml`, { args: ['--extra-vars', JSON.stringify({ restore_host: 'web', restore_again: true, ...settings(), ...vars })], mayFail: true })).stdout.replaceAll(/\s+/g, ' ');
-      expect(await run({ backup_secrets_dir: '/nowhere/web' })).toContain('there is no file passphrase in backup_secrets_dir');
-      expect(await run({ borg_repositories: ['/mnt/disk/borg'] })).toContain('there is no repository in /mnt/disk/borg on web');
+        (
+          await lab.run(`${lab.collection}/playbooks/restore.yml`, {
+            args: [
+              '--extra-vars',
+              JSON.stringify({ restore_host: 'web', restore_again: true, ...settings(), ...vars }),
+            ],
+            mayFail: true,
+          })
+        ).stdout.replaceAll(/\s+/g, ' ');
+      expect(await run({ backup_secrets_dir: '/nowhere/web' })).toContain(
+        'there is no file passphrase in backup_secrets_dir',
+      );
+      expect(await run({ borg_repositories: ['/mnt/disk/borg'] })).toContain(
+        'there is no repository in /mnt/disk/borg on web',
+      );
       expect(await host.exists('/mnt/disk/borg')).toBe(false);
     });
   },

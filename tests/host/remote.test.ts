@@ -25,11 +25,18 @@ onEachRelease(
       expect(recap['web']?.failed).toBe(1);
       expect(stdout).toContain('the server refuses the key of this host');
       // As it stands there, without a character more or less.
-      const line = /^command="borg serve --append-only --restrict-to-repository web",restrict ssh-ed25519 (\S+) borg@web$/m.exec(stdout);
+      const line =
+        /^command="borg serve --append-only --restrict-to-repository web",restrict ssh-ed25519 (\S+) borg@web$/m.exec(
+          stdout,
+        );
       const key = (await fixture.host.read('/etc/credstore/borg.ssh-key.pub')).trim();
       expect(key).toContain(line?.[1] ?? 'no key');
       // What opens the local one is saved all the same.
-      expect(readdirSync(join(fixture.lab.directory, 'backup-secrets/web')).map((name) => name.slice(0, 4)).sort()).toEqual(['key-', 'pass', 'ssh-']);
+      expect(
+        readdirSync(join(fixture.lab.directory, 'backup-secrets/web'))
+          .map((name) => name.slice(0, 4))
+          .sort(),
+      ).toEqual(['key-', 'pass', 'ssh-']);
       await server.write('/home/store/.ssh/authorized_keys', `${line?.[0] ?? ''}\n`, '0644');
     });
 
@@ -58,18 +65,26 @@ onEachRelease(
     });
 
     it('stands beside a local one, and a failure of one does not keep the other from its archives', async () => {
-      await fixture.lab.roles(['borg'], settings({ borg_repositories: ['ssh://store@server/./web', '/var/lib/borg/repository'] }), only);
+      await fixture.lab.roles(
+        ['borg'],
+        settings({ borg_repositories: ['ssh://store@server/./web', '/var/lib/borg/repository'] }),
+        only,
+      );
       expect((await backUp(fixture.host)).ok).toBe(true);
       await server.run('mv /home/store/.ssh /home/store/.ssh.away');
       const { ok, log } = await backUp(fixture.host);
       await server.run('mv /home/store/.ssh.away /home/store/.ssh');
       expect(ok).toBe(false);
       expect(log).toContain('the server refuses the key of this host');
-      expect((await fixture.host.run('backup-borg --repository 2 list --short')).stdout.split('\n').filter(Boolean).length).toBeGreaterThanOrEqual(2);
+      expect(
+        (await fixture.host.run('backup-borg --repository 2 list --short')).stdout.split('\n').filter(Boolean).length,
+      ).toBeGreaterThanOrEqual(2);
     });
 
     it('whose server has another host key than the pinned one gets nothing', async () => {
-      await server.run('cd /etc/ssh && mv ssh_host_ed25519_key ssh_host_ed25519_key.away && ssh-keygen -q -t ed25519 -N "" -f ssh_host_ed25519_key && systemctl restart ssh');
+      await server.run(
+        'cd /etc/ssh && mv ssh_host_ed25519_key ssh_host_ed25519_key.away && ssh-keygen -q -t ed25519 -N "" -f ssh_host_ed25519_key && systemctl restart ssh',
+      );
       const { ok, log } = await backUp(fixture.host);
       await server.run('cd /etc/ssh && mv -f ssh_host_ed25519_key.away ssh_host_ed25519_key && systemctl restart ssh');
       expect(ok).toBe(false);
@@ -83,22 +98,34 @@ onEachRelease(
       expect((await backUp(host)).ok).toBe(true);
       const before = await archives(host);
       // As in the documentation of Borg, "Append-only mode".
-      const last = (await server.run('tail -1 /home/store/web/transactions | sed "s/^transaction \\([0-9]*\\),.*/\\1/"')).stdout.trim();
+      const last = (
+        await server.run('tail -1 /home/store/web/transactions | sed "s/^transaction \\([0-9]*\\),.*/\\1/"')
+      ).stdout.trim();
       expect(last).toMatch(/^\d+$/);
       await host.run("backup-borg delete --force --glob-archives '*' && backup-borg compact --threshold 0");
       expect(await archives(host)).toEqual([]);
-      await server.run(`cd /home/store/web; for file in $(find data -type f); do [ "$(basename "$file")" -le ${last} ] || rm "$file"; done; rm index.* hints.* integrity.*`);
+      await server.run(
+        `cd /home/store/web; for file in $(find data -type f); do [ "$(basename "$file")" -le ${last} ] || rm "$file"; done; rm index.* hints.* integrity.*`,
+      );
       // To this host, which saw the later state, the earlier one would look like an attack.
       await host.run('rm -r /var/lib/borg/.config/borg/security /var/cache/borg/*');
       expect(await archives(host)).toEqual(before);
-      expect((await host.run(`backup-borg extract --stdout ::${before.find((name) => name.includes('-files-')) ?? ''} etc/hostname`)).stdout).toBe('web\n');
+      expect(
+        (
+          await host.run(
+            `backup-borg extract --stdout ::${before.find((name) => name.includes('-files-')) ?? ''} etc/hostname`,
+          )
+        ).stdout,
+      ).toBe('web\n');
       expect((await backUp(host)).ok).toBe(true);
     });
 
     it('loses its known_hosts on the host when no repository is remote any more', async () => {
       await fixture.lab.roles(['borg'], { backup_paths: ['/etc'] }, only);
       expect(await fixture.host.exists('/etc/backup/known_hosts')).toBe(false);
-      expect((await fixture.host.run('systemctl show --property=PrivateNetwork --value backup.service')).stdout.trim()).toBe('yes');
+      expect(
+        (await fixture.host.run('systemctl show --property=PrivateNetwork --value backup.service')).stdout.trim(),
+      ).toBe('yes');
     });
   },
 );

@@ -19,24 +19,45 @@ http.server.HTTPServer(("127.0.0.1", 8080), Handler).serve_forever()
 onEachRelease(
   'reports',
   async ({ lab, host }) => {
-    await host.run('useradd --system wiki; useradd --groups adm watcher; useradd outsider; newaliases; systemctl restart postfix');
+    await host.run(
+      'useradd --system wiki; useradd --groups adm watcher; useradd outsider; newaliases; systemctl restart postfix',
+    );
     await host.write('/root/receiver.py', receiver);
     await host.run('systemd-run --quiet --unit=receiver python3 /root/receiver.py');
     await lab.roles(['borg'], { borg_lock_wait: 20, backup_paths: ['/etc'] });
   },
   (fixture) => {
     const hook = async (command: string, more: object = {}): Promise<void> => {
-      await fixture.lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'wiki', user: 'wiki', command, ...more } }] }]);
+      await fixture.lab.playbook([
+        {
+          hosts: 'all',
+          gather_facts: false,
+          tasks: [{ 'rootless.backup.hook': { name: 'wiki', user: 'wiki', command, ...more } }],
+        },
+      ]);
     };
-    const status = async (): Promise<Record<string, never>> => JSON.parse((await fixture.host.run('backupctl status --json', { mayFail: true })).stdout) as Record<string, never>;
+    const status = async (): Promise<Record<string, never>> =>
+      JSON.parse((await fixture.host.run('backupctl status --json', { mayFail: true })).stdout) as Record<
+        string,
+        never
+      >;
 
     it('say nothing of a success', async () => {
       await hook('/bin/true');
       const { ok, log } = await backUp(fixture.host);
       expect(ok, log).toBe(true);
       expect(await mails(fixture.host)).toEqual([]);
-      expect((await fixture.host.run('systemctl show --property=Result --value backup-report@backup:success.service')).stdout.trim()).toBe('success');
-      expect(await status()).toMatchObject({ problems: [], units: { backup: { result: 'success', hooks: [{ unit: 'backup-wiki.service', result: 'success', required: true }] } } });
+      expect(
+        (
+          await fixture.host.run('systemctl show --property=Result --value backup-report@backup:success.service')
+        ).stdout.trim(),
+      ).toBe('success');
+      expect(await status()).toMatchObject({
+        problems: [],
+        units: {
+          backup: { result: 'success', hooks: [{ unit: 'backup-wiki.service', result: 'success', required: true }] },
+        },
+      });
     });
 
     it('of a hook that fails come by mail: what failed, since when, the last good backup, what to do, and its log', async () => {
@@ -46,13 +67,17 @@ onEachRelease(
       await settle(fixture.host);
       expect((await backUp(fixture.host)).ok).toBe(false);
       const found = await mails(fixture.host);
-      expect(found.map(({ subject }) => subject)).toEqual(Array(2).fill('backup of web: FAILED: backup-wiki.service (exit-code): the disk of the wiki is full'));
+      expect(found.map(({ subject }) => subject)).toEqual(
+        Array(2).fill('backup of web: FAILED: backup-wiki.service (exit-code): the disk of the wiki is full'),
+      );
       const text = found[1]?.text ?? '';
       expect(text).toMatch(/^backup\.service of web failed at \S+ \S+ UTC, after \d+ s\.\n/);
       expect(text).toMatch(/^What failed: +backup-wiki\.service \(exit-code\): the disk of the wiki is full$/m);
       expect(text).toMatch(/^Failing since: +\S+ \S+ UTC, 2 runs$/m);
       expect(text).toMatch(/^Last good one: +\S+ \S+ UTC, (?:just now|\d+ minutes ago)$/m);
-      expect(text).toMatch(/^What to do: +Mend what is said above; more is in `journalctl -u backup-wiki\.service`\.$/m);
+      expect(text).toMatch(
+        /^What to do: +Mend what is said above; more is in `journalctl -u backup-wiki\.service`\.$/m,
+      );
       expect(text.split('-- backup-wiki.service --')[1]).toContain('the disk of the wiki is full');
       const { stdout } = await fixture.host.run('backupctl status', { mayFail: true });
       expect(stdout).toMatch(/^web {2}TO MEND, last good backup/);
@@ -75,7 +100,9 @@ sys.exit("\\x1b[31mred\\rover")
       expect((await backUp(fixture.host)).ok).toBe(false);
       const [mail] = await mails(fixture.host);
       // Which of its two words the journal took in last is not for sure.
-      expect(mail?.subject).toMatch(/^backup of web: FAILED: backup-wiki\.service \(exit-code\): (?:\\x1b\[31mred\\rover|forged)$/);
+      expect(mail?.subject).toMatch(
+        /^backup of web: FAILED: backup-wiki\.service \(exit-code\): (?:\\x1b\[31mred\\rover|forged)$/,
+      );
       expect(mail?.text).toContain(String.raw`\x1b[31mred\rover`);
       expect(mail?.text).not.toMatch(/evil|\u001b/);
       expect(mail?.text.split('-- backup.service --')[1]).not.toContain('forged');
@@ -83,18 +110,28 @@ sys.exit("\\x1b[31mred\\rover")
 
     it('do not blame a hook that was still at work when another one failed', async () => {
       const { host, lab } = fixture;
-      await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'z-slow', user: 'wiki', command: '/usr/bin/sleep 5' } }] }]);
+      await lab.playbook([
+        {
+          hosts: 'all',
+          gather_facts: false,
+          tasks: [{ 'rootless.backup.hook': { name: 'z-slow', user: 'wiki', command: '/usr/bin/sleep 5' } }],
+        },
+      ]);
       expect((await backUp(host)).ok).toBe(false);
       const text = (await mails(fixture.host))[0]?.text ?? '';
       expect(text).toMatch(/^What failed: +backup-wiki.service .*\nFailing since:/m);
       expect(text).toMatch(/backup-z-slow\.service: it was (?:still running|not run)/);
-      await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'z-slow', state: 'absent' } }] }]);
+      await lab.playbook([
+        { hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'z-slow', state: 'absent' } }] },
+      ]);
     });
 
     it('of a success after failures come too', async () => {
       await hook('/bin/true');
       expect((await backUp(fixture.host)).ok).toBe(true);
-      expect((await mails(fixture.host)).map(({ subject }) => subject)).toEqual(['backup of web: ok again, after 4 failures']);
+      expect((await mails(fixture.host)).map(({ subject }) => subject)).toEqual([
+        'backup of web: ok again, after 4 failures',
+      ]);
     });
 
     it('tell of a hook that the backup does not need, or a cleanup, that failed, though the backup is good', async () => {
@@ -104,11 +141,17 @@ sys.exit("\\x1b[31mred\\rover")
       const [mail] = await mails(fixture.host);
       expect(mail?.subject).toBe('backup of web: ok, but failed: backup-wiki.service (exit-code)');
       expect(mail?.text).toMatch(/^What failed: +backup-wiki\.service \(exit-code\)$/m);
-      expect((await host.run('backupctl status', { mayFail: true })).stdout).toContain('backup-wiki.service (exit-code) failed; the backup does not need it.');
+      expect((await host.run('backupctl status', { mayFail: true })).stdout).toContain(
+        'backup-wiki.service (exit-code) failed; the backup does not need it.',
+      );
       await hook('/bin/true', { cleanup: 'remove' });
-      await host.run('mkdir -p /backup/wiki/fixed && touch /backup/wiki/fixed/file && chown -R root: /backup/wiki/fixed && chmod 700 /backup/wiki/fixed');
+      await host.run(
+        'mkdir -p /backup/wiki/fixed && touch /backup/wiki/fixed/file && chown -R root: /backup/wiki/fixed && chmod 700 /backup/wiki/fixed',
+      );
       expect((await backUp(host)).ok).toBe(true);
-      expect((await mails(fixture.host))[0]?.subject).toContain('backup of web: ok, but failed: backup-wiki-cleanup.service (exit-code): ');
+      expect((await mails(fixture.host))[0]?.subject).toContain(
+        'backup of web: ok, but failed: backup-wiki-cleanup.service (exit-code): ',
+      );
       await host.run('rm -r /backup/wiki/fixed');
       await hook('/bin/true');
       expect((await backUp(host)).ok).toBe(true);
@@ -127,23 +170,52 @@ sys.exit("\\x1b[31mred\\rover")
 
     it('reach a URL and a command too, each of them even if another fails, and the backup’s result stays', async () => {
       const { host, lab } = fixture;
-      await host.write('/usr/local/bin/tell', '#!/bin/sh\ncat > /var/lib/backup-report/told\necho "$BACKUP_RESULT $BACKUP_UNIT $BACKUP_SUBJECT" >> /var/lib/backup-report/told\n', '0755');
-      const settings = { borg_lock_wait: 20, backup_paths: ['/etc'], backup_report_url: 'http://127.0.0.1:8080/secret-token', backup_report_command: ['/usr/local/bin/tell', 'x y'], backup_report_success: 'always' };
+      await host.write(
+        '/usr/local/bin/tell',
+        '#!/bin/sh\ncat > /var/lib/backup-report/told\necho "$BACKUP_RESULT $BACKUP_UNIT $BACKUP_SUBJECT" >> /var/lib/backup-report/told\n',
+        '0755',
+      );
+      const settings = {
+        borg_lock_wait: 20,
+        backup_paths: ['/etc'],
+        backup_report_url: 'http://127.0.0.1:8080/secret-token',
+        backup_report_command: ['/usr/local/bin/tell', 'x y'],
+        backup_report_success: 'always',
+      };
       const { stdout } = await lab.roles(['borg'], settings, { args: ['--diff', '-vvv'] });
       expect(stdout).not.toContain('secret-token');
       await host.run('mv /usr/sbin/sendmail /usr/sbin/sendmail.away');
       expect((await backUp(host)).ok).toBe(true);
       await settle(fixture.host);
-      const received = (await host.read('/root/received')).trim().split('\n').map((line) => JSON.parse(line) as { path: string; body: string });
+      const received = (await host.read('/root/received'))
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { path: string; body: string });
       expect(received.map(({ path }) => path)).toEqual(['/secret-token/start', '/secret-token']);
-      expect(await host.read('/var/lib/backup-report/told')).toMatch(/^backup\.service of web succeeded[^]*success backup backup of web: ok\n$/);
-      expect((await host.run('systemctl is-failed backup-report@backup:success.service; systemctl is-failed backup.service', { mayFail: true })).stdout).toBe('failed\ninactive\n');
-      expect(await host.journal('backup-report@backup:success.service')).toContain('The report was not delivered by mail');
+      expect(await host.read('/var/lib/backup-report/told')).toMatch(
+        /^backup\.service of web succeeded[^]*success backup backup of web: ok\n$/,
+      );
+      expect(
+        (
+          await host.run(
+            'systemctl is-failed backup-report@backup:success.service; systemctl is-failed backup.service',
+            { mayFail: true },
+          )
+        ).stdout,
+      ).toBe('failed\ninactive\n');
+      expect(await host.journal('backup-report@backup:success.service')).toContain(
+        'The report was not delivered by mail',
+      );
       await host.run('mv /usr/sbin/sendmail.away /usr/sbin/sendmail; systemctl reset-failed; rm /root/received');
       await hook('/bin/false');
       expect((await backUp(host)).ok).toBe(false);
       expect((await mails(fixture.host)).length).toBe(1);
-      expect((await host.read('/root/received')).trim().split('\n').map((line) => (JSON.parse(line) as { path: string }).path)).toEqual(['/secret-token/start', '/secret-token/fail']);
+      expect(
+        (await host.read('/root/received'))
+          .trim()
+          .split('\n')
+          .map((line) => (JSON.parse(line) as { path: string }).path),
+      ).toEqual(['/secret-token/start', '/secret-token/fail']);
       await host.run('systemctl stop receiver');
       expect((await backUp(host)).ok).toBe(false);
       await settle(fixture.host);
@@ -166,7 +238,9 @@ sys.exit("\\x1b[31mred\\rover")
       expect((await mails(fixture.host)).map(({ subject }) => subject)).toEqual(['backup of web: ok']);
       expect((await host.run('stat -c %U:%a /etc/credstore/backup-report.msmtprc')).stdout).toBe('root:600\n');
       // With the network it is as tight as the network lets it be.
-      const level = /exposure level for \S+ ([\d.]+)/.exec((await host.run('systemd-analyze security --no-pager backup-report@backup:success.service')).stdout)?.[1];
+      const level = /exposure level for \S+ ([\d.]+)/.exec(
+        (await host.run('systemd-analyze security --no-pager backup-report@backup:success.service')).stdout,
+      )?.[1];
       expect(Number(level)).toBeLessThanOrEqual(2.0);
       await host.run('mv /usr/sbin/sendmail.away /usr/sbin/sendmail');
       await lab.roles(['borg'], { borg_lock_wait: 20, backup_paths: ['/etc'] });
@@ -175,21 +249,32 @@ sys.exit("\\x1b[31mred\\rover")
     });
 
     describe('the watch', () => {
-      const age = (what: string): Promise<unknown> => fixture.host.run(`touch -d '${what}' /backup.last; sed -i 's/"last_good": [0-9.]*/"last_good": '$(date -d '${what}' +%s)'/' /var/lib/backup-report/status.json`);
+      const age = (what: string): Promise<unknown> =>
+        fixture.host.run(
+          `touch -d '${what}' /backup.last; sed -i 's/"last_good": [0-9.]*/"last_good": '$(date -d '${what}' +%s)'/' /var/lib/backup-report/status.json`,
+        );
       it('is silent while there is a good backup, and reports once a day when there is none for too long', async () => {
         await fixture.host.run('systemctl start backup-watch.service');
         expect(await mails(fixture.host)).toEqual([]);
         await age('3 days ago');
-        await fixture.host.run('systemctl disable --now backup.timer; mv /etc/systemd/system/backup.service /root/; ln -s /dev/null /etc/systemd/system/backup.service; systemctl daemon-reload; systemctl start backup-watch.service; systemctl start backup-watch.service');
+        await fixture.host.run(
+          'systemctl disable --now backup.timer; mv /etc/systemd/system/backup.service /root/; ln -s /dev/null /etc/systemd/system/backup.service; systemctl daemon-reload; systemctl start backup-watch.service; systemctl start backup-watch.service',
+        );
         const found = await mails(fixture.host);
         expect(found.map(({ subject }) => subject)).toEqual(['backup of web: MISSING, last good 3 days ago']);
         expect(found[0]?.text).toMatch(/^backup\.timer: +disabled, inactive\nbackup\.service: +masked/m);
-        await fixture.host.run('mv /root/backup.service /etc/systemd/system/; systemctl daemon-reload; systemctl enable --now backup.timer');
+        await fixture.host.run(
+          'mv /root/backup.service /etc/systemd/system/; systemctl daemon-reload; systemctl enable --now backup.timer',
+        );
       });
       it('does not trust a time to come', async () => {
         await age('3 days');
-        await fixture.host.run(`sed -i '/"alerted"/d; /"success_told"/d' /var/lib/backup-report/status.json; sed -i ':a;N;$!ba;s/,\\n\\( *\\)}/\\n\\1}/g' /var/lib/backup-report/status.json; systemctl start backup-watch.service`);
-        expect((await mails(fixture.host)).map(({ subject }) => subject)).toEqual(['backup of web: MISSING, last good in the future: was the clock set back?']);
+        await fixture.host.run(
+          `sed -i '/"alerted"/d; /"success_told"/d' /var/lib/backup-report/status.json; sed -i ':a;N;$!ba;s/,\\n\\( *\\)}/\\n\\1}/g' /var/lib/backup-report/status.json; systemctl start backup-watch.service`,
+        );
+        expect((await mails(fixture.host)).map(({ subject }) => subject)).toEqual([
+          'backup of web: MISSING, last good in the future: was the clock set back?',
+        ]);
       });
     });
 
@@ -197,23 +282,34 @@ sys.exit("\\x1b[31mred\\rover")
       const { host } = fixture;
       expect((await backUp(host)).ok).toBe(true);
       await settle(fixture.host);
-      expect((await host.run('backupctl status', { user: 'watcher' })).stdout).toMatch(/^web {2}ok, last good backup just now/);
+      expect((await host.run('backupctl status', { user: 'watcher' })).stdout).toMatch(
+        /^web {2}ok, last good backup just now/,
+      );
       // Who reads it may go away before its end, as head(1) does.
-      const unread = await host.run('for way in status "status --json" list; do { sleep 0.5; backupctl $way; echo $? >&2; } | true; done', { user: 'watcher' });
+      const unread = await host.run(
+        'for way in status "status --json" list; do { sleep 0.5; backupctl $way; echo $? >&2; } | true; done',
+        { user: 'watcher' },
+      );
       expect(unread.stderr).toBe('0\n0\n0\n');
       expect((await host.run('backupctl status', { user: 'outsider', mayFail: true })).code).not.toBe(0);
       const metrics = (await host.run('cat /var/lib/backup-report/backup.prom', { user: 'outsider' })).stdout;
       expect(metrics).toMatch(/^backup_last_run_success\{unit="backup"\} 1\.0$/m);
       expect(metrics).toMatch(/^backup_hook_success\{hook="backup-wiki\.service"\} 1\.0$/m);
-      expect(metrics).toMatch(/^backup_archive_files\{repository="\/var\/lib\/borg\/repository",series="files"\} \d+\.0$/m);
+      expect(metrics).toMatch(
+        /^backup_archive_files\{repository="\/var\/lib\/borg\/repository",series="files"\} \d+\.0$/m,
+      );
     });
 
     it('and a backup, a check, the list of archives are there for the group to ask for, and for no other', async () => {
       const { host } = fixture;
       const asked = await host.run('backupctl run', { user: 'watcher' });
       expect(asked.stdout).toMatch(/archive web-files-\S+: \d+ files[^]*backup\.service succeeded after \d+ s\n$/);
-      expect((await host.run('backupctl check', { user: 'watcher' })).stdout).toMatch(/backup-check\.service succeeded/);
-      expect((await host.run('backupctl list', { user: 'watcher' })).stdout).toContain(`  ${await newest(host, 'files')}\n`);
+      expect((await host.run('backupctl check', { user: 'watcher' })).stdout).toMatch(
+        /backup-check\.service succeeded/,
+      );
+      expect((await host.run('backupctl list', { user: 'watcher' })).stdout).toContain(
+        `  ${await newest(host, 'files')}\n`,
+      );
       await hook('/bin/false');
       expect((await host.run('backupctl run', { user: 'watcher', mayFail: true })).code).toBe(1);
       await hook('/bin/true');
@@ -226,13 +322,28 @@ sys.exit("\\x1b[31mred\\rover")
 
     it('run in a sandbox of their own, without a capability, and see nothing that is saved or that opens it', async () => {
       const { host } = fixture;
-      const { stdout } = await host.run('systemd-analyze security --no-pager backup-report@backup:failure.service | tail -1');
+      const { stdout } = await host.run(
+        'systemd-analyze security --no-pager backup-report@backup:failure.service | tail -1',
+      );
       expect(Number(/exposure level for \S+ ([\d.]+)/.exec(stdout)?.[1])).toBeLessThanOrEqual(2.0);
       await host.run('mkdir -p /etc/systemd/system/backup-report@probe.service.d');
-      await host.write('/usr/local/bin/probe', '#!/bin/sh\nfor f in /etc/shadow /etc/credstore/borg.passphrase /var/lib/borg/repository/config /backup/wiki /root/receiver.py; do cat $f > /dev/null 2>&1 && echo "reads $f"; done\nfor d in /root /home /backup /var/lib/borg /etc/credstore; do ls -A $d 2> /dev/null | grep -q . && echo "sees into $d"; done\nfor f in /etc/x /usr/x /backup/x /var/lib/x; do touch $f 2> /dev/null && echo "writes $f"; done\ngrep CapEff /proc/self/status\nid -un\n', '0755');
-      await host.write('/etc/systemd/system/backup-report@probe.service.d/probe.conf', '[Service]\nExecStart=\nExecStart=/usr/local/bin/probe\n');
+      await host.write(
+        '/usr/local/bin/probe',
+        '#!/bin/sh\nfor f in /etc/shadow /etc/credstore/borg.passphrase /var/lib/borg/repository/config /backup/wiki /root/receiver.py; do cat $f > /dev/null 2>&1 && echo "reads $f"; done\nfor d in /root /home /backup /var/lib/borg /etc/credstore; do ls -A $d 2> /dev/null | grep -q . && echo "sees into $d"; done\nfor f in /etc/x /usr/x /backup/x /var/lib/x; do touch $f 2> /dev/null && echo "writes $f"; done\ngrep CapEff /proc/self/status\nid -un\n',
+        '0755',
+      );
+      await host.write(
+        '/etc/systemd/system/backup-report@probe.service.d/probe.conf',
+        '[Service]\nExecStart=\nExecStart=/usr/local/bin/probe\n',
+      );
       await host.run('systemctl daemon-reload; systemctl start backup-report@probe.service');
-      expect((await host.run('journalctl --sync; journalctl --output=cat --no-pager _SYSTEMD_UNIT=backup-report@probe.service')).stdout).toBe('CapEff:\t0000000000000000\nbackup-report\n');
+      expect(
+        (
+          await host.run(
+            'journalctl --sync; journalctl --output=cat --no-pager _SYSTEMD_UNIT=backup-report@probe.service',
+          )
+        ).stdout,
+      ).toBe('CapEff:\t0000000000000000\nbackup-report\n');
       await host.run('rm -r /etc/systemd/system/backup-report@probe.service.d; systemctl daemon-reload');
     });
   },

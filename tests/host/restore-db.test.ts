@@ -6,12 +6,21 @@ const odd = 'odd "name\' é';
 const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 async function sql(host: Host, database: string, script: string): Promise<string> {
-  return (await host.run(['env', `PGDATABASE=${database}`, 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', '-'], { user: 'postgres', input: script })).stdout;
+  return (
+    await host.run(['env', `PGDATABASE=${database}`, 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', '-'], {
+      user: 'postgres',
+      input: script,
+    })
+  ).stdout;
 }
 
 /** Does something while `shop` has an index that takes three seconds to make; the dump of it goes again. */
 async function whileSlow(host: Host, work: () => Promise<void>): Promise<void> {
-  await sql(host, 'shop', 'CREATE TABLE public.slow AS SELECT 1 AS n; CREATE FUNCTION public.wait(int) RETURNS int IMMUTABLE LANGUAGE sql AS $$ SELECT pg_sleep(3); SELECT $1 $$; CREATE INDEX ON public.slow (public.wait(n))');
+  await sql(
+    host,
+    'shop',
+    'CREATE TABLE public.slow AS SELECT 1 AS n; CREATE FUNCTION public.wait(int) RETURNS int IMMUTABLE LANGUAGE sql AS $$ SELECT pg_sleep(3); SELECT $1 $$; CREATE INDEX ON public.slow (public.wait(n))',
+  );
   try {
     expect((await backUp(host)).ok).toBe(true);
     await work();
@@ -25,8 +34,11 @@ async function whileSlow(host: Host, work: () => Promise<void>): Promise<void> {
 
 /** Waits until the slow index is being made, then sends a signal to `backupctl`. */
 const interruptLoading = (host: Host, signal: string): Promise<unknown> =>
-  host.run(`until runuser -u postgres -- psql -XAtqc "SELECT 'loading' FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%'" | grep --quiet loading; do sleep 0.02; done
-    pkill --signal=${signal} --full '^/usr/bin/python3 -IB /usr/local/sbin/backupctl restore-db'`, { timeoutSeconds: 120 });
+  host.run(
+    `until runuser -u postgres -- psql -XAtqc "SELECT 'loading' FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%'" | grep --quiet loading; do sleep 0.02; done
+    pkill --signal=${signal} --full '^/usr/bin/python3 -IB /usr/local/sbin/backupctl restore-db'`,
+    { timeoutSeconds: 120 },
+  );
 
 /** Runs `backupctl restore-db`. @returns whether it succeeded and what it said. */
 async function restore(host: Host, ...args: string[]): Promise<{ ok: boolean; said: string }> {
@@ -36,24 +48,43 @@ async function restore(host: Host, ...args: string[]): Promise<{ ok: boolean; sa
 
 /** The state of the unit that loads. */
 async function loader(host: Host): Promise<string> {
-  const { stdout } = await host.run('for each in ActiveState Result; do systemctl show --property=$each --value backup-postgresql-restore; done');
+  const { stdout } = await host.run(
+    'for each in ActiveState Result; do systemctl show --property=$each --value backup-postgresql-restore; done',
+  );
   return stdout.trim().replace('\n', ' ');
 }
 
 /** What a database is, beside what is in its tables. */
 const properties = (host: Host, name: string): Promise<string> =>
-  sql(host, 'postgres', `SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datconnlimit, (SELECT array_agg(a ORDER BY a::text) FROM unnest(datacl) a), (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = d.oid AND setrole = 0), (SELECT array_agg(setrole::regrole || ' ' || setconfig::text) FROM pg_db_role_setting WHERE setdatabase = d.oid AND setrole <> 0), shobj_description(d.oid, 'pg_database') FROM pg_database d WHERE datname = '${name.replaceAll("'", "''")}'`);
+  sql(
+    host,
+    'postgres',
+    `SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datconnlimit, (SELECT array_agg(a ORDER BY a::text) FROM unnest(datacl) a), (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = d.oid AND setrole = 0), (SELECT array_agg(setrole::regrole || ' ' || setconfig::text) FROM pg_db_role_setting WHERE setdatabase = d.oid AND setrole <> 0), shobj_description(d.oid, 'pg_database') FROM pg_database d WHERE datname = '${name.replaceAll("'", "''")}'`,
+  );
 const contents = (host: Host, name: string): Promise<string> =>
-  sql(host, name, "SELECT count(*), sum(n), md5(string_agg(t, ',' ORDER BY n)) FROM data; SELECT count(*) FROM pg_indexes WHERE tablename = 'data'");
+  sql(
+    host,
+    name,
+    "SELECT count(*), sum(n), md5(string_agg(t, ',' ORDER BY n)) FROM data; SELECT count(*) FROM pg_indexes WHERE tablename = 'data'",
+  );
 
 onEachRelease(
   'backupctl restore-db',
   async ({ lab, host }) => {
-    await sql(host, 'postgres', `CREATE ROLE app LOGIN; CREATE ROLE reader; CREATE DATABASE shop OWNER app; CREATE DATABASE ${identifier(odd)} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0;
+    await sql(
+      host,
+      'postgres',
+      `CREATE ROLE app LOGIN; CREATE ROLE reader; CREATE DATABASE shop OWNER app; CREATE DATABASE ${identifier(odd)} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0;
       ALTER DATABASE shop SET search_path = public, "odd schema"; ALTER DATABASE shop SET work_mem = '7MB'; ALTER DATABASE shop CONNECTION LIMIT 17; ALTER DATABASE shop SET app.motto = 'it''s \\ odd';
       ALTER ROLE app IN DATABASE shop SET search_path = app, public; COMMENT ON DATABASE shop IS 'It''s the shop';
-      REVOKE CONNECT ON DATABASE shop FROM PUBLIC; GRANT CONNECT ON DATABASE shop TO reader WITH GRANT OPTION;`);
-    for (const name of ['shop', odd]) await sql(host, name, 'CREATE TABLE public.data AS SELECT n, md5(n::text) AS t FROM generate_series(1, 2000) n; CREATE INDEX ON public.data (n)');
+      REVOKE CONNECT ON DATABASE shop FROM PUBLIC; GRANT CONNECT ON DATABASE shop TO reader WITH GRANT OPTION;`,
+    );
+    for (const name of ['shop', odd])
+      await sql(
+        host,
+        name,
+        'CREATE TABLE public.data AS SELECT n, md5(n::text) AS t FROM generate_series(1, 2000) n; CREATE INDEX ON public.data (n)',
+      );
     await lab.roles(['borg', 'postgres'], { backup_paths: ['/etc/hostname'] });
     expect((await backUp(host)).ok).toBe(true);
   },
@@ -65,16 +96,28 @@ onEachRelease(
       expect(said).toMatch(/database "shop_again": restored from "shop", as it was at \S+Z/);
       expect(await contents(host, 'shop_again')).toBe(await contents(host, 'shop'));
       expect(await properties(host, 'shop_again')).toBe(await properties(host, 'shop'));
-      for (const property of [/reader=c\*\/app/, /app .*search_path=app, public/, /It's the shop/]) expect(await properties(host, 'shop')).toMatch(property);
-      expect((await host.run('systemctl show -p User --value backup-postgresql-restore backup-stage@postgresql')).stdout).toBe('postgres\n\nborg\n');
-      expect((await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .at-work; find /var/lib/borg ! -user borg')).stdout).toBe('');
-      expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^(restoring|replaced)_'")).trim()).toBe('0');
+      for (const property of [/reader=c\*\/app/, /app .*search_path=app, public/, /It's the shop/])
+        expect(await properties(host, 'shop')).toMatch(property);
+      expect(
+        (await host.run('systemctl show -p User --value backup-postgresql-restore backup-stage@postgresql')).stdout,
+      ).toBe('postgres\n\nborg\n');
+      expect(
+        (await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .at-work; find /var/lib/borg ! -user borg'))
+          .stdout,
+      ).toBe('');
+      expect(
+        (
+          await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^(restoring|replaced)_'")
+        ).trim(),
+      ).toBe('0');
     });
 
     it('takes nothing out but what is asked for, whether the record of the archive is there or not', async () => {
       const { host } = fixture;
       // A dump, as another hook may name it, that the pattern for shop matches too.
-      await host.write('/usr/local/bin/add', `#!/usr/bin/python3
+      await host.write(
+        '/usr/local/bin/add',
+        `#!/usr/bin/python3
 import glob, json, os, shutil
 os.chdir(glob.glob("/backup/postgresql/*-main")[0])
 shutil.copy2("shop.dump", "shop.old.dump")
@@ -84,27 +127,44 @@ with open("manifest.json", "r+") as file:
     file.seek(0)
     file.truncate()
     json.dump(manifest, file)
-`, '0755');
-      await host.write('/run/systemd/system/backup.service.d/tamper.conf', '[Service]\nExecStartPre=+/usr/local/bin/add\n');
+`,
+        '0755',
+      );
+      await host.write(
+        '/run/systemd/system/backup.service.d/tamper.conf',
+        '[Service]\nExecStartPre=+/usr/local/bin/add\n',
+      );
       await host.run('systemctl daemon-reload');
       expect((await backUp(host)).ok).toBe(true);
       await host.run('rm /run/systemd/system/backup.service.d/tamper.conf');
-      await host.write('/run/systemd/system/backup-postgresql-restore.service.d/show.conf', '[Service]\nExecStartPost=/usr/bin/find /var/lib/backup-restore/postgresql/dump -type f -printf "taken: %%f\\n"\n');
+      await host.write(
+        '/run/systemd/system/backup-postgresql-restore.service.d/show.conf',
+        '[Service]\nExecStartPost=/usr/bin/find /var/lib/backup-restore/postgresql/dump -type f -printf "taken: %%f\\n"\n',
+      );
       await host.run('systemctl daemon-reload');
       for (const name of ['taken_once', 'taken_twice']) {
         const { ok, said } = await restore(host, '--into', name, 'postgresql', 'shop');
         expect(ok, said).toBe(true);
-        expect([...said.matchAll(/^taken: (.*)$/gm)].map(([, file]) => file).sort()).toEqual(['manifest.json', 'shop.dump']);
+        expect([...said.matchAll(/^taken: (.*)$/gm)].map(([, file]) => file).sort()).toEqual([
+          'manifest.json',
+          'shop.dump',
+        ]);
         await sql(host, 'postgres', `DROP DATABASE ${name}`);
-        await host.run('mv /var/lib/borg/records /var/lib/borg/records.away; mkdir /var/lib/borg/records', { mayFail: true });
+        await host.run('mv /var/lib/borg/records /var/lib/borg/records.away; mkdir /var/lib/borg/records', {
+          mayFail: true,
+        });
       }
-      await host.run('rm -r /var/lib/borg/records /run/systemd/system/backup-postgresql-restore.service.d; mv /var/lib/borg/records.away /var/lib/borg/records; systemctl daemon-reload');
+      await host.run(
+        'rm -r /var/lib/borg/records /run/systemd/system/backup-postgresql-restore.service.d; mv /var/lib/borg/records.away /var/lib/borg/records; systemctl daemon-reload',
+      );
       await host.run(`backup-borg delete ::${await newest(host, 'dumps')}`);
     });
 
     it('knows the checksum of a file when it is there, also of one that was replaced meanwhile by one of its size', async () => {
       const { host } = fixture;
-      await host.write('/root/arrivals.py', `
+      await host.write(
+        '/root/arrivals.py',
+        `
 import hashlib, os, sys, time
 sys.path.insert(0, "/usr/local/lib/backup")
 from rootless_backup.restore.arrivals import Arrivals
@@ -130,8 +190,11 @@ with arrivals:
     with open("below/first", "r+b") as file:
         file.write(b"another")
 print("right", arrivals.checksum("below/first", open("below/first", "rb")) == hashlib.sha256(open("below/first", "rb").read()).hexdigest())
-`);
-      expect((await host.run('python3 -B /root/arrivals.py; rm -r /root/arriving')).stdout).toBe('known True\nright True\nright True\nright True\nright True\n');
+`,
+      );
+      expect((await host.run('python3 -B /root/arrivals.py; rm -r /root/arriving')).stdout).toBe(
+        'known True\nright True\nright True\nright True\nright True\n',
+      );
     });
 
     it('does not touch a database that is there, unless it is told to, and then loads it beside it first', async () => {
@@ -140,22 +203,38 @@ print("right", arrivals.checksum("below/first", open("below/first", "rb")) == ha
       const changed = await contents(host, 'shop');
       const refused = await restore(host, 'postgresql', 'shop', odd);
       expect(refused.ok).toBe(false);
-      expect(refused.said).toMatch(/there is a database "shop" already, and it is not empty\. Restore under another name \(--into NAME\), or in its place \(--over\)/);
+      expect(refused.said).toMatch(
+        /there is a database "shop" already, and it is not empty\. Restore under another name \(--into NAME\), or in its place \(--over\)/,
+      );
       expect(await contents(host, 'shop')).toBe(changed);
       // Somebody is connected to it.
-      await host.run("systemd-run --quiet --unit=reader --uid=postgres psql -X -c 'SELECT pg_sleep(600)' shop; sleep 0.5");
+      await host.run(
+        "systemd-run --quiet --unit=reader --uid=postgres psql -X -c 'SELECT pg_sleep(600)' shop; sleep 0.5",
+      );
       const done = await restore(host, '--over', 'postgresql', 'shop', odd);
       expect(done.ok, done.said).toBe(true);
       expect(await contents(host, 'shop')).toBe(await contents(host, 'shop_again'));
       expect(await contents(host, odd)).toMatch(/^2000\|/);
       expect(await properties(host, odd)).toMatch(/^postgres\|LATIN1\|C\|/);
       expect(await properties(host, 'shop')).toBe(await properties(host, 'shop_again'));
-      expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^(restoring|replaced)_'")).trim()).toBe('0');
+      expect(
+        (
+          await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^(restoring|replaced)_'")
+        ).trim(),
+      ).toBe('0');
     });
 
     it('does not take a database for empty that has no table but a function, a large object, or rules of its own for words and rights', async () => {
       const { host } = fixture;
-      for (const what of ['CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$', 'SELECT lo_create(4712)', 'CREATE VIEW public.v AS SELECT 1 AS n', 'CREATE SCHEMA s', 'CREATE TEXT SEARCH CONFIGURATION public.words (COPY = simple)', 'CREATE COLLATION public.german FROM "C"', 'ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reader']) {
+      for (const what of [
+        'CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$',
+        'SELECT lo_create(4712)',
+        'CREATE VIEW public.v AS SELECT 1 AS n',
+        'CREATE SCHEMA s',
+        'CREATE TEXT SEARCH CONFIGURATION public.words (COPY = simple)',
+        'CREATE COLLATION public.german FROM "C"',
+        'ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reader',
+      ]) {
         await sql(host, 'postgres', 'CREATE DATABASE holds');
         await sql(host, 'holds', what);
         const { ok, said } = await restore(host, '--into', 'holds', 'postgresql', 'shop');
@@ -174,11 +253,21 @@ print("right", arrivals.checksum("below/first", open("below/first", "rb")) == ha
       // It was a member when it was dumped, and is none any more.
       await sql(host, 'postgres', 'GRANT reader TO app');
       expect((await backUp(host)).ok).toBe(true);
-      await sql(host, 'postgres', "ALTER ROLE app NOLOGIN; REVOKE reader FROM app; ALTER ROLE app SET work_mem = '5MB'");
+      await sql(
+        host,
+        'postgres',
+        "ALTER ROLE app NOLOGIN; REVOKE reader FROM app; ALTER ROLE app SET work_mem = '5MB'",
+      );
       const { ok, said } = await restore(host, '--globals', '--into', 'locked', 'postgresql', 'shop');
       expect(ok, said).toBe(true);
       expect(said).toContain('role "app" already exists: left as it is');
-      expect(await sql(host, 'postgres', "SELECT rolcanlogin, rolconfig, pg_has_role('app', 'reader', 'MEMBER') FROM pg_roles WHERE rolname = 'app'")).toBe('f|{work_mem=5MB}|f\n');
+      expect(
+        await sql(
+          host,
+          'postgres',
+          "SELECT rolcanlogin, rolconfig, pg_has_role('app', 'reader', 'MEMBER') FROM pg_roles WHERE rolname = 'app'",
+        ),
+      ).toBe('f|{work_mem=5MB}|f\n');
       await sql(host, 'postgres', 'ALTER ROLE app LOGIN; ALTER ROLE app RESET work_mem; DROP DATABASE locked');
     });
 
@@ -192,29 +281,52 @@ print("right", arrivals.checksum("below/first", open("below/first", "rb")) == ha
         expect(code).not.toBe(0);
         expect(stderr).toContain('backupctl restore-db: interrupted');
         expect(stderr).not.toContain('Traceback');
-        expect(stdout).toMatch(/taken out and verified: shop\n.*database "first" was not restored; what was there is as it was\. It was stopped/s);
-        expect(await sql(host, 'postgres', "SELECT datname FROM pg_database WHERE datname = 'first' OR datname ~ '^(restoring|replaced)_'")).toBe('');
+        expect(stdout).toMatch(
+          /taken out and verified: shop\n.*database "first" was not restored; what was there is as it was\. It was stopped/s,
+        );
+        expect(
+          await sql(
+            host,
+            'postgres',
+            "SELECT datname FROM pg_database WHERE datname = 'first' OR datname ~ '^(restoring|replaced)_'",
+          ),
+        ).toBe('');
         const second = await restore(host, '--into', 'second', 'postgresql', odd);
         expect(second.ok, second.said).toBe(true);
         expect(second.said).toMatch(/database "second": restored/);
         expect(second.said).not.toContain('"first"');
-        expect(await sql(host, 'postgres', "SELECT datname FROM pg_database WHERE datname IN ('first', 'second') OR datname ~ '^restoring_'")).toBe('second\n');
+        expect(
+          await sql(
+            host,
+            'postgres',
+            "SELECT datname FROM pg_database WHERE datname IN ('first', 'second') OR datname ~ '^restoring_'",
+          ),
+        ).toBe('second\n');
         await sql(host, 'postgres', 'DROP DATABASE second');
       });
     });
 
     it('leaves no loader behind that waits for the dump, and does not take one for done that was ended then', async () => {
       const { host } = fixture;
-      const waits = "until ls -l /proc/$(pgrep -f 'backup-postgresq[l] restore')/fd 2> /dev/null | grep -q postgresql.ready; do sleep 0.01; done";
-      await host.run(`backupctl restore-db --into first postgresql shop & ${waits}; kill -9 $!`, { mayFail: true, timeoutSeconds: 60 });
-      await host.run('while systemctl show --property=ActiveState backup-postgresql-restore | grep --quiet activating; do sleep 0.1; done', { timeoutSeconds: 30 });
+      const waits =
+        "until ls -l /proc/$(pgrep -f 'backup-postgresq[l] restore')/fd 2> /dev/null | grep -q postgresql.ready; do sleep 0.01; done";
+      await host.run(`backupctl restore-db --into first postgresql shop & ${waits}; kill -9 $!`, {
+        mayFail: true,
+        timeoutSeconds: 60,
+      });
+      await host.run(
+        'while systemctl show --property=ActiveState backup-postgresql-restore | grep --quiet activating; do sleep 0.1; done',
+        { timeoutSeconds: 30 },
+      );
       expect(await loader(host)).toBe('failed exit-code');
       const [ended] = await Promise.all([
         restore(host, '--into', 'first', 'postgresql', 'shop'),
         host.run(`${waits}; systemctl kill backup-postgresql-restore`, { timeoutSeconds: 30 }),
       ]);
       expect(ended.ok, ended.said).toBe(false);
-      expect(ended.said).toContain('somebody ended what loads before the dump was there, so nothing was loaded. Run it again.');
+      expect(ended.said).toContain(
+        'somebody ended what loads before the dump was there, so nothing was loaded. Run it again.',
+      );
       expect(await loader(host)).toBe('inactive success');
       expect((await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .at-work')).stdout).toBe('');
       const next = await restore(host, '--into', 'first', 'postgresql', odd);
@@ -225,19 +337,32 @@ print("right", arrivals.checksum("below/first", open("below/first", "rb")) == ha
     it('that is interrupted or killed while Borg is at work leaves nothing that the next one could take for its own', async () => {
       const { host } = fixture;
       const inStage = (line: string): Promise<unknown> =>
-        host.run(`d=/etc/systemd/system/backup-stage@.service.d; mkdir -p $d; printf '[Service]\\n${line}\\n' > $d/test.conf; systemctl daemon-reload`);
-      await inStage('ExecStart=\\nExecStart=/bin/sh -c "sleep 4; exec /usr/local/lib/backup/backup-dumps stage postgresql"');
+        host.run(
+          `d=/etc/systemd/system/backup-stage@.service.d; mkdir -p $d; printf '[Service]\\n${line}\\n' > $d/test.conf; systemctl daemon-reload`,
+        );
+      await inStage(
+        'ExecStart=\\nExecStart=/bin/sh -c "sleep 4; exec /usr/local/lib/backup/backup-dumps stage postgresql"',
+      );
       for (const signal of ['INT', 'TERM', 'HUP']) {
-        const { code, stderr } = await host.run(`timeout --signal=${signal} --kill-after=60 1.5 backupctl restore-db --into first postgresql shop`, { mayFail: true });
+        const { code, stderr } = await host.run(
+          `timeout --signal=${signal} --kill-after=60 1.5 backupctl restore-db --into first postgresql shop`,
+          { mayFail: true },
+        );
         expect(code).not.toBe(0);
         expect(stderr).toContain('backupctl restore-db: interrupted');
         expect((await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .at-work')).stdout).toBe('');
         expect(await loader(host)).toBe('inactive success');
-        expect((await host.run('systemctl is-active backup-stage@postgresql', { mayFail: true })).stdout).not.toContain('activating');
+        expect((await host.run('systemctl is-active backup-stage@postgresql', { mayFail: true })).stdout).not.toContain(
+          'activating',
+        );
       }
       for (const removed of ['', '; rm -r /var/lib/backup-restore/postgresql']) {
-        await host.run(`backupctl restore-db --into first postgresql shop > /dev/null 2>&1 & sleep 1.5; kill -9 $!${removed}`);
-        expect((await host.run('systemctl is-active backup-stage@postgresql', { mayFail: true })).stdout).toContain('activating');
+        await host.run(
+          `backupctl restore-db --into first postgresql shop > /dev/null 2>&1 & sleep 1.5; kill -9 $!${removed}`,
+        );
+        expect((await host.run('systemctl is-active backup-stage@postgresql', { mayFail: true })).stdout).toContain(
+          'activating',
+        );
         const next = await restore(host, '--into', 'first', 'postgresql', odd);
         expect(next.ok, next.said).toBe(true);
         expect(next.said).not.toContain('shop');
@@ -254,7 +379,11 @@ print("right", arrivals.checksum("below/first", open("below/first", "rb")) == ha
     it('makes indexes in more memory than PostgreSQL comes with, but in what the server was given where that is something else', async () => {
       const { host } = fixture;
       // The session that loads fills it, and says what it has.
-      await sql(host, 'shop', "CREATE MATERIALIZED VIEW public.memory AS SELECT pg_size_bytes(current_setting('maintenance_work_mem')) >> 20 AS megabytes");
+      await sql(
+        host,
+        'shop',
+        "CREATE MATERIALIZED VIEW public.memory AS SELECT pg_size_bytes(current_setting('maintenance_work_mem')) >> 20 AS megabytes",
+      );
       expect((await backUp(host)).ok).toBe(true);
       const memory = async (): Promise<number> => {
         const { ok, said } = await restore(host, '--into', 'first', 'postgresql', 'shop');
@@ -280,11 +409,18 @@ print("right", arrivals.checksum("below/first", open("below/first", "rb")) == ha
         await sql(host, 'postgres', 'CREATE DATABASE first');
         const [raced] = await Promise.all([
           restore(host, '--into', 'first', 'postgresql', 'shop'),
-          host.run('until pgrep pg_restore > /dev/null; do sleep 0.01; done; runuser -u postgres -- psql -Xqc "CREATE TABLE public.meanwhile()" first', { timeoutSeconds: 60 }),
+          host.run(
+            'until pgrep pg_restore > /dev/null; do sleep 0.01; done; runuser -u postgres -- psql -Xqc "CREATE TABLE public.meanwhile()" first',
+            { timeoutSeconds: 60 },
+          ),
         ]);
         expect(raced.ok).toBe(false);
-        expect(raced.said).toMatch(/database "first" was not restored; what was there is as it was\. Somebody has put something into it meanwhile/);
-        expect(await sql(host, 'first', "SELECT to_regclass('public.meanwhile'), to_regclass('public.slow')")).toBe('meanwhile|\n');
+        expect(raced.said).toMatch(
+          /database "first" was not restored; what was there is as it was\. Somebody has put something into it meanwhile/,
+        );
+        expect(await sql(host, 'first', "SELECT to_regclass('public.meanwhile'), to_regclass('public.slow')")).toBe(
+          'meanwhile|\n',
+        );
         await sql(host, 'postgres', 'DROP DATABASE first');
       });
     });
@@ -297,48 +433,75 @@ print("right", arrivals.checksum("below/first", open("below/first", "rb")) == ha
         await sql(host, 'postgres', 'ALTER ROLE app RENAME TO gone');
         const failed = await restore(host, '--over', 'postgresql', 'shop');
         expect(failed.ok).toBe(false);
-        expect(failed.said).toMatch(/database "shop" was not restored; what was there is as it was\..*role "app" does not exist.*With --globals the roles/s);
+        expect(failed.said).toMatch(
+          /database "shop" was not restored; what was there is as it was\..*role "app" does not exist.*With --globals the roles/s,
+        );
         await sql(host, 'postgres', 'ALTER ROLE gone RENAME TO app');
         await sql(host, 'shop', 'UPDATE public.data SET n = n + 1');
         const now = await contents(host, 'shop');
         expect(now).not.toBe(before);
         const [killed] = await Promise.all([
           restore(host, '--over', 'postgresql', 'shop'),
-          host.run('until pgrep pg_restore > /dev/null; do sleep 0.01; done; systemctl kill --signal=KILL backup-postgresql-restore', { timeoutSeconds: 60 }),
+          host.run(
+            'until pgrep pg_restore > /dev/null; do sleep 0.01; done; systemctl kill --signal=KILL backup-postgresql-restore',
+            { timeoutSeconds: 60 },
+          ),
         ]);
         expect(killed.ok).toBe(false);
         expect(await contents(host, 'shop')).toBe(now);
-        expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^restoring_'")).trim()).toBe('1');
+        expect(
+          (await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^restoring_'")).trim(),
+        ).toBe('1');
         expect((await host.run('find /var/lib/backup-restore -mindepth 1 ! -name .at-work')).stdout).toBe('');
         const again = await restore(host, '--over', 'postgresql', 'shop');
         expect(again.ok, again.said).toBe(true);
         expect(await contents(host, 'shop')).toBe(before);
         // What the killed one began is taken away by the next.
-        expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^(restoring|replaced)_'")).trim()).toBe('0');
+        expect(
+          (
+            await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname ~ '^(restoring|replaced)_'")
+          ).trim(),
+        ).toBe('0');
       });
     });
 
     it('loads nothing of a dump that is not what its manifest says', async () => {
       const { host } = fixture;
-      await host.write('/usr/local/bin/change', '#!/bin/bash\nset -e\ncd /backup/postgresql/*-main\nprintf x | dd of=shop.dump bs=1 seek=5000 conv=notrunc status=none\n', '0755');
-      await host.write('/run/systemd/system/backup.service.d/tamper.conf', '[Service]\nExecStartPre=+/usr/local/bin/change\n');
+      await host.write(
+        '/usr/local/bin/change',
+        '#!/bin/bash\nset -e\ncd /backup/postgresql/*-main\nprintf x | dd of=shop.dump bs=1 seek=5000 conv=notrunc status=none\n',
+        '0755',
+      );
+      await host.write(
+        '/run/systemd/system/backup.service.d/tamper.conf',
+        '[Service]\nExecStartPre=+/usr/local/bin/change\n',
+      );
       await host.run('systemctl daemon-reload');
       expect((await backUp(host)).ok).toBe(true);
       await host.run('rm /run/systemd/system/backup.service.d/tamper.conf; systemctl daemon-reload');
       const { ok, said } = await restore(host, '--into', 'spoilt', 'postgresql', 'shop');
       expect(ok).toBe(false);
-      expect(said).toMatch(/Nothing is restored from archive \S+, which is not what its manifest says:\s+\S+shop\.dump has another checksum/);
+      expect(said).toMatch(
+        /Nothing is restored from archive \S+, which is not what its manifest says:\s+\S+shop\.dump has another checksum/,
+      );
       expect(await loader(host)).toBe('inactive success');
-      expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname = 'spoilt'")).trim()).toBe('0');
+      expect((await sql(host, 'postgres', "SELECT count(*) FROM pg_database WHERE datname = 'spoilt'")).trim()).toBe(
+        '0',
+      );
       await host.run(`backup-borg delete ::${await newest(host, 'dumps')}`);
       await host.write('/usr/local/bin/change', '#!/bin/bash\nrm /backup/postgresql/*-main/globals.sql\n', '0755');
-      await host.write('/run/systemd/system/backup.service.d/tamper.conf', '[Service]\nExecStartPre=+/usr/local/bin/change\n');
+      await host.write(
+        '/run/systemd/system/backup.service.d/tamper.conf',
+        '[Service]\nExecStartPre=+/usr/local/bin/change\n',
+      );
       await host.run('systemctl daemon-reload');
       expect((await backUp(host)).ok).toBe(true);
       await host.run('rm /run/systemd/system/backup.service.d/tamper.conf; systemctl daemon-reload');
       const lacking = await restore(host, '--globals', '--over', '--all', 'postgresql');
       expect(lacking.ok).toBe(false);
-      expect(lacking.said).toMatch(/Nothing is restored from archive \S+, which is not what its manifest says:\s+\S+globals\.sql is not in it, but the manifest tells of it/);
+      expect(lacking.said).toMatch(
+        /Nothing is restored from archive \S+, which is not what its manifest says:\s+\S+globals\.sql is not in it, but the manifest tells of it/,
+      );
       const older = (await archives(host)).filter((name) => name.includes('-dumps-')).at(-2) ?? 'none';
       const good = await restore(host, '--archive', older, '--into', 'spoilt', 'postgresql', 'shop');
       expect(good.ok, good.said).toBe(true);
@@ -347,20 +510,42 @@ print("right", arrivals.checksum("below/first", open("below/first", "rb")) == ha
 
     it('says what there is instead of what is not there, and how it is called', async () => {
       const { host } = fixture;
-      expect((await restore(host, 'postgresql', 'nosuch')).said).toMatch(/holds no nosuch of hook postgresql; it holds: .*shop/);
-      expect((await restore(host, 'nosuch', 'shop')).said).toMatch(/no hook nosuch says how it is restored; there are: postgresql/);
+      expect((await restore(host, 'postgresql', 'nosuch')).said).toMatch(
+        /holds no nosuch of hook postgresql; it holds: .*shop/,
+      );
+      expect((await restore(host, 'nosuch', 'shop')).said).toMatch(
+        /no hook nosuch says how it is restored; there are: postgresql/,
+      );
       expect((await restore(host, 'postgresql')).said).toMatch(/name what to restore of hook postgresql, or say --all/);
-      expect((await restore(host, 'postgresql', 'shop', 'shop')).said).toMatch(/"shop" is asked for more than once; nothing was restored/);
+      expect((await restore(host, 'postgresql', 'shop', 'shop')).said).toMatch(
+        /"shop" is asked for more than once; nothing was restored/,
+      );
       expect((await restore(host, '--into', 'x', '--all', 'postgresql')).said).toMatch(/--into gives one new name/);
-      expect((await restore(host, '--repository', '2', 'postgresql', 'shop')).said).toMatch(/--repository: given is 2; there are 1/);
+      expect((await restore(host, '--repository', '2', 'postgresql', 'shop')).said).toMatch(
+        /--repository: given is 2; there are 1/,
+      );
       expect(await loader(host)).toBe('inactive success');
       expect((await restore(host, '--archive', 'nosuch', 'postgresql', 'shop')).ok).toBe(false);
-      expect((await restore(host, '--archive', (await archives(host)).find((name) => name.includes('-files-')) ?? '', 'postgresql', 'shop')).said).toMatch(/an archive of files; allowed is one of the dumps/);
+      expect(
+        (
+          await restore(
+            host,
+            '--archive',
+            (await archives(host)).find((name) => name.includes('-files-')) ?? '',
+            'postgresql',
+            'shop',
+          )
+        ).said,
+      ).toMatch(/an archive of files; allowed is one of the dumps/);
       await host.run('mount -t tmpfs -o size=100k,mode=711 tmpfs /var/lib/backup-restore');
       const full = await restore(host, '--all', 'postgresql');
       await host.run('umount /var/lib/backup-restore');
-      expect(full.said).toMatch(/[\d.]+ MB are needed in \/var\/lib\/backup-restore\/postgresql, and [\d.]+ MB are free/);
-      expect((await restore(host, '--into', 'template1', 'postgresql', 'shop')).said).toMatch(/template1" is a template/);
+      expect(full.said).toMatch(
+        /[\d.]+ MB are needed in \/var\/lib\/backup-restore\/postgresql, and [\d.]+ MB are free/,
+      );
+      expect((await restore(host, '--into', 'template1', 'postgresql', 'shop')).said).toMatch(
+        /template1" is a template/,
+      );
     });
 
     it('brings all databases and roles to an empty server', async () => {
@@ -372,7 +557,9 @@ print("right", arrivals.checksum("below/first", open("below/first", "rb")) == ha
       expect(ok, said).toBe(true);
       expect(await contents(host, 'shop')).toBe(before);
       expect(await contents(host, odd)).toMatch(/^2000\|/);
-      expect(await sql(host, 'postgres', "SELECT count(*) FROM pg_roles WHERE rolname IN ('app', 'reader')")).toBe('2\n');
+      expect(await sql(host, 'postgres', "SELECT count(*) FROM pg_roles WHERE rolname IN ('app', 'reader')")).toBe(
+        '2\n',
+      );
       expect(await properties(host, 'shop')).toContain('reader=c*/app');
       expect((await backUp(host)).ok).toBe(true);
     });

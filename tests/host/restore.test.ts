@@ -85,15 +85,18 @@ onEachRelease(
       expect((await host.run('find /var/lib/borg /var/cache/borg ! -user borg')).stdout).toBe('');
     });
 
-    it.each(['/root/restored', '/tmp/restored', '/home/alice/restored'])('restores into %s, if that is empty', async (into) => {
-      const { host } = fixture;
-      const { ok, said } = await backupctl(host, 'restore', '--into', into, '/srv/tree');
-      expect(ok, said).toBe(true);
-      expect(await described(host, `${into}/srv/tree`)).toBe(await described(host, '/srv/tree'));
-      const again = await backupctl(host, 'restore', '--into', into, '/srv/tree');
-      expect(again.ok).toBe(false);
-      expect(again.said).toContain(`given is ${into}, which is not empty`);
-    });
+    it.each(['/root/restored', '/tmp/restored', '/home/alice/restored'])(
+      'restores into %s, if that is empty',
+      async (into) => {
+        const { host } = fixture;
+        const { ok, said } = await backupctl(host, 'restore', '--into', into, '/srv/tree');
+        expect(ok, said).toBe(true);
+        expect(await described(host, `${into}/srv/tree`)).toBe(await described(host, '/srv/tree'));
+        const again = await backupctl(host, 'restore', '--into', into, '/srv/tree');
+        expect(again.ok).toBe(false);
+        expect(again.said).toContain(`given is ${into}, which is not empty`);
+      },
+    );
 
     it('in place: each file is as it was, what was there is kept, and what the archive does not have stays', async () => {
       const { host } = fixture;
@@ -108,7 +111,9 @@ onEachRelease(
       expect(await host.read(`${kept}/tree/sub`)).toBe('a file now\n');
       expect((await host.run(`stat -c '%a %U' ${kept}`)).stdout).toBe('700 root\n');
       expect(await host.read('/srv/tree/new')).toBe('new\n');
-      expect((await host.run('stat -c %y /srv/tree')).stdout).toBe((await host.run('stat -c %y /root/original')).stdout);
+      expect((await host.run('stat -c %y /srv/tree')).stdout).toBe(
+        (await host.run('stat -c %y /root/original')).stdout,
+      );
       await host.run(`rm -r /srv/tree/new ${kept}; touch -d "$(stat -c %y /root/original)" /srv/tree`);
       expect(await described(host, '/srv/tree')).toBe(before);
       expect((await host.run('find /srv -name ".backup-*"')).stdout).toBe('');
@@ -126,7 +131,9 @@ onEachRelease(
       const first = (await host.run("backup-borg list --format '{archive}{NL}' | grep files | head -1")).stdout.trim();
       const { ok, said } = await backupctl(host, 'restore', '--in-place', '/srv/tree/sub/three');
       expect(ok, said).toBe(true);
-      expect((await host.run('cat /srv/tree/sub/three; stat -c "%U %a" /srv/tree/sub')).stdout).toBe('one\nalice 750\n');
+      expect((await host.run('cat /srv/tree/sub/three; stat -c "%U %a" /srv/tree/sub')).stdout).toBe(
+        'one\nalice 750\n',
+      );
       const older = await backupctl(host, 'restore', '--archive', first, '--in-place', '/srv/other/kept');
       expect(older.ok, older.said).toBe(true);
       expect(await host.read('/srv/other/kept')).toBe('1\n');
@@ -135,43 +142,78 @@ onEachRelease(
 
     it('in place: also on file systems that are mounted below, and what was there is kept on each', async () => {
       const { host } = fixture;
-      await host.run('mkdir -p /srv/mounts/inner /srv/mounts/bound; mount -t tmpfs tmpfs /srv/mounts/inner; rm -rf /srv/tree/.backup-kept-*; cp -a /srv/tree/. /srv/mounts/inner; echo outer > /srv/mounts/outer; mkdir /srv/place; mount --bind /srv/place /srv/mounts/bound; echo bound > /srv/place/file');
+      await host.run(
+        'mkdir -p /srv/mounts/inner /srv/mounts/bound; mount -t tmpfs tmpfs /srv/mounts/inner; rm -rf /srv/tree/.backup-kept-*; cp -a /srv/tree/. /srv/mounts/inner; echo outer > /srv/mounts/outer; mkdir /srv/place; mount --bind /srv/place /srv/mounts/bound; echo bound > /srv/place/file',
+      );
       expect((await backUp(host)).ok).toBe(true);
       const before = await described(host, '/srv/mounts/inner');
-      await host.run('cd /srv/mounts; for f in inner/private inner/capable outer bound/file; do echo changed > $f; done');
+      await host.run(
+        'cd /srv/mounts; for f in inner/private inner/capable outer bound/file; do echo changed > $f; done',
+      );
       const { ok, said } = await backupctl(host, 'restore', '--in-place', '/srv/mounts');
       expect(ok, said).toBe(true);
       expect((await host.run('cat /srv/mounts/outer /srv/place/file')).stdout).toBe('outer\nbound\n');
-      expect((await host.run("find /srv/mounts /srv/place -path '*/.backup-kept-*' -type f ! -empty -exec grep -l changed {} + | sed 's/backup-kept-[^/]*/KEPT/'")).stdout.trim().split('\n').sort()).toEqual(['/srv/mounts/.KEPT/mounts/outer', '/srv/mounts/bound/.KEPT/mounts/bound/file', '/srv/mounts/inner/.KEPT/mounts/inner/capable', '/srv/mounts/inner/.KEPT/mounts/inner/private', '/srv/place/.KEPT/mounts/bound/file']);
+      expect(
+        (
+          await host.run(
+            "find /srv/mounts /srv/place -path '*/.backup-kept-*' -type f ! -empty -exec grep -l changed {} + | sed 's/backup-kept-[^/]*/KEPT/'",
+          )
+        ).stdout
+          .trim()
+          .split('\n')
+          .sort(),
+      ).toEqual([
+        '/srv/mounts/.KEPT/mounts/outer',
+        '/srv/mounts/bound/.KEPT/mounts/bound/file',
+        '/srv/mounts/inner/.KEPT/mounts/inner/capable',
+        '/srv/mounts/inner/.KEPT/mounts/inner/private',
+        '/srv/place/.KEPT/mounts/bound/file',
+      ]);
       await host.run('rm -r /srv/mounts/inner/.backup-kept-*; touch -d "$(stat -c %y /srv/tree)" /srv/mounts/inner');
       const after = await described(host, '/srv/mounts/inner');
-      expect(after.split('\n').filter((line) => !/^\. |^\S+sub /.test(line))).toEqual(before.split('\n').filter((line) => !/^\. |^\S+sub /.test(line)));
+      expect(after.split('\n').filter((line) => !/^\. |^\S+sub /.test(line))).toEqual(
+        before.split('\n').filter((line) => !/^\. |^\S+sub /.test(line)),
+      );
       await host.run('umount /srv/mounts/inner /srv/mounts/bound');
     });
 
     it('in place: below a mount more files with hard links than a process may have open by itself', async () => {
       const { host } = fixture;
-      await host.run('mkdir -p /srv/links/inner && mount -t tmpfs tmpfs /srv/links/inner && cd /srv/links/inner && for n in {1..1100}; do echo $n > $n; ln $n $n.link; done');
+      await host.run(
+        'mkdir -p /srv/links/inner && mount -t tmpfs tmpfs /srv/links/inner && cd /srv/links/inner && for n in {1..1100}; do echo $n > $n; ln $n $n.link; done',
+      );
       expect((await backUp(host)).ok).toBe(true);
       await host.run('rm -r /srv/links/inner/*');
       const { ok, said } = await backupctl(host, 'restore', '--in-place', '/srv/links');
       expect(ok, said).toBe(true);
-      expect((await host.run('find /srv/links -type f -links 2 | wc -l; cat /srv/links/inner/1100.link; umount /srv/links/inner')).stdout).toBe('2200\n1100\n');
+      expect(
+        (
+          await host.run(
+            'find /srv/links -type f -links 2 | wc -l; cat /srv/links/inner/1100.link; umount /srv/links/inner',
+          )
+        ).stdout,
+      ).toBe('2200\n1100\n');
     });
 
     it('does not write through a symbolic link that somebody put in the way', async () => {
       const { host } = fixture;
-      await host.run('mkdir -p /srv/alice/deep/er; echo saved > /srv/alice/deep/er/file; chown -R alice /srv/alice; mkdir -p /srv/victim/er; echo victim > /srv/victim/er/file');
+      await host.run(
+        'mkdir -p /srv/alice/deep/er; echo saved > /srv/alice/deep/er/file; chown -R alice /srv/alice; mkdir -p /srv/victim/er; echo victim > /srv/victim/er/file',
+      );
       expect((await backUp(host)).ok).toBe(true);
       await host.run('mv /srv/alice/deep /srv/alice/away; ln -s /srv/victim /srv/alice/deep');
       const { ok, said } = await backupctl(host, 'restore', '--in-place', '/srv/alice');
       expect(ok, said).toBe(true);
       expect(await host.read('/srv/victim/er/file')).toBe('victim\n');
-      expect((await host.run('stat -c %F /srv/alice/deep; cat /srv/alice/deep/er/file')).stdout).toBe('directory\nsaved\n');
+      expect((await host.run('stat -c %F /srv/alice/deep; cat /srv/alice/deep/er/file')).stdout).toBe(
+        'directory\nsaved\n',
+      );
       const through = await backupctl(host, 'restore', '--in-place', '/srv/alice/away/../deep');
       expect(through.ok, through.said).toBe(true);
       await host.run('ln -s /srv/victim /srv/lead');
-      expect((await backupctl(host, 'restore', '--in-place', '/srv/lead/er')).said).toMatch(/a symbolic link is in it: name \/srv\/victim\/er/);
+      expect((await backupctl(host, 'restore', '--in-place', '/srv/lead/er')).said).toMatch(
+        /a symbolic link is in it: name \/srv\/victim\/er/,
+      );
     });
 
     it('in place and killed: each file is the old or the new one, and the next restore finishes it and takes away what is left', async () => {
@@ -183,14 +225,23 @@ onEachRelease(
       for (let round = 0; killed < 6 && round < 30; round++) {
         await host.run('rm -rf /srv/many/.backup-kept-*; for n in {1..3000}; do echo old! > /srv/many/$n; done');
         const started = host.run(['backupctl', 'restore', '--in-place', '/srv/many'], { mayFail: true });
-        const { stdout } = await host.run(`for n in {1..2000}; do [ -e /srv/many/.backup-kept-* ] 2> /dev/null && break; sleep 0.01; done; sleep 0.0${round % 6}; pkill -9 -u backup-restore -f 'backup-restore --in-unit' && echo hit`, { mayFail: true });
+        const { stdout } = await host.run(
+          `for n in {1..2000}; do [ -e /srv/many/.backup-kept-* ] 2> /dev/null && break; sleep 0.01; done; sleep 0.0${round % 6}; pkill -9 -u backup-restore -f 'backup-restore --in-unit' && echo hit`,
+          { mayFail: true },
+        );
         const { code, stderr } = await started;
         const whole = code === 0;
         // It fails of the kill, and of nothing else.
         if (!whole) expect(stdout, stderr).toBe('hit\n');
         if (!whole) killed++;
-        const found = (await host.run('cd /srv/many; cat $(seq 1 3000) | sort | uniq -c')).stdout.trim().split('\n').map((line) => line.trim());
-        expect(found.every((line) => /^\d+ (old!|new)$/.test(line)), found.join()).toBe(true);
+        const found = (await host.run('cd /srv/many; cat $(seq 1 3000) | sort | uniq -c')).stdout
+          .trim()
+          .split('\n')
+          .map((line) => line.trim());
+        expect(
+          found.every((line) => /^\d+ (old!|new)$/.test(line)),
+          found.join(),
+        ).toBe(true);
         expect(found.reduce((sum, line) => sum + Number(line.split(' ')[0]), 0)).toBe(3000);
         if (whole) expect(found).toEqual(['3000 new']);
         if (found.length === 2) mixed++;
@@ -199,7 +250,13 @@ onEachRelease(
       expect(mixed).toBeGreaterThan(0);
       const { ok, said } = await backupctl(host, 'restore', '--in-place', '/srv/many');
       expect(ok, said).toBe(true);
-      expect((await host.run('cd /srv/many; cat $(seq 1 3000) | sort -u; ls -d .backup-restore-* 2> /dev/null', { mayFail: true })).stdout).toBe('new\n');
+      expect(
+        (
+          await host.run('cd /srv/many; cat $(seq 1 3000) | sort -u; ls -d .backup-restore-* 2> /dev/null', {
+            mayFail: true,
+          })
+        ).stdout,
+      ).toBe('new\n');
     });
 
     it('in place, several times within a second: each keeps what was there in a directory of its own', async () => {
@@ -211,7 +268,10 @@ onEachRelease(
       await host.run('for n in {0..30}; do mkdir "/srv/often/.backup-kept-$(date -u -d "+$n seconds" +%FT%TZ)"; done');
       const { ok, said } = await backupctl(host, 'restore', '--in-place', '/srv/often');
       expect(ok, said).toBe(true);
-      expect((await host.run('cat /srv/often/{1..1200} | sort -u; cat /srv/often/.backup-kept-*Z-2/often/* | sort -u')).stdout).toBe('new\nchanged\n');
+      expect(
+        (await host.run('cat /srv/often/{1..1200} | sort -u; cat /srv/often/.backup-kept-*Z-2/often/* | sort -u'))
+          .stdout,
+      ).toBe('new\nchanged\n');
     });
 
     it('in place: several files of one directory, and one at a time for each directory', async () => {
@@ -221,7 +281,9 @@ onEachRelease(
       await host.run('for n in 1 2 3; do echo changed > /srv/several/$n; done');
       const { ok, said } = await backupctl(host, 'restore', '--in-place', ...[1, 2, 3].map((n) => `/srv/several/${n}`));
       expect(ok, said).toBe(true);
-      expect((await host.run('cat /srv/several/{1,2,3}; cat /srv/several/.backup-kept-*/several/{1,2,3}')).stdout).toBe('1\n2\n3\nchanged\nchanged\nchanged\n');
+      expect((await host.run('cat /srv/several/{1,2,3}; cat /srv/several/.backup-kept-*/several/{1,2,3}')).stdout).toBe(
+        '1\n2\n3\nchanged\nchanged\nchanged\n',
+      );
       await host.run(`systemd-run --quiet --unit=other backupctl restore --in-place /srv/several; until mountpoint --quiet /run/backup-restore/*/0; do sleep 0.01; done
         systemctl kill --signal=STOP other`);
       const second = await backupctl(host, 'restore', '--in-place', '/srv/several');
@@ -229,7 +291,9 @@ onEachRelease(
       expect(second.said).toContain('another restore into /srv/several is at work');
       await host.run('systemctl kill --signal=CONT other; while systemctl is-active --quiet other; do sleep 0.1; done');
       // Who may only read the directory keeps nobody out of it.
-      await host.run('systemd-run --quiet --unit=reader --uid=bob flock --shared /srv/several sleep infinity; until pgrep -x sleep > /dev/null; do sleep 0.1; done');
+      await host.run(
+        'systemd-run --quiet --unit=reader --uid=bob flock --shared /srv/several sleep infinity; until pgrep -x sleep > /dev/null; do sleep 0.1; done',
+      );
       const third = await backupctl(host, 'restore', '--in-place', '/srv/several');
       expect(third.ok, third.said).toBe(true);
       await host.run('systemctl stop reader');
@@ -237,12 +301,19 @@ onEachRelease(
 
     it('gives a file no ACL that it did not have, whatever the directory gives to what is made in it', async () => {
       const { host } = fixture;
-      await host.run('mkdir -p /srv/shared/sub; echo secret > /srv/shared/sub/secret; echo secret > /srv/shared/secret; chown -R alice:alice /srv/shared; chmod 660 /srv/shared/secret /srv/shared/sub/secret; chmod 750 /srv/shared /srv/shared/sub');
+      await host.run(
+        'mkdir -p /srv/shared/sub; echo secret > /srv/shared/sub/secret; echo secret > /srv/shared/secret; chown -R alice:alice /srv/shared; chmod 660 /srv/shared/secret /srv/shared/sub/secret; chmod 750 /srv/shared /srv/shared/sub',
+      );
       expect((await backUp(host)).ok).toBe(true);
       const acls = 'cd "$0"; getfacl --omit-header -R sub secret';
       const before = (await host.run(['bash', '-c', acls, '/srv/shared'])).stdout;
-      await host.run('rm -r /srv/shared/*; setfacl -d -m u:bob:rwx /srv/shared; mkdir /srv/into; setfacl -d -m u:bob:rwx /srv/into');
-      for (const [options, top] of [[['--in-place', '/srv/shared/sub', '/srv/shared/secret'], '/srv/shared'], [['--into', '/srv/into', '/srv/shared'], '/srv/into/srv/shared']] as const) {
+      await host.run(
+        'rm -r /srv/shared/*; setfacl -d -m u:bob:rwx /srv/shared; mkdir /srv/into; setfacl -d -m u:bob:rwx /srv/into',
+      );
+      for (const [options, top] of [
+        [['--in-place', '/srv/shared/sub', '/srv/shared/secret'], '/srv/shared'],
+        [['--into', '/srv/into', '/srv/shared'], '/srv/into/srv/shared'],
+      ] as const) {
         const { ok, said } = await backupctl(host, 'restore', ...options);
         expect(ok, said).toBe(true);
         expect((await host.run(['bash', '-c', acls, top])).stdout).toBe(before);
@@ -255,17 +326,26 @@ onEachRelease(
       const { host } = fixture;
       await host.run('mkdir -p /srv/large && head -c 200M /dev/urandom > /srv/large/random');
       expect((await backUp(host)).ok).toBe(true);
-      const running = host.run('timeout --signal=INT --kill-after=60 1 backupctl restore --into /srv/cut /srv/large', { mayFail: true });
+      const running = host.run('timeout --signal=INT --kill-after=60 1 backupctl restore --into /srv/cut /srv/large', {
+        mayFail: true,
+      });
       const { code, stderr } = await running;
       expect(code).not.toBe(0);
       expect(stderr).toContain('backupctl restore: interrupted');
       expect(stderr).not.toContain('Traceback');
-      expect((await host.run('systemctl list-units --no-legend --state=active,activating "backup-restore-*"; pgrep -u borg,backup-restore -a', { mayFail: true })).stdout).toBe('');
+      expect(
+        (
+          await host.run(
+            'systemctl list-units --no-legend --state=active,activating "backup-restore-*"; pgrep -u borg,backup-restore -a',
+            { mayFail: true },
+          )
+        ).stdout,
+      ).toBe('');
       await host.run('rm -r /srv/large /srv/cut');
       expect((await backUp(host)).ok).toBe(true);
     });
 
-    it('restores nothing into what is Borg\'s own', async () => {
+    it("restores nothing into what is Borg's own", async () => {
       for (const into of ['/var/lib/borg/repository/new', '/var/cache/borg/new']) {
         const { ok, said } = await backupctl(fixture.host, 'restore', '--into', into, '/srv/other');
         expect(ok).toBe(false);
@@ -289,8 +369,12 @@ onEachRelease(
       expect(plain.said).toContain('cannot hold ACLs, which do not come back');
       expect(await host.read('/srv/plain/srv/tree/private')).toBe('only alice\n');
       await host.run('umount /srv/plain');
-      for (const [given, want] of [[['restore', 'etc'], /given is the path etc; allowed are absolute paths/], [['restore', '--archive', 'nosuch', '/etc'], /there is no archive nosuch; see backupctl list/],
-        [['restore', '--repository', '2', '/etc'], /given is 2; there are 1/], [['restore', '--in-place', '/nosuch/file'], /make the directory first/]] as const) {
+      for (const [given, want] of [
+        [['restore', 'etc'], /given is the path etc; allowed are absolute paths/],
+        [['restore', '--archive', 'nosuch', '/etc'], /there is no archive nosuch; see backupctl list/],
+        [['restore', '--repository', '2', '/etc'], /given is 2; there are 1/],
+        [['restore', '--in-place', '/nosuch/file'], /make the directory first/],
+      ] as const) {
         const { ok, said } = await backupctl(host, ...given);
         expect(ok).toBe(false);
         expect(said).toMatch(want);
@@ -304,17 +388,38 @@ onEachRelease(
       const versions = await backupctl(host, 'find', 'kept');
       expect(versions.ok, versions.said).toBe(true);
       expect(versions.said.match(/^web-files-\S+ +-rw\S+ root +root +[23] \S+ \/srv\/other\/kept$/gm)?.length).toBe(2);
-      expect((await backupctl(host, 'find', '/srv/tree/o*')).said.trim().split('\n').map((line) => line.split(' /')[1]).sort()).toEqual(['srv/tree/old', 'srv/tree/one']);
-      expect(await backupctl(host, 'find', 'nosuch')).toEqual({ ok: false, said: 'backupctl find: nothing in the archives matches nosuch\n' });
-      expect(new Set((await backupctl(host, 'find', 'tree')).said.trim().split('\n').map((line) => line.split(' /')[1]))).toEqual(new Set(['srv/tree']));
+      expect(
+        (await backupctl(host, 'find', '/srv/tree/o*')).said
+          .trim()
+          .split('\n')
+          .map((line) => line.split(' /')[1])
+          .sort(),
+      ).toEqual(['srv/tree/old', 'srv/tree/one']);
+      expect(await backupctl(host, 'find', 'nosuch')).toEqual({
+        ok: false,
+        said: 'backupctl find: nothing in the archives matches nosuch\n',
+      });
+      expect(
+        new Set(
+          (await backupctl(host, 'find', 'tree')).said
+            .trim()
+            .split('\n')
+            .map((line) => line.split(' /')[1]),
+        ),
+      ).toEqual(new Set(['srv/tree']));
       const shown = await backupctl(host, 'show', 'latest', '/srv/tree');
       expect(shown.ok, shown.said).toBe(true);
       expect(shown.said).toMatch(/^-rw------- alice +bob +11 \S+ \/srv\/tree\/private$/m);
       expect(shown.said).toMatch(/^l\S+ .* \/srv\/tree\/link -> private$/m);
       expect(shown.said).not.toContain('closed/within');
       // More than a pipe holds.
-      expect((await host.run("timeout 60 backupctl show latest /srv/many | grep -c '/srv/many/[0-9]*$'", { mayFail: true })).stdout).toBe('3000\n');
-      expect((await backupctl(host, 'show', 'latest', '/nosuch')).said).toMatch(/holds no \/nosuch; see backupctl find/);
+      expect(
+        (await host.run("timeout 60 backupctl show latest /srv/many | grep -c '/srv/many/[0-9]*$'", { mayFail: true }))
+          .stdout,
+      ).toBe('3000\n');
+      expect((await backupctl(host, 'show', 'latest', '/nosuch')).said).toMatch(
+        /holds no \/nosuch; see backupctl find/,
+      );
     });
 
     it('runs as a user of its own with the capabilities of restoring and nothing else, and writes nowhere but in its target', async () => {
@@ -322,42 +427,84 @@ onEachRelease(
       await host.write('/usr/local/bin/probe', probe, '0755');
       // The very unit that a restore runs in, with the probe in place of the program.
       await host.run('mkdir /srv/target; cp /usr/local/bin/probe /usr/local/lib/backup/probe');
-      await host.write('/usr/local/bin/probed', `${probed}program.inside = lambda asked: ["/usr/local/bin/probe", asked.places[0]]\n${asAsked}`, '0755');
+      await host.write(
+        '/usr/local/bin/probed',
+        `${probed}program.inside = lambda asked: ["/usr/local/bin/probe", asked.places[0]]\n${asAsked}`,
+        '0755',
+      );
       const foreign = (await host.run('pgrep --oldest sshd')).stdout.trim();
       await host.run(`systemd-run --quiet --unit=sockets python3 -c 'import os, socket, time
 os.umask(0o077)
 kept = [socket.socket(socket.AF_UNIX) for _ in range(2)]
 for one, path in zip(kept, ("/run/root-only.sock", "/srv/root-only.sock")): one.bind(path); one.listen()
 time.sleep(60)'; until [ -S /srv/root-only.sock ]; do sleep 0.1; done`);
-      const sandbox = JSON.parse(await host.read('/usr/local/lib/backup/sandboxes.json')) as { restore: { local: string[] } };
-      expect(sandbox.restore.local.filter((line) => /^Device(Policy|Allow)=/.test(line))).toEqual(['DevicePolicy=closed', 'DeviceAllow=block-* m', 'DeviceAllow=char-* m']);
+      const sandbox = JSON.parse(await host.read('/usr/local/lib/backup/sandboxes.json')) as {
+        restore: { local: string[] };
+      };
+      expect(sandbox.restore.local.filter((line) => /^Device(Policy|Allow)=/.test(line))).toEqual([
+        'DevicePolicy=closed',
+        'DeviceAllow=block-* m',
+        'DeviceAllow=char-* m',
+      ]);
       const { stdout } = await host.run(`FOREIGN=${foreign} /usr/local/bin/probed restore --into /srv/target /etc`);
       const uid = (await host.run('id --user backup-restore')).stdout.trim();
       expect(stdout).toMatch(new RegExp(`Uid:\\t${uid}\\t${uid}\\t${uid}\\t${uid}`));
       // chown, dac_override, fowner, fsetid, mknod, setfcap.
-      for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']) expect(stdout).toContain(`${set}:\t000000008800001b`);
+      for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'])
+        expect(stdout).toContain(`${set}:\t000000008800001b`);
       expect(stdout).toContain('NoNewPrivs:\t1');
       // The kernel holds to DevicePolicy= where cgroups are of the new hierarchy; of the old one nothing is claimed.
       const enforced = (await host.run('stat -f -c %T /sys/fs/cgroup')).stdout.trim() === 'cgroup2fs';
       if (!enforced) console.log('DevicePolicy= is not enforced here: cgroup v1');
-      expect([...stdout.matchAll(/^can (.*)$/gm)].map(([, what]) => what).filter((what) => enforced || what !== 'open a disk')).toEqual(['write /var/tmp', 'write /tmp', 'write the target', 'read the shadow passwords', 'read the key of the host', 'give a file away']);
+      expect(
+        [...stdout.matchAll(/^can (.*)$/gm)]
+          .map(([, what]) => what)
+          .filter((what) => enforced || what !== 'open a disk'),
+      ).toEqual([
+        'write /var/tmp',
+        'write /tmp',
+        'write the target',
+        'read the shadow passwords',
+        'read the key of the host',
+        'give a file away',
+      ]);
       // Its own /tmp, that is.
       expect((await host.run('ls /tmp/probe /var/tmp/probe', { mayFail: true })).stdout).toBe('');
       await host.run('rm -r /srv/target/probe');
       // Also where the target is one of the places that the sandbox treats in a way of its own.
       const home = (await host.run(`FOREIGN=${foreign} /usr/local/bin/probed restore --in-place /home`)).stdout;
-      expect([...home.matchAll(/^can (write .*)$/gm)].map(([, what]) => what)).toEqual(['write /var/tmp', 'write /tmp', 'write the target']);
+      expect([...home.matchAll(/^can (write .*)$/gm)].map(([, what]) => what)).toEqual([
+        'write /var/tmp',
+        'write /tmp',
+        'write the target',
+      ]);
       await host.run('rm /home/probe');
     });
 
     it('has an exposure level of at most 2.2', async () => {
       const { host } = fixture;
-      await host.write('/usr/local/bin/exposed', `${probed}program.inside = lambda asked: ["/usr/bin/sleep", "30"]\nprogram.name_of = lambda asked: "exposed"\n${asAsked}`, '0755');
+      await host.write(
+        '/usr/local/bin/exposed',
+        `${probed}program.inside = lambda asked: ["/usr/bin/sleep", "30"]\nprogram.name_of = lambda asked: "exposed"\n${asAsked}`,
+        '0755',
+      );
       const running = host.run('/usr/local/bin/exposed restore --into /srv/target /etc', { mayFail: true });
-      await expect.poll(async () => (await host.run('systemctl is-active exposed', { mayFail: true })).stdout.trim(), { timeout: 10_000 }).toBe('active');
-      const { stdout } = await host.run('systemd-analyze security --no-pager exposed.service | tail -1; systemctl stop exposed');
+      await expect
+        .poll(async () => (await host.run('systemctl is-active exposed', { mayFail: true })).stdout.trim(), {
+          timeout: 10_000,
+        })
+        .toBe('active');
+      const { stdout } = await host.run(
+        'systemd-analyze security --no-pager exposed.service | tail -1; systemctl stop exposed',
+      );
       await running;
-      expect(Number(/exposure level for \S+ ([\d.]+)/.exec(stdout.replace('→ Overall ', ''))?.[1] ?? /: ([\d.]+)/.exec(stdout)?.[1]), stdout).toBeLessThanOrEqual(2.2);
+      expect(
+        Number(
+          /exposure level for \S+ ([\d.]+)/.exec(stdout.replace('→ Overall ', ''))?.[1] ??
+            /: ([\d.]+)/.exec(stdout)?.[1],
+        ),
+        stdout,
+      ).toBeLessThanOrEqual(2.2);
     });
   },
 );

@@ -15,7 +15,10 @@ onEachRelease(
   (fixture) => {
     const killInTheMiddle = async (): Promise<void> => {
       const { host } = fixture;
-      await host.run('head -c 150M /dev/urandom > /srv/data/random; systemctl start --no-block backup.service; until pgrep --full "[/]usr/bin/borg .* create "; do sleep 0.05; done; sleep 2', { timeoutSeconds: 60 });
+      await host.run(
+        'head -c 150M /dev/urandom > /srv/data/random; systemctl start --no-block backup.service; until pgrep --full "[/]usr/bin/borg .* create "; do sleep 0.05; done; sleep 2',
+        { timeoutSeconds: 60 },
+      );
     };
 
     it('a second start during a run joins it', async () => {
@@ -28,7 +31,9 @@ onEachRelease(
 
     it('two backups right after each other both succeed, with names of their own', async () => {
       const { host } = fixture;
-      const { stdout } = await host.run('journalctl --rotate --vacuum-time=1s --quiet; systemctl start backup.service && systemctl start backup.service; journalctl --sync; journalctl --output=cat --unit=backup.service');
+      const { stdout } = await host.run(
+        'journalctl --rotate --vacuum-time=1s --quiet; systemctl start backup.service && systemctl start backup.service; journalctl --sync; journalctl --output=cat --unit=backup.service',
+      );
       const names = [...stdout.matchAll(/archive (web-files-\S+):/g)].map(([, name]) => name);
       expect(names.length).toBe(2);
       expect(new Set(names).size).toBe(2);
@@ -43,9 +48,17 @@ onEachRelease(
       await host.run(`pkill -9 --full "[/]usr/bin/borg .* create "; ${ended}`);
       expect((await host.run('systemctl is-failed backup.service')).stdout.trim()).toBe('failed');
       expect(await host.exists('/backup.last')).toBe(false);
-      await host.write('/run/systemd/system/backup.timer.d/soon.conf', '[Timer]\nOnActiveSec=1\nAccuracySec=100ms\nRandomizedDelaySec=0\n');
-      await host.run('systemctl daemon-reload; systemctl restart backup.timer; until [ -e /backup.last ]; do sleep 0.2; done', { timeoutSeconds: 90 });
-      await host.run('rm -r /run/systemd/system/backup.timer.d; systemctl daemon-reload; systemctl restart backup.timer');
+      await host.write(
+        '/run/systemd/system/backup.timer.d/soon.conf',
+        '[Timer]\nOnActiveSec=1\nAccuracySec=100ms\nRandomizedDelaySec=0\n',
+      );
+      await host.run(
+        'systemctl daemon-reload; systemctl restart backup.timer; until [ -e /backup.last ]; do sleep 0.2; done',
+        { timeoutSeconds: 90 },
+      );
+      await host.run(
+        'rm -r /run/systemd/system/backup.timer.d; systemctl daemon-reload; systemctl restart backup.timer',
+      );
     });
 
     it('a run that was killed with everything of it leaves no lock that stops the next one', async () => {
@@ -70,7 +83,9 @@ onEachRelease(
     it("another host's lock is left alone, and the run fails when its time is up", async () => {
       const { lab, host } = fixture;
       await lab.roles(['borg'], { backup_paths: ['/etc'], borg_lock_wait: 2 });
-      await host.run('install -d -o borg -m 700 /var/lib/borg/repository/lock.exclusive; install -o borg /dev/null /var/lib/borg/repository/lock.exclusive/elsewhere@123.4567-0');
+      await host.run(
+        'install -d -o borg -m 700 /var/lib/borg/repository/lock.exclusive; install -o borg /dev/null /var/lib/borg/repository/lock.exclusive/elsewhere@123.4567-0',
+      );
       const { ok, log } = await backUp(host);
       expect(ok).toBe(false);
       expect(log).toMatch(/lock/i);
@@ -80,10 +95,22 @@ onEachRelease(
 
     it('prune touches only archives of exactly this host', async () => {
       const { lab, host } = fixture;
-      await lab.roles(['borg'], { backup_paths: ['/etc'], backup_keep_daily: 1, backup_keep_weekly: 0, backup_keep_monthly: 0 });
-      const foreign = ['web-staging-files-2020-01-01T00:00:00Z', 'web-files-by-hand', 'web-files-2020-01-01T00:00:00Zx', 'webfiles-2020-01-01T00:00:00Z'];
+      await lab.roles(['borg'], {
+        backup_paths: ['/etc'],
+        backup_keep_daily: 1,
+        backup_keep_weekly: 0,
+        backup_keep_monthly: 0,
+      });
+      const foreign = [
+        'web-staging-files-2020-01-01T00:00:00Z',
+        'web-files-by-hand',
+        'web-files-2020-01-01T00:00:00Zx',
+        'webfiles-2020-01-01T00:00:00Z',
+      ];
       for (const name of foreign) await host.run(`backup-borg create ::${name} /etc/hostname`);
-      await host.run('backup-borg create --timestamp 2020-01-01T00:00:00 ::web-files-2020-01-01T00:00:00Z /etc/hostname');
+      await host.run(
+        'backup-borg create --timestamp 2020-01-01T00:00:00 ::web-files-2020-01-01T00:00:00Z /etc/hostname',
+      );
       const { ok, log } = await backUp(host);
       expect(ok, log).toBe(true);
       const names = await archives(host);
@@ -98,7 +125,11 @@ onEachRelease(
       expect(ok).toBe(false);
       expect(log).toMatch(/repository.*(does not exist|not a valid repository)/i);
       await host.run('rm -rf /var/lib/borg/repository');
-      const { stdout, recap } = await lab.roles(['borg'], { backup_paths: ['/etc'], borg_repositories: ['/var/lib/borg/repository', '/var/lib/borg/second'] }, { mayFail: true });
+      const { stdout, recap } = await lab.roles(
+        ['borg'],
+        { backup_paths: ['/etc'], borg_repositories: ['/var/lib/borg/repository', '/var/lib/borg/second'] },
+        { mayFail: true },
+      );
       expect(recap['web']?.failed).toBe(1);
       expect(stdout).toContain('Is its disk mounted?');
       expect(await host.exists('/var/lib/borg/repository/config')).toBe(false);
@@ -109,7 +140,9 @@ onEachRelease(
       const { lab, host } = fixture;
       await lab.roles(['borg'], { backup_paths: ['/etc'] });
       // One that Borg itself has never seen, so that it has nothing to compare with.
-      await host.run('backup-borg init --encryption repokey-blake2 /var/lib/borg/foreign; cd /var/lib/borg; rm -r .config/borg/security /var/cache/borg/*; mv repository away; mv foreign repository');
+      await host.run(
+        'backup-borg init --encryption repokey-blake2 /var/lib/borg/foreign; cd /var/lib/borg; rm -r .config/borg/security /var/cache/borg/*; mv repository away; mv foreign repository',
+      );
       const { ok, log } = await backUp(host);
       await host.run('cd /var/lib/borg; rm -rf repository; mv away repository');
       expect(ok).toBe(false);
@@ -134,7 +167,9 @@ onEachRelease(
       const { lab, host } = fixture;
       await lab.roles(['borg'], { backup_paths: ['/etc'] });
       await host.run('systemctl start backup-check.service');
-      await host.run('f=$(find /var/lib/borg/repository/data -type f -size +1k | sort | head -1); printf XXXX | dd of="$f" bs=1 seek=500 conv=notrunc status=none');
+      await host.run(
+        'f=$(find /var/lib/borg/repository/data -type f -size +1k | sort | head -1); printf XXXX | dd of="$f" bs=1 seek=500 conv=notrunc status=none',
+      );
       expect((await host.run('systemctl start backup-check.service', { mayFail: true })).code).not.toBe(0);
     });
   },

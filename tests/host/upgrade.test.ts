@@ -35,11 +35,19 @@ onEachRelease(
     const upgrade = (args: string[] = []) => fixture.lab.roles(['borg', 'postgres'], settings, { args });
     /** What may not be lost: the secrets, the keys, what is known of repositories and archives; of when the timers last ran. */
     const kept = async (): Promise<string> =>
-      (await fixture.host.run('cd /; sha256sum etc/credstore/borg.* $(find var/lib/borg/initialised var/lib/borg/exported-keys var/lib/borg/records -type f | sort)')).stdout;
+      (
+        await fixture.host.run(
+          'cd /; sha256sum etc/credstore/borg.* $(find var/lib/borg/initialised var/lib/borg/exported-keys var/lib/borg/records -type f | sort)',
+        )
+      ).stdout;
     let valuables = '';
 
     it('is told of each setting what it is called now, before anything is touched', async () => {
-      const { stdout, recap } = await fixture.lab.roles(['borg'], { borg_paths: ['/srv/files'], borg_keep_daily: 7 }, { mayFail: true });
+      const { stdout, recap } = await fixture.lab.roles(
+        ['borg'],
+        { borg_paths: ['/srv/files'], borg_keep_daily: 7 },
+        { mayFail: true },
+      );
       expect(recap['web']?.failed).toBe(1);
       expect(stdout).toContain('borg_paths: this setting is called backup_paths now');
       expect(stdout).toContain('borg_keep_daily: this setting is called backup_keep_daily now');
@@ -61,11 +69,18 @@ onEachRelease(
       expect((await upgrade()).recap['web']).toMatchObject({ failed: 0 });
       expect(await kept()).toBe(valuables);
       expect(await archives(host)).toEqual(names);
-      const left = 'find /etc /usr/local /run /var/lib /var/cache -xdev -name "*borg-check*"; systemctl list-units --all --no-legend --plain "borg-check*"; grep -rl borg-check /etc /var/lib/rootless.backup /var/lib/borg 2> /dev/null';
+      const left =
+        'find /etc /usr/local /run /var/lib /var/cache -xdev -name "*borg-check*"; systemctl list-units --all --no-legend --plain "borg-check*"; grep -rl borg-check /etc /var/lib/rootless.backup /var/lib/borg 2> /dev/null';
       expect((await host.run(left, { mayFail: true })).stdout).toBe('');
-      expect((await host.run('grep -rlE "borg_(paths|state|keep)" /etc/systemd/system /etc/backup', { mayFail: true })).stdout).toBe('');
+      expect(
+        (await host.run('grep -rlE "borg_(paths|state|keep)" /etc/systemd/system /etc/backup', { mayFail: true }))
+          .stdout,
+      ).toBe('');
       for (const timer of ['backup', 'backup-check', 'backup-drill', 'backup-watch'])
-        expect([timer, (await host.run(`systemctl is-enabled ${timer}.timer; systemctl is-active ${timer}.timer`)).stdout]).toEqual([timer, 'enabled\nactive\n']);
+        expect([
+          timer,
+          (await host.run(`systemctl is-enabled ${timer}.timer; systemctl is-active ${timer}.timer`)).stdout,
+        ]).toEqual([timer, 'enabled\nactive\n']);
       expect((await upgrade()).recap['web']).toMatchObject({ failed: 0, changed: 0 });
     });
 

@@ -8,10 +8,11 @@ import { run } from './process.ts';
 let built: Promise<string> | undefined;
 
 /** The tarball of this working tree, built once, by the distribution's `ansible-galaxy`. */
-export const buildCollection = (): Promise<string> => (built ??= temporary().then(async (directory) => {
-  await copyTree(join(directory, 'clone'));
-  return buildTarball(join(directory, 'clone'), directory);
-}));
+export const buildCollection = (): Promise<string> =>
+  (built ??= temporary().then(async (directory) => {
+    await copyTree(join(directory, 'clone'));
+    return buildTarball(join(directory, 'clone'), directory);
+  }));
 
 /** A directory that goes when this process ends. */
 export async function temporary(): Promise<string> {
@@ -22,7 +23,9 @@ export async function temporary(): Promise<string> {
 
 /** This working tree as a clean clone would be if all of it were committed. */
 export async function copyTree(to: string): Promise<void> {
-  const files = (await run('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'])).stdout.split('\0').filter(Boolean);
+  const files = (await run('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'])).stdout
+    .split('\0')
+    .filter(Boolean);
   // A file that was deleted and not yet committed so is still in the index.
   for (const file of files.filter((name) => existsSync(name))) {
     await mkdir(dirname(join(to, file)), { recursive: true });
@@ -45,14 +48,29 @@ export async function buildTarball(clone: string, to: string, path = '/usr/sbin:
   await mkdir(tree);
   await run('tar', ['--extract', '--preserve-permissions', '--file', name, '--directory', tree]);
   await sortManifest(tree);
-  const others = (await run('find', ['.', '-mindepth', '1', '!', '-name', 'MANIFEST.json', '!', '-name', 'FILES.json', '-printf', '%P\\0'], { cwd: tree })).stdout;
+  const others = (
+    await run(
+      'find',
+      ['.', '-mindepth', '1', '!', '-name', 'MANIFEST.json', '!', '-name', 'FILES.json', '-printf', '%P\\0'],
+      { cwd: tree },
+    )
+  ).stdout;
   const input = ['MANIFEST.json', 'FILES.json', ...others.split('\0').filter(Boolean).sort()].join('\0');
   const tarball = join(resolve(to), basename(name));
   await run(
     'tar',
     [
-      '--create', `--file=${tarball}`, '--use-compress-program=gzip -9 -n', '--format=ustar', `--mtime=@${await buildTime()}`, '--owner=0', '--group=0',
-      '--numeric-owner', '--no-recursion', '--null', '--files-from=-',
+      '--create',
+      `--file=${tarball}`,
+      '--use-compress-program=gzip -9 -n',
+      '--format=ustar',
+      `--mtime=@${await buildTime()}`,
+      '--owner=0',
+      '--group=0',
+      '--numeric-owner',
+      '--no-recursion',
+      '--null',
+      '--files-from=-',
     ],
     { cwd: tree, input },
   );
@@ -71,6 +89,8 @@ async function sortManifest(tree: string): Promise<void> {
   listed.files.sort((a, b) => (a.name < b.name ? -1 : 1));
   await writeFile(join(tree, 'FILES.json'), JSON.stringify(listed, null, 1));
   const manifest = read('MANIFEST.json') as { file_manifest_file: { chksum_sha256: string } };
-  manifest.file_manifest_file.chksum_sha256 = createHash('sha256').update(await readFile(join(tree, 'FILES.json'))).digest('hex');
+  manifest.file_manifest_file.chksum_sha256 = createHash('sha256')
+    .update(await readFile(join(tree, 'FILES.json')))
+    .digest('hex');
   await writeFile(join(tree, 'MANIFEST.json'), JSON.stringify(manifest, null, 1));
 }

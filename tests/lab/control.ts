@@ -16,7 +16,10 @@ export const cores: readonly { readonly core: string; readonly debian: Release; 
 
 /** The control node with an ansible-core; its root is made the first time. */
 export async function controlNode({ debian, directory }: (typeof cores)[number]): Promise<ControlNode> {
-  return { root: await controlRoot(debian), path: `${directory === undefined ? '' : `${directory}:`}/usr/sbin:/usr/bin:/sbin:/bin` };
+  return {
+    root: await controlRoot(debian),
+    path: `${directory === undefined ? '' : `${directory}:`}/usr/sbin:/usr/bin:/sbin:/bin`,
+  };
 }
 
 /** What a command is put behind to run in the control node's root, in the same directory; the root itself cannot be written. */

@@ -70,15 +70,28 @@ export class Host {
     const console = openSync(join(this.directory, 'console'), 'a');
     // A cgroup of its own in each hierarchy: hosts that share one remove each other's units. Below a unified one are no hierarchies but
     // the cgroups of other hosts, which end all that is in them.
-    const enter = 'h=(/sys/fs/cgroup); [ -e "$h/cgroup.procs" ] || h=(/sys/fs/cgroup/*); for d in "${h[@]}"; do [ -e "$d/cgroup.procs" ] && mkdir -p "$d/$0" && echo $$ > "$d/$0/cgroup.procs"; done 2> /dev/null; ';
-    const shell = this.debian === 'testing' ? ['unshare', '--mount', 'bash', '-c', `${enter}${unified}${enter}exec "$@"`] : ['bash', '-c', `${enter}exec "$@"`];
+    const enter =
+      'h=(/sys/fs/cgroup); [ -e "$h/cgroup.procs" ] || h=(/sys/fs/cgroup/*); for d in "${h[@]}"; do [ -e "$d/cgroup.procs" ] && mkdir -p "$d/$0" && echo $$ > "$d/$0/cgroup.procs"; done 2> /dev/null; ';
+    const shell =
+      this.debian === 'testing'
+        ? ['unshare', '--mount', 'bash', '-c', `${enter}${unified}${enter}exec "$@"`]
+        : ['bash', '-c', `${enter}exec "$@"`];
     const child = spawn(
       'env',
       [
-        ...shell, this.namespace, 'systemd-nspawn',
+        ...shell,
+        this.namespace,
+        'systemd-nspawn',
         // All capabilities, as a real machine has them: else a sandbox has nothing to take away.
-        '--boot', '--register=no', '--keep-unit', '--capability=all', '--quiet', `--directory=${this.root}`,
-        `--machine=${this.namespace}`, `--hostname=${this.name}`, `--network-namespace-path=/run/netns/${this.namespace}`,
+        '--boot',
+        '--register=no',
+        '--keep-unit',
+        '--capability=all',
+        '--quiet',
+        `--directory=${this.root}`,
+        `--machine=${this.namespace}`,
+        `--hostname=${this.name}`,
+        `--network-namespace-path=/run/netns/${this.namespace}`,
       ],
       { stdio: ['ignore', console, console], detached: true },
     );
@@ -88,15 +101,22 @@ export class Host {
     const printed = (): string => readFileSync(join(this.directory, 'console'), 'utf8');
     const deadline = Date.now() + 60_000;
     for (;;) {
-      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`${this.name} did not boot:\n${printed()}`);
-      const children = (await run('pgrep', ['--parent', String(child.pid)], { mayFail: true })).stdout.split('\n').map(Number);
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`${this.name} did not boot:\n${printed()}`);
+      const children = (await run('pgrep', ['--parent', String(child.pid)], { mayFail: true })).stdout
+        .split('\n')
+        .map(Number);
       this.init = children.find((pid) => this.isInit(pid)) ?? 0;
       if (this.init > 0) {
         // Not --wait: a unit that never ends starting would outlast the deadline.
         const state = (await this.run('systemctl is-system-running', { mayFail: true })).stdout.trim();
         if (state === 'running') return;
-        if (state === 'degraded') throw new Error(`${this.name} is degraded:\n${(await this.run('systemctl --failed; journalctl -b -p err')).stdout}`);
-        if (Date.now() > deadline) throw new Error(`${this.name} is still ${state}:\n${(await this.run('systemctl list-jobs')).stdout}`);
+        if (state === 'degraded')
+          throw new Error(
+            `${this.name} is degraded:\n${(await this.run('systemctl --failed; journalctl -b -p err')).stdout}`,
+          );
+        if (Date.now() > deadline)
+          throw new Error(`${this.name} is still ${state}:\n${(await this.run('systemctl list-jobs')).stdout}`);
       }
       if (Date.now() > deadline) throw new Error(`${this.name} did not boot:\n${printed()}`);
       await new Promise((wait) => setTimeout(wait, 100));
@@ -112,16 +132,30 @@ export class Host {
     // The number of a process that has gone may be another's: root commands are for this host or nobody.
     if (!this.isInit(this.init)) throw new Error(`${this.name} is down: it cannot run ${String(command)}`);
     const call = typeof command === 'string' ? ['bash', '-c', command] : command;
-    const environment = ['env', '-i', '--chdir=/', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', 'LANG=C.UTF-8', 'TERM=dumb'];
+    const environment = [
+      'env',
+      '-i',
+      '--chdir=/',
+      'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      'HOME=/root',
+      'LANG=C.UTF-8',
+      'TERM=dumb',
+    ];
     // What runs in the host outlives nsenter, so the limit is also kept there, a little later than by `run`.
     const within = ['timeout', '--signal=KILL', String((options.timeoutSeconds ?? 240) + 1)];
     const as = user === undefined ? [] : ['runuser', `--user=${user}`, '--'];
-    return run('nsenter', ['--target', String(this.init), '--all', '--root', '--', ...environment, ...within, ...as, ...call], options);
+    return run(
+      'nsenter',
+      ['--target', String(this.init), '--all', '--root', '--', ...environment, ...within, ...as, ...call],
+      options,
+    );
   }
 
   /** Writes a file, with the directories above it. */
   async write(path: string, content: string | Buffer, mode = '0644'): Promise<void> {
-    await this.run(['bash', '-c', 'mkdir -p "$(dirname "$1")" && cat > "$1" && chmod "$2" "$1"', 'write', path, mode], { input: content });
+    await this.run(['bash', '-c', 'mkdir -p "$(dirname "$1")" && cat > "$1" && chmod "$2" "$1"', 'write', path, mode], {
+      input: content,
+    });
   }
 
   /** @returns what is in a file. @throws if it is not there. */
@@ -135,14 +169,26 @@ export class Host {
 
   /** Processor time, in seconds, of all that this host's units did since it was first booted; `run` is not part of it. */
   cpuSeconds(): number {
-    const [v1, v2] = [`/sys/fs/cgroup/cpuacct/${this.namespace}/cpuacct.usage`, `/sys/fs/cgroup/${this.namespace}/cpu.stat`];
-    return existsSync(v1) ? Number(readFileSync(v1, 'utf8')) / 1e9 : Number(/^usage_usec (\d+)$/m.exec(readFileSync(v2, 'utf8'))?.[1]) / 1e6;
+    const [v1, v2] = [
+      `/sys/fs/cgroup/cpuacct/${this.namespace}/cpuacct.usage`,
+      `/sys/fs/cgroup/${this.namespace}/cpu.stat`,
+    ];
+    return existsSync(v1)
+      ? Number(readFileSync(v1, 'utf8')) / 1e9
+      : Number(/^usage_usec (\d+)$/m.exec(readFileSync(v2, 'utf8'))?.[1]) / 1e6;
   }
 
   /** What a unit wrote to the journal, this boot. */
   async journal(unit: string): Promise<string> {
     // What was said last may still be on its way.
-    return (await this.run(['bash', '-c', 'journalctl --sync && exec journalctl --boot --output=cat --no-pager --unit="$0"', unit])).stdout;
+    return (
+      await this.run([
+        'bash',
+        '-c',
+        'journalctl --sync && exec journalctl --boot --output=cat --no-pager --unit="$0"',
+        unit,
+      ])
+    ).stdout;
   }
 
   /**
@@ -159,7 +205,8 @@ export class Host {
     // What a killed nspawn (systemd 257) leaves, and then refuses to boot on.
     await run('umount', ['--lazy', `/run/systemd/nspawn/unix-export/${this.namespace}`], { mayFail: true });
     await removeCgroups(this.namespace);
-    if (this.debian === 'testing') await run('unshare', ['--mount', 'bash', '-c', `${unified}${rmdirs}`, this.namespace]);
+    if (this.debian === 'testing')
+      await run('unshare', ['--mount', 'bash', '-c', `${unified}${rmdirs}`, this.namespace]);
   }
 
   /** @internal Ends it and takes its disk away. */

@@ -70,9 +70,30 @@ export class Lab {
     await run('ip', ['netns', 'add', namespace]);
     await run('ip', ['-n', namespace, 'link', 'set', 'lo', 'up']);
     // Its address is there before the boot, and its MAC is fixed: a stale ARP entry would cost half a minute.
-    await run('ip', ['-n', this.id, 'link', 'add', `host${number}`, 'type', 'veth', 'peer', 'name', 'host0', 'netns', namespace]);
+    await run('ip', [
+      '-n',
+      this.id,
+      'link',
+      'add',
+      `host${number}`,
+      'type',
+      'veth',
+      'peer',
+      'name',
+      'host0',
+      'netns',
+      namespace,
+    ]);
     await run('ip', ['-n', this.id, 'link', 'set', `host${number}`, 'master', 'lab', 'up']);
-    await run('ip', ['-n', namespace, 'link', 'set', 'host0', 'address', `02:00:00:00:00:${number.toString(16).padStart(2, '0')}`]);
+    await run('ip', [
+      '-n',
+      namespace,
+      'link',
+      'set',
+      'host0',
+      'address',
+      `02:00:00:00:00:${number.toString(16).padStart(2, '0')}`,
+    ]);
     await run('ip', ['-n', namespace, 'addr', 'add', `${host.address}/24`, 'dev', 'host0']);
     await run('ip', ['-n', namespace, 'link', 'set', 'host0', 'up']);
     await host.install(readFileSync(join(this.directory, 'key.pub'), 'utf8'));
@@ -92,7 +113,14 @@ export class Lab {
    */
   async installCollection(source?: string): Promise<string> {
     const collections = join(this.directory, 'collections');
-    await this.ansible('ansible-galaxy', ['collection', 'install', '--force', source ?? (await buildCollection()), '-p', collections]);
+    await this.ansible('ansible-galaxy', [
+      'collection',
+      'install',
+      '--force',
+      source ?? (await buildCollection()),
+      '-p',
+      collections,
+    ]);
     return this.collection;
   }
 
@@ -121,12 +149,19 @@ export class Lab {
   async run(file: string, { args = [], ...options }: PlaybookOptions = {}): Promise<PlaybookResult> {
     rmSync(this.sshLog, { force: true });
     const result = await this.ansible('ansible-playbook', [file, ...args], options);
-    return { ...result, recap: recap(result.stdout), sshExecutions: existsSync(this.sshLog) ? readFileSync(this.sshLog, 'utf8').length : 0 };
+    return {
+      ...result,
+      recap: recap(result.stdout),
+      sshExecutions: existsSync(this.sshLog) ? readFileSync(this.sshLog, 'utf8').length : 0,
+    };
   }
 
   /** Applies roles of this collection to all hosts with the given settings. */
   roles(roles: readonly string[], vars: object = {}, options: PlaybookOptions = {}): Promise<PlaybookResult> {
-    const tasks = roles.map((role) => ({ name: role, 'ansible.builtin.include_role': { name: `rootless.backup.${role}` } }));
+    const tasks = roles.map((role) => ({
+      name: role,
+      'ansible.builtin.include_role': { name: `rootless.backup.${role}` },
+    }));
     return this.playbook([{ hosts: 'all', vars, tasks }], options);
   }
 
@@ -168,7 +203,11 @@ export class Lab {
   private configure(): void {
     const path = (name: string): string => join(this.directory, name);
     // A call without a command (ControlPersist's own) runs nothing on the host. One byte for each call that does.
-    writeFileSync(path('ssh'), `#!/bin/bash\nfor word; do [[ $word == -O ]] && exec /usr/bin/ssh "$@"; done\nprintf . >> ${this.sshLog}\nexec /usr/bin/ssh "$@"\n`, { mode: 0o755 });
+    writeFileSync(
+      path('ssh'),
+      `#!/bin/bash\nfor word; do [[ $word == -O ]] && exec /usr/bin/ssh "$@"; done\nprintf . >> ${this.sshLog}\nexec /usr/bin/ssh "$@"\n`,
+      { mode: 0o755 },
+    );
     writeFileSync(
       path('ansible.cfg'),
       `[defaults]\ninventory = ${path('inventory')}\ncollections_path = ${path('collections')}\nretry_files_enabled = false
@@ -185,7 +224,9 @@ ansible_ssh_common_args=-o UserKnownHostsFile=${path('known_hosts')}\n`,
 }
 
 function recap(stdout: string): Record<string, Recap> {
-  const rows = stdout.slice(stdout.lastIndexOf('PLAY RECAP')).matchAll(/^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)/gm);
+  const rows = stdout
+    .slice(stdout.lastIndexOf('PLAY RECAP'))
+    .matchAll(/^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)/gm);
   return Object.fromEntries(
     [...rows].map(([, host = '', ...numbers]) => {
       const [ok = 0, changed = 0, unreachable = 0, failed = 0] = numbers.map(Number);

@@ -11,7 +11,12 @@ const cache = join(process.env['ROOTLESS_BACKUP_CACHE'] ?? '/var/cache/rootless.
  */
 export async function debianFile(name: string, path: string): Promise<string> {
   const kept = join(cache, `${name}-${basename(path)}`);
-  if (await access(kept).then(() => false, () => true)) {
+  if (
+    await access(kept).then(
+      () => false,
+      () => true,
+    )
+  ) {
     const directory = await temporary();
     await run('apt-get', ['download', '--quiet=2', name], { cwd: directory });
     await run('bash', ['-c', 'dpkg-deb --extract ./*.deb tree'], { cwd: directory });

@@ -50,9 +50,19 @@ export function run(program: string, args: readonly string[], options: RunOption
     child.on('close', (status, signal) => {
       clearTimeout(timer);
       const stdoutBytes = Buffer.concat(out);
-      const result = { code: status ?? -1, stdoutBytes, stdout: stdoutBytes.toString(), stderr: Buffer.concat(err).toString() };
+      const result = {
+        code: status ?? -1,
+        stdoutBytes,
+        stdout: stdoutBytes.toString(),
+        stderr: Buffer.concat(err).toString(),
+      };
       if (result.code === 0 || (options.mayFail === true && signal === null && !late)) resolve(result);
-      else reject(new Error(`${[program, ...args].join(' ')}\n${late ? `took longer than ${seconds} s` : `ended with ${signal ?? result.code}`}\n${result.stdout}\n${result.stderr}`));
+      else
+        reject(
+          new Error(
+            `${[program, ...args].join(' ')}\n${late ? `took longer than ${seconds} s` : `ended with ${signal ?? result.code}`}\n${result.stdout}\n${result.stderr}`,
+          ),
+        );
     });
   });
 }

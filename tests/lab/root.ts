@@ -14,8 +14,26 @@ const mirror = process.env['DEBIAN_MIRROR'] ?? 'http://deb.debian.org/debian';
 const cache = process.env['ROOTLESS_BACKUP_CACHE'] ?? '/var/cache/rootless.backup';
 
 const packages = [
-  'acl', 'apt-utils', 'attr', 'borgbackup', 'bsd-mailx', 'ca-certificates', 'dbus', 'iproute2', 'libcap2-bin', 'msmtp',
-  'openssh-server', 'postfix', 'postgresql', 'procps', 'python3', 'python3-apt', 'sudo', 'systemd', 'systemd-sysv', 'zstd',
+  'acl',
+  'apt-utils',
+  'attr',
+  'borgbackup',
+  'bsd-mailx',
+  'ca-certificates',
+  'dbus',
+  'iproute2',
+  'libcap2-bin',
+  'msmtp',
+  'openssh-server',
+  'postfix',
+  'postgresql',
+  'procps',
+  'python3',
+  'python3-apt',
+  'sudo',
+  'systemd',
+  'systemd-sysv',
+  'zstd',
 ];
 
 /** What is done in the fresh root. A host has no network, so all that a test installs is here already. */
@@ -84,17 +102,36 @@ const ansible: Record<Release, string> = {
 };
 
 async function makeRoot(name: string, script: string, steps: string): Promise<string> {
-  const hash = createHash('sha256').update(script + steps).digest('hex').slice(0, 12);
+  const hash = createHash('sha256')
+    .update(script + steps)
+    .digest('hex')
+    .slice(0, 12);
   const root = join(cache, `${name}-${hash}`);
   if (await exists(root)) return root;
   await mkdir(cache, { recursive: true });
   console.log(`Making a root of ${name} in ${root} (about two minutes, only this once)`);
   // The lock is of the whole making, and the name is given at the end: what has the name is complete.
   // debootstrap mounts /proc in the root: in a mount namespace of its own, no killed making leaves it to the next `rm`.
-  const make = ['unshare', '--mount', 'bash', '-c', makeUnderLock, 'make', root, script, steps, join(cache, `${name}-`)];
+  const make = [
+    'unshare',
+    '--mount',
+    'bash',
+    '-c',
+    makeUnderLock,
+    'make',
+    root,
+    script,
+    steps,
+    join(cache, `${name}-`),
+  ];
   await run('flock', [join(cache, `${name}.lock`), ...make], {
     timeoutSeconds: 1200,
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8', PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+    env: {
+      ...process.env,
+      DEBIAN_FRONTEND: 'noninteractive',
+      LC_ALL: 'C.UTF-8',
+      PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+    },
   });
   return root;
 }
@@ -112,4 +149,8 @@ for old in "$4"*; do
 done
 `;
 
-const exists = (path: string): Promise<boolean> => stat(path).then(() => true, () => false);
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );

@@ -30,9 +30,12 @@ for namespace in "\${namespaces[@]}"; do ip netns delete "\${namespace##*/}"; do
 export function takeDown(id: string): void {
   const directory = join(base, id);
   spawnSync('bash', ['-c', end, id]);
-  const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n').map((line) => line.split(' ')[1] ?? '');
+  const mounts = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '');
   const own = [`${directory}/`, `/run/systemd/nspawn/unix-export/${id}-`];
-  for (const path of mounts.filter((mount) => own.some((start) => mount.startsWith(start))).reverse()) spawnSync('umount', ['--lazy', path]);
+  for (const path of mounts.filter((mount) => own.some((start) => mount.startsWith(start))).reverse())
+    spawnSync('umount', ['--lazy', path]);
   rmSync(directory, { recursive: true, force: true });
 }
 

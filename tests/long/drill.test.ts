@@ -8,8 +8,16 @@ const timeLimit = 6 * 3600;
 onEachRelease(
   `a server of ${databases} databases`,
   async ({ lab, host }) => {
-    const make = Array.from({ length: databases }, (_, n) => `CREATE DATABASE d${n};\n\\connect d${n}\nCREATE TABLE t AS SELECT n, md5(n::text) FROM generate_series(1, 1000) n;\n`);
-    await host.run(['psql', '-Xq', '-v', 'ON_ERROR_STOP=1'], { user: 'postgres', input: make.join(''), timeoutSeconds: 3600 });
+    const make = Array.from(
+      { length: databases },
+      (_, n) =>
+        `CREATE DATABASE d${n};\n\\connect d${n}\nCREATE TABLE t AS SELECT n, md5(n::text) FROM generate_series(1, 1000) n;\n`,
+    );
+    await host.run(['psql', '-Xq', '-v', 'ON_ERROR_STOP=1'], {
+      user: 'postgres',
+      input: make.join(''),
+      timeoutSeconds: 3600,
+    });
     await lab.roles(['borg', 'postgres'], { backup_paths: ['/etc/hostname'], backup_mail_to: [] });
   },
   (fixture) => {
@@ -17,7 +25,10 @@ onEachRelease(
       const { host } = fixture;
       await host.run('systemctl start backup.service', { timeoutSeconds: 3600 });
       const begun = Date.now();
-      const { code } = await host.run('systemctl start backup-drill.service', { mayFail: true, timeoutSeconds: timeLimit });
+      const { code } = await host.run('systemctl start backup-drill.service', {
+        mayFail: true,
+        timeoutSeconds: timeLimit,
+      });
       const log = await host.journal('backup-drill.service');
       const seconds = (Date.now() - begun) / 1000;
       console.log(`${databases} databases: ${seconds.toFixed(0)} s, ${(seconds / databases).toFixed(2)} s each`);

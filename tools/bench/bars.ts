@@ -19,7 +19,8 @@ const [width, height, margin, labels, values, wide] = [7.4, 26, 12, 320, 96, 820
 /** Horizontal bars as an SVG picture that can be read on a bright and on a dark page. @throws if a value cannot be drawn. */
 export function bars({ title, bars }: Chart): string {
   const bad = bars.find(({ value }) => !Number.isFinite(value) || value < 0);
-  if (bad !== undefined) throw new Error(`${title}: ${bad.label} is ${bad.value}; a bar is as long as a number from 0 on`);
+  if (bad !== undefined)
+    throw new Error(`${title}: ${bad.label} is ${bad.value}; a bar is as long as a number from 0 on`);
   const longest = Math.max(...bars.map(({ value }) => value), Number.MIN_VALUE);
   const room = wide - 2 * margin - labels - values;
   const rows = bars.map(({ label, value, text, ours }, index) => {
@@ -40,6 +41,7 @@ ${rows.join('\n')}
 }
 
 /** A label that ends before the picture does. */
-const shorten = (label: string): string => (label.length * width <= labels ? label : `${label.slice(0, Math.floor(labels / width) - 1)}…`);
+const shorten = (label: string): string =>
+  label.length * width <= labels ? label : `${label.slice(0, Math.floor(labels / width) - 1)}…`;
 
 const xml = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');

@@ -52,13 +52,29 @@ interface Cost {
 async function save(root: string, directory: string, params: string, bytes: number): Promise<Cost> {
   const { bavail, bsize } = statfsSync(disk);
   // Two are saved at a time; what is saved compresses to two thirds.
-  if (bavail * bsize < 2 * bytes) throw new Error(`${disk} has ${(bavail * bsize / 1e9).toFixed(0)} GB free and ${(2 * bytes / 1e9).toFixed(0)} are needed; name another directory in BENCH_DIRECTORY`);
+  if (bavail * bsize < 2 * bytes)
+    throw new Error(
+      `${disk} has ${((bavail * bsize) / 1e9).toFixed(0)} GB free and ${((2 * bytes) / 1e9).toFixed(0)} are needed; name another directory in BENCH_DIRECTORY`,
+    );
   await mkdir(directory);
   try {
     const within = (...call: string[]): ReturnType<typeof run> =>
-      run('unshare', ['--mount', '--pid', '--fork', '--kill-child', 'bash', '-c', enter, root, directory, ...call], { timeoutSeconds: 3600 });
+      run('unshare', ['--mount', '--pid', '--fork', '--kill-child', 'bash', '-c', enter, root, directory, ...call], {
+        timeoutSeconds: 3600,
+      });
     await within('borg', 'init', '--encryption=none');
-    const { stdout } = await within('python3', '-c', program, String(bytes), 'borg', 'create', '--compression=zstd,3', `--chunker-params=${params}`, '::dump', '-');
+    const { stdout } = await within(
+      'python3',
+      '-c',
+      program,
+      String(bytes),
+      'borg',
+      'create',
+      '--compression=zstd,3',
+      `--chunker-params=${params}`,
+      '::dump',
+      '-',
+    );
     return JSON.parse(stdout) as Cost;
   } finally {
     await rm(directory, { recursive: true, force: true });
@@ -84,7 +100,11 @@ alike each time. Two are measured at once, so the ratio of times is that of Borg
     const queue = sizes.toReversed().flatMap((size) => keys.map((key) => ({ size, key })));
     const measured = new Map<string, Cost>();
     const lane = async (): Promise<void> => {
-      for (let next = queue.shift(); next !== undefined; next = queue.shift()) measured.set(`${next.key} ${next.size}`, await save(root, join(directory, `${next.key}-${next.size}`), ways[next.key], next.size * 1e9));
+      for (let next = queue.shift(); next !== undefined; next = queue.shift())
+        measured.set(
+          `${next.key} ${next.size}`,
+          await save(root, join(directory, `${next.key}-${next.size}`), ways[next.key], next.size * 1e9),
+        );
     };
     await Promise.all([lane(), lane()]);
     const of = (key: string, size: number): Cost => {
@@ -101,18 +121,47 @@ alike each time. Two are measured at once, so the ratio of times is that of Borg
     const slope = (key: string): number => (mebi(of(key, most)) - base) / most;
     const limit = (key: string): string => `${Math.floor((bound - base) / slope(key))} GB`;
     return {
-      tables: [{
-        columns: ['Dump', 'Chunks', 'Peak memory', 'Ratio to Borg’s own', 'Processor time', 'Ratio to Borg’s own', 'Time'],
-        rows: sizes.flatMap((size) => keys.map((key) => {
-          const [cost, base] = [of(key, size), of('default', size)];
-          return [`${size} GB`, `${names[key]}: \`${ways[key]}\``, `${mebi(cost).toFixed(0)} MiB`, (cost.peak / base.peak).toFixed(2), `${cost.cpu.toFixed(1)} s`, (cost.cpu / base.cpu).toFixed(2), `${cost.seconds.toFixed(0)} s`];
-        })),
-      }],
-      charts: [{
-        name: 'chunks',
-        title: 'Peak memory of Borg',
-        bars: sizes.flatMap((size) => keys.map((key) => ({ label: `${size} GB, ${names[key]}`, value: mebi(of(key, size)), text: `${mebi(of(key, size)).toFixed(0)} MiB`, ours: key === 'ours' }))),
-      }],
+      tables: [
+        {
+          columns: [
+            'Dump',
+            'Chunks',
+            'Peak memory',
+            'Ratio to Borg’s own',
+            'Processor time',
+            'Ratio to Borg’s own',
+            'Time',
+          ],
+          rows: sizes.flatMap((size) =>
+            keys.map((key) => {
+              const [cost, base] = [of(key, size), of('default', size)];
+              return [
+                `${size} GB`,
+                `${names[key]}: \`${ways[key]}\``,
+                `${mebi(cost).toFixed(0)} MiB`,
+                (cost.peak / base.peak).toFixed(2),
+                `${cost.cpu.toFixed(1)} s`,
+                (cost.cpu / base.cpu).toFixed(2),
+                `${cost.seconds.toFixed(0)} s`,
+              ];
+            }),
+          ),
+        },
+      ],
+      charts: [
+        {
+          name: 'chunks',
+          title: 'Peak memory of Borg',
+          bars: sizes.flatMap((size) =>
+            keys.map((key) => ({
+              label: `${size} GB, ${names[key]}`,
+              value: mebi(of(key, size)),
+              text: `${mebi(of(key, size)).toFixed(0)} MiB`,
+              ours: key === 'ours',
+            })),
+          ),
+        },
+      ],
       remarks: [
         `Below ${mebi(of('default', most)).toFixed(0)} MiB nothing can be told: so much Borg takes at its start, when it tests itself. Above that each GB of ` +
           `dumps costs ${slope('ours').toFixed(1)} MiB with small chunks, ${slope('middle').toFixed(1)} MiB with those between, and at most ` +

@@ -27,46 +27,107 @@ is in it.`,
         await host.run(['systemd-run', '--quiet', '--wait', '--pipe', '--collect', ...call], { timeoutSeconds: 600 });
       };
       const borg = (repository: string, ...call: string[]): Promise<void> =>
-        unit(`--setenv=${credential}`, `--setenv=${base}`, `--setenv=BORG_REPO=/srv/${repository}`, '--', 'borg', ...call);
+        unit(
+          `--setenv=${credential}`,
+          `--setenv=${base}`,
+          `--setenv=BORG_REPO=/srv/${repository}`,
+          '--',
+          'borg',
+          ...call,
+        );
       for (const repository of ['article', 'ours']) await borg(repository, 'init', '--encryption=repokey-blake2');
       await host.run('install -d -o postgres -m 700 /srv/article-dump');
       let round = 0;
       const contestants = {
         article: async () => {
-          await unit('--uid=postgres', '--', 'pg_dump', '-Fc', 'clustered', '-f', '/srv/article-dump/clustered.pg_dump');
+          await unit(
+            '--uid=postgres',
+            '--',
+            'pg_dump',
+            '-Fc',
+            'clustered',
+            '-f',
+            '/srv/article-dump/clustered.pg_dump',
+          );
           await borg('article', 'create', '--compression=lz4', '--noatime', `::${round}`, '/srv/article-dump');
         },
         ours: async () => {
           await host.run('systemctl start backup-postgresql.service');
-          await borg('ours', 'create', '--json', '--progress', '--list', '--filter=dsbcf', '--compression=zstd,3', '--files-cache=ctime,size,inode',
-            `--chunker-params=${dumpChunks.small.params}`, `::${round}`, '/backup');
+          await borg(
+            'ours',
+            'create',
+            '--json',
+            '--progress',
+            '--list',
+            '--filter=dsbcf',
+            '--compression=zstd,3',
+            '--files-cache=ctime,size,inode',
+            `--chunker-params=${dumpChunks.small.params}`,
+            `::${round}`,
+            '/backup',
+          );
         },
         whole: () => host.run('systemctl start backup.service', { timeoutSeconds: 600 }),
-        articleDump: () => unit('--uid=postgres', '--', 'pg_dump', '-Fc', 'clustered', '-f', '/srv/article-dump/clustered.pg_dump'),
+        articleDump: () =>
+          unit('--uid=postgres', '--', 'pg_dump', '-Fc', 'clustered', '-f', '/srv/article-dump/clustered.pg_dump'),
         oursDump: () => host.run('systemctl start backup-postgresql.service'),
       };
       const before = async (at: number): Promise<void> => {
         round = at;
         await sql(host, 'clustered', change('clustered', at + 1, scale));
       };
-      const { taken, metered } = await takeMeteredTurns(quick ? 1 : 5, contestants, { before, meter: () => host.cpuSeconds() });
+      const { taken, metered } = await takeMeteredTurns(quick ? 1 : 5, contestants, {
+        before,
+        meter: () => host.cpuSeconds(),
+      });
       const names: Readonly<Record<keyof typeof contestants, string>> = {
-        article: "the article's: `pg_dump -Fc`, `borg create`", ours: 'ours: the hook, `borg create`', whole: 'the whole of `backup.service`',
-        articleDump: 'of it, `pg_dump -Fc` alone', oursDump: 'of it, the hook alone',
+        article: "the article's: `pg_dump -Fc`, `borg create`",
+        ours: 'ours: the hook, `borg create`',
+        whole: 'the whole of `backup.service`',
+        articleDump: 'of it, `pg_dump -Fc` alone',
+        oursDump: 'of it, the hook alone',
       };
       const order = ['article', 'articleDump', 'ours', 'oursDump', 'whole'] as const;
       const rows = order.map((key) => {
         const [wall, cpu] = [taken[key].median / taken.article.median, metered[key].median / metered.article.median];
         const text = (value: number): [string, string] => (key === 'ours' ? reach(value, 0.5) : [value.toFixed(2), '']);
-        return [names[key], ...seconds(taken[key]), ...text(wall), ...cells(metered[key], (value) => value.toFixed(2), ' s'), ...text(cpu)];
+        return [
+          names[key],
+          ...seconds(taken[key]),
+          ...text(wall),
+          ...cells(metered[key], (value) => value.toFixed(2), ' s'),
+          ...text(cpu),
+        ];
       });
       return {
-        tables: [{ columns: ['What', 'Time', 'Quartiles', 'Ratio to the article’s', 'Reach', 'Processor time', 'Quartiles', 'Ratio to the article’s', 'Reach'], rows }],
-        charts: [{
-          name: 'dump',
-          title: 'Dump and archive of a database of 250 MB, of which 1 % changed',
-          bars: (['article', 'ours', 'whole'] as const).map((key) => ({ label: names[key].replaceAll('`', ''), value: taken[key].median, text: `${(taken[key].median / 1000).toFixed(1)} s`, ours: key !== 'article' })),
-        }],
+        tables: [
+          {
+            columns: [
+              'What',
+              'Time',
+              'Quartiles',
+              'Ratio to the article’s',
+              'Reach',
+              'Processor time',
+              'Quartiles',
+              'Ratio to the article’s',
+              'Reach',
+            ],
+            rows,
+          },
+        ],
+        charts: [
+          {
+            name: 'dump',
+            title: 'Dump and archive of a database of 250 MB, of which 1 % changed',
+            bars: (['article', 'ours', 'whole'] as const).map((key) => ({
+              label: names[key].replaceAll('`', ''),
+              value: taken[key].median,
+              text: `${(taken[key].median / 1000).toFixed(1)} s`,
+              ours: key !== 'article',
+            })),
+          },
+        ],
       };
     } finally {
       await lab.close();

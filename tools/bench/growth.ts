@@ -21,30 +21,84 @@ interface Method {
   readonly borg: readonly string[];
 }
 
-const custom = (...options: string[]) => (database: string, to: string): readonly string[] => ['pg_dump', '--format=custom', ...options, '--file', to, database];
+const custom =
+  (...options: string[]) =>
+  (database: string, to: string): readonly string[] => [
+    'pg_dump',
+    '--format=custom',
+    ...options,
+    '--file',
+    to,
+    database,
+  ];
 const uncompressed = custom('--compress=0');
 const chunked = (params: string): readonly string[] => ['--compression=zstd,3', `--chunker-params=${params}`];
-const directory = (database: string, to: string): readonly string[] => ['pg_dump', '--format=directory', '--compress=0', '--file', to, database];
+const directory = (database: string, to: string): readonly string[] => [
+  'pg_dump',
+  '--format=directory',
+  '--compress=0',
+  '--file',
+  to,
+  database,
+];
 const small = 'buzhash,10,16,12,4095';
 const middle = 'buzhash,14,22,17,4095';
-const whole = (_: string, to: string): readonly string[] => ['pg_basebackup', `--port=${physicalPort}`, '--format=plain', '--checkpoint=fast', `--pgdata=${to}`];
+const whole = (_: string, to: string): readonly string[] => [
+  'pg_basebackup',
+  `--port=${physicalPort}`,
+  '--format=plain',
+  '--checkpoint=fast',
+  `--pgdata=${to}`,
+];
 
 const methods = (): Readonly<Record<string, Method>> => ({
-  ours: { what: `ours: \`-Fc -Z0\`, zstd,3, \`${dumpChunks.small.params}\``, write: uncompressed, borg: chunked(dumpChunks.small.params) },
+  ours: {
+    what: `ours: \`-Fc -Z0\`, zstd,3, \`${dumpChunks.small.params}\``,
+    write: uncompressed,
+    borg: chunked(dumpChunks.small.params),
+  },
   article: { what: "the article's: `-Fc`, lz4, Borg's chunks", write: custom(), borg: ['--compression=lz4'] },
   plain: { what: "`-Fc -Z0`, zstd,3, Borg's chunks", write: uncompressed, borg: ['--compression=zstd,3'] },
-  tables: { what: 'a file a table: `-Fd -Z0`, zstd,3, our chunks', write: directory, borg: chunked(dumpChunks.small.params) },
+  tables: {
+    what: 'a file a table: `-Fd -Z0`, zstd,3, our chunks',
+    write: directory,
+    borg: chunked(dumpChunks.small.params),
+  },
 });
 
 /** What else could help where changes are scattered; seen for fewer days, since there one is like the other. */
 const more = (): Readonly<Record<string, Method>> => ({
-  harder: { what: 'compressed harder: zstd,10, our chunks', write: uncompressed, borg: ['--compression=zstd,10', `--chunker-params=${dumpChunks.small.params}`] },
+  harder: {
+    what: 'compressed harder: zstd,10, our chunks',
+    write: uncompressed,
+    borg: ['--compression=zstd,10', `--chunker-params=${dumpChunks.small.params}`],
+  },
   middle: { what: `larger chunks: \`${middle}\``, write: uncompressed, borg: chunked(middle) },
   small: { what: `smaller chunks: \`${small}\``, write: uncompressed, borg: chunked(small) },
-  tablesHarder: { what: 'a file a table, zstd,10, our chunks', write: directory, borg: ['--compression=zstd,10', `--chunker-params=${dumpChunks.small.params}`] },
-  ordered: { what: 'rows in order (`CLUSTER`), our chunks', database: 'ordered', first: inOrder, write: uncompressed, borg: chunked(dumpChunks.small.params) },
-  orderedSmall: { what: `rows in order (\`CLUSTER\`), \`${small}\``, database: 'ordered', first: inOrder, write: uncompressed, borg: chunked(small) },
-  physical: { what: 'the data directory: `pg_basebackup -Fp`, our chunks', write: whole, borg: chunked(dumpChunks.small.params) },
+  tablesHarder: {
+    what: 'a file a table, zstd,10, our chunks',
+    write: directory,
+    borg: ['--compression=zstd,10', `--chunker-params=${dumpChunks.small.params}`],
+  },
+  ordered: {
+    what: 'rows in order (`CLUSTER`), our chunks',
+    database: 'ordered',
+    first: inOrder,
+    write: uncompressed,
+    borg: chunked(dumpChunks.small.params),
+  },
+  orderedSmall: {
+    what: `rows in order (\`CLUSTER\`), \`${small}\``,
+    database: 'ordered',
+    first: inOrder,
+    write: uncompressed,
+    borg: chunked(small),
+  },
+  physical: {
+    what: 'the data directory: `pg_basebackup -Fp`, our chunks',
+    write: whole,
+    borg: chunked(dumpChunks.small.params),
+  },
   pages: { what: 'the data directory, `fixed,8192` (a chunk a page)', write: whole, borg: chunked('fixed,8192') },
 });
 
@@ -58,7 +112,14 @@ interface Growth {
 }
 
 /** Ten days of one way, saved by each of the methods, which take turns. */
-async function live(host: Host, way: Way, always: Readonly<Record<string, Method>>, scale: number, days: number, atFirst: Readonly<Record<string, Method>> = {}): Promise<Record<string, Growth>> {
+async function live(
+  host: Host,
+  way: Way,
+  always: Readonly<Record<string, Method>>,
+  scale: number,
+  days: number,
+  atFirst: Readonly<Record<string, Method>> = {},
+): Promise<Record<string, Growth>> {
   const chosen = { ...always, ...atFirst };
   const daily = new Map<string, number[]>();
   const times = { write: new Map<string, number[]>(), create: new Map<string, number[]>() };
@@ -67,7 +128,14 @@ async function live(host: Host, way: Way, always: Readonly<Record<string, Method
   const target = `/srv/dumps/${way}`;
   const repository = (key: string): string => `/srv/repositories/${way}-${key}`;
   const borg = (key: string, ...args: string[]): ReturnType<typeof cost> =>
-    cost(host, ['env', `BORG_REPO=${repository(key)}`, 'BORG_BASE_DIR=/root', 'BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes', 'borg', ...args]);
+    cost(host, [
+      'env',
+      `BORG_REPO=${repository(key)}`,
+      'BORG_BASE_DIR=/root',
+      'BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes',
+      'borg',
+      ...args,
+    ]);
   await host.run(['install', '-d', '-o', 'postgres', '-m', '700', target]);
   for (const key of Object.keys(chosen)) await borg(key, 'init', '--encryption=none', '--make-parent-dirs');
   for (let day = 0; day <= days; day++) {
@@ -84,9 +152,18 @@ async function live(host: Host, way: Way, always: Readonly<Record<string, Method
       await cost(host, write(database, path), 'postgres');
       const took = (Date.now() - began) / 1000;
       const date = `2026-01-${String(day + 1).padStart(2, '0')}`;
-      const created = await borg(key, 'create', '--json', `--timestamp=${date}T02:00:00`, ...options, `::dumps-${date}`, target);
+      const created = await borg(
+        key,
+        'create',
+        '--json',
+        `--timestamp=${date}T02:00:00`,
+        ...options,
+        `::dumps-${date}`,
+        target,
+      );
       await host.run(['rm', '-rf', path]);
-      const now = (JSON.parse(created.stdout) as { cache: { stats: { unique_csize: number } } }).cache.stats.unique_csize;
+      const now = (JSON.parse(created.stdout) as { cache: { stats: { unique_csize: number } } }).cache.stats
+        .unique_csize;
       if (day > 0) {
         add(daily, key, now - (size.get(key) ?? 0));
         add(times.write, key, took);
@@ -103,15 +180,26 @@ async function live(host: Host, way: Way, always: Readonly<Record<string, Method
     const total = Number((await host.run(['du', '--summarize', '--bytes', repository(key)])).stdout.split('\t')[0]);
     await host.run(['rm', '-rf', repository(key)]);
     const of = (values: ReadonlyMap<string, number[]>): Rounds => new Rounds(values.get(key) ?? []);
-    found[key] = { daily: of(daily), total, peak: peak.get(key) ?? Number.NaN, write: of(times.write), create: of(times.create) };
+    found[key] = {
+      daily: of(daily),
+      total,
+      peak: peak.get(key) ?? Number.NaN,
+      write: of(times.write),
+      create: of(times.create),
+    };
   }
   return found;
 }
 
-const add = (to: Map<string, number[]>, key: string, value: number): unknown => to.set(key, [...(to.get(key) ?? []), value]);
+const add = (to: Map<string, number[]>, key: string, value: number): unknown =>
+  to.set(key, [...(to.get(key) ?? []), value]);
 
 const mega = (bytes: number): string => (bytes / 1e6).toFixed(2);
-const whatChanges: Readonly<Record<Way, string>> = { clustered: 'one range (clustered)', appended: 'rows are added (appended)', scattered: 'every hundredth row (scattered)' };
+const whatChanges: Readonly<Record<Way, string>> = {
+  clustered: 'one range (clustered)',
+  appended: 'rows are added (appended)',
+  scattered: 'every hundredth row (scattered)',
+};
 
 /** What a changing database adds to the repository each day. */
 export const growth: Part = {
@@ -128,24 +216,37 @@ a tenth of the daily growth of the article's method where changes are clustered 
       const host = await lab.boot({ name: 'bench', debian: 12 });
       const [scale, days] = quick ? [0.02, 2] : [1, 10];
       const configure = async (port: number): Promise<void> => {
-        await sql(host, 'postgres', "ALTER SYSTEM SET autovacuum = off; ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET max_wal_size = '256MB';", port);
+        await sql(
+          host,
+          'postgres',
+          "ALTER SYSTEM SET autovacuum = off; ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET max_wal_size = '256MB';",
+          port,
+        );
       };
       await configure(5432);
       await host.run(`pg_createcluster 15 physical --port ${physicalPort} --start`);
       await configure(physicalPort);
       await host.run('pg_ctlcluster 15 main restart; pg_ctlcluster 15 physical restart');
-      for (const [database, port] of [['shop', 5432], ['shop', physicalPort]] as const) {
+      for (const [database, port] of [
+        ['shop', 5432],
+        ['shop', physicalPort],
+      ] as const) {
         await sql(host, 'postgres', `CREATE DATABASE ${database}`, port);
         await sql(host, database, `${fill(scale)} VACUUM;`, port);
       }
       const bytes = Number(await sql(host, 'shop', "SELECT pg_database_size('shop')"));
-      if (!quick && bytes < 240e6) throw new Error(`the database has ${bytes} bytes, less than 240 MB: raise the rows of tools/bench/shop.ts`);
-      for (const name of ['clustered', 'appended', 'scattered', 'ordered']) await sql(host, 'postgres', `CREATE DATABASE ${name} TEMPLATE shop STRATEGY file_copy`);
+      if (!quick && bytes < 240e6)
+        throw new Error(`the database has ${bytes} bytes, less than 240 MB: raise the rows of tools/bench/shop.ts`);
+      for (const name of ['clustered', 'appended', 'scattered', 'ordered'])
+        await sql(host, 'postgres', `CREATE DATABASE ${name} TEMPLATE shop STRATEGY file_copy`);
       await sql(host, 'postgres', 'DROP DATABASE shop');
       // Two at a time, since what counts is bytes.
       const [scattered, { clustered, appended }] = await Promise.all([
         live(host, 'scattered', methods(), scale, days, more()),
-        (async () => ({ clustered: await live(host, 'clustered', methods(), scale, days), appended: await live(host, 'appended', methods(), scale, days) }))(),
+        (async () => ({
+          clustered: await live(host, 'clustered', methods(), scale, days),
+          appended: await live(host, 'appended', methods(), scale, days),
+        }))(),
       ]);
       const ways: Readonly<Record<Way, Record<string, Growth>>> = { clustered, appended, scattered };
       const of = (way: Way, key: string): Growth => {
@@ -154,30 +255,75 @@ a tenth of the daily growth of the article's method where changes are clustered 
         return found;
       };
       const part = (way: Way, key: string): number => of(way, key).daily.mean / of(way, 'article').daily.mean;
-      const times = (key: string): string => `${(of('scattered', key).daily.mean / of('scattered', 'ours').daily.mean).toFixed(2)} of ours`;
-      const rows = (Object.keys(ways) as Way[]).flatMap((way) => Object.entries(methods()).map(([key, { what }]) => {
-        const { daily, total } = of(way, key);
-        const [share, verdict] = reach(part(way, key), way === 'scattered' ? 1 : 0.1);
-        return [whatChanges[way], what, `${mega(daily.mean)} MB`, cells(daily, mega, ' MB')[1], share, key === 'ours' ? verdict : '', `${mega(total)} MB`];
-      }));
+      const times = (key: string): string =>
+        `${(of('scattered', key).daily.mean / of('scattered', 'ours').daily.mean).toFixed(2)} of ours`;
+      const rows = (Object.keys(ways) as Way[]).flatMap((way) =>
+        Object.entries(methods()).map(([key, { what }]) => {
+          const { daily, total } = of(way, key);
+          const [share, verdict] = reach(part(way, key), way === 'scattered' ? 1 : 0.1);
+          return [
+            whatChanges[way],
+            what,
+            `${mega(daily.mean)} MB`,
+            cells(daily, mega, ' MB')[1],
+            share,
+            key === 'ours' ? verdict : '',
+            `${mega(total)} MB`,
+          ];
+        }),
+      );
       const options = { ...methods(), ...more() };
       const others = Object.entries(options).map(([key, { what }]) => {
         const { daily, peak, write, create } = of('scattered', key);
-        return [what, `${mega(daily.mean)} MB`, (daily.mean / of('scattered', 'ours').daily.mean).toFixed(2), part('scattered', key).toFixed(2), `${(peak / 2 ** 20).toFixed(0)} MiB`,
-          `${write.median.toFixed(1)} s`, `${create.median.toFixed(1)} s`];
+        return [
+          what,
+          `${mega(daily.mean)} MB`,
+          (daily.mean / of('scattered', 'ours').daily.mean).toFixed(2),
+          part('scattered', key).toFixed(2),
+          `${(peak / 2 ** 20).toFixed(0)} MiB`,
+          `${write.median.toFixed(1)} s`,
+          `${create.median.toFixed(1)} s`,
+        ];
       });
       return {
         tables: [
-          { columns: ['A day’s changes', 'Method', 'New bytes a day', 'Quartiles', 'Ratio to the article’s', 'Reach', 'Total'], rows },
-          { columns: ['Where changes are scattered', 'New bytes a day', 'Ratio to ours', 'Ratio to the article’s', 'Peak memory of Borg', 'Dump', 'Borg'], rows: others },
+          {
+            columns: [
+              'A day’s changes',
+              'Method',
+              'New bytes a day',
+              'Quartiles',
+              'Ratio to the article’s',
+              'Reach',
+              'Total',
+            ],
+            rows,
+          },
+          {
+            columns: [
+              'Where changes are scattered',
+              'New bytes a day',
+              'Ratio to ours',
+              'Ratio to the article’s',
+              'Peak memory of Borg',
+              'Dump',
+              'Borg',
+            ],
+            rows: others,
+          },
         ],
         charts: [
           {
             name: 'growth',
             title: `New bytes a day, a database of ${(bytes / 1e6).toFixed(0)} MB of which 1 % changes`,
-            bars: (Object.keys(ways) as Way[]).flatMap((way) => (['ours', 'article'] as const).map((key) => ({
-              label: `${whatChanges[way]}: ${key === 'ours' ? 'ours' : 'the article’s'}`, value: of(way, key).daily.mean, text: `${mega(of(way, key).daily.mean)} MB`, ours: key === 'ours',
-            }))),
+            bars: (Object.keys(ways) as Way[]).flatMap((way) =>
+              (['ours', 'article'] as const).map((key) => ({
+                label: `${whatChanges[way]}: ${key === 'ours' ? 'ours' : 'the article’s'}`,
+                value: of(way, key).daily.mean,
+                text: `${mega(of(way, key).daily.mean)} MB`,
+                ours: key === 'ours',
+              })),
+            ),
           },
         ],
         remarks: [

@@ -15,10 +15,19 @@ before, as the article's are. Borg does not run: only what comes before it is me
       await host.run('useradd --system wiki');
       await lab.roles(['borg'], { backup_paths: ['/etc/hostname'], backup_mail_to: [] });
       // Only what comes before Borg is measured.
-      await host.write('/etc/systemd/system/backup.service.d/zz-bench.conf', '[Service]\nExecStart=\nExecStart=/bin/true\n');
+      await host.write(
+        '/etc/systemd/system/backup.service.d/zz-bench.conf',
+        '[Service]\nExecStart=\nExecStart=/bin/true\n',
+      );
       const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'];
       const set = async (state: string, how: (name: string) => object): Promise<void> => {
-        await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: names.map((name) => ({ 'rootless.backup.hook': { name, state, ...how(name) } })) }]);
+        await lab.playbook([
+          {
+            hosts: 'all',
+            gather_facts: false,
+            tasks: names.map((name) => ({ 'rootless.backup.hook': { name, state, ...how(name) } })),
+          },
+        ]);
       };
       const start = (): Promise<unknown> => host.run('systemctl start backup.service');
       const hook = { user: 'wiki', command: '/usr/bin/sleep 2' };
@@ -28,23 +37,44 @@ before, as the article's are. Borg does not run: only what comes before it is me
       await set('present', (name) => ({ ...hook, order: name === 'a' ? [] : [names[names.indexOf(name) - 1]] }));
       const ordered = (await takeTurns(1, { it: start })).it;
       await set('absent', () => ({}));
-      await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'a', ...hook } }] }]);
+      await lab.playbook([
+        { hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'a', ...hook } }] },
+      ]);
       const one = await measured();
       return {
-        tables: [{
-          columns: ['What', 'Median', 'Quartiles', 'Ratio to one hook', 'Reach'],
-          rows: [
-            ['one', ...milliseconds(one), '1', ''],
-            ['ten', ...milliseconds(ten), ...reach(ten.median / one.median, 1.1)],
-            ['ten, each told to wait for the one before (`order`)', ...milliseconds(ordered), ratio(ordered, one), ''],
-          ],
-        }],
-        charts: [{
-          name: 'hooks',
-          title: 'From the start of the backup until all hooks are done',
-          bars: ([['one hook of 2 s', one], ['ten hooks of 2 s', ten], ['ten, one after the other', ordered]] as const)
-            .map(([label, { median }]) => ({ label, value: median, text: `${(median / 1000).toFixed(1)} s`, ours: label.startsWith('ten hooks') })),
-        }],
+        tables: [
+          {
+            columns: ['What', 'Median', 'Quartiles', 'Ratio to one hook', 'Reach'],
+            rows: [
+              ['one', ...milliseconds(one), '1', ''],
+              ['ten', ...milliseconds(ten), ...reach(ten.median / one.median, 1.1)],
+              [
+                'ten, each told to wait for the one before (`order`)',
+                ...milliseconds(ordered),
+                ratio(ordered, one),
+                '',
+              ],
+            ],
+          },
+        ],
+        charts: [
+          {
+            name: 'hooks',
+            title: 'From the start of the backup until all hooks are done',
+            bars: (
+              [
+                ['one hook of 2 s', one],
+                ['ten hooks of 2 s', ten],
+                ['ten, one after the other', ordered],
+              ] as const
+            ).map(([label, { median }]) => ({
+              label,
+              value: median,
+              text: `${(median / 1000).toFixed(1)} s`,
+              ours: label.startsWith('ten hooks'),
+            })),
+          },
+        ],
       };
     } finally {
       await lab.close();

@@ -18,7 +18,17 @@ import { restoreDatabase } from './restore-db.ts';
 import { restore } from './restore.ts';
 
 /** Every part, in the order of the page. A new one is a file and its name here. */
-const parts: Readonly<Record<string, Part>> = { growth, dump, chunks, overhead, hooks, converge, restore, 'restore-db': restoreDatabase, planner };
+const parts: Readonly<Record<string, Part>> = {
+  growth,
+  dump,
+  chunks,
+  overhead,
+  hooks,
+  converge,
+  restore,
+  'restore-db': restoreDatabase,
+  planner,
+};
 
 const file = 'docs/benchmarks.md';
 const quick = process.argv.includes('--quick');

@@ -75,7 +75,8 @@ for d in range(${quick ? 10 : 500}):
       await ours();
       await host.run('rm /etc/systemd/system/backup.service.d/zz-bench.conf && systemctl daemon-reload');
       const called = (await host.read('/var/lib/borg/bench-calls')).trim().split('\n');
-      if (called.length !== calls.length) throw new Error(`Borg was called ${called.length} times, and ${calls.length} are known: ${calls.join(', ')}`);
+      if (called.length !== calls.length)
+        throw new Error(`Borg was called ${called.length} times, and ${calls.length} are known: ${calls.join(', ')}`);
       const script = (repository: string, which: readonly string[]): string => `#!/bin/bash
 set -o errexit
 export BORG_REPO=/var/lib/${repository} BORG_HOST_ID=bench BORG_BASE_DIR=/var/lib/${repository}.base LANG=C.UTF-8 BORG_PASSCOMMAND='cat /etc/credstore/borg.passphrase'
@@ -86,20 +87,41 @@ ${which.map((call) => call.replace(/\S+::(\S+-(?:files|dumps)-)\S+Z(?= )/, '::$1
 `;
       const [files = '', dumps = '', pruneFiles = '', pruneDumps = '', compact = ''] = called;
       const all = [files, dumps, pruneFiles, pruneDumps, compact];
-      for (const [repository, which] of [['bare', all], ['capable', all], ['single', [files, pruneFiles, compact]]] as const) {
+      for (const [repository, which] of [
+        ['bare', all],
+        ['capable', all],
+        ['single', [files, pruneFiles, compact]],
+      ] as const) {
         await host.write(`/usr/local/bin/${repository}`, script(repository, which));
-        await host.run(`chmod 755 /usr/local/bin/${repository}; BORG_PASSCOMMAND='cat /etc/credstore/borg.passphrase' BORG_BASE_DIR=/var/lib/${repository}.base borg init --encryption repokey-blake2 /var/lib/${repository}`);
+        await host.run(
+          `chmod 755 /usr/local/bin/${repository}; BORG_PASSCOMMAND='cat /etc/credstore/borg.passphrase' BORG_BASE_DIR=/var/lib/${repository}.base borg init --encryption repokey-blake2 /var/lib/${repository}`,
+        );
       }
       await host.run('chown -R borg: /var/lib/capable /var/lib/capable.base');
-      const capable = ['setpriv', '--reuid=borg', '--regid=borg', '--clear-groups', '--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search', '/usr/local/bin/capable'];
+      const capable = [
+        'setpriv',
+        '--reuid=borg',
+        '--regid=borg',
+        '--clear-groups',
+        '--inh-caps=+dac_read_search',
+        '--ambient-caps=+dac_read_search',
+        '/usr/local/bin/capable',
+      ];
       const taken = await takeTurns(quick ? 1 : 9, {
-        ours, bare: () => host.run(['/usr/local/bin/bare']), capable: () => host.run(capable), single: () => host.run(['/usr/local/bin/single']),
+        ours,
+        bare: () => host.run(['/usr/local/bin/bare']),
+        capable: () => host.run(capable),
+        single: () => host.run(['/usr/local/bin/single']),
       });
 
       const memory = { ours: [] as number[], bare: [] as number[] };
       for (let round = 0; round < (quick ? 1 : 3); round++) {
         memory.ours.push(await peak(host, 'backup.service', ours));
-        memory.bare.push(await peak(host, 'bare.service', () => host.run('systemd-run --quiet --wait --collect --unit=bare.service /usr/local/bin/bare')));
+        memory.bare.push(
+          await peak(host, 'bare.service', () =>
+            host.run('systemd-run --quiet --wait --collect --unit=bare.service /usr/local/bin/bare'),
+          ),
+        );
       }
       const [mine, theirs] = [new Rounds(memory.ours), new Rounds(memory.bare)];
 
@@ -113,37 +135,81 @@ ${which.map((call) => call.replace(/\S+::(\S+-(?:files|dumps)-)\S+Z(?= )/, '::$1
         split.ours.push(await clocked(host, ours));
         split.bare.push(await clocked(host, () => host.run(['env', `PATH=${path}`, '/usr/local/bin/bare'])));
       }
-      const at = (which: keyof typeof split, column: number): number => new Rounds(split[which].map((row) => row[column] ?? Number.NaN)).median;
+      const at = (which: keyof typeof split, column: number): number =>
+        new Rounds(split[which].map((row) => row[column] ?? Number.NaN)).median;
       const [head, gaps, tail] = [calls.length, calls.length + 1, calls.length + 2];
       const rest: readonly (readonly [string, number])[] = [
-        ['before the first call (unit and sandbox; Python)', head], ['between the calls (judging what Borg said, proving completeness)', gaps], ['after the last call (`/backup.last`, the end of the unit)', tail],
+        ['before the first call (unit and sandbox; Python)', head],
+        ['between the calls (judging what Borg said, proving completeness)', gaps],
+        ['after the last call (`/backup.last`, the end of the unit)', tail],
       ];
       const milli = (value: number): string => `${value.toFixed(0)} ms`;
-      const difference = [...calls.map((what, index) => [what, index] as const), ...rest]
-        .map(([what, column]) => [what, milli(at('ours', column)), milli(at('bare', column)), milli(at('ours', column) - at('bare', column))]);
+      const difference = [...calls.map((what, index) => [what, index] as const), ...rest].map(([what, column]) => [
+        what,
+        milli(at('ours', column)),
+        milli(at('bare', column)),
+        milli(at('ours', column) - at('bare', column)),
+      ]);
       const mebi = (rounds: Rounds): string => `${(rounds.median / 1024).toFixed(0)} MiB`;
       return {
         tables: [
           {
             columns: ['What', 'Median', 'Quartiles', 'Ratio', 'Reach', 'Peak memory', 'Ratio', 'Reach'],
             rows: [
-              ['`systemctl start backup.service`', ...milliseconds(taken.ours), ...reach(taken.ours.median / taken.bare.median, 1.05), mebi(mine), ...reach(mine.median / theirs.median, 1.05)],
+              [
+                '`systemctl start backup.service`',
+                ...milliseconds(taken.ours),
+                ...reach(taken.ours.median / taken.bare.median, 1.05),
+                mebi(mine),
+                ...reach(mine.median / theirs.median, 1.05),
+              ],
               ['the same five calls as root', ...milliseconds(taken.bare), '1', '', mebi(theirs), '1', ''],
-              ['the same as `borg` with its capability, in no sandbox', ...milliseconds(taken.capable), (taken.capable.median / taken.bare.median).toFixed(2), '', '', '', ''],
-              ['one archive, three calls, as root', ...milliseconds(taken.single), (taken.single.median / taken.bare.median).toFixed(2), '', '', '', ''],
+              [
+                'the same as `borg` with its capability, in no sandbox',
+                ...milliseconds(taken.capable),
+                (taken.capable.median / taken.bare.median).toFixed(2),
+                '',
+                '',
+                '',
+                '',
+              ],
+              [
+                'one archive, three calls, as root',
+                ...milliseconds(taken.single),
+                (taken.single.median / taken.bare.median).toFixed(2),
+                '',
+                '',
+                '',
+                '',
+              ],
             ],
           },
           { columns: ['Where the time goes', 'Ours', 'Bare', 'Difference'], rows: difference },
         ],
-        charts: [{
-          name: 'overhead',
-          title: 'A backup of 50,000 unchanged files',
-          bars: ([['backup.service', 'ours'], ['the same five calls as root', 'bare'], ['the same as borg', 'capable'], ['one archive, three calls, as root', 'single']] as const)
-            .map(([label, key]) => ({ label, value: taken[key].median, text: milli(taken[key].median), ours: key === 'ours' })),
-        }],
-        remarks: ['The second table is of rounds of their own (five), in which a clock stands before each call of Borg and costs some milliseconds each time, with both alike. The unit runs with `Nice=10`: whatever else the machine does delays it more than the script.',
+        charts: [
+          {
+            name: 'overhead',
+            title: 'A backup of 50,000 unchanged files',
+            bars: (
+              [
+                ['backup.service', 'ours'],
+                ['the same five calls as root', 'bare'],
+                ['the same as borg', 'capable'],
+                ['one archive, three calls, as root', 'single'],
+              ] as const
+            ).map(([label, key]) => ({
+              label,
+              value: taken[key].median,
+              text: milli(taken[key].median),
+              ours: key === 'ours',
+            })),
+          },
+        ],
+        remarks: [
+          'The second table is of rounds of their own (five), in which a clock stands before each call of Borg and costs some milliseconds each time, with both alike. The unit runs with `Nice=10`: whatever else the machine does delays it more than the script.',
           'Who is not root pays for each file: Borg asks to leave its access time as it is (`O_NOATIME`), which the kernel grants only to the owner and to who has `CAP_FOWNER` (open(2)); then Borg opens it once more without. That capability would let Borg change files, so it stays without.',
-          'Of the sandbox it is `RestrictSUIDSGID=` that is felt: it looks at the mode of every open(2), so the kernel asks all filters each time instead of remembering that a call is allowed. It stays too.'],
+          'Of the sandbox it is `RestrictSUIDSGID=` that is felt: it looks at the mode of every open(2), so the kernel asks all filters each time instead of remembering that a call is allowed. It stays too.',
+        ],
       };
     } finally {
       await lab.close();
@@ -171,9 +237,13 @@ async function clocked(host: Host, work: () => Promise<unknown>): Promise<number
   const begun = Date.now();
   await work();
   const ended = Date.now();
-  const times = (await host.read('/var/lib/borg/bench-calls')).trim().split('\n').map((line) => line.split(' ').map((word) => Number(word) * 1000) as [number, number]);
+  const times = (await host.read('/var/lib/borg/bench-calls'))
+    .trim()
+    .split('\n')
+    .map((line) => line.split(' ').map((word) => Number(word) * 1000) as [number, number]);
   const [first, last] = [times[0], times.at(-1)];
-  if (times.length !== calls.length || first === undefined || last === undefined) throw new Error(`Borg was called ${times.length} times, and ${calls.length} are known: ${calls.join(', ')}`);
+  if (times.length !== calls.length || first === undefined || last === undefined)
+    throw new Error(`Borg was called ${times.length} times, and ${calls.length} are known: ${calls.join(', ')}`);
   const each = times.map(([from, to]) => to - from);
   return [...each, first[0] - begun, last[1] - first[0] - each.reduce((sum, one) => sum + one, 0), ended - last[1]];
 }

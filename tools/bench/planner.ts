@@ -4,7 +4,11 @@ import { cells, takeTurns, type Rounds } from './rounds.ts';
 import type { Part } from './part.ts';
 
 const wiki = {
-  name: 'wiki', user: 'wiki', command: '/usr/local/bin/wiki export --to /backup/wiki/wiki.xml', read: ['/srv/wiki'], environment: { LANG: 'C.UTF-8' },
+  name: 'wiki',
+  user: 'wiki',
+  command: '/usr/local/bin/wiki export --to /backup/wiki/wiki.xml',
+  read: ['/srv/wiki'],
+  environment: { LANG: 'C.UTF-8' },
   sandbox: { MemoryDenyWriteExecute: { value: false, reason: 'It compiles as it runs.' } },
 };
 
@@ -15,20 +19,31 @@ export const planner: Part = {
 with a Node that does nothing.`,
   async measure({ quick }) {
     const input = JSON.stringify(wiki);
-    const node = (...args: string[]) => (): unknown => spawnSync(process.execPath, args, { input });
+    const node =
+      (...args: string[]) =>
+      (): unknown =>
+        spawnSync(process.execPath, args, { input });
     const { inProcess } = await takeTurns(quick ? 5 : 500, { inProcess: () => plan(wiki) });
-    const { bundle, bare } = await takeTurns(quick ? 2 : 40, { bundle: node('plugins/plugin_utils/hook.cjs'), bare: node('--eval', '0') });
-    const row = (what: string, rounds: Rounds, limit?: number): string[] =>
-      [what, ...cells(rounds, (value) => value.toFixed(2), ' ms'), limit === undefined ? '' : `≤ ${limit} ms: ${rounds.median <= limit ? 'reached' : '**missed**'}`];
+    const { bundle, bare } = await takeTurns(quick ? 2 : 40, {
+      bundle: node('plugins/plugin_utils/hook.cjs'),
+      bare: node('--eval', '0'),
+    });
+    const row = (what: string, rounds: Rounds, limit?: number): string[] => [
+      what,
+      ...cells(rounds, (value) => value.toFixed(2), ' ms'),
+      limit === undefined ? '' : `≤ ${limit} ms: ${rounds.median <= limit ? 'reached' : '**missed**'}`,
+    ];
     return {
-      tables: [{
-        columns: ['What', 'Median', 'Quartiles', 'Reach'],
-        rows: [
-          row('validate and plan, in process', inProcess, 5),
-          row('`node hook.cjs`, start to finish', bundle, 60),
-          row('`node` that does nothing, for comparison', bare),
-        ],
-      }],
+      tables: [
+        {
+          columns: ['What', 'Median', 'Quartiles', 'Reach'],
+          rows: [
+            row('validate and plan, in process', inProcess, 5),
+            row('`node hook.cjs`, start to finish', bundle, 60),
+            row('`node` that does nothing, for comparison', bare),
+          ],
+        },
+      ],
     };
   },
 };

@@ -16,7 +16,7 @@ nobody has used before is not in the figures of either; it would be more for our
   releases,
   async measure({ quick }) {
     const rows: string[][] = [];
-    for (const debian of releases) rows.push(...await measureOn(debian, quick));
+    for (const debian of releases) rows.push(...(await measureOn(debian, quick)));
     return { tables: [{ columns: ['What', 'Median', 'Quartiles', 'Ratio', 'Reach'], rows }] };
   },
 };
@@ -36,24 +36,43 @@ async function measureOn(debian: Release, quick: boolean): Promise<string[][]> {
     await host.run('systemctl start backup.service', { timeoutSeconds: 300 });
     const archive = (await host.run("backup-borg list --format '{archive}{NL}' | grep dumps")).stdout.trim();
     await host.run('cp -a /var/lib/borg/repository /var/lib/bare; chown -R root: /var/lib/bare');
-    const environment = "BORG_PASSCOMMAND='cat /etc/credstore/borg.passphrase' BORG_BASE_DIR=/root/bare BORG_RELOCATED_REPO_ACCESS_IS_OK=yes LANG=C.UTF-8";
+    const environment =
+      "BORG_PASSCOMMAND='cat /etc/credstore/borg.passphrase' BORG_BASE_DIR=/root/bare BORG_RELOCATED_REPO_ACCESS_IS_OK=yes LANG=C.UTF-8";
     const options = { timeoutSeconds: 300 };
     const rows: string[][] = [];
     for (const name of Object.keys(databases)) {
       const dump = (await host.run(`ls /backup/postgresql/*/${name}.dump`)).stdout.trim().slice(1);
       const megabytes = (Number((await host.run(['stat', '--format=%s', `/${dump}`])).stdout) / 1e6).toFixed(0);
-      const taken = await takeTurns(quick ? 1 : 9, {
-        ours: () => host.run(['backupctl', 'restore-db', '--archive', archive, '--into', 'again', 'postgresql', name], options),
-        pipe: () => host.run(`runuser -u postgres -- createdb again && ${environment} borg extract --stdout /var/lib/bare::${archive} ${dump} | runuser -u postgres -- pg_restore --exit-on-error --dbname=again`, options),
-      }, {
-        beforeEach: async () => {
-          await sql(host, 'postgres', 'DROP DATABASE IF EXISTS again; CHECKPOINT');
-          await host.run(`head -c ${quick ? '100M' : '3G'} /dev/zero > /var/tmp/memory; rm /var/tmp/memory`, options);
+      const taken = await takeTurns(
+        quick ? 1 : 9,
+        {
+          ours: () =>
+            host.run(['backupctl', 'restore-db', '--archive', archive, '--into', 'again', 'postgresql', name], options),
+          pipe: () =>
+            host.run(
+              `runuser -u postgres -- createdb again && ${environment} borg extract --stdout /var/lib/bare::${archive} ${dump} | runuser -u postgres -- pg_restore --exit-on-error --dbname=again`,
+              options,
+            ),
         },
-      });
+        {
+          beforeEach: async () => {
+            await sql(host, 'postgres', 'DROP DATABASE IF EXISTS again; CHECKPOINT');
+            await host.run(`head -c ${quick ? '100M' : '3G'} /dev/zero > /var/tmp/memory; rm /var/tmp/memory`, options);
+          },
+        },
+      );
       rows.push(
-        [`Debian ${debian}, ${megabytes} MB: \`backupctl restore-db\``, ...seconds(taken.ours), ...reach(taken.ours.median / taken.pipe.median, 1.1)],
-        [`Debian ${debian}, ${megabytes} MB: \`borg extract --stdout\` piped into \`pg_restore\``, ...seconds(taken.pipe), '1', ''],
+        [
+          `Debian ${debian}, ${megabytes} MB: \`backupctl restore-db\``,
+          ...seconds(taken.ours),
+          ...reach(taken.ours.median / taken.pipe.median, 1.1),
+        ],
+        [
+          `Debian ${debian}, ${megabytes} MB: \`borg extract --stdout\` piped into \`pg_restore\``,
+          ...seconds(taken.pipe),
+          '1',
+          '',
+        ],
       );
     }
     return rows;

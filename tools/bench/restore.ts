@@ -12,38 +12,73 @@ five rounds. In place stands beside them: the files are gone, so that each is ma
     try {
       await lab.installCollection();
       const host = await lab.boot({ name: 'bench', debian: 12 });
-      await host.run(`python3 -c 'import os
+      await host.run(
+        `python3 -c 'import os
 for d in range(${quick ? 5 : 500}):
     os.makedirs("/srv/tree/%d" % d)
     for f in range(100):
-        with open("/srv/tree/%d/%d" % (d, f), "wb") as file: file.write(os.urandom(10_000) * 2)'`, { timeoutSeconds: 300 });
+        with open("/srv/tree/%d/%d" % (d, f), "wb") as file: file.write(os.urandom(10_000) * 2)'`,
+        { timeoutSeconds: 300 },
+      );
       await lab.roles(['borg'], { backup_paths: ['/srv/tree'], backup_mail_to: [], borg_compression: 'lz4' });
       await host.run('systemctl start backup.service', { timeoutSeconds: 300 });
       const archive = (await host.run("backup-borg list --format '{archive}{NL}' | grep files")).stdout.trim();
       // A repository of root's own: what root wrote into ours would lock it out.
       await host.run('cp -a /var/lib/borg/repository /var/lib/bare; chown -R root: /var/lib/bare');
-      const environment = "BORG_PASSCOMMAND='cat /etc/credstore/borg.passphrase' BORG_BASE_DIR=/root/bare BORG_RELOCATED_REPO_ACCESS_IS_OK=yes LANG=C.UTF-8";
+      const environment =
+        "BORG_PASSCOMMAND='cat /etc/credstore/borg.passphrase' BORG_BASE_DIR=/root/bare BORG_RELOCATED_REPO_ACCESS_IS_OK=yes LANG=C.UTF-8";
       const again = (): Promise<unknown> => host.run('rm -rf /var/tmp/ours /var/tmp/bare; mkdir /var/tmp/bare');
       const options = { timeoutSeconds: 300 };
-      const taken = await takeTurns(quick ? 1 : 5, {
-        ours: () => host.run(['backupctl', 'restore', '--archive', archive, '--into', '/var/tmp/ours', '/srv/tree'], options),
-        bare: () => host.run(`cd /var/tmp/bare && ${environment} borg extract /var/lib/bare::${archive} srv/tree`, options),
-        sparse: () => host.run(`cd /var/tmp/bare && ${environment} borg extract --sparse /var/lib/bare::${archive} srv/tree`, options),
-      }, { beforeEach: again });
-      const place = await takeTurns(quick ? 1 : 5, {
-        place: () => host.run(['backupctl', 'restore', '--archive', archive, '--in-place', '/srv/tree'], options),
-      }, { beforeEach: async () => { await again(); await host.run('rm -rf /srv/tree/*'); } });
+      const taken = await takeTurns(
+        quick ? 1 : 5,
+        {
+          ours: () =>
+            host.run(['backupctl', 'restore', '--archive', archive, '--into', '/var/tmp/ours', '/srv/tree'], options),
+          bare: () =>
+            host.run(`cd /var/tmp/bare && ${environment} borg extract /var/lib/bare::${archive} srv/tree`, options),
+          sparse: () =>
+            host.run(
+              `cd /var/tmp/bare && ${environment} borg extract --sparse /var/lib/bare::${archive} srv/tree`,
+              options,
+            ),
+        },
+        { beforeEach: again },
+      );
+      const place = await takeTurns(
+        quick ? 1 : 5,
+        {
+          place: () => host.run(['backupctl', 'restore', '--archive', archive, '--in-place', '/srv/tree'], options),
+        },
+        {
+          beforeEach: async () => {
+            await again();
+            await host.run('rm -rf /srv/tree/*');
+          },
+        },
+      );
       const part = (value: number): string => value.toFixed(2);
       return {
-        tables: [{
-          columns: ['What', 'Median', 'Quartiles', 'Ratio', 'Reach'],
-          rows: [
-            ['`backupctl restore`', ...seconds(taken.ours), ...reach(taken.ours.median / taken.bare.median, 1.1)],
-            ['`borg extract` as root', ...seconds(taken.bare), '1', ''],
-            ['`borg extract --sparse` as root, which ours is', ...seconds(taken.sparse), part(taken.sparse.median / taken.bare.median), ''],
-            ['`backupctl restore --in-place`', ...seconds(place.place), part(place.place.median / taken.bare.median), ''],
-          ],
-        }],
+        tables: [
+          {
+            columns: ['What', 'Median', 'Quartiles', 'Ratio', 'Reach'],
+            rows: [
+              ['`backupctl restore`', ...seconds(taken.ours), ...reach(taken.ours.median / taken.bare.median, 1.1)],
+              ['`borg extract` as root', ...seconds(taken.bare), '1', ''],
+              [
+                '`borg extract --sparse` as root, which ours is',
+                ...seconds(taken.sparse),
+                part(taken.sparse.median / taken.bare.median),
+                '',
+              ],
+              [
+                '`backupctl restore --in-place`',
+                ...seconds(place.place),
+                part(place.place.median / taken.bare.median),
+                '',
+              ],
+            ],
+          },
+        ],
       };
     } finally {
       await lab.close();

@@ -35,13 +35,19 @@ export interface Turns {
 }
 
 /** Lets all contestants take turns, so that whatever else the machine does meets them alike; a first round is not counted. */
-export async function takeTurns<Name extends string>(rounds: number, contestants: Readonly<Record<Name, () => unknown>>, turns: Turns = {}): Promise<Record<Name, Rounds>> {
+export async function takeTurns<Name extends string>(
+  rounds: number,
+  contestants: Readonly<Record<Name, () => unknown>>,
+  turns: Turns = {},
+): Promise<Record<Name, Rounds>> {
   return (await takeMeteredTurns(rounds, contestants, turns)).taken;
 }
 
 /** Like `takeTurns`. @returns the milliseconds that were taken, and what the meter counted in them. */
 export async function takeMeteredTurns<Name extends string>(
-  rounds: number, contestants: Readonly<Record<Name, () => unknown>>, { before, beforeEach, warm = false, meter = () => 0 }: Turns,
+  rounds: number,
+  contestants: Readonly<Record<Name, () => unknown>>,
+  { before, beforeEach, warm = false, meter = () => 0 }: Turns,
 ): Promise<Record<'taken' | 'metered', Record<Name, Rounds>>> {
   const entries = Object.entries(contestants) as [Name, () => unknown][];
   const taken = new Map(entries.map(([name]) => [name, [] as number[]]));
@@ -67,12 +73,17 @@ export const milliseconds = (rounds: Rounds): [string, string] => cells(rounds, 
 
 export const seconds = (rounds: Rounds): [string, string] => cells(rounds, (value) => (value / 1000).toFixed(2), ' s');
 
-export const cells = ({ median, spread: [low, high] }: Rounds, number: (value: number) => string, unit: string): [string, string] =>
-  [`${number(median)}${unit}`, `${number(low)}–${number(high)}${unit}`];
+export const cells = (
+  { median, spread: [low, high] }: Rounds,
+  number: (value: number) => string,
+  unit: string,
+): [string, string] => [`${number(median)}${unit}`, `${number(low)}–${number(high)}${unit}`];
 
 /** How the medians compare. */
 export const ratio = (one: Rounds, other: Rounds): string => (one.median / other.median).toFixed(2);
 
 /** The cells “Ratio” and “Reach” of a figure that is to be at most `limit`. */
-export const reach = (value: number, limit: number, digits = 2): [string, string] =>
-  [value.toFixed(digits), `≤ ${limit.toFixed(digits)}: ${value <= limit ? 'reached' : '**missed**'}`];
+export const reach = (value: number, limit: number, digits = 2): [string, string] => [
+  value.toFixed(digits),
+  `≤ ${limit.toFixed(digits)}: ${value <= limit ? 'reached' : '**missed**'}`,
+];

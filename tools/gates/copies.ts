@@ -1,4 +1,5 @@
-import { mkdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buildTarball, copyTree, temporary } from '../../tests/lab/collection.ts';
 import { run } from '../../tests/lab/process.ts';
@@ -8,6 +9,8 @@ import { Toolbox } from './toolbox.ts';
 export interface Copies {
   /** Everything that is in version control, or would be. */
   readonly tree: string;
+  /** The files of all roles where they land on a host, as one tree: each role has a part of the Python package. */
+  readonly host: string;
   readonly tarball: string;
   /** What is in the tarball. */
   readonly collection: string;
@@ -28,8 +31,14 @@ async function make(): Promise<Copies> {
   };
   const tree = await place('tree');
   await copyTree(tree);
+  const host = join(directory, 'host');
+  await mkdir(host);
+  for (const role of (await readdir(join(tree, 'roles'))).filter((name) =>
+    existsSync(join(tree, 'roles', name, 'files')),
+  ))
+    await cp(join(tree, 'roles', role, 'files'), host, { recursive: true });
   const tarball = await buildTarball(tree, directory, toolbox.path);
   const collection = await place('collection');
   await run('tar', ['--extract', '--file', tarball, '--directory', collection]);
-  return { tree, tarball, collection };
+  return { tree, host, tarball, collection };
 }

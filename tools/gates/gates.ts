@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { temporary } from '../../tests/lab/collection.ts';
 import { run } from '../../tests/lab/process.ts';
 import { copies } from './copies.ts';
@@ -15,7 +15,8 @@ export const gates: Readonly<Record<string, Gate>> = {
   sanity: async () => sanity((await copies()).collection, await Toolbox.open()),
 
   /** The tarball, the documentation: see tests/collection. */
-  collection: () => run('node_modules/.bin/vitest', ['run', '--config', 'tests/collection.config.ts', '--reporter=dot']),
+  collection: () =>
+    run('node_modules/.bin/vitest', ['run', '--config', 'tests/collection.config.ts', '--reporter=dot']),
 
   /** Ansible's practices, in the strictest profile. */
   'ansible-lint': async () => {
@@ -27,9 +28,12 @@ export const gates: Readonly<Record<string, Gate>> = {
   /** What Galaxy asks of a tarball that is uploaded; what it warns of fails too. */
   galaxy: async () => {
     const { tarball } = await copies();
-    const { stdout, stderr } = await (await Toolbox.open()).run('python', ['-m', 'galaxy_importer.main', basename(tarball)], { cwd: dirname(tarball) });
+    const { stdout, stderr } = await (
+      await Toolbox.open()
+    ).run('python', ['-m', 'galaxy_importer.main', basename(tarball)], { cwd: dirname(tarball) });
     const complaints = `${stdout}${stderr}`.split('\n').filter((line) => /^(WARNING|ERROR)/.test(line));
-    if (complaints.length > 0 || !/importer processing completed successfully/i.test(`${stdout}${stderr}`)) throw new Error(`${stdout}${stderr}`);
+    if (complaints.length > 0 || !/importer processing completed successfully/i.test(`${stdout}${stderr}`))
+      throw new Error(`${stdout}${stderr}`);
   },
 
   /** TypeScript, by typescript-eslint's strictest rules. */
@@ -47,8 +51,34 @@ export const gates: Readonly<Record<string, Gate>> = {
 
   shellcheck: async () => (await Toolbox.open()).run('shellcheck', await programs(/^#!.*\b(?:ba)?sh\b/)),
 
-  /** Python: plugins, and the programs on the host, which have no suffix. */
-  ruff: async () => (await Toolbox.open()).run('ruff', ['check', '--no-cache', 'plugins', 'roles', ...(await programs(/^#!.*\bpython/))]),
+  /** Python: plugins, the programs on the host, which have no suffix, and their package; tests and gates. */
+  ruff: async () =>
+    (await Toolbox.open()).run('ruff', ['check', '--no-cache', ...python, ...(await programs(/^#!.*\bpython/))]),
+
+  /** The package on the host, its programs and its tests look as ruff writes them. */
+  'python-format': () => formatPython('--diff'),
+
+  /** The types of the package, in which all roles have a part, and of what the plugins share, by mypy's strictest rules. */
+  'python-types': async () => {
+    const toolbox = await Toolbox.open();
+    const settings = [`--config-file=${resolve('tools/gates/mypy.ini')}`, `--cache-dir=${join(toolbox.home, 'mypy')}`];
+    const env = { MYPYPATH: resolve('tools/gates/stubs') };
+    const strictly = (cwd: string, name: string): Promise<unknown> =>
+      toolbox.run('mypy', [...settings, '--package', name], { cwd, env });
+    const { tree, host } = await copies();
+    await strictly(join(host, 'usr/local/lib/backup'), 'rootless_backup');
+    await strictly(join(tree, '../../..'), 'ansible_collections.rootless.backup.plugins.plugin_utils');
+  },
+
+  /** No function of the package is longer than 60 lines, no program longer than 30. */
+  'python-size': async () => {
+    const modules = (await versioned()).filter((name) => name.startsWith('roles/') && name.endsWith('.py'));
+    return (await Toolbox.open()).run('python', ['tools/gates/size.py', ...modules, ...(await hostPrograms())]);
+  },
+
+  /** The unit tests of the package. */
+  pytest: async () =>
+    (await Toolbox.open()).run('python', ['-B', '-m', 'pytest', '-c', 'tests/python/pytest.ini', 'tests/python']),
 
   /** Every file says whose it is and under which licence. @see https://reuse.software/spec-3.3 */
   licences: async () => (await Toolbox.open()).run('reuse', ['lint'], { cwd: (await copies()).tree }),
@@ -64,8 +94,31 @@ export const gates: Readonly<Record<string, Gate>> = {
   },
 };
 
+/** Where Python is, beside the programs. */
+const python = ['plugins', 'roles', 'tests/python', 'tools/gates'];
+
+/** Writes the package on the host, its programs and its tests as ruff does; with `--diff` it throws with what it would write. */
+export const formatPython = async (...options: string[]): Promise<unknown> =>
+  (await Toolbox.open()).run('ruff', [
+    'format',
+    '--no-cache',
+    ...options,
+    ...python.slice(1),
+    ...(await hostPrograms()),
+  ]);
+
+/** The files of the repository, and what would be. */
+async function versioned(): Promise<string[]> {
+  const listed = await run('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z']);
+  return listed.stdout.split('\0').filter((name) => name !== '' && existsSync(name));
+}
+
 /** The files of the repository whose first line names an interpreter. */
 async function programs(shebang: RegExp): Promise<string[]> {
-  const files = (await run('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'])).stdout.split('\0').filter((name) => name !== '' && existsSync(name));
-  return files.filter((name) => shebang.test(readFileSync(name, 'utf8').slice(0, 100).split('\n')[0] ?? ''));
+  const firstLine = (name: string): string => readFileSync(name, 'utf8').slice(0, 100).split('\n')[0] ?? '';
+  return (await versioned()).filter((name) => shebang.test(firstLine(name)));
 }
+
+/** The programs in Python that are laid down on a host. */
+const hostPrograms = async (): Promise<string[]> =>
+  (await programs(/^#!.*\bpython/)).filter((name) => name.startsWith('roles/'));

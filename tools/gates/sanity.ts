@@ -10,8 +10,18 @@ import type { Toolbox } from './toolbox.ts';
  */
 export async function sanity(collection: string, toolbox: Toolbox): Promise<void> {
   await toolbox.prepareAnsibleTest();
-  const { code, stdout, stderr } = await toolbox.run('ansible-test', ['sanity', '--color', 'no'], { cwd: collection, timeoutSeconds: 600, env: { PIP_QUIET: '1' }, mayFail: true });
-  if (code !== 0) throw new Error(`${stdout}${stderr}`.replaceAll(/^(?:Running sanity test|WARNING: Skipping|WARNING: Using locale).*\n/gm, ''));
-  const skipped = `${stdout}${stderr}`.split('\n').filter((line) => /Skipping/.test(line) && !/on Python [\d.]+ because it could not be found/.test(line));
+  const { code, stdout, stderr } = await toolbox.run('ansible-test', ['sanity', '--color', 'no'], {
+    cwd: collection,
+    timeoutSeconds: 600,
+    env: { PIP_QUIET: '1' },
+    mayFail: true,
+  });
+  if (code !== 0)
+    throw new Error(
+      `${stdout}${stderr}`.replaceAll(/^(?:Running sanity test|WARNING: Skipping|WARNING: Using locale).*\n/gm, ''),
+    );
+  const skipped = `${stdout}${stderr}`
+    .split('\n')
+    .filter((line) => /Skipping/.test(line) && !/on Python [\d.]+ because it could not be found/.test(line));
   if (skipped.length > 0) throw new Error(skipped.join('\n'));
 }

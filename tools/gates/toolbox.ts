@@ -30,7 +30,9 @@ export class Toolbox {
     if (existsSync(join(toolbox.directory, 'complete'))) return toolbox;
     await mkdir(toolbox.home, { recursive: true });
     // Programs of an environment hold its path, so it is made in place; what is complete says so.
-    await run('flock', [`${toolbox.directory}.lock`, 'bash', '-c', make, 'make', toolbox.directory, requirements], { timeoutSeconds: 600 });
+    await run('flock', [`${toolbox.directory}.lock`, 'bash', '-c', make, 'make', toolbox.directory, requirements], {
+      timeoutSeconds: 600,
+    });
     return toolbox;
   }
 

@@ -11,7 +11,10 @@ it('a part takes the place of its own section only', () => {
 });
 
 it('sections stand in the order of the parts, in whichever order they were measured', () => {
-  const text = ['three', 'one', 'two'].reduce((all, name) => page(all, names, name, `## ${name}\n\nold of ${name}`), '');
+  const text = ['three', 'one', 'two'].reduce(
+    (all, name) => page(all, names, name, `## ${name}\n\nold of ${name}`),
+    '',
+  );
   expect(text).toBe(full);
 });
 
@@ -32,7 +35,9 @@ it('a section says what is compared, what was found and on what', () => {
 });
 
 it('every picture of docs/benchmarks.md is there', () => {
-  const pictures = [...readFileSync('docs/benchmarks.md', 'utf8').matchAll(/\]\(([^)]+\.svg)\)/g)].map(([, path = '']) => path);
+  const pictures = [...readFileSync('docs/benchmarks.md', 'utf8').matchAll(/\]\(([^)]+\.svg)\)/g)].map(
+    ([, path = '']) => path,
+  );
   expect(pictures.length).toBeGreaterThan(0);
   expect(pictures.filter((path) => !existsSync(`docs/${path}`))).toEqual([]);
 });

@@ -12,7 +12,17 @@ const schema: RoleSchema = {
     x_mode: { type: 'string', description: ['Mode `a`.'], default: 'a', enum: ['a', 'b'] },
     x_count: { type: 'integer', description: ['Count.'], default: 1, minimum: 0, maximum: 9 },
     x_key: { type: 'string', description: ['Key.'], default: '', pattern: '.*', allowed: 'a line', writeOnly: true },
-    x_list: { type: 'array', description: ['List.'], default: [], items: { type: 'object', description: ['One.'], properties: { name: { type: 'string', description: ['N.'], pattern: '[a-z]+', allowed: 'letters' } }, required: ['name'] } },
+    x_list: {
+      type: 'array',
+      description: ['List.'],
+      default: [],
+      items: {
+        type: 'object',
+        description: ['One.'],
+        properties: { name: { type: 'string', description: ['N.'], pattern: '[a-z]+', allowed: 'letters' } },
+        required: ['name'],
+      },
+    },
   },
 };
 
@@ -35,14 +45,27 @@ it('an argument spec has type, default, choices and elements, and nothing that a
 it('the rules hold what has to be matched, and say what is allowed', () => {
   const { settings } = rules(schema);
   expect(settings['x_mode']).toEqual({ type: 'string', pattern: 'a|b', allowed: 'one of a, b' });
-  expect(settings['x_count']).toEqual({ type: 'integer', minimum: 0, maximum: 9, allowed: 'a whole number from 0 to 9' });
+  expect(settings['x_count']).toEqual({
+    type: 'integer',
+    minimum: 0,
+    maximum: 9,
+    allowed: 'a whole number from 0 to 9',
+  });
   expect(settings['x_key']?.secret).toBe(true);
   expect(settings['x_list']?.items?.properties?.['name']?.pattern).toBe('[a-z]+');
 });
 
 it.each([
   [{ type: 'boolean' as const, description: [] }, 'true or false'],
-  [{ type: 'array' as const, description: [], minItems: 1, items: { type: 'string' as const, description: [], allowed: 'a path' } }, 'a list of at least 1, each a path'],
+  [
+    {
+      type: 'array' as const,
+      description: [],
+      minItems: 1,
+      items: { type: 'string' as const, description: [], allowed: 'a path' },
+    },
+    'a list of at least 1, each a path',
+  ],
 ])('what is allowed is said in words', (setting, want) => expect(allowed(setting)).toBe(want));
 
 it('every file is marked, and the same input gives the same bytes', () => {
@@ -55,15 +78,22 @@ it('the table names every setting', () => {
   for (const name of Object.keys(schema.settings)) expect(settingsTable(schema)).toContain(`| \`${name}\` |`);
 });
 
-it('the rules say what settings were called before, and which names are others\'', () => {
+it("the rules say what settings were called before, and which names are others'", () => {
   const renamed = { y_mode: 'x_mode' };
-  expect(rules({ ...schema, renamed, others: ['x_user'] })).toMatchObject({ prefix: 'x_', renamed, others: ['x_user'] });
+  expect(rules({ ...schema, renamed, others: ['x_user'] })).toMatchObject({
+    prefix: 'x_',
+    renamed,
+    others: ['x_user'],
+  });
 });
 
 it('the frame has its settings checked by the engine that brings it along', () => {
-  const task = (more: Partial<RoleSchema>) => settingsFiles({ ...schema, ...more }).find(({ path }) => path.endsWith('tasks/settings.yml'))?.content;
+  const task = (more: Partial<RoleSchema>) =>
+    settingsFiles({ ...schema, ...more }).find(({ path }) => path.endsWith('tasks/settings.yml'))?.content;
   expect(task({ engine: 'y' })).toBeUndefined();
-  const values = settingsFiles({ ...schema, engine: 'y' }).find(({ path }) => path === 'roles/x/vars/main/settings.yml');
+  const values = settingsFiles({ ...schema, engine: 'y' }).find(
+    ({ path }) => path === 'roles/x/vars/main/settings.yml',
+  );
   expect(values?.content).toContain('_x_values:\n  x_mode: "{{ x_mode }}"\n');
   expect(task({ frame: true })).toContain('frame: true\n');
   expect(task({})).not.toContain('frame');

@@ -11,36 +11,56 @@ const generated = files(readFileSync('README.md', 'utf8')).map(({ path }) => pat
 
 describe.each(['backup', 'borg', 'postgres'])('the templates of role %s that are written by hand', (role) => {
   const top = `roles/${role}/templates`;
-  const paths = readdirSync(top, { recursive: true, encoding: 'utf8' }).map((name) => join(top, name)).filter((path) => path.endsWith('.j2'));
+  const paths = readdirSync(top, { recursive: true, encoding: 'utf8' })
+    .map((name) => join(top, name))
+    .filter((path) => path.endsWith('.j2'));
   const byHand = paths.filter((path) => !generated.includes(path));
 
   it('are there, and are none that the build would take away', () => {
     expect(byHand.length).toBeGreaterThan(1);
-    for (const path of byHand) expect([path, readFileSync(path, 'utf8')]).toEqual([path, expect.not.stringContaining(mark)]);
+    for (const path of byHand)
+      expect([path, readFileSync(path, 'utf8')]).toEqual([path, expect.not.stringContaining(mark)]);
   });
 
   it('hold no unit, and say whose they are', () => {
     for (const path of byHand) {
       expect(path).not.toMatch(/\/systemd\//);
       // A credential holds nothing but the secret.
-      if (!path.includes('/credstore/')) expect([path, readFileSync(path, 'utf8')]).toEqual([path, expect.stringContaining(`# ${managedBy(`role ${role}`)}\n`)]);
+      if (!path.includes('/credstore/'))
+        expect([path, readFileSync(path, 'utf8')]).toEqual([
+          path,
+          expect.stringContaining(`# ${managedBy(`role ${role}`)}\n`),
+        ]);
     }
   });
 });
 
 it('tmpfiles.d makes the directories and pipes that the units name', () => {
   const made = (role: string, name: string): string[] =>
-    readFileSync(`roles/${role}/templates/etc/tmpfiles.d/${name}.conf.j2`, 'utf8').split('\n').map((line) => line.replaceAll(/\{\{ | \}\}/g, '').split(' ')[1] ?? '');
-  const named = ['drill_state', 'drill_told', 'report_state', 'restore_state', 'request_directory'].map((name) => `_backup_host.${name}`);
+    readFileSync(`roles/${role}/templates/etc/tmpfiles.d/${name}.conf.j2`, 'utf8')
+      .split('\n')
+      .map((line) => line.replaceAll(/\{\{ | \}\}/g, '').split(' ')[1] ?? '');
+  const named = ['drill_state', 'drill_told', 'report_state', 'restore_state', 'request_directory'].map(
+    (name) => `_backup_host.${name}`,
+  );
   expect(made('backup', 'backup')).toEqual(expect.arrayContaining([...named, '_backup_host.request_directory/task']));
   expect(made('postgres', 'backup-postgresql')).toContain(hookDirectory('postgresql'));
 });
 
 it('what the hand-written files of a role say of a host is known', () => {
-  const known = new Set(Object.keys(host).map((name) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)));
-  const below = (top: string): string[] => readdirSync(top, { recursive: true, encoding: 'utf8' }).map((name) => join(top, name));
-  const files = ['backup', 'borg'].flatMap((role) => [...below(`roles/${role}/templates`), ...below(`roles/${role}/vars`), ...below(`roles/${role}/tasks`)]);
-  const said = files.filter((path) => /\.(?:j2|yml)$/.test(path)).flatMap((path) => [...readFileSync(path, 'utf8').matchAll(/_backup_host\.(\w+)/g)].map(([, name]) => name));
+  const known = new Set(
+    Object.keys(host).map((name) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)),
+  );
+  const below = (top: string): string[] =>
+    readdirSync(top, { recursive: true, encoding: 'utf8' }).map((name) => join(top, name));
+  const files = ['backup', 'borg'].flatMap((role) => [
+    ...below(`roles/${role}/templates`),
+    ...below(`roles/${role}/vars`),
+    ...below(`roles/${role}/tasks`),
+  ]);
+  const said = files
+    .filter((path) => /\.(?:j2|yml)$/.test(path))
+    .flatMap((path) => [...readFileSync(path, 'utf8').matchAll(/_backup_host\.(\w+)/g)].map(([, name]) => name));
   expect(said.length).toBeGreaterThan(20);
   for (const name of said) expect(known).toContain(name);
 });

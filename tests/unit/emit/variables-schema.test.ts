@@ -2,10 +2,15 @@ import { Ajv } from 'ajv';
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 
-const validate = new Ajv({ strict: false }).compile(JSON.parse(readFileSync('meta/variables.schema.json', 'utf8')) as object);
+const validate = new Ajv({ strict: false }).compile(
+  JSON.parse(readFileSync('meta/variables.schema.json', 'utf8')) as object,
+);
 
 it.each([
-  ['settings of both roles beside other variables', { backup_keep_daily: 7, borg_repositories: ['/mnt/disk/borg'], postgres_lock_wait: 30, nginx_port: 80 }],
+  [
+    'settings of both roles beside other variables',
+    { backup_keep_daily: 7, borg_repositories: ['/mnt/disk/borg'], postgres_lock_wait: 30, nginx_port: 80 },
+  ],
   ['an expression', { backup_keep_daily: '{{ days }}', borg_repositories: '{{ places | list }}' }],
   ['nothing', {}],
 ])('a file of group_vars may hold %s', (_, vars) => expect([validate(vars), validate.errors]).toEqual([true, null]));

@@ -55,25 +55,58 @@ describe('the options of a hook', () => {
     [{ ...wiki, script: '#!/bin/sh\n' }, 'command, script: both are given; give one of them'],
     [{ user: 'wiki' }, 'name: it is missing'],
     [{ ...wiki, name: 'wiki-cleanup' }, 'name: given is "wiki-cleanup"'],
-    [{ ...wiki, sandbox: { ProtectSytem: { value: 'full', reason: 'it writes to /opt' } } }, 'sandbox.ProtectSytem: unknown directive; did you mean ProtectSystem?'],
-    [{ ...wiki, sandbox: { ProtectSystem: { value: 'ful', reason: 'it writes to /opt' } } }, 'sandbox.ProtectSystem.value: given is "ful"; allowed is one of strict, full, true, false'],
+    [
+      { ...wiki, sandbox: { ProtectSytem: { value: 'full', reason: 'it writes to /opt' } } },
+      'sandbox.ProtectSytem: unknown directive; did you mean ProtectSystem?',
+    ],
+    [
+      { ...wiki, sandbox: { ProtectSystem: { value: 'ful', reason: 'it writes to /opt' } } },
+      'sandbox.ProtectSystem.value: given is "ful"; allowed is one of strict, full, true, false',
+    ],
     [{ ...wiki, sandbox: { ProtectSystem: { value: 'full' } } }, 'sandbox.ProtectSystem.reason: it is missing'],
-    [{ ...wiki, sandbox: { ProtectSystem: 'full' } }, 'sandbox.ProtectSystem: given is "full"; allowed is a mapping with the keys value and reason'],
-    [{ ...wiki, sandbox: { CapabilityBoundingSet: { value: ['CHOWN'], reason: 'x' } } }, 'sandbox.CapabilityBoundingSet.value[0]: given is "CHOWN"; allowed is the name of a capability'],
-    [{ ...wiki, sandbox: { UMask: { value: '0022', reason: 'x\nUser=root' } } }, 'sandbox.UMask.reason: given is "x\\nUser=root"'],
+    [
+      { ...wiki, sandbox: { ProtectSystem: 'full' } },
+      'sandbox.ProtectSystem: given is "full"; allowed is a mapping with the keys value and reason',
+    ],
+    [
+      { ...wiki, sandbox: { CapabilityBoundingSet: { value: ['CHOWN'], reason: 'x' } } },
+      'sandbox.CapabilityBoundingSet.value[0]: given is "CHOWN"; allowed is the name of a capability',
+    ],
+    [
+      { ...wiki, sandbox: { UMask: { value: '0022', reason: 'x\nUser=root' } } },
+      'sandbox.UMask.reason: given is "x\\nUser=root"',
+    ],
     [{ ...wiki, order: ['wiki'] }, 'order: given is "wiki", which is the hook itself'],
     [{ ...wiki, cleanup: 'delete' }, 'cleanup: given is "delete"; allowed is one of keep, remove'],
     [{ ...wiki, exclude: ['srv'] }, 'exclude[0]: given is "srv"; allowed is an absolute path or shell pattern'],
     [{ ...wiki, secrets: { key: null } }, 'secrets.key: given is a secret that is not shown'],
-    [{ ...wiki, secrets: { 'a/b': 'hush' } }, 'secrets: the key "a/b" is not allowed; allowed are letters, digits, dots'],
+    [
+      { ...wiki, secrets: { 'a/b': 'hush' } },
+      'secrets: the key "a/b" is not allowed; allowed are letters, digits, dots',
+    ],
     [{ ...wiki, required: false, exclude: ['/srv/db'] }, 'exclude: the hook is not required'],
     [{ ...wiki, name: 'wiki-restore' }, 'name: given is "wiki-restore"'],
     [{ ...wiki, restore: 'load it' }, 'restore: given is the program "load"; allowed is an absolute path'],
-    [{ ...wiki, prove: '/home/alice/prove', read: ['/home/alice'] }, 'prove: given is the program "/home/alice/prove", but the drill sees nothing of /home'],
-    [{ ...wiki, command: '/srv/wiki/bin/dump' }, 'command: given is the program "/srv/wiki/bin/dump", but a hook sees nothing of /srv; add "/srv/wiki/bin/dump" to read'],
-    [{ ...wiki, sandbox: { ReadWritePaths: { value: '/srv', reason: 'x' } } }, 'sandbox.ReadWritePaths: unknown directive; the option write of the hook is for this'],
-    [{ ...wiki, credentials: { key: 'hush' } }, 'credentials.key: given is a secret that is not shown; allowed is an absolute path of a file on the host'],
-    [{ ...wiki, secrets: { key: 'hush' }, credentials: { key: '/etc/key' } }, 'secrets.key: there is one of this name in credentials'],
+    [
+      { ...wiki, prove: '/home/alice/prove', read: ['/home/alice'] },
+      'prove: given is the program "/home/alice/prove", but the drill sees nothing of /home',
+    ],
+    [
+      { ...wiki, command: '/srv/wiki/bin/dump' },
+      'command: given is the program "/srv/wiki/bin/dump", but a hook sees nothing of /srv; add "/srv/wiki/bin/dump" to read',
+    ],
+    [
+      { ...wiki, sandbox: { ReadWritePaths: { value: '/srv', reason: 'x' } } },
+      'sandbox.ReadWritePaths: unknown directive; the option write of the hook is for this',
+    ],
+    [
+      { ...wiki, credentials: { key: 'hush' } },
+      'credentials.key: given is a secret that is not shown; allowed is an absolute path of a file on the host',
+    ],
+    [
+      { ...wiki, secrets: { key: 'hush' }, credentials: { key: '/etc/key' } },
+      'secrets.key: there is one of this name in credentials',
+    ],
   ])('are refused with a message that names the option: %j', (options, message) => {
     expect(problems(options).join('\n')).toContain(message);
   });
@@ -86,7 +119,10 @@ describe('the options of a hook', () => {
   });
 
   it('may have the types that any version of Ansible hands over', () => {
-    const [strings, values] = [plan({ ...wiki, required: 'no', environment: { A: '5' }, read: ['/srv/w'] }), plan({ ...wiki, required: false, environment: { A: 5 }, read: '/srv/w', group: null })];
+    const [strings, values] = [
+      plan({ ...wiki, required: 'no', environment: { A: '5' }, read: ['/srv/w'] }),
+      plan({ ...wiki, required: false, environment: { A: 5 }, read: '/srv/w', group: null }),
+    ];
     expect(strings).toEqual(values);
   });
 });
@@ -94,7 +130,9 @@ describe('the options of a hook', () => {
 describe('the plan of a hook', () => {
   it('lays secrets down for root only, as files whose content no diff shows and which go when they leave the plan', () => {
     const { files } = plan({ ...wiki, secrets: { key: 'hush' } });
-    expect(files.filter(({ sensitive }) => sensitive)).toEqual([{ path: '/etc/credstore/backup-wiki/key', content: 'hush', mode: 0o600, sensitive: true }]);
+    expect(files.filter(({ sensitive }) => sensitive)).toEqual([
+      { path: '/etc/credstore/backup-wiki/key', content: 'hush', mode: 0o600, sensitive: true },
+    ]);
   });
 
   it('names what the host has to have', () => {
@@ -106,13 +144,22 @@ describe('the plan of a hook', () => {
     ]);
   });
 
-  it('needs nothing of the host to go', () => expect(plan({ name: 'wiki', state: 'absent' })).toMatchObject({ files: [], needs: [], remove: ['/backup/wiki', '/etc/credstore/backup-wiki'] }));
+  it('needs nothing of the host to go', () =>
+    expect(plan({ name: 'wiki', state: 'absent' })).toMatchObject({
+      files: [],
+      needs: [],
+      remove: ['/backup/wiki', '/etc/credstore/backup-wiki'],
+    }));
 
   it('holds exactly what was asked for, or was refused with a message that names the option: 5000 random ones', () => {
     let accepted = 0;
     for (const options of hostileHooks(5000)) {
       const refused = problems(options);
-      for (const message of refused) expect(Object.keys(options).some((name) => message.startsWith(name) || message.startsWith(`command, ${name}`)), message).toBe(true);
+      for (const message of refused)
+        expect(
+          Object.keys(options).some((name) => message.startsWith(name) || message.startsWith(`command, ${name}`)),
+          message,
+        ).toBe(true);
       if (refused.length > 0) continue;
       accepted += 1;
       const { files } = plan(options);
@@ -120,25 +167,36 @@ describe('the plan of a hook', () => {
       const service = content(`/etc/systemd/system/backup-${options.name}.service`) ?? '';
       const unit = read(service);
       const words = (name: string): string[] => (unit.get(name) ?? []).flatMap((value) => unquoted(value, false));
-      expect(unquoted(unit.get('ExecStart')?.[0] ?? '', true)).toEqual(options.command ?? ['/usr/local/lib/backup/hook-wiki']);
+      expect(unquoted(unit.get('ExecStart')?.[0] ?? '', true)).toEqual(
+        options.command ?? ['/usr/local/lib/backup/hook-wiki'],
+      );
       expect(content('/usr/local/lib/backup/hook-wiki')?.trimEnd()).toBe(options.script?.trimEnd());
-      expect(Object.fromEntries(words('Environment').map((value) => value.split(/=([^]*)/)))).toEqual(options.environment);
+      expect(Object.fromEntries(words('Environment').map((value) => value.split(/=([^]*)/)))).toEqual(
+        options.environment,
+      );
       expect(words('BindReadOnlyPaths')).toEqual(options.read.map(normal));
       expect(words('BindPaths')).toEqual([`/backup/${options.name}`, ...options.write.map(normal)]);
-      expect(words('After')).toEqual(['network-online.target', ...options.after, ...options.order.map((name) => `backup-${name}.service`)]);
+      expect(words('After')).toEqual([
+        'network-online.target',
+        ...options.after,
+        ...options.order.map((name) => `backup-${name}.service`),
+      ]);
       expect(unit.get('User')).toEqual([options.user]);
       expect(unit.get('TimeoutStartSec')).toEqual([options.timeout]);
       expect(unit.get('LoadCredential') ?? []).toEqual([
         ...Object.entries(options.credentials).map(([key, file]) => `${key}:${normal(file).replaceAll('%', '%%')}`),
         ...Object.keys(options.secrets).map((key) => `${key}:/etc/credstore/backup-${options.name}/${key}`),
       ]);
-      for (const [key, secret] of Object.entries(options.secrets)) expect(content(`/etc/credstore/backup-${options.name}/${key}`)).toBe(secret);
+      for (const [key, secret] of Object.entries(options.secrets))
+        expect(content(`/etc/credstore/backup-${options.name}/${key}`)).toBe(secret);
       for (const [directive, { value, reason }] of Object.entries(options.sandbox)) {
         expect(unit.get(directive)?.join(' ')).toBe([value].flat().join(' '));
         expect(service).toContain(`# ${reason}\n${directive}=`);
       }
       expect(content(`/etc/backup/exclude.d/${options.name}`)?.split('\n').slice(1, -1) ?? []).toEqual(options.exclude);
-      expect(content(`/etc/systemd/system/backup-${options.name}-cleanup.service`) !== undefined).toBe(options.cleanup === 'remove');
+      expect(content(`/etc/systemd/system/backup-${options.name}-cleanup.service`) !== undefined).toBe(
+        options.cleanup === 'remove',
+      );
       const restore = content(`/etc/systemd/system/backup-${options.name}-restore.service`);
       expect(restore && unquoted(read(restore).get('ExecStart')?.[0] ?? '', true)).toEqual(options.restore);
       const proof = content(`/etc/backup/prove.d/${options.name}.json`);
@@ -155,7 +213,10 @@ describe('the plan of a hook', () => {
 
 it('the bundle gives the same plan, and only ASCII', () => {
   const options = { ...wiki, environment: { A: 'é\u2028'.slice(0, 1) } };
-  const { stdout } = spawnSync(process.execPath, ['plugins/plugin_utils/hook.cjs'], { input: JSON.stringify(options), encoding: 'utf8' });
+  const { stdout } = spawnSync(process.execPath, ['plugins/plugin_utils/hook.cjs'], {
+    input: JSON.stringify(options),
+    encoding: 'utf8',
+  });
   expect((JSON.parse(stdout) as { plan: Plan }).plan).toEqual(plan(options));
   expect(stdout).toMatch(/^[\x00-\x7f]*$/);
 });

@@ -56,8 +56,11 @@ print(json.dumps([[path, line, what] for path in sys.argv[1:] for line, what in 
 `;
 
 const below = (directory: string): string[] =>
-  readdirSync(directory, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? below(join(directory, entry.name)) : [join(directory, entry.name)]));
-const isPython = (path: string): boolean => path.endsWith('.py') || /^#!.*\bpython/.test(readFileSync(path, 'utf8').split('\n')[0] ?? '');
+  readdirSync(directory, { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory() ? below(join(directory, entry.name)) : [join(directory, entry.name)],
+  );
+const isPython = (path: string): boolean =>
+  path.endsWith('.py') || /^#!.*\bpython/.test(readFileSync(path, 'utf8').split('\n')[0] ?? '');
 const home = 'roles/backup/files/usr/local/lib/backup/rootless_backup';
 const ofBorg = home.replace('/backup/', '/borg/');
 
@@ -66,11 +69,20 @@ const allowed: Readonly<Record<string, readonly [what: string, why: string][]>> 
   [`${home}/untrusted.py`]: [['print', 'here a text is made printable']],
   [`${ofBorg}/borg/call.py`]: [['os.execvpe', 'a command of Borg’s own, by hand: raw, for programs that read it']],
   [`${ofBorg}/borg/by_hand.py`]: [['os.execv', 'the same: its words come through raw; backupctl makes them printable']],
-  [`${home}/report/delivery.py`]: [['subprocess.run without stdout=', 'the administrator’s own command, into the journal']],
-  [`${home}/systemd.py`]: [['subprocess.Popen without stdout=', 'systemd-run(1), by a restore: itself again, in its unit, where it prints as here']],
+  [`${home}/report/delivery.py`]: [
+    ['subprocess.run without stdout=', 'the administrator’s own command, into the journal'],
+  ],
+  [`${home}/systemd.py`]: [
+    [
+      'subprocess.Popen without stdout=',
+      'systemd-run(1), by a restore: itself again, in its unit, where it prints as here',
+    ],
+  ],
 };
 
-const programs = readdirSync('roles').flatMap((role) => (existsSync(`roles/${role}/files`) ? below(`roles/${role}/files`) : []).filter(isPython));
+const programs = readdirSync('roles').flatMap((role) =>
+  (existsSync(`roles/${role}/files`) ? below(`roles/${role}/files`) : []).filter(isPython),
+);
 
 it('there is something to be held to it', () => {
   expect(programs.filter((path) => path.startsWith(`${home}/restore/`)).length).toBeGreaterThan(5);
@@ -86,6 +98,8 @@ function findings(): [path: string, line: number, what: string][] {
 describe('a program of the host prints by untrusted.say, tell and die only', () => {
   const all = findings();
   it.each(programs)('%s', (path) => {
-    expect(all.filter(([where, , what]) => where === path && !(allowed[path] ?? []).some(([each]) => each === what))).toEqual([]);
+    expect(
+      all.filter(([where, , what]) => where === path && !(allowed[path] ?? []).some(([each]) => each === what)),
+    ).toEqual([]);
   });
 });

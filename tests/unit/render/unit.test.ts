@@ -8,7 +8,10 @@ it('a unit has its header, its sections, its reasons and its conditions', () => 
     path: '/etc/systemd/system/x.service',
     sections: [
       { name: 'Unit' as const, directives: [set('Description', 'X')] },
-      { name: 'Service' as const, directives: [set('Type', 'oneshot', 'once\nonly'), ...only(jinja('remote'), [set('A', 'b', 'why')])] },
+      {
+        name: 'Service' as const,
+        directives: [set('Type', 'oneshot', 'once\nonly'), ...only(jinja('remote'), [set('A', 'b', 'why')])],
+      },
     ],
   };
   expect(renderUnit(unit, 'Managed')).toBe(

@@ -49,4 +49,5 @@ describe('an expression', () => {
 
 it('a specifier stays what it is', () => expect(word(new Verbatim('%m'), 'ID=')).toBe('"ID=%m"'));
 
-it("a string of Jinja escapes what ends it, and backslashes", () => expect(jinjaString("it's \\")).toBe("'it\\'s \\\\'"));
+it('a string of Jinja escapes what ends it, and backslashes', () =>
+  expect(jinjaString("it's \\")).toBe("'it\\'s \\\\'"));

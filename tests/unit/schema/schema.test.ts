@@ -11,8 +11,12 @@ describe.each([backup, borg, postgres])('the settings of role $role', (schema) =
 
   it('are a valid JSON Schema whose own defaults and examples pass', () => {
     for (const [name, { default: value, examples = [] }] of Object.entries(schema.settings)) {
-      for (const each of [value, ...examples].filter((given) => !JSON.stringify(given).includes('{{') && !JSON.stringify(given).includes('…')))
-        expect(validate({ [name]: each }), `${name}: ${JSON.stringify(each)} ${JSON.stringify(validate.errors)}`).toBe(true);
+      for (const each of [value, ...examples].filter(
+        (given) => !JSON.stringify(given).includes('{{') && !JSON.stringify(given).includes('…'),
+      ))
+        expect(validate({ [name]: each }), `${name}: ${JSON.stringify(each)} ${JSON.stringify(validate.errors)}`).toBe(
+          true,
+        );
     }
   });
 

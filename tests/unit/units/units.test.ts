@@ -8,7 +8,8 @@ import { postgresTemplateSettings, postgresUnits } from '../../../src/units/post
 
 const directives = (unit: Unit): Map<string, string[]> => {
   const found = new Map<string, string[]>();
-  for (const { name, value } of unit.sections.flatMap((section) => section.directives)) found.set(name, [...(found.get(name) ?? []), value]);
+  for (const { name, value } of unit.sections.flatMap((section) => section.directives))
+    found.set(name, [...(found.get(name) ?? []), value]);
   return found;
 };
 const frame = backupUnits(backupTemplateSettings);
@@ -21,22 +22,33 @@ const named = (name: string): Unit => {
 
 describe('every service', () => {
   const services = all.filter(({ path }) => /[^/]+\.service$/.test(path));
-  it.each(services.map((unit) => [unit.path, unit] as const))('%s is sandboxed and, unless somebody waits for it, limited in time', (_, unit) => {
-    const has = directives(unit);
-    const limit = has.get('TimeoutStartSec') ?? [];
-    expect(limit.length).toBe(1);
-    expect(limit[0] === 'infinity').toBe(unit.path.endsWith('-restore.service'));
-    expect(has.get('NoNewPrivileges')).toEqual(['true']);
-    expect(has.get('ProtectSystem')).toEqual(['strict']);
-    expect(has.get('NoExecPaths')?.[0]).not.toMatch(/^\/ | \/ /);
-    expect(has.has('ExecPaths')).toBe(false);
-  });
+  it.each(services.map((unit) => [unit.path, unit] as const))(
+    '%s is sandboxed and, unless somebody waits for it, limited in time',
+    (_, unit) => {
+      const has = directives(unit);
+      const limit = has.get('TimeoutStartSec') ?? [];
+      expect(limit.length).toBe(1);
+      expect(limit[0] === 'infinity').toBe(unit.path.endsWith('-restore.service'));
+      expect(has.get('NoNewPrivileges')).toEqual(['true']);
+      expect(has.get('ProtectSystem')).toEqual(['strict']);
+      expect(has.get('NoExecPaths')?.[0]).not.toMatch(/^\/ | \/ /);
+      expect(has.has('ExecPaths')).toBe(false);
+    },
+  );
 });
 
 describe('a hook', () => {
-  const hook = { name: 'wiki', description: 'Wiki 100%', user: 'wiki', command: ['/usr/bin/dump', 'a b', '$HOME'], environment: { KEY: 'x y' }, timeLimit: '5min' };
+  const hook = {
+    name: 'wiki',
+    description: 'Wiki 100%',
+    user: 'wiki',
+    command: ['/usr/bin/dump', 'a b', '$HOME'],
+    environment: { KEY: 'x y' },
+    timeLimit: '5min',
+  };
   const service = hookService(hook);
-  it('never removes the IPC objects of its user, who may be a daemon', () => expect(directives(service).has('RemoveIPC')).toBe(false));
+  it('never removes the IPC objects of its user, who may be a daemon', () =>
+    expect(directives(service).has('RemoveIPC')).toBe(false));
   it('holds no capability and sees of /backup only its own directory', () => {
     const has = directives(service);
     expect(has.get('CapabilityBoundingSet')).toEqual(['']);
@@ -69,9 +81,13 @@ describe('the backup', () => {
     expect(directives(named('backup.service')).get('ProtectHome')).toEqual(['read-only']);
     expect(directives(named('backup.service')).has('PrivateUsers')).toBe(false);
   });
-  it('says nothing of what runs in its frame', () => expect(directives(named('backup.service')).has('ExecStart')).toBe(false));
+  it('says nothing of what runs in its frame', () =>
+    expect(directives(named('backup.service')).has('ExecStart')).toBe(false));
   it('is marked as done by the snippet that sorts last', () => {
-    const snippets = all.map(({ path }) => path).filter((path) => path.includes('backup.service.d/')).sort();
+    const snippets = all
+      .map(({ path }) => path)
+      .filter((path) => path.includes('backup.service.d/'))
+      .sort();
     expect(snippets.at(-1)).toMatch(/zz-last\.conf$/);
   });
 });
@@ -83,12 +99,20 @@ it('the same input gives the same units, and is not changed', () => {
 
 describe('the frame', () => {
   it('has no network, and knows the account but no engine', () => {
-    const texts = frame.map((unit) => renderUnit(unit, '').replaceAll(new RegExp(`(?:User|Group|StateDirectory)=${account}$|${state}|${cache}`, 'gm'), ''));
+    const texts = frame.map((unit) =>
+      renderUnit(unit, '').replaceAll(
+        new RegExp(`(?:User|Group|StateDirectory)=${account}$|${state}|${cache}`, 'gm'),
+        '',
+      ),
+    );
     for (const text of texts) expect(text).not.toMatch(/borg/i);
-    for (const name of Object.values(tasks)) expect(directives(named(`${name}.service`)).get('PrivateNetwork')).toEqual(['true']);
+    for (const name of Object.values(tasks))
+      expect(directives(named(`${name}.service`)).get('PrivateNetwork')).toEqual(['true']);
   });
   it('has drop-ins of the engine in each unit that opens repositories', () => {
     const paths = all.map(({ path }) => path.replace(`${unitDirectory}/`, ''));
-    expect(paths.filter((path) => path.endsWith('/borg.conf'))).toEqual([...Object.values(tasks), 'backup-stage@'].map((name) => `${name}.service.d/borg.conf`));
+    expect(paths.filter((path) => path.endsWith('/borg.conf'))).toEqual(
+      [...Object.values(tasks), 'backup-stage@'].map((name) => `${name}.service.d/borg.conf`),
+    );
   });
 });

@@ -4,6 +4,8 @@
 After an error in a repository nothing is forgotten from it: the last good archives stay.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import time
@@ -18,7 +20,7 @@ from rootless_backup.voice import JOURNAL as VOICE
 KEEP_INCOMPLETE = {"last": 3}
 
 
-def create(engine):
+def create(engine: engines.Engine) -> bool:
     """Save files and dumps into every repository. Return whether all of it succeeded."""
     backup = Backup(engine)
     saved = [*backup.paths, host.DUMPS]
@@ -33,7 +35,7 @@ def create(engine):
     return all(done) and backup.whole
 
 
-def verify(engine):
+def verify(engine: engines.Engine) -> bool:
     """Look for damage in every repository; the next time goes on from where this one ends. Return whether none was found."""
     done = [engine.open(location).verify() for location in engine.repositories]
     return all(done)
@@ -42,14 +44,14 @@ def verify(engine):
 class Series:
     """What an archive is to be made of."""
 
-    def __init__(self, name, roots, excludes, one_file_system):
+    def __init__(self, name: str, roots: list[str], excludes: list[str], one_file_system: bool) -> None:
         self.name, self.roots, self.excludes, self.one_file_system = name, roots, excludes, one_file_system
 
 
 class Backup:
     """One run."""
 
-    def __init__(self, engine):
+    def __init__(self, engine: engines.Engine) -> None:
         self.settings = engine.settings
         self.started = int(time.time())
         self.now = records.utc(self.started)
@@ -58,15 +60,17 @@ class Backup:
         # Whether nothing is missing or hidden. An archive that is not whole has a name that the rules of keeping do not know: else it
         # could take the place of the good one of the same day.
         self.whole = True
-        self.series = [Series(engines.FILES, self.paths, [*self.excludes, host.DUMPS], self.settings["one_file_system"]),
-                       Series(engines.DUMPS, [host.DUMPS], [], False)]
+        self.series = [
+            Series(engines.FILES, self.paths, [*self.excludes, host.DUMPS], self.settings["one_file_system"]),
+            Series(engines.DUMPS, [host.DUMPS], [], False),
+        ]
 
-    def wait_out(self):
+    def wait_out(self) -> None:
         """Names are unique by the second, so the next run must not begin in this one."""
         while int(time.time()) == self.started:
             time.sleep(0.05)
 
-    def save(self, repository):
+    def save(self, repository: engines.Repository) -> bool:
         """Save into one repository; forget what is too old if everything is in it. Return whether all of it succeeded."""
         ok = reachable = True
         for series in self.series:
@@ -76,8 +80,10 @@ class Backup:
                 ok = done and ok
             elif series.roots:
                 # Whatever the reason: what was not saved is never a success.
-                VOICE.error("%s: the archive of the %s was not tried, since the server did not let this host in"
-                            % (repository.location, series.name))
+                VOICE.error(
+                    "%s: the archive of the %s was not tried, since the server did not let this host in"
+                    % (repository.location, series.name)
+                )
                 ok = False
         if not ok:
             repository.explain()
@@ -86,7 +92,7 @@ class Backup:
             return False
         return self.forget(repository)
 
-    def save_series(self, repository, series):
+    def save_series(self, repository: engines.Repository, series: Series) -> tuple[bool, bool]:
         """Save and record a series. Return whether it is whole, and whether the repository let this host in.
 
         The name of an archive that is not whole says so.
@@ -105,7 +111,7 @@ class Backup:
             self.record(repository, archive, series, directories.taken, made.original_size)
         return proven, made.reachable
 
-    def record(self, repository, archive, series, directories, size):
+    def record(self, repository: engines.Repository, archive: str, series: Series, directories: list[str], size: int) -> None:
         """Keep what the drill will hold the archive to: when the run began, what has to be in it, checksums of files taken at random."""
         if self.settings["one_file_system"]:
             # Of a mount below only the directory it is mounted on is in the archive.
@@ -113,10 +119,13 @@ class Backup:
         left_out = self.excludes if series.name == engines.DUMPS else series.excludes
         files = records.checksums(directories, left_out, self.settings["drill_sample"], self.started)
         hooks = sorted(entry.name for entry in roots.hooks()) if series.name == engines.DUMPS else []
-        records.write(repository.location, archive, {
-            "begun": records.run_began(self.now), "roots": series.roots, "hooks": hooks, "files": files, "size": size})
+        records.write(
+            repository.location,
+            archive,
+            {"begun": records.run_began(self.now), "roots": series.roots, "hooks": hooks, "files": files, "size": size},
+        )
 
-    def forget(self, repository):
+    def forget(self, repository: engines.Repository) -> bool:
         """Forget what is too old. Return whether that succeeded."""
         ok = True
         if os.path.exists(unfinished(repository)):
@@ -125,21 +134,23 @@ class Backup:
         rules = {period: self.settings["keep_" + period] for period in ("daily", "weekly", "monthly")}
         forgotten, kept = repository.forget(rules)
         ok = forgotten and ok
-        VOICE.note("%s: %d archives are kept" % (repository.location, len(kept)),
-                   **{journal.KEPT: json.dumps({"repository": repository.location, "archives": kept})})
+        VOICE.note(
+            "%s: %d archives are kept" % (repository.location, len(kept)),
+            **{journal.KEPT: json.dumps({"repository": repository.location, "archives": kept})},
+        )
         if ok:
             records.forget(repository.location, kept)
         return repository.compact() and ok
 
 
-def prove(repository, archive, series, directories):
+def prove(repository: engines.Repository, archive: str, series: Series, directories: records.Sample) -> tuple[engines.Made, bool]:
     """Make one archive. Return what came of it, and whether every root is in it and could be read.
 
     `directories` takes a sample of the directories that are in it.
     """
     absent = {root.strip("/") for root in series.roots}
 
-    def seen(path, is_directory):
+    def seen(path: str, is_directory: bool) -> None:
         path = path.strip("/")
         absent.discard(path)
         if is_directory and any(paths.is_below("/" + path, root) for root in series.roots):
@@ -149,17 +160,32 @@ def prove(repository, archive, series, directories):
     if not made.whole:
         return made, False
     if absent:
-        VOICE.error("%s: archive %s lacks what was asked for: %s (excluded, or gone while it was read)"
-                    % (repository.location, archive, ", ".join("/" + path for path in sorted(absent))))
+        VOICE.error(
+            "%s: archive %s lacks what was asked for: %s (excluded, or gone while it was read)"
+            % (repository.location, archive, ", ".join("/" + path for path in sorted(absent)))
+        )
         return made, False
     text = "%s: archive %s: %d files, %d bytes, %d new in the repository, %.1f s" % (
-        repository.location, archive, made.files, made.original_size, made.deduplicated_size, made.seconds)
-    record = {"repository": repository.location, "name": archive, "series": series.name, "files": made.files,
-              "original_size": made.original_size, "deduplicated_size": made.deduplicated_size, "seconds": made.seconds}
+        repository.location,
+        archive,
+        made.files,
+        made.original_size,
+        made.deduplicated_size,
+        made.seconds,
+    )
+    record = {
+        "repository": repository.location,
+        "name": archive,
+        "series": series.name,
+        "files": made.files,
+        "original_size": made.original_size,
+        "deduplicated_size": made.deduplicated_size,
+        "seconds": made.seconds,
+    }
     VOICE.note(text, **{journal.RECORD: json.dumps(record)})
     return made, True
 
 
-def unfinished(repository):
+def unfinished(repository: engines.Repository) -> str:
     """Is there while an archive that is not whole may be in the repository."""
     return "%s/incomplete/%s" % (host.STATE, engines.digest(repository.location))

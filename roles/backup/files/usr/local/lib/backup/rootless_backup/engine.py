@@ -11,10 +11,35 @@ What an engine warns of it says by the repository's `voice`: a file that changed
 and the run goes on; whatever else keeps something from being saved is an error, and what it happened to is not whole.
 """
 
+from __future__ import annotations
+
 import hashlib
 import importlib
 
 from rootless_backup import host, settings, untrusted, voice
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
+    from typing import Any, TypedDict
+
+    from rootless_backup.voice import Voice
+
+    # Is called with the part that is done, from 0 to 1.
+    Progress = Callable[[float], object]
+
+    class Item(TypedDict):
+        """What is told of one thing in an archive; `mode` as ls(1) shows it, `size` in bytes."""
+
+        path: str
+        mode: str
+        user: str
+        group: str
+        size: int
+        mtime: str
+        linktarget: str
+
 
 FILES, DUMPS = SERIES = ("files", "dumps")
 INCOMPLETE = ".incomplete"
@@ -26,30 +51,33 @@ class Refused(Exception):
     """What cannot be done, a line each, for people."""
 
 
-def in_use():
+def in_use() -> Engine:
     """The engine of this host."""
     name = settings.read(host.ENGINE_WORD)["engine"]
-    return importlib.import_module("rootless_backup.%s.engine" % name).Engine(settings.read())
+    used: Engine = importlib.import_module("rootless_backup.%s.engine" % name).Engine(settings.read())
+    return used
 
 
-def name_of(prefix, series, time):
+def name_of(prefix: str, series: str, time: str) -> str:
     """The name of the archive of a series that was begun at a time, which can be a pattern."""
     return "%s-%s-%s" % (prefix, series, time)
 
 
-def digest(location):
+def digest(location: str) -> str:
     """The name of a file that is of a repository."""
     return hashlib.sha256(location.encode()).hexdigest()
 
 
-def sandbox(restoring, network):
+def sandbox(restoring: bool, network: bool) -> list[str]:
     """The properties of a unit in which archives are opened by hand: its user, what it may do, and its environment.
 
     `restoring`: it writes below the places that are given to it, with all that belongs to files, and nothing else.
     """
     import json
+
     with open(host.SANDBOXES, encoding="utf-8") as file:
-        return json.load(file)["restore" if restoring else "read"]["remote" if network else "local"]
+        sandboxes: dict[str, dict[str, list[str]]] = json.load(file)
+    return sandboxes["restore" if restoring else "read"]["remote" if network else "local"]
 
 
 class Wanted:
@@ -59,14 +87,23 @@ class Wanted:
     of a name, `**/` is any number of directories, and `[…]` a character.
     """
 
-    def __init__(self, below=(), exactly=(), matching=()):
+    def __init__(self, below: Iterable[str] = (), exactly: Iterable[str] = (), matching: Iterable[str] = ()) -> None:
         self.below, self.exactly, self.matching = list(below), list(exactly), list(matching)
 
 
 class Made:
     """What came of making an archive."""
 
-    def __init__(self, whole=False, there=False, reachable=True, files=0, original_size=0, deduplicated_size=0, seconds=0.0):
+    def __init__(
+        self,
+        whole: bool = False,
+        there: bool = False,
+        reachable: bool = True,
+        files: int = 0,
+        original_size: int = 0,
+        deduplicated_size: int = 0,
+        seconds: float = 0.0,
+    ) -> None:
         # Whether all that the roots lead to could be read and is in it; if not, why not has been told.
         self.whole = whole
         # Whether an archive of that name is there now, whole or not.
@@ -81,7 +118,7 @@ class Made:
 class Taken:
     """What came of taking something out of an archive."""
 
-    def __init__(self, ok, begun, known):
+    def __init__(self, ok: bool, begun: bool, known: bool) -> None:
         # Whether all of it came, with all that belongs to it; if not, why not has been told.
         self.ok = ok
         # Whether it could be begun, so that what did not come is not in the archive.
@@ -96,39 +133,39 @@ class Engine:
     # What people call it.
     title = ""
     # The locations of the repositories, in order, as people name them.
-    repositories = ()
+    repositories: Sequence[str] = ()
 
-    def __init__(self, settings):
+    def __init__(self, settings: dict[str, Any]) -> None:
         self.settings = settings
 
-    def own(self):
+    def own(self) -> list[str]:
         """The directories that are the engine's own, with its local repositories: never saved, and nothing is restored into them."""
         raise NotImplementedError
 
-    def alone(self):
+    def alone(self) -> AbstractContextManager[None]:
         """A context in which no other task of this host uses the engine; it is waited for."""
         raise NotImplementedError
 
-    def kept_from_change(self, location):
+    def kept_from_change(self, location: str) -> AbstractContextManager[None]:
         """A context in which no task of this host takes anything out of a repository, for who only reads it. Root enters it."""
         raise NotImplementedError
 
-    def borrow_state(self, tell):
+    def borrow_state(self, tell: Callable[[str], object]) -> None:
         """Have this process use a copy of what the engine knows, which ends with it: it has more rights than who could write there.
 
         `tell`: called with a text for each part that is left out.
         """
         raise NotImplementedError
 
-    def properties(self, location, restoring=False):
+    def properties(self, location: str, restoring: bool = False) -> list[str]:
         """What systemd-run(1) is told of a unit that opens a repository, or restores from it: what `sandbox` gives, and more."""
         raise NotImplementedError
 
-    def open(self, location, voice=voice.JOURNAL, reading=False):
+    def open(self, location: str, voice: Voice = voice.JOURNAL, reading: bool = False) -> Repository:
         """The repository there. `reading`: by who cannot lock it, since it is another's; see `kept_from_change`."""
         raise NotImplementedError
 
-    def repository(self, number, voice=voice.JOURNAL, reading=False):
+    def repository(self, number: int, voice: Voice = voice.JOURNAL, reading: bool = False) -> Repository:
         """The repository of a number, from 1. Refused: there is none."""
         if not 1 <= number <= len(self.repositories):
             raise Refused("--repository: given is %d; there are %d: %s" % (number, len(self.repositories), ", ".join(self.repositories)))
@@ -138,11 +175,13 @@ class Engine:
 class Repository:
     """Where archives are kept. All that goes wrong is told by its `voice`; nothing asks a question."""
 
-    def __init__(self, engine, location, voice, reading=False):
+    def __init__(self, engine: Engine, location: str, voice: Voice, reading: bool = False) -> None:
         self.engine, self.location, self.voice, self.reading = engine, location, voice, reading
         self.prefix = engine.settings["prefix"]
 
-    def make(self, archive, series, roots, excludes, one_file_system, seen):
+    def make(
+        self, archive: str, series: str, roots: list[str], excludes: list[str], one_file_system: bool, seen: Callable[[str, bool], object]
+    ) -> Made:
         """Make an archive of all below the roots, which are absolute paths. Return `Made`.
 
         `excludes`: patterns as those of `Wanted.matching`, but absolute. `one_file_system`: what is mounted below a root is left out.
@@ -150,15 +189,15 @@ class Repository:
         """
         raise NotImplementedError
 
-    def rename(self, archive, new):
+    def rename(self, archive: str, new: str) -> bool:
         """Give an archive another name. Return whether it has it."""
         raise NotImplementedError
 
-    def archives(self, series):
+    def archives(self, series: str) -> list[str]:
         """The names of the archives of a series of this host that are whole, oldest first. Refused: they cannot be listed."""
         raise NotImplementedError
 
-    def contents(self, archive, wanted):
+    def contents(self, archive: str, wanted: Wanted) -> list[Item] | None:
         """What is in an archive; None: that cannot be told.
 
         Each is `{"type", "mode", "user", "group", "size", "mtime", "linktarget", "path"}`: the mode as ls(1) shows it, the size in bytes,
@@ -166,11 +205,13 @@ class Repository:
         """
         raise NotImplementedError
 
-    def size(self, archive):
+    def size(self, archive: str) -> int:
         """How many bytes are in an archive. Refused: that cannot be told."""
         raise NotImplementedError
 
-    def take(self, archive, wanted, plain=False, strip=0, demand=False, progress=None):
+    def take(
+        self, archive: str, wanted: Wanted, plain: bool = False, strip: int = 0, demand: bool = False, progress: Progress | None = None
+    ) -> Taken:
         """Take files out of an archive, into the working directory. Return `Taken`.
 
         `plain`: it does not matter whose they were; else all that belongs to them comes with them. `strip`: so many directories at the
@@ -179,7 +220,7 @@ class Repository:
         """
         raise NotImplementedError
 
-    def forget(self, keep, incomplete=False):
+    def forget(self, keep: dict[str, int], incomplete: bool = False) -> tuple[bool, list[str]]:
         """Forget archives of this host, of each series by itself. Return whether that succeeded, and the names of those that stay.
 
         `keep`: `{"daily", "weekly", "monthly"}`, of how many of these the newest stays; or `{"last"}`. `incomplete`: of those that are not
@@ -187,25 +228,25 @@ class Repository:
         """
         raise NotImplementedError
 
-    def compact(self):
+    def compact(self) -> bool:
         """Give back the room of what was forgotten. Return whether that succeeded."""
         raise NotImplementedError
 
-    def verify(self):
+    def verify(self) -> bool:
         """Look for damage, for as long as the settings say, from where the last time ended. Return whether none was found."""
         raise NotImplementedError
 
-    def explain(self):
+    def explain(self) -> None:
         """Say what can be found out about why the repository could not be used."""
 
-    def newest(self, series):
+    def newest(self, series: str) -> str:
         """The name of the newest whole archive of a series. Refused: there is none."""
         names = self.archives(series)
         if not names:
             raise Refused("there is no archive %s-%s-… in %s" % (self.prefix, series, self.location))
         return names[-1]
 
-    def attempt(self, action, *arguments):
+    def attempt(self, action: Callable[..., bool], *arguments: object) -> bool:
         """One repository's trouble, of whatever kind, must not cost the others theirs. Return what the action does, False if it fails."""
         try:
             return action(self, *arguments)

@@ -11,9 +11,7 @@ DRILL_TOLD = "/var/lib/backup-told"
 DUMPS = "/backup"
 ENGINE_WORD = "/etc/backup/engine.json"
 EXCLUDES = "/etc/backup/exclude.d"
-FORMER_TASKS = {
-    "borg-check": "backup-check",
-}
+FORMER_TASKS = {"borg-check": "backup-check"}
 MARK = "/backup.last"
 PROGRAMS = "/usr/local/lib/backup"
 PROOFS = "/etc/backup/prove.d"
@@ -26,10 +24,6 @@ RESTORE_USER = "backup-restore"
 SANDBOXES = "/usr/local/lib/backup/sandboxes.json"
 SETTINGS_DIRECTORY = "/etc/backup"
 STATE = "/var/lib/borg"
-TASKS = {
-    "run": "backup",
-    "check": "backup-check",
-    "drill": "backup-drill",
-}
+TASKS = {"run": "backup", "check": "backup-check", "drill": "backup-drill"}
 UNIT_DIRECTORY = "/etc/systemd/system"
 WATCH = "backup-watch"

@@ -1,10 +1,16 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """systemd: what asks it or tells it something does so by this module."""
 
+from __future__ import annotations
+
 import re
 import subprocess
 
 from rootless_backup import untrusted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 # In seconds, for an answer.
 TIMEOUT = 30
@@ -13,12 +19,13 @@ JOURNAL = "/run/systemd/journal/socket"
 
 # -- units -------------------------------------------------------------------------------------------------------------
 
-def show(unit, *properties, times="unix"):
+
+def show(unit: str, *properties: str, times: str = "unix") -> dict[str, str]:
     """Properties of a unit, `{name: text}`. See `show_each`."""
     return show_each([unit], *properties, times=times)[0]
 
 
-def show_each(units, *properties, times="unix"):
+def show_each(units: Sequence[str], *properties: str, times: str = "unix") -> list[dict[str, str]]:
     """Properties of units, `{name: text}` for each, by one question.
 
     One that occurs more than once is joined by line ends, one that a unit does not have is empty. `times`: "unix" gives `@SECONDS`,
@@ -32,7 +39,7 @@ def show_each(units, *properties, times="unix"):
     return [{name: found.get(name, "") for name in properties} for found in map(assignments, blocks)]
 
 
-def show_or_nothing(unit, *properties):
+def show_or_nothing(unit: str, *properties: str) -> dict[str, str]:
     """As `show`; where systemd does not answer, properties of which nothing is known."""
     try:
         return show(unit, *properties)
@@ -40,9 +47,9 @@ def show_or_nothing(unit, *properties):
         return dict.fromkeys(properties, "")
 
 
-def assignments(text):
+def assignments(text: str) -> dict[str, str]:
     """What lines of the form KEY=VALUE say, as `{key: value}`; of a key that is there more often the values are joined by line ends."""
-    found = {}
+    found: dict[str, str] = {}
     for line in text.split("\n"):
         key, _sign, value = line.partition("=")
         if key:
@@ -50,54 +57,66 @@ def assignments(text):
     return found
 
 
-def output(*command):
+def output(*command: str) -> str:
     """What a program of systemd's prints. CalledProcessError, TimeoutExpired, OSError: it fails."""
     return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=TIMEOUT, check=True).stdout.decode(
-        errors="backslashreplace")
+        errors="backslashreplace"
+    )
 
 
-def start(unit, timeout=None):
+def start(unit: str, timeout: float | None = None) -> bool:
     """Start a unit and wait for it. Return whether it succeeded. TimeoutExpired: it is at work after so many seconds."""
     return subprocess.run(["systemctl", "start", "--", unit], stdin=subprocess.DEVNULL, timeout=timeout, check=False).returncode == 0
 
 
-def restarting(unit):
+def restarting(unit: str) -> subprocess.Popen[bytes]:
     """Start a unit anew. Return the process that waits for its end, and has 0 as its exit code if it succeeded."""
     return subprocess.Popen(["systemctl", "restart", "--", unit], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def stop(*units):
+def stop(*units: str) -> bool:
     """Stop units, and wait until they are. Return whether that succeeded."""
     return subprocess.run(["systemctl", "stop", "--", *units], stdin=subprocess.DEVNULL, check=False).returncode == 0
 
 
-def reset_failed(unit):
+def reset_failed(unit: str) -> None:
     """Have a unit not count as failed any more."""
     subprocess.run(["systemctl", "reset-failed", "--", unit], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
-def timespan(text):
+def timespan(text: str) -> int:
     """How many microseconds a span of systemd's is, such as `1h 30min`. See systemd.time(7)."""
     said = output("systemd-analyze", "timespan", "--", text)
-    return int(re.search(r"s: ([0-9]+)$", said, re.MULTILINE)[1])
+    found = re.search(r"s: ([0-9]+)$", said, re.MULTILINE)
+    if found is None:
+        raise OSError("systemd does not say how long %s is" % text)
+    return int(found[1])
 
 
 # -- transient units ---------------------------------------------------------------------------------------------------
 
-def transient(properties, program, terminal=False):
+
+def transient(properties: Iterable[str], program: Iterable[str], terminal: bool = False) -> list[str]:
     """The command of systemd-run(1) that runs a program in a unit of its own to its end; it talks to who starts it."""
-    return ["systemd-run", "--quiet", "--collect", "--wait", "--pty" if terminal else "--pipe",
-            *(word for each in properties for word in ("--property", each)), "--",
-            # systemd expands variables in a command line.
-            *(word.replace("$", "$$") for word in program)]
+    return [
+        "systemd-run",
+        "--quiet",
+        "--collect",
+        "--wait",
+        "--pty" if terminal else "--pipe",
+        *(word for each in properties for word in ("--property", each)),
+        "--",
+        # systemd expands variables in a command line.
+        *(word.replace("$", "$$") for word in program),
+    ]
 
 
-def quoted(text):
+def quoted(text: str) -> str:
     """A value for a property of a transient unit: systemd-run(1) expands no specifiers in it, so a percent sign is one."""
     return '"%s"' % text.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def run_transient(name, command):
+def run_transient(name: str, command: list[str]) -> int:
     """Run a transient unit under a name. Return its exit code. KeyboardInterrupt: somebody ended this, and the unit was stopped with it."""
     with subprocess.Popen([command[0], "--unit=" + name, *command[1:]]) as process:
         try:
@@ -109,13 +128,15 @@ def run_transient(name, command):
 
 # -- the journal -------------------------------------------------------------------------------------------------------
 
-def journal_send(**fields):
+
+def journal_send(**fields: object) -> None:
     """Put an entry into the journal, whatever this process prints into. See systemd's JOURNAL_NATIVE_PROTOCOL.
 
     OSError: nobody takes it, or it is too large for one message.
     """
     # Late: few of those who ask systemd write there.
     import socket
+
     # A line end would begin another field.
     entry = "".join("%s=%s\n" % (name, untrusted.printable(str(value))) for name, value in fields.items())
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:

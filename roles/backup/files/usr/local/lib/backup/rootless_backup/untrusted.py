@@ -6,13 +6,21 @@ and by nothing else; a file of somebody else is opened by `open_plain` only, so 
 fills the memory, nor leads elsewhere.
 """
 
+from __future__ import annotations
+
 import errno
+import io
 import json
 import os
 import stat
 import sys
 import threading
 import unicodedata
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import IO, Any, NoReturn, TextIO
 
 # Far more than any record of a backup has, and little for a machine.
 MOST_JSON = 64 << 20
@@ -26,16 +34,17 @@ class Untrustworthy(ValueError):
     """What was found is not what it has to be; the text says why, for people."""
 
 
-def printable(text, keep=""):
+def printable(text: str, keep: str = "") -> str:
     """A text in which everything that could move a terminal, or forge a line, is an escape; `keep`: characters that stay, as "\\n\\t"."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
         each if each in keep or unicodedata.category(each) not in MOVING else each.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for each in text)
+        for each in text
+    )
 
 
-def printable_lines(text):
+def printable_lines(text: str) -> str:
     """A text of several lines, each as `printable` makes it; line ends and tabs stay."""
     return printable(text, keep="\n\t")
 
@@ -44,20 +53,23 @@ class Painted(str):
     """A text that `say` shows in a colour where there is a terminal."""
 
     __slots__ = ("colour",)
+    colour: str
 
 
-def painted(text, colour):
+def painted(text: str, colour: str) -> Painted:
     """A text in a colour, given as the number of ANSI's. Only as a part of its own does it keep it."""
     made = Painted(text)
     made.colour = colour
     return made
 
 
-def say(*parts, end="\n", file=None):
+def say(*parts: str, end: str = "\n", file: TextIO | None = None) -> bool:
     """Say something to people: each part as `printable_lines` makes it, one behind the other. Return whether somebody reads."""
     file = sys.stdout if file is None else file
-    text = "".join("\033[%sm%s\033[0m" % (part.colour, printable_lines(part)) if isinstance(part, Painted) and file.isatty()
-                   else printable_lines(part) for part in parts)
+    text = "".join(
+        "\033[%sm%s\033[0m" % (part.colour, printable_lines(part)) if isinstance(part, Painted) and file.isatty() else printable_lines(part)
+        for part in parts
+    )
     encoding = file.encoding or "utf-8"
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), end=end, file=file, flush=True)
@@ -70,24 +82,30 @@ def say(*parts, end="\n", file=None):
         return False
 
 
-def tell(level, text):
+def tell(level: int, text: str) -> None:
     """Say something to the journal. Each of its lines is of that level, see sd-daemon(3): none forges one of another."""
     for line in text.split("\n"):
         say("<%d>" % level, line)
 
 
-def die(text):
+def die(text: str) -> NoReturn:
     """Say why, and end without success."""
     say(text, file=sys.stderr)
     sys.exit(1)
 
 
-def reason(trouble):
+def escape_rest(file: TextIO, line_buffering: bool | None = None) -> None:
+    """Have what a stream cannot encode come as an escape."""
+    assert isinstance(file, io.TextIOWrapper)
+    file.reconfigure(errors="backslashreplace", line_buffering=line_buffering)
+
+
+def reason(trouble: object) -> str:
     """What went wrong, for people."""
     return printable("%s: %s" % (type(trouble).__name__, trouble))[:LONGEST_REASON]
 
 
-def crash(kind, trouble, trace):
+def crash(kind: type[BaseException] | None, trouble: BaseException | None, trace: TracebackType | None) -> None:
     """What Python says of a trouble that nobody thought of has the words of others in it too."""
     # Late: most programs never need it.
     import traceback
@@ -99,12 +117,13 @@ sys.excepthook = crash
 threading.excepthook = lambda found: crash(found.exc_type, found.exc_value, found.exc_traceback)
 
 
-def relay(command):
+def relay(command: list[str]) -> int:
     """Run a program whose words are not ours to trust, such as an engine's with the names of files. Return its exit code."""
     import subprocess
 
     # Questions are no lines, so nobody would see that it asks.
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
         errors = threading.Thread(target=pass_on, args=[process.stderr, sys.stderr])
         errors.start()
         if not pass_on(process.stdout, sys.stdout):
@@ -113,12 +132,12 @@ def relay(command):
     return process.returncode if process.returncode >= 0 else 1
 
 
-def pass_on(pipe, file):
+def pass_on(pipe: IO[bytes], file: TextIO) -> bool:
     """Say what comes, line by line; of an endless line a part at a time. Return whether it was read to its end."""
     return all(say(raw.decode(errors="surrogateescape"), end="", file=file) for raw in iter(lambda: pipe.readline(1 << 16), b""))
 
 
-def open_plain(path, dir_fd=None):
+def open_plain(path: str, dir_fd: int | None = None) -> int:
     """A descriptor of a regular file, for reading. Untrustworthy: it is something else, such as a link or a FIFO, which is not opened."""
     # O_NONBLOCK: a FIFO without a writer would wait for ever.
     try:
@@ -134,7 +153,7 @@ def open_plain(path, dir_fd=None):
     return descriptor
 
 
-def read_plain(path, most=MOST_JSON, dir_fd=None):
+def read_plain(path: str, most: int = MOST_JSON, dir_fd: int | None = None) -> bytes:
     """The bytes of a regular file. Untrustworthy: it is something else, or has more than `most` bytes."""
     with open(open_plain(path, dir_fd), "rb") as file:
         content = file.read(most + 1)
@@ -143,7 +162,7 @@ def read_plain(path, most=MOST_JSON, dir_fd=None):
     return content
 
 
-def parse_json(content):
+def parse_json(content: str | bytes) -> Any:
     """What JSON says, given as bytes or text. Untrustworthy: it is no JSON, or nested too deep."""
     try:
         return json.loads(content, parse_constant=refuse_constant)
@@ -153,11 +172,11 @@ def parse_json(content):
         raise Untrustworthy("no JSON: %s" % error) from None
 
 
-def refuse_constant(name):
+def refuse_constant(name: str) -> NoReturn:
     """NaN and Infinity are no JSON, and no number that can be compared."""
     raise ValueError("%s is no number" % name)
 
 
-def read_json(path, most=MOST_JSON, dir_fd=None):
+def read_json(path: str, most: int = MOST_JSON, dir_fd: int | None = None) -> Any:
     """What the JSON in a regular file says. Untrustworthy: see `read_plain` and `parse_json`."""
     return parse_json(read_plain(path, most, dir_fd))

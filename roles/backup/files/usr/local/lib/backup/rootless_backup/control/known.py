@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """What is recorded of the runs, as those who may ask see it."""
 
+from __future__ import annotations
+
 import grp
 import os
 import sys
@@ -8,8 +10,12 @@ import sys
 from rootless_backup import untrusted
 from rootless_backup.records import status
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless_backup.records.status import Known
 
-def read():
+
+def read() -> tuple[Known, list[str]]:
     """What is known of the runs, and in a list why nothing is if there is something that cannot be read."""
     try:
         return {"units": {}, **status.read()}, []
@@ -21,7 +27,7 @@ def read():
         return {"units": {}}, ["What is known of the runs cannot be read: %s. The next run begins it anew." % trouble]
 
 
-def list_archives():
+def list_archives() -> int:
     """Print the archives that the last good backup kept, for who cannot open the repository. Return how much could not be read."""
     known, damaged = read()
     for repository, archives in known.get("repositories", {}).items():
@@ -33,7 +39,7 @@ def list_archives():
     return len(damaged)
 
 
-def group_of(path):
+def group_of(path: str) -> str:
     gid = os.stat(path).st_gid
     try:
         return grp.getgrgid(gid).gr_name

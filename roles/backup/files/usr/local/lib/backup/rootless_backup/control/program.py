@@ -15,6 +15,8 @@ Members of the group backup_status_group may use status, run, drill, check and l
 never get what opens a repository; the rest is for root.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 
@@ -23,26 +25,31 @@ from rootless_backup import host, untrusted
 HELP = {"-h", "--help"}
 
 
-def main():
+def main() -> None:
     sys.exit(int(act(*sys.argv[1:])))
 
 
-def act(command="", *more):
+def act(command: str = "", *more: str) -> int:
     """Do what is asked for. Return the exit code. What only one command needs is imported there: all of it would make each start slower."""
     if command == "status" and more in ((), ("--json",)):
         from rootless_backup.control import status
+
         return status.status(as_json=bool(more))
     if command in host.TASKS and not more:
         from rootless_backup.control import task
+
         return task.follow(host.TASKS[command] + ".service")
     if command == "list" and not more and os.geteuid() != 0:
         from rootless_backup.control import known
+
         return known.list_archives()
     if command in ("list", "find", "show", "restore"):
         from rootless_backup.restore import program
+
         return program.main([command, *more])
     if command == "restore-db":
         from rootless_backup.restore import databases
+
         return databases.main(more)
     usage = __doc__.split("\n", 2)[2].strip()
     if not HELP & {command, *more}:

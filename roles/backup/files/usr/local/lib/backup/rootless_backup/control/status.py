@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """How the backup does, by what is recorded of its runs and by what systemd knows of its units."""
 
+from __future__ import annotations
+
 import json
 import os
 import re
@@ -12,6 +14,15 @@ from rootless_backup.figures import size, span, when
 from rootless_backup.report.settings import SETTINGS
 from rootless_backup.untrusted import painted, say
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rootless_backup.records.status import Known, UnitEntry
+
+    # `{unit: {property: text}}`
+    Live = dict[str, dict[str, str]]
+
 # Of a unit that is told of: what people call its last run.
 BACKUP, CHECK, PROOF = host.TASKS["run"], host.TASKS["check"], host.TASKS["drill"]
 TOLD = {BACKUP: "The last backup", CHECK: "The last check", PROOF: "The last drill"}
@@ -21,7 +32,7 @@ SHOWN = (BACKUP + ".service", CHECK + ".service", *TIMERS, DRILL)
 PROPERTIES = ("ActiveState", "InvocationID", "Result", "UnitFileState", "InactiveExitTimestamp", "NextElapseUSecRealtime")
 
 
-def status(as_json):
+def status(as_json: bool) -> int:
     """Print what is known. Return 1 if the administrator has something to do."""
     known, damaged = records.read()
     live = ask_systemd()
@@ -33,7 +44,7 @@ def status(as_json):
     return 1 if problems else 0
 
 
-def ask_systemd():
+def ask_systemd() -> Live:
     """What systemd knows of our units, `{unit: {property: text}}`; times are those of people, but for that of the exit. Empty texts where
     it does not answer.
     """
@@ -46,11 +57,11 @@ def ask_systemd():
         return {unit: dict.fromkeys((*PROPERTIES, "ExecMainExitTimestamp"), "") for unit in units}
 
 
-def reports_of(name):
+def reports_of(name: str) -> list[str]:
     return ["backup-report@%s:%s.service" % (name, end) for end in ("failure", "success")]
 
 
-def find_problems(known, live):
+def find_problems(known: Known, live: Live) -> list[str]:
     """What the administrator has to do something about, a line each."""
     problems = []
     for name, title in TOLD.items():
@@ -74,7 +85,7 @@ def find_problems(known, live):
     return problems
 
 
-def drills():
+def drills() -> bool:
     """Whether the backups are to be proven by a timer. If that cannot be read, they are."""
     try:
         settings = untrusted.read_json(SETTINGS)
@@ -83,25 +94,27 @@ def drills():
         return True
 
 
-def find_unreported(name, title, entry, live):
+def find_unreported(name: str, title: str, entry: UnitEntry | None, live: Live) -> list[str]:
     """What systemd knows of the last run of a unit, and of its report, that is not recorded: a report can fail in any way."""
     problems = []
     unit = live[name + ".service"]
     ended = unit["ActiveState"] in ("inactive", "failed") and unit["InvocationID"] != ""
     if ended and unit["Result"] != "success" and (entry or {}).get("invocation") != unit["InvocationID"]:
-        problems.append("%s failed (%s), and its report is not there, or not yet. Run `journalctl -u %s.service`."
-                        % (title, unit["Result"], name))
+        problems.append(
+            "%s failed (%s), and its report is not there, or not yet. Run `journalctl -u %s.service`." % (title, unit["Result"], name)
+        )
     for told in reports_of(name):
         report = live[told]
         at = re.fullmatch(r"@(\d+)", report["ExecMainExitTimestamp"])
         # One that failed long ago is no news: there was a report since.
         if report["Result"] != "success" and at and int(at[1]) >= int((entry or {}).get("finished", 0)):
-            problems.append("%s: its report failed (%s), so you may not have been told. Run `journalctl -u '%s'`."
-                            % (title, report["Result"], told))
+            problems.append(
+                "%s: its report failed (%s), so you may not have been told. Run `journalctl -u '%s'`." % (title, report["Result"], told)
+            )
     return problems
 
 
-def print_status(known, live, problems):
+def print_status(known: Known, live: Live, problems: list[str]) -> None:
     backup, check, drill = (known["units"].get(name, {}) for name in (BACKUP, CHECK, PROOF))
     running = live["backup.service"]["ActiveState"] in ("activating", "active")
     word, colour = ("TO MEND", "31") if problems else ("ok", "32")
@@ -115,26 +128,41 @@ def print_status(known, live, problems):
     if backup:
         took = span(max(0, backup["finished"] - backup["started"]))
         row("last run", when(backup["finished"]), ", ", result(backup["result"]), ", took ", took)
-    rows("hooks", [(hook["unit"], " ", result(hook["result"]), "" if hook["required"] else " (not required)")
-                   for hook in backup.get("hooks", [])])
-    rows("archives", [("%s  %s: %d files, %s, %s new" % (each["repository"], each["name"], each["files"], size(each["original_size"]),
-                                                         size(each["deduplicated_size"])),) for each in backup.get("archives", [])])
+    rows(
+        "hooks",
+        [(hook["unit"], " ", result(hook["result"]), "" if hook["required"] else " (not required)") for hook in backup.get("hooks", [])],
+    )
+    rows(
+        "archives",
+        [
+            (
+                "%s  %s: %d files, %s, %s new"
+                % (each["repository"], each["name"], each["files"], size(each["original_size"]), size(each["deduplicated_size"])),
+            )
+            for each in backup.get("archives", [])
+        ],
+    )
     rows("warnings", [(painted(warning, "33"),) for warning in backup.get("warnings", [])])
     row("last check", *((when(check["finished"]), ", ", check["result"]) if check else ("none yet",)))
     row("last drill", *((when(drill["finished"]), ", ", result(drill["result"])) if drill else ("none yet",)))
     row("next run", live["backup.timer"]["NextElapseUSecRealtime"] or "none: the timer is not running")
 
 
-def rows(title, values):
+def rows(title: str, values: Iterable[Iterable[str]]) -> None:
     for index, parts in enumerate(values):
         row(title if index == 0 else "", *parts)
 
 
-def row(title, *parts):
+def row(title: str, *parts: str) -> None:
     # A line end in a name would make a row of its own.
-    say("  %-12s" % title, *(painted(untrusted.printable(part), part.colour) if isinstance(part, untrusted.Painted)
-                             else untrusted.printable(part) for part in parts))
+    say(
+        "  %-12s" % title,
+        *(
+            painted(untrusted.printable(part), part.colour) if isinstance(part, untrusted.Painted) else untrusted.printable(part)
+            for part in parts
+        ),
+    )
 
 
-def result(text):
+def result(text: str) -> untrusted.Painted:
     return painted(text, "32" if text == "success" else "31")

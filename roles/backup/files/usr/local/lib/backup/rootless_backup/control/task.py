@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """A task of the backup that is started and followed by hand."""
 
+from __future__ import annotations
+
 import os
 import re
 import subprocess
@@ -18,13 +20,14 @@ BACKUP = host.TASKS["run"] + ".service"
 ASKED = host.REQUEST_DIRECTORY
 
 
-def follow(unit):
+def follow(unit: str) -> int:
     """Start a unit and show its log until it has ended. Return whether it failed."""
     begun = time.time()
     # By name: a pattern finds only units that have a log already, which a new hook has not.
     units = [unit, *(hooks() if unit == BACKUP else [])]
-    log = subprocess.Popen(["journalctl", "--follow", "--output=cat", "--lines=0", *("--unit=" + each for each in units)],
-                           stdout=subprocess.PIPE)
+    log = subprocess.Popen(
+        ["journalctl", "--follow", "--output=cat", "--lines=0", *("--unit=" + each for each in units)], stdout=subprocess.PIPE
+    )
     # What a hook, an engine or a server says is theirs: it must not move the terminal.
     telling = threading.Thread(target=untrusted.pass_on, args=[log.stdout, sys.stdout], daemon=True)
     telling.start()
@@ -38,27 +41,27 @@ def follow(unit):
     return 0 if ok else 1
 
 
-def wait_for_report(unit, begun):
+def wait_for_report(unit: str, begun: float) -> None:
     """Wait a moment for the report: who asks for the status next shall be told of this run."""
     deadline = time.time() + 10
-    name = unit[:-len(".service")]
+    name = unit[: -len(".service")]
     while os.access(STATUS, os.R_OK) and time.time() < deadline:
         if known.read()[0]["units"].get(name, {}).get("finished", 0) >= int(begun):
             return
         time.sleep(0.1)
 
 
-def hooks():
+def hooks() -> list[str]:
     """The units that the backup starts."""
     commands = "\n".join(systemd.show_or_nothing(BACKUP, "ExecStartPre", "ExecStartPost").values())
     return re.findall(r"argv\[\]=\S*systemctl start (\S+) ;", commands)
 
 
-def ask(unit):
+def ask(unit: str) -> bool:
     """Have the unit started by the path unit that watches its file, and wait for its end. Return whether it succeeded."""
     before = state_of(unit)["InvocationID"]
     try:
-        os.utime(os.path.join(ASKED, unit[:-len(".service")]))
+        os.utime(os.path.join(ASKED, unit[: -len(".service")]))
     except PermissionError:
         untrusted.die("backupctl: only root and the members of the group %s may start it" % known.group_of(ASKED))
     deadline = time.time() + 30
@@ -71,5 +74,5 @@ def ask(unit):
         time.sleep(0.2)
 
 
-def state_of(unit):
+def state_of(unit: str) -> dict[str, str]:
     return systemd.show_or_nothing(unit, "ActiveState", "InvocationID", "Result")

@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """What came of the proofs."""
 
+from __future__ import annotations
+
 import json
 import os
 import re
@@ -9,15 +11,19 @@ from rootless_backup import systemd, untrusted
 from rootless_backup.drill import parts
 from rootless_backup.drill.places import FOUND, TOLD
 
-# Of what one proof said, in characters.
-MOST = 1 << 20
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+# Of what one proof said, in characters and lines: it says less, unless what is proven has taken it over.
+MOST, LINES = 1 << 18, 200
 
 
-def judge():
+def judge() -> bool:
     """Tell what the proofs told. Return whether nothing was wrong."""
     with open(FOUND, encoding="utf-8") as file:
         found = json.load(file)
-    ok = found["ok"]
+    ok: bool = found["ok"]
     for hook in found["hooks"]:
         lines, why = [], None
         for unit in parts.units_of(hook):
@@ -33,19 +39,19 @@ def judge():
     return ok
 
 
-def told_by(unit):
+def told_by(unit: str) -> list[str]:
     """The lines that a proof said."""
     try:
         with open(os.path.join(TOLD, parts.instance_of(unit)), encoding="utf-8", errors="backslashreplace") as file:
             # What is proven may take the proof over, and say whatever it likes.
-            return [untrusted.printable(line, keep="\t") for line in file.read(MOST).splitlines()]
+            return [untrusted.printable(line, keep="\t") for line in file.read(MOST).splitlines()[-LINES:]]
     except FileNotFoundError:
         return []
 
 
-def summed(lines):
+def summed(lines: Iterable[str]) -> Iterator[str]:
     """The lines, each once; those that only tell how much was proven become one, which tells how much it is together."""
-    numbers = {}
+    numbers: dict[str | tuple[str, ...], list[int]] = {}
     for line in lines:
         found = re.fullmatch(r"(.*: )((?:[0-9]{1,15} [a-z]+, )*[0-9]{1,15} [a-z]+) proven", line)
         key = (found[1], *re.findall("[a-z]+", found[2])) if found else line

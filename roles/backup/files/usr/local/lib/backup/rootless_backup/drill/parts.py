@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """Each database of a hook by itself: a proof runs what an owner put into a database, who then sees nothing of another."""
 
+from __future__ import annotations
+
 import json
 import os
 
@@ -8,11 +10,18 @@ from rootless_backup import tree, untrusted
 from rootless_backup.drill.places import PARTS, STAGED
 from rootless_backup.records import manifest
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    # `(directory, manifest, names of files)`
+    Part = tuple[str, manifest.Content, list[str]]
+
 # Databases of a hook that are proven each by itself.
 MOST = 100_000
 
 
-def part(hook):
+def part(hook: str) -> bool:
     """Lay each database of what was restored of a hook down by itself, with what belongs to none. What has no manifest stays together.
 
     Return True.
@@ -32,7 +41,7 @@ def part(hook):
     return True
 
 
-def find(hook, whole):
+def find(hook: str, whole: str) -> list[Part]:
     """The parts of what was restored of a hook: `(directory, manifest, names of files)` each."""
     parts = []
     for top, files in list(tree.directories(whole)) if os.path.isdir(whole) else ():
@@ -49,7 +58,7 @@ def find(hook, whole):
     return parts
 
 
-def lay_down(place, top, found, names):
+def lay_down(place: str, top: str, found: manifest.Content, names: Collection[str]) -> None:
     """Lay some files of a directory down elsewhere, with a manifest that tells of no other."""
     os.makedirs(place)
     directory = place
@@ -65,7 +74,7 @@ def lay_down(place, top, found, names):
     os.chmod(path, 0o644)
 
 
-def tell(hook, number, together):
+def tell(hook: str, number: int, together: bool) -> None:
     """Write down how many parts there are of a hook, and whether something is together still."""
     # In one step: who reads it sees all of it.
     path = os.path.join(PARTS, hook)
@@ -75,12 +84,12 @@ def tell(hook, number, together):
     os.rename(path + ".new", path)
 
 
-def are_told(hook):
+def are_told(hook: str) -> bool:
     """Whether a hook was laid down in parts."""
     return os.path.exists(os.path.join(PARTS, hook))
 
 
-def units_of(hook):
+def units_of(hook: str) -> list[str]:
     """The units that prove a hook: one for each part, and one for what is together still."""
     try:
         number, together = map(int, untrusted.read_plain(os.path.join(PARTS, hook), 20).split())
@@ -90,9 +99,9 @@ def units_of(hook):
     return parts + ([unit_of(hook)] if together or not parts else [])
 
 
-def unit_of(instance):
+def unit_of(instance: str) -> str:
     return "backup-prove@%s.service" % instance
 
 
-def instance_of(unit):
-    return unit[len("backup-prove@"):-len(".service")]
+def instance_of(unit: str) -> str:
+    return unit[len("backup-prove@") : -len(".service")]

@@ -9,18 +9,26 @@ usage: backup-drill stage         restore files and dumps from each repository, 
        backup-drill judge         tell what came of the proofs; exits with 1 if anything was wrong
 """
 
+from __future__ import annotations
+
 import importlib
 import sys
 
 from rootless_backup import untrusted
 
 # `{command: (module, function, how many arguments)}`
-ACTIONS = {"stage": ("stage", "stage", 0), "part": ("parts", "part", 1), "each": ("proofs", "prove_each", 1),
-           "prepare": ("proofs", "prepare", 1), "prove": ("proofs", "prove", 1), "judge": ("judge", "judge", 0)}
+ACTIONS = {
+    "stage": ("stage", "stage", 0),
+    "part": ("parts", "part", 1),
+    "each": ("proofs", "prove_each", 1),
+    "prepare": ("proofs", "prepare", 1),
+    "prove": ("proofs", "prove", 1),
+    "judge": ("judge", "judge", 0),
+}
 
 
-def main():
-    sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
+def main() -> None:
+    untrusted.escape_rest(sys.stdout, line_buffering=True)
     command, *arguments = sys.argv[1:] or [""]
     module, function, number = ACTIONS.get(command, ("", "", None))
     if len(arguments) != number:

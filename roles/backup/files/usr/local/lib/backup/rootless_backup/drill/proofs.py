@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """The proofs of hooks: a program of a hook each, which tells whether what was restored of it is what was saved."""
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess
@@ -11,6 +13,10 @@ from rootless_backup import host, systemd, untrusted
 from rootless_backup.drill import parts
 from rootless_backup.drill.places import PREPARED, PROOFS, SEEN
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # Of what one program said, the last ones.
 LINES = 200
 LONGEST_LINE = 1000
@@ -18,7 +24,7 @@ LONGEST_LINE = 1000
 LEAST, MOST_PREPARING = 60, 300
 
 
-def prove_each(hook):
+def prove_each(hook: str) -> bool:
     """Run the proofs of a hook: of all that is together still, and of each part. Return True: `judge` tells what came of them.
 
     None has more than its share of the time that is left: what is in a dump can make its proof take as long as it likes. So the small
@@ -39,7 +45,7 @@ def prove_each(hook):
     return True
 
 
-def start_preparation(hook):
+def start_preparation(hook: str) -> None:
     """Have made, once, what all proofs of a hook may read. Without it each makes its own."""
     unit = "backup-prepare@%s.service" % hook
     try:
@@ -48,11 +54,12 @@ def start_preparation(hook):
         systemd.stop(unit)
         ok = False
     if not ok:
-        untrusted.tell(4, "what the proofs of hook %s have in common could not be prepared, so they take longer; see journalctl -u %s"
-                       % (hook, unit))
+        untrusted.tell(
+            4, "what the proofs of hook %s have in common could not be prepared, so they take longer; see journalctl -u %s" % (hook, unit)
+        )
 
 
-def time_limit():
+def time_limit() -> float:
     """When nine tenths of the drill's time are over, by the monotonic clock: the rest is to tell what came of it."""
     known = systemd.show(host.TASKS["drill"] + ".service", "TimeoutStartUSec", "InactiveExitTimestampMonotonic")
     if known["TimeoutStartUSec"] == "infinity":
@@ -60,7 +67,7 @@ def time_limit():
     return (int(known["InactiveExitTimestampMonotonic"]) + 0.9 * systemd.timespan(known["TimeoutStartUSec"])) / 1e6
 
 
-def prove(instance):
+def prove(instance: str) -> bool:
     """Run the hook's proof on each of what was restored of it. Return whether each is proven."""
     hook = instance.split(":")[0]
     proof = proof_of(hook)
@@ -76,7 +83,7 @@ def prove(instance):
     return ok
 
 
-def prepare(hook):
+def prepare(hook: str) -> bool:
     """Run what makes, once, what all proofs of a hook may read. Return whether it succeeded."""
     proof = proof_of(hook)
     code, lines = run(proof["prepare"], proof["environment"], os.path.join(PREPARED, hook))
@@ -84,21 +91,29 @@ def prepare(hook):
     return code == 0
 
 
-def proof_of(hook):
+def proof_of(hook: str) -> dict[str, Any]:
     """How a hook proves what was saved of it: `command`, `environment`, and `prepare` if it has it."""
     with open("%s/%s.json" % (PROOFS, hook), encoding="utf-8") as file:
-        return json.load(file)
+        proof: dict[str, Any] = json.load(file)
+    return proof
 
 
-def run(command, environment, directory=None):
+def run(command: list[str], environment: dict[str, str], directory: str | None = None) -> tuple[int, list[str]]:
     """Run a program of a hook, in a directory, or in its home, which goes with it. Return its exit code and the lines that it said."""
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="p") as home:
-        done = subprocess.run(command, cwd=directory or home, env={**os.environ, **environment, "TMPDIR": home, "HOME": home},
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        done = subprocess.run(
+            command,
+            cwd=directory or home,
+            env={**os.environ, **environment, "TMPDIR": home, "HOME": home},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
     return done.returncode, done.stdout.decode(errors="backslashreplace").splitlines()
 
 
-def say(lines, origin=""):
+def say(lines: list[str], origin: str = "") -> None:
     """Say the last of these lines, each with its level and where it is from."""
     for line in lines[-LINES:]:
         level, text = (line[:3], line[3:]) if line[:1] == "<" and line[2:3] == ">" else ("<6>", line)

@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """Restoring from each repository, and comparing with what was recorded when the archives were made."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os
@@ -15,12 +17,18 @@ from rootless_backup.records import archive as records
 from rootless_backup.records import manifest
 from rootless_backup.restore.dumps import Dumps
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rootless_backup.records.archive import Record
+
 # A directory that a member of the group put into /backup has whatever name; that of a hook is the name of a unit.
 HOOK = re.compile("[a-z0-9][a-z0-9_-]*")
-UNKNOWN = {"begun": "", "roots": [], "hooks": [], "files": {}}
+UNKNOWN: Record = {"begun": "", "roots": [], "hooks": [], "files": {}}
 
 
-def stage():
+def stage() -> bool:
     """Compare what needs no program of a hook, lay the rest down for the proofs. Return True: `judge` tells what was wrong."""
     tree.open_up(STATE)
     tree.remove(*(os.path.join(STATE, name) for name in os.listdir(STATE)))
@@ -37,7 +45,7 @@ def stage():
     return True
 
 
-def told(trouble):
+def told(trouble: BaseException) -> str:
     """What went wrong, for people: what is no refusal of ours is named by its type too."""
     return str(trouble) if isinstance(trouble, Refused) else "%s: %s" % (type(trouble).__name__, trouble)
 
@@ -45,16 +53,17 @@ def told(trouble):
 class Drill:
     """What is found by restoring."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.ok = True
         # The hooks that something was laid down of.
-        self.hooks = set()
+        self.hooks: set[str] = set()
 
-    def wrong(self, text):
+    def wrong(self, text: object) -> None:
         self.ok = False
-        untrusted.tell(3, str(text))
+        # One line, whatever names are in it.
+        untrusted.tell(3, untrusted.printable(str(text)))
 
-    def repository(self, repository, number):
+    def repository(self, repository: engine.Repository, number: int) -> None:
         """Prove one repository."""
         if not repository.verify():
             self.wrong("%s: the check of the repository failed" % repository.location)
@@ -66,7 +75,7 @@ class Drill:
         for archive in chosen(dumps, turn(number, engine.DUMPS)):
             self.dumps(repository, number, archive)
 
-    def files(self, repository, archive):
+    def files(self, repository: engine.Repository, archive: str) -> None:
         """Restore the files that were taken at random when the archive was made, and compare."""
         record = record_of(repository, archive)
         wanted = [*record["roots"], *record["files"]]
@@ -77,7 +86,7 @@ class Drill:
             tree.open_up(directory)
             self.compare(archive, record, wanted, directory, done)
 
-    def compare(self, archive, record, wanted, directory, done):
+    def compare(self, archive: str, record: Record, wanted: list[str], directory: str, done: bool) -> None:
         """Hold what was restored into a directory to its record; `done`: whether all of it could be restored."""
         problems = [path for path in wanted if not tree.is_there(directory, path.strip("/") or ".")]
         if not done and problems:
@@ -101,7 +110,7 @@ class Drill:
         if done and not problems:
             untrusted.tell(6, "%s: %d files restored, each as it was" % (archive, len(record["files"])))
 
-    def dumps(self, repository, number, archive):
+    def dumps(self, repository: engine.Repository, number: int, archive: str) -> None:
         """Restore all dumps of an archive, hold them to their manifests, and leave them to the proofs of the hooks."""
         record = record_of(repository, archive)
         os.makedirs(STAGED, exist_ok=True)
@@ -122,12 +131,15 @@ class Drill:
                 except Exception as trouble:  # told, and made a failure of the drill: one hook's trouble is never another's
                     self.wrong("%s: hook %s: %s" % (archive, hook, told(trouble)))
 
-    def hook(self, held, begun, name):
+    def hook(self, held: Dumps, begun: str, name: str) -> None:
         """Hold what was restored of a hook to its manifests, and leave it to the hook's proof under a name."""
         hook, archive = held.hook, held.archive
         problems = list(held.problems()) + ["%s is missing" % file for file in held.absent()]
-        problems += ["%s is of %s, before the run of the backup began, at %s" % (file, finished, begun)
-                     for file, finished in held.finished() if finished < begun]
+        problems += [
+            "%s is of %s, before the run of the backup began, at %s" % (file, finished, begun)
+            for file, finished in held.finished()
+            if finished < begun
+        ]
         for problem in problems:
             self.wrong("%s: hook %s: %s" % (archive, hook, problem))
         if not HOOK.fullmatch(hook) or not os.path.exists("%s/%s.json" % (PROOFS, hook)):
@@ -142,7 +154,7 @@ class Drill:
 
 
 @contextlib.contextmanager
-def room_below():
+def room_below() -> Iterator[str]:
     """A directory to restore into, which goes with all that came, however deep and with whatever modes; it is the working directory."""
     directory = tempfile.mkdtemp(dir=STATE)
     os.chdir(directory)
@@ -154,7 +166,7 @@ def room_below():
         tree.remove(directory)
 
 
-def record_of(repository, archive):
+def record_of(repository: engine.Repository, archive: str) -> Record:
     """What was recorded when the archive was made; nothing if that was before this machine did, or on another one."""
     found = records.read(repository.location, archive)
     if found is None:
@@ -162,12 +174,12 @@ def record_of(repository, archive):
     return found or UNKNOWN
 
 
-def turn(number, series):
+def turn(number: int, series: str) -> str:
     """Where it is kept which older archive of a repository had its turn."""
     return "%s/drilled-%d-%s" % (host.STATE, number, series)
 
 
-def chosen(names, turn):
+def chosen(names: list[str], turn: str) -> list[str]:
     """The newest, and of the older ones the next in turn."""
     older = names[:-1]
     if not older:

@@ -4,6 +4,8 @@
 Shape: `{"begun": UTC time, "roots": [path], "hooks": [name], "files": {path: SHA-256}, "size": bytes}`.
 """
 
+from __future__ import annotations
+
 import hashlib
 import itertools
 import json
@@ -13,6 +15,24 @@ import re
 import time
 
 from rootless_backup import engine, host, paths, untrusted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from typing import TypedDict
+
+    from typing_extensions import NotRequired
+
+    class Record(TypedDict):
+        """See above."""
+
+        begun: str
+        roots: list[str]
+        hooks: list[str]
+        files: dict[str, str]
+        # Of an archive that nothing was recorded of it is not known.
+        size: NotRequired[int]
+
 
 RECORDS = host.STATE + "/records"
 # Of files that are read for their checksums, in bytes: a hundred large files would cost more than the backup.
@@ -24,10 +44,11 @@ ENTRIES = 10_000
 class Sample:
     """At most `size` of all that is offered, each with the same chance. See Vitter, "Random sampling with a reservoir" (1985), R."""
 
-    def __init__(self, size):
-        self.size, self.offered, self.taken = size, 0, []
+    def __init__(self, size: int) -> None:
+        self.size, self.offered = size, 0
+        self.taken: list[str] = []
 
-    def offer(self, what):
+    def offer(self, what: str) -> None:
         self.offered += 1
         if len(self.taken) < self.size:
             self.taken.append(what)
@@ -37,11 +58,11 @@ class Sample:
                 self.taken[place] = what
 
 
-def path_of(location, archive):
+def path_of(location: str, archive: str) -> str:
     return "%s/%s/%s.json" % (RECORDS, engine.digest(location), archive)
 
 
-def write(location, archive, record):
+def write(location: str, archive: str, record: Record) -> None:
     path = path_of(location, archive)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path + ".new", "w", encoding="utf-8") as file:
@@ -49,16 +70,17 @@ def write(location, archive, record):
     os.rename(path + ".new", path)
 
 
-def read(location, archive):
+def read(location: str, archive: str) -> Record | None:
     """What was recorded of an archive; None: that was before this machine did, or on another one."""
     try:
         with open(path_of(location, archive), encoding="utf-8") as file:
-            return json.load(file)
+            record: Record = json.load(file)
+            return record
     except FileNotFoundError:
         return None
 
 
-def forget(location, archives):
+def forget(location: str, archives: Collection[str]) -> None:
     """Forget what was kept of all but these archives; nothing if there are none."""
     directory = os.path.dirname(path_of(location, ""))
     for name in os.listdir(directory) if archives and os.path.isdir(directory) else ():
@@ -66,12 +88,12 @@ def forget(location, archives):
             os.unlink(os.path.join(directory, name))
 
 
-def on_file_system_of(roots, directories):
+def on_file_system_of(roots: Iterable[str], directories: Iterable[str]) -> list[str]:
     """Those of the directories that are on the same file system as the root which they are below."""
     return [each for each in directories if is_on_file_system_of(roots, each)]
 
 
-def is_on_file_system_of(roots, path):
+def is_on_file_system_of(roots: Iterable[str], path: str) -> bool:
     root = max((root for root in roots if paths.is_below(path, root)), key=len, default=None)
     try:
         return root is not None and os.lstat(path).st_dev == os.lstat(root).st_dev
@@ -79,10 +101,11 @@ def is_on_file_system_of(roots, path):
         return False
 
 
-def checksums(directories, excludes, count, before):
+def checksums(directories: Sequence[str], excludes: Iterable[str], count: int, before: float) -> dict[str, str]:
     """Of at most `count` files in these directories that did not change since `before`, in seconds since 1970: `{path: SHA-256}`."""
     left_out = re.compile("|".join(map(paths.shell_pattern, excludes)) or "(?!)", re.DOTALL)
-    found, budget = {}, BUDGET
+    found: dict[str, str] = {}
+    budget = BUDGET
     for directory in random.sample(directories, len(directories)):
         if len(found) == count or budget < 0:
             break
@@ -107,16 +130,17 @@ def checksums(directories, excludes, count, before):
     return found
 
 
-def any_file(directory):
+def any_file(directory: str) -> str | None:
     """The path of a regular file in a directory, chosen at random; None: there is none."""
     with os.scandir(directory) as listing:
         entries = [entry.path for entry in itertools.islice(listing, ENTRIES) if entry.is_file(follow_symlinks=False)]
     return random.choice(entries) if entries else None
 
 
-def run_began(now):
+def run_began(now: str) -> str:
     """When the backup began, its hooks first: the time that their dumps cannot be older than. By hand it begins with the saving."""
     from rootless_backup import systemd
+
     known = systemd.show_or_nothing("backup.service", "ActiveState", "InactiveExitTimestamp")
     found = re.fullmatch(r"@(\d+)", known["InactiveExitTimestamp"])
     if known["ActiveState"] == "activating" and found:
@@ -124,6 +148,6 @@ def run_began(now):
     return now
 
 
-def utc(seconds):
+def utc(seconds: float) -> str:
     """A time as records have it, and the names of archives: such texts are compared."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

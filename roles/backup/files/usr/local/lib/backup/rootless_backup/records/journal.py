@@ -1,10 +1,16 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """The journal of a run: what is used of its entries, and how the programs of the backup put numbers into it."""
 
+from __future__ import annotations
+
 import collections
 import subprocess
 
 from rootless_backup import untrusted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Fields of our own, which the report reads: of an archive that was made (see status.ARCHIVE), of those that a repository keeps (see
 # status.KEPT), and what the administrator can do about a failure.
@@ -23,10 +29,23 @@ class Entry:
     A field that begins with an underscore is journald's own word; the others are what somebody says.
     """
 
-    FIELDS = ("MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "_PID", "_UID", "_SYSTEMD_INVOCATION_ID", "INVOCATION_ID", "UNIT_RESULT",
-              "JOB_TYPE", "JOB_RESULT", RECORD, KEPT, ADVICE)
+    FIELDS = (
+        "MESSAGE",
+        "PRIORITY",
+        "SYSLOG_IDENTIFIER",
+        "_PID",
+        "_UID",
+        "_SYSTEMD_INVOCATION_ID",
+        "INVOCATION_ID",
+        "UNIT_RESULT",
+        "JOB_TYPE",
+        "JOB_RESULT",
+        RECORD,
+        KEPT,
+        ADVICE,
+    )
 
-    def __init__(self, found):
+    def __init__(self, found: dict[str, Any]) -> None:
         self.time = int(one(found.get("__REALTIME_TIMESTAMP"))) / 1e6
         self.fields = {name: one(found[name]) for name in self.FIELDS if name in found}
         # Cut before and after: an escape is longer than what it stands for.
@@ -38,7 +57,7 @@ class Entry:
         self.invocation = self.fields.get("_SYSTEMD_INVOCATION_ID")
 
 
-def one(value):
+def one(value: object) -> str:
     """The text of a field; of one that is there more than once the first. The journal gives what is not UTF-8 as a list of bytes."""
     if isinstance(value, list) and not all(isinstance(each, int) for each in value):
         return one(value[0]) if not isinstance(value[0], list) or all(isinstance(each, int) for each in value[0]) else ""
@@ -47,12 +66,21 @@ def one(value):
     return value if isinstance(value, str) else ""
 
 
-def read(most, *matches):
+def read(most: int, *matches: str) -> list[Entry]:
     """The last entries that match, oldest first: of a talkative unit the end, since a report has to come in time."""
-    command = ["journalctl", "--output=json", "--output-fields=" + ",".join(Entry.FIELDS), "--no-pager", "--quiet", "--all",
-               "--lines=%d" % most, *matches]
-    found = collections.deque()
+    command = [
+        "journalctl",
+        "--output=json",
+        "--output-fields=" + ",".join(Entry.FIELDS),
+        "--no-pager",
+        "--quiet",
+        "--all",
+        "--lines=%d" % most,
+        *matches,
+    ]
+    found: collections.deque[tuple[Entry, int]] = collections.deque()
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
         room = MOST_READ
         while True:
             line = process.stdout.readline(LONGEST_ENTRY)
@@ -78,14 +106,22 @@ def read(most, *matches):
     return [entry for entry, _time in found]
 
 
-def said(unit, since, lines, most):
+def said(unit: str, since: float, lines: int, most: int) -> str:
     """The last lines that a unit said since a time, as text of at most so many bytes. CalledProcessError: they cannot be read."""
     # What was said last may still be on its way into the journal.
     subprocess.run(["journalctl", "--sync"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
     # Not by its invocation: of a unit that has ended, and that nothing needs, systemd forgets it.
-    command = ["journalctl", "--output=cat", "--no-pager", "--quiet", "--lines=%d" % lines, "--since=@%.6f" % since,
-               "_SYSTEMD_UNIT=" + unit]
+    command = [
+        "journalctl",
+        "--output=cat",
+        "--no-pager",
+        "--quiet",
+        "--lines=%d" % lines,
+        "--since=@%.6f" % since,
+        "_SYSTEMD_UNIT=" + unit,
+    ]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        assert process.stdout
         found = process.stdout.read(most)
         process.stdout.close()
     # Who is cut short fails by that.

@@ -5,7 +5,68 @@ What does not have the form counts as not there, and who finds it says so: a rec
 neither end a report nor pass for a good one.
 """
 
+from __future__ import annotations
+
 from rootless_backup import host, untrusted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, TypedDict
+
+    from typing_extensions import TypeGuard
+
+    class Archive(TypedDict):
+        """See ARCHIVE."""
+
+        repository: str
+        name: str
+        series: str
+        files: int
+        original_size: int
+        deduplicated_size: int
+        seconds: float
+
+    class Kept(TypedDict):
+        """See KEPT."""
+
+        repository: str
+        archives: list[str]
+
+    class HookEntry(TypedDict):
+        """See HOOK."""
+
+        unit: str
+        result: str
+        required: bool
+
+    class UnitEntry(TypedDict, total=False):
+        """See ENTRY; empty where nothing is known yet."""
+
+        result: str
+        invocation: str
+        started: float
+        finished: float
+        last_good: float | None
+        failing_since: float | None
+        failures: int
+        failed: list[str]
+        lesser: list[str]
+        troubles: list[str]
+        warnings: list[str]
+        archives: list[Archive]
+        hooks: list[HookEntry]
+
+    class Known(TypedDict, total=False):
+        """See KNOWN."""
+
+        units: dict[str, UnitEntry]
+        repositories: dict[str, list[str]]
+        alerted: float
+        success_told: float
+        host: str
+
+    Form = Callable[[object], bool]
 
 STATUS = host.REPORT_STATE + "/status.json"
 # Of whom nobody has so many, or one so long.
@@ -13,61 +74,83 @@ MOST = 100_000
 LONGEST = 10_000
 
 
-def text(value):
+def text(value: object) -> bool:
     return isinstance(value, str) and len(value) <= LONGEST
 
 
-def number(value):
+def number(value: object) -> TypeGuard[float]:
     """Not NaN, nor infinite, nor so large that nothing can be reckoned with it."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e18
 
 
-def span(value):
+def span(value: object) -> bool:
     """Of a run in which the clock was set back it is negative."""
     return number(abs(value)) if isinstance(value, (int, float)) else False
 
 
-def when(value):
+def when(value: object) -> bool:
     """Seconds since 1970, of a year with four digits."""
     return number(value) and value < 2.5e11
 
 
-def flag(value):
+def flag(value: object) -> bool:
     return isinstance(value, bool)
 
 
-def many(form):
+def many(form: Form) -> Form:
     return lambda value: isinstance(value, list) and len(value) <= MOST and all(map(form, value))
 
 
-def named(form):
+def named(form: Form) -> Form:
     """By names of any kind."""
     return lambda value: isinstance(value, dict) and len(value) <= MOST and all(text(key) and form(each) for key, each in value.items())
 
 
-def fields(needed, more=()):
+def fields(needed: dict[str, Form], more: Mapping[str, Form] | None = None) -> Form:
     """These keys and no others; those of `more` can be missing."""
-    more = dict(more)
-    known = {**needed, **more}
-    return lambda value: (isinstance(value, dict) and needed.keys() <= value.keys() <= known.keys()
-                          and all(known[key](each) for key, each in value.items()))
+    known = {**needed, **(more or {})}
+    return lambda value: (
+        isinstance(value, dict) and needed.keys() <= value.keys() <= known.keys() and all(known[key](each) for key, each in value.items())
+    )
 
 
-def or_none(form):
+def or_none(form: Form) -> Form:
     return lambda value: value is None or form(value)
 
 
-ARCHIVE = fields({"repository": text, "name": text, "series": text, "files": number, "original_size": number,
-                  "deduplicated_size": number, "seconds": span})
+ARCHIVE = fields(
+    {
+        "repository": text,
+        "name": text,
+        "series": text,
+        "files": number,
+        "original_size": number,
+        "deduplicated_size": number,
+        "seconds": span,
+    }
+)
 KEPT = fields({"repository": text, "archives": many(text)})
 HOOK = fields({"unit": text, "result": text, "required": flag})
-ENTRY = fields({"result": text, "started": when, "finished": when, "last_good": or_none(when), "failing_since": or_none(when),
-                "failures": number, "failed": many(text), "lesser": many(text), "warnings": many(text), "archives": many(ARCHIVE),
-                "hooks": many(HOOK)}, {"invocation": text, "troubles": many(text)})
+ENTRY = fields(
+    {
+        "result": text,
+        "started": when,
+        "finished": when,
+        "last_good": or_none(when),
+        "failing_since": or_none(when),
+        "failures": number,
+        "failed": many(text),
+        "lesser": many(text),
+        "warnings": many(text),
+        "archives": many(ARCHIVE),
+        "hooks": many(HOOK),
+    },
+    {"invocation": text, "troubles": many(text)},
+)
 KNOWN = fields({}, {"units": named(ENTRY), "repositories": named(many(text)), "alerted": when, "success_told": when, "host": text})
 
 
-def checked(form, content, what):
+def checked(form: Form, content: str | bytes, what: str) -> Any:
     """What JSON says, if it has the form. Untrustworthy: it has not."""
     found = untrusted.parse_json(content)
     if not form(found):
@@ -75,9 +158,9 @@ def checked(form, content, what):
     return found
 
 
-def read():
+def read() -> Known:
     """What is known. FileNotFoundError: nothing yet. Untrustworthy, OSError: it cannot be read."""
-    known = checked(KNOWN, untrusted.read_plain(STATUS), STATUS)
+    known: Known = checked(KNOWN, untrusted.read_plain(STATUS), STATUS)
     units = known.get("units", {})
     for former, name in host.FORMER_TASKS.items():
         if former in units:

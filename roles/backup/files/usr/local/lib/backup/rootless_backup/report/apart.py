@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """What others may have spoiled is read in a process of its own."""
 
+from __future__ import annotations
+
 import json
 import os
 import resource
@@ -8,12 +10,17 @@ import signal
 
 from rootless_backup.untrusted import reason
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
 # What reads the journal may take so much memory and so long. The report itself has more of both.
 READER_MEMORY = 256 << 20
 READER_TIME = 180
 
 
-def apart(action, *arguments):
+def apart(action: Callable[..., Any], *arguments: object) -> Any:
     """What an action gives, as JSON, by a process of its own with bounds of its own.
 
     What others write into the journal may at worst end that process: who tells of it goes on.
@@ -37,11 +44,11 @@ def apart(action, *arguments):
             os._exit(code)
     os.close(writing)
     with open(reading, "rb") as pipe:
-        answer = pipe.read(READER_MEMORY)
+        said = pipe.read(READER_MEMORY)
     status = os.waitpid(child, 0)[1]
     if status != 0:
         raise RuntimeError("what read it ended with status %d" % status)
-    found = json.loads(answer)
+    found = json.loads(said)
     if "trouble" in found:
         raise RuntimeError(found["trouble"])
     return found["found"]

@@ -1,17 +1,24 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """The ways by which a report goes out: mail, the administrator's command, a URL."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 
 from rootless_backup import untrusted
 from rootless_backup.report.log import LOG_BYTES
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
 # In seconds, for a URL; a program has four times as long.
 TIMEOUT = 30
 
 
-def tell(settings, subject, text, unit, ok):
+def tell(settings: dict[str, Any], subject: str, text: str, unit: str, ok: bool) -> bool:
     """By mail and by the administrator's command. Return whether each of them worked."""
     subject, text = untrusted.printable(" ".join(subject.split())), untrusted.printable_lines(text)
     told = True
@@ -22,7 +29,7 @@ def tell(settings, subject, text, unit, ok):
     return told
 
 
-def attempt(what, action, *arguments):
+def attempt(what: str, action: Callable[..., object], *arguments: object) -> bool:
     """One way out must not close another. Return whether it worked."""
     try:
         action(*arguments)
@@ -33,22 +40,25 @@ def attempt(what, action, *arguments):
         return False
 
 
-def mail(settings, subject, text):
+def mail(settings: dict[str, Any], subject: str, text: str) -> None:
     # Late, as what opens a URL: both take longer to import than all else.
     from rootless_backup.report.mail import send_mail
+
     send_mail(settings, subject, text)
 
 
-def run_command(settings, subject, text, unit, ok):
+def run_command(settings: dict[str, Any], subject: str, text: str, unit: str, ok: bool) -> None:
     env = dict(os.environ, BACKUP_RESULT="success" if ok else "failure", BACKUP_UNIT=unit, BACKUP_SUBJECT=subject)
-    subprocess.run(settings["command"], input=text.encode(errors="backslashreplace"), env=env, stderr=subprocess.PIPE,
-                   timeout=4 * TIMEOUT, check=True)
+    subprocess.run(
+        settings["command"], input=text.encode(errors="backslashreplace"), env=env, stderr=subprocess.PIPE, timeout=4 * TIMEOUT, check=True
+    )
 
 
-def call_url(settings, path, text):
+def call_url(settings: dict[str, Any], path: str, text: str) -> None:
     if not settings["url"]:
         return
     import urllib.request
+
     with open(os.path.join(os.environ["CREDENTIALS_DIRECTORY"], "report.url"), encoding="utf-8") as file:
         url = file.read().strip().rstrip("/")
     try:

@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """A unit that the backup waited for, as the journal tells it."""
 
+from __future__ import annotations
+
 import re
 
 from rootless_backup import systemd
@@ -15,16 +17,16 @@ RUNNING = "it was still running"
 class Hook:
     """One unit that the backup waited for."""
 
-    def __init__(self, unit, required, result, told):
+    def __init__(self, unit: str, required: bool, result: str, told: str) -> None:
         self.unit, self.required, self.result, self.told = unit, required, result, told
         self.failed = failed(result)
 
 
-def failed(result):
+def failed(result: str) -> bool:
     return result not in ("success", NOT_RUN, RUNNING)
 
 
-def read_hook(unit, required, started, finished):
+def read_hook(unit: str, required: bool, started: float, finished: float) -> tuple[str, bool, str, str, str]:
     """One unit that the backup waited for, as the journal tells it: by now the unit may run again."""
     # It begins with the backup, by a hair before it; what it said last may be taken in by the journal after the backup's end.
     within = "--since=@%d" % (started - 1), "--until=@%d" % (finished + 2)
@@ -51,15 +53,18 @@ def read_hook(unit, required, started, finished):
         ended_at = re.fullmatch(r"@(\d+)", known["ExecMainExitTimestamp"])
         if result == NOT_RUN and known["Result"] not in ("", "success") and ended_at and started - 1 <= int(ended_at[1]) <= finished + 1:
             result = known["Result"]
-    spoken = [entry for entry in journal.read(2 * LOG_LINES, *within, "_SYSTEMD_UNIT=" + unit)
-              if started - 1 <= entry.time and (entry.time <= finished or entry.invocation in runs)]
+    spoken = [
+        entry
+        for entry in journal.read(2 * LOG_LINES, *within, "_SYSTEMD_UNIT=" + unit)
+        if started - 1 <= entry.time and (entry.time <= finished or entry.invocation in runs)
+    ]
     last = spoken[-1].message.strip() if spoken else ""
     everything = sorted(told + spoken, key=lambda entry: entry.time)
     log = section(unit, [entry.message for entry in everything]) if failed(result) else ""
     return unit, required, result, "%s (%s)%s" % (unit, result, ": " + last[:200] if last else ""), log
 
 
-def hooks_of(result):
+def hooks_of(result: str) -> list[tuple[str, bool]]:
     """The units that commands of backup.service started, and whether the backup fails with them; those after it only with a success."""
     found = "\n".join(systemd.show("backup.service", "ExecStartPre", *(["ExecStartPost"] if result == "success" else [])).values())
     commands = re.findall(r"argv\[\]=\S*systemctl start (\S+) ; ignore_errors=(yes|no)", found)

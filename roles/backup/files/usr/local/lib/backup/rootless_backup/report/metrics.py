@@ -1,12 +1,18 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """What is known of the runs, for Prometheus."""
 
+from __future__ import annotations
+
 from rootless_backup import untrusted
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless_backup.report.state import State
 
-def metrics(state):
+
+def metrics(state: State) -> str:
     """The text format of Prometheus. See https://prometheus.io/docs/instrumenting/exposition_formats/"""
-    families = {
+    families: dict[str, tuple[str, list[str]]] = {
         "backup_last_run_timestamp_seconds": ("When the last run of the unit ended.", []),
         "backup_last_success_timestamp_seconds": ("When the last good run of the unit ended.", []),
         "backup_last_run_success": ("Whether the last run of the unit was good.", []),
@@ -19,7 +25,7 @@ def metrics(state):
         "backup_archive_new_bytes": ("What the newest archive added to its repository.", []),
     }
 
-    def add(name, value, **labels):
+    def add(name: str, value: float, **labels: str) -> None:
         escaped = {key: untrusted.printable(label).replace("\\", "\\\\").replace('"', '\\"') for key, label in labels.items()}
         text = ",".join('%s="%s"' % each for each in escaped.items())
         families[name][1].append("%s{%s} %s" % (name, text, repr(float(value))))
@@ -39,5 +45,8 @@ def metrics(state):
             add("backup_archive_files", archive["files"], **labels)
             add("backup_archive_original_bytes", archive["original_size"], **labels)
             add("backup_archive_new_bytes", archive["deduplicated_size"], **labels)
-    return "".join("# HELP %s %s\n# TYPE %s gauge\n%s\n" % (name, text, name, "\n".join(samples))
-                   for name, (text, samples) in families.items() if samples)
+    return "".join(
+        "# HELP %s %s\n# TYPE %s gauge\n%s\n" % (name, text, name, "\n".join(samples))
+        for name, (text, samples) in families.items()
+        if samples
+    )

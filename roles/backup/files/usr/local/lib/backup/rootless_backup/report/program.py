@@ -8,6 +8,8 @@ It keeps what it knows in /var/lib/backup-report: status.json for `backupctl sta
 The result of the backup is settled before it starts; its own failures are its own.
 """
 
+from __future__ import annotations
+
 import fcntl
 import os
 import stat
@@ -22,8 +24,12 @@ from rootless_backup.report.delivery import attempt, call_url, tell
 from rootless_backup.report.run import read_run
 from rootless_backup.report.state import STATE, State
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def main():
+
+def main() -> None:
     os.umask(0o077)
     actions = {("ended", 3): lambda settings: ended(settings, sys.argv[2]), ("watch", 2): watch}
     action = actions.get((sys.argv[1] if len(sys.argv) > 1 else "", len(sys.argv)))
@@ -39,7 +45,7 @@ def main():
     sys.exit(0 if action(settings) else 1)
 
 
-def ended(settings, what):
+def ended(settings: dict[str, Any], what: str) -> bool:
     """Report and record how a unit ended. Return whether everybody who is to be told was told, and all is recorded."""
     name, _colon, end = what.partition(":")
     if end == "begun":
@@ -66,15 +72,15 @@ def ended(settings, what):
     # A switch that waits for life signs gets every one of them; it is about backups only.
     if name == "backup":
         told = attempt("the URL", call_url, settings, "" if ok else "/fail", body) and told
-    if wanted and told and not bad:
+    if state is not None and wanted and told and not bad:
         state.told_success()
-    trouble = "" if state is None else state.keep(settings)
-    if trouble:
-        tell(settings, *text.unrecorded(settings, name, result, STATE, trouble), name, False)
-    return told and trouble == "" and state is not None
+    unkept = "" if state is None else state.keep(settings)
+    if unkept:
+        tell(settings, *text.unrecorded(settings, name, result, STATE, unkept), name, False)
+    return told and unkept == "" and state is not None
 
 
-def watch(settings):
+def watch(settings: dict[str, Any]) -> bool:
     """Report, once a day, that the last good backup is too old. Return whether all went well."""
     try:
         state = State()
@@ -98,7 +104,7 @@ def watch(settings):
     return state is not None and state.keep(settings) == "" and told
 
 
-def last_good(state):
+def last_good(state: State) -> float | None:
     """When the last good backup ended: what was recorded, or the mark, whichever is later. None: never."""
     times = [state.of("backup").get("last_good")]
     try:
@@ -111,5 +117,5 @@ def last_good(state):
     return max((each for each in times if each), default=None)
 
 
-def due(policy, state):
+def due(policy: str, state: State) -> bool:
     return policy == "always" or (policy == "weekly" and not 0 <= time.time() - state.last_success_told() < 7 * DAY - 3600)

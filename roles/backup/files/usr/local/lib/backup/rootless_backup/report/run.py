@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """One run of a unit, as the journal and systemd tell it."""
 
+from __future__ import annotations
+
 import re
 import time
 
@@ -11,11 +13,17 @@ from rootless_backup.report.hook import NOT_RUN, Hook, failed, hooks_of, read_ho
 from rootless_backup.report.log import section
 from rootless_backup.untrusted import reason
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless_backup.records.status import Archive, Kept
+
 
 class Run:
     """One run of a unit, as the journal and systemd tell it. Every text in it is printable."""
 
-    def __init__(self, name, result, invocation, **found):
+    def __init__(self, name: str, result: str, invocation: str, **found: Any) -> None:
         self.name, self.result, self.invocation = name, result, invocation
         self.unit = name + ".service"
         now = time.time()
@@ -27,9 +35,9 @@ class Run:
         # What failed without making the run fail, a line each.
         self.lesser = [hook.told for hook in self.hooks if hook.failed and not hook.required]
         # What keeps this report from saying all of it.
-        self.troubles = []
+        self.troubles: list[str] = []
 
-    def failed(self):
+    def failed(self) -> list[str]:
         """What failed, a line each."""
         found = [hook.told for hook in self.hooks if hook.failed and hook.required]
         if self.result == "timeout":
@@ -41,7 +49,7 @@ class Run:
         return found or self.waiters[:5] or unrun or ["%s (%s)" % (self.unit, self.result)]
 
 
-def read_run(name, result, invocation):
+def read_run(name: str, result: str, invocation: str) -> Run:
     """The run of a unit. If what is said of it cannot be read, a run of which only the result is known, and why."""
     try:
         return Run(name, result, invocation, **apart(found_of, name, result, invocation))
@@ -51,7 +59,7 @@ def read_run(name, result, invocation):
         return run
 
 
-def found_of(name, result, invocation):
+def found_of(name: str, result: str, invocation: str) -> dict[str, Any]:
     """What the journal says of a run, as `Run` takes it."""
     unit = name + ".service"
     # What systemd itself says of the unit has a field that anybody could write, so it has to come from root.
@@ -65,7 +73,8 @@ def found_of(name, result, invocation):
     warnings = [entry.message for entry in own if entry.priority == 4]
     # Of the numbers only what a process of the unit itself said.
     said = [entry for entry in own if entry.invocation == invocation]
-    archives, kept = [], []
+    archives: list[Archive] = []
+    kept: list[Kept] = []
     for field, form, into in ((journal.RECORD, status.ARCHIVE, archives), (journal.KEPT, status.KEPT, kept)):
         for content in (entry.fields[field] for entry in said if field in entry.fields):
             try:
@@ -75,13 +84,18 @@ def found_of(name, result, invocation):
     waits = [entry for entry in errors if entry.uid == "0" and entry.identifier == "systemctl"]
     lines = ["%s %s" % (time.strftime("%H:%M:%S", time.gmtime(entry.time)), entry.message) for entry in entries]
     return {
-        "started": started, "finished": finished, "archives": archives, "kept": kept, "warnings": warnings[:1000],
+        "started": started,
+        "finished": finished,
+        "archives": archives,
+        "kept": kept,
+        "warnings": warnings[:1000],
         "hooks": [(unit, required, result, told) for unit, required, result, told, _log in hooks],
         "advice": [untrusted.printable(entry.fields[journal.ADVICE]) for entry in said if journal.ADVICE in entry.fields][:20],
         # That a hook failed is better told by the hook than by what waited for it.
         "errors": [entry.message for entry in errors if entry not in waits][:100],
         # When the run is stopped just then, what waits may be faster to say so than to be ended.
-        "waiters": [re.sub(r"^Job for (\S+) cancell?ed\.$", unit + r" was stopped while it waited for \1", entry.message)
-                    for entry in waits][:100],
+        "waiters": [
+            re.sub(r"^Job for (\S+) cancell?ed\.$", unit + r" was stopped while it waited for \1", entry.message) for entry in waits
+        ][:100],
         "log": "".join(log for _unit, _required, result, _told, log in hooks if failed(result)) + section(unit, lines),
     }

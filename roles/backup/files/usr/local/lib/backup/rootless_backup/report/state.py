@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """What is kept of the runs."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os
@@ -11,14 +13,22 @@ from rootless_backup.records import status
 from rootless_backup.report.metrics import metrics
 from rootless_backup.untrusted import reason
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless_backup.records.status import Known, UnitEntry
+    from rootless_backup.report.run import Run
+
 STATE = os.path.dirname(status.STATUS)
 
 
 class State:
     """status.json: for each unit its last run, its last good one, and since when it fails. Times are seconds since 1970."""
 
-    def __init__(self):
-        self.known, self.trouble = {}, None
+    def __init__(self) -> None:
+        self.known: Known = {}
+        self.trouble: str | None = None
         try:
             self.known = status.read()
         except FileNotFoundError:
@@ -26,20 +36,26 @@ class State:
         except (OSError, untrusted.Untrustworthy) as trouble:
             self.trouble = "what was known of earlier runs cannot be read, so it begins anew: %s" % reason(trouble)
 
-    def of(self, name):
+    def of(self, name: str) -> UnitEntry:
         return self.known.get("units", {}).get(name, {})
 
-    def record(self, run):
+    def record(self, run: Run) -> UnitEntry:
         """The unit's entry after this run."""
         before = self.of(run.name)
         ok = run.result == "success"
-        entry = {
-            "result": run.result, "invocation": run.invocation, "started": run.started, "finished": run.finished,
+        entry: UnitEntry = {
+            "result": run.result,
+            "invocation": run.invocation,
+            "started": run.started,
+            "finished": run.finished,
             "last_good": run.finished if ok else before.get("last_good"),
             "failing_since": None if ok else before.get("failing_since") or run.finished,
             "failures": 0 if ok else before.get("failures", 0) + 1,
-            "failed": [] if ok else run.failed(), "lesser": run.lesser, "troubles": run.troubles,
-            "warnings": run.warnings[:20], "archives": run.archives,
+            "failed": [] if ok else run.failed(),
+            "lesser": run.lesser,
+            "troubles": run.troubles,
+            "warnings": run.warnings[:20],
+            "archives": run.archives,
             "hooks": [{"unit": hook.unit, "result": hook.result, "required": hook.required} for hook in run.hooks],
         }
         if not ok and not run.archives:
@@ -49,19 +65,19 @@ class State:
             self.known.setdefault("repositories", {})[each["repository"]] = each["archives"]
         return entry
 
-    def alerted(self):
+    def alerted(self) -> float:
         return self.known.get("alerted", 0)
 
-    def set_alerted(self, when):
+    def set_alerted(self, when: float) -> None:
         self.known["alerted"] = when
 
-    def last_success_told(self):
+    def last_success_told(self) -> float:
         return self.known.get("success_told", 0)
 
-    def told_success(self):
+    def told_success(self) -> None:
         self.known["success_told"] = time.time()
 
-    def keep(self, settings):
+    def keep(self, settings: dict[str, Any]) -> str:
         """Write down what is known. Return what kept it from being written, or nothing."""
         try:
             self.write(settings)
@@ -70,12 +86,12 @@ class State:
             untrusted.tell(3, "What is known of the backups could not be written down: %s" % reason(trouble))
             return reason(trouble)
 
-    def write(self, settings):
+    def write(self, settings: dict[str, Any]) -> None:
         replace(status.STATUS, json.dumps({**self.known, "host": settings["host"]}, indent=2) + "\n", 0o640)
         replace(STATE + "/backup.prom", metrics(self), 0o644)
 
 
-def replace(path, content, mode):
+def replace(path: str, content: str, mode: int) -> None:
     """Write by rename: nobody reads half of it. The directory's group, by its set-group-id bit, is who may read it."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path + ".new")

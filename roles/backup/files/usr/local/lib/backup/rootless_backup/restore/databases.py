@@ -13,6 +13,8 @@ It is taken out of the archive as the backup's own user, held to the manifest th
 user in the hook's own sandbox.
 """
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import fcntl
@@ -26,6 +28,12 @@ from rootless_backup import host, systemd, untrusted
 from rootless_backup.restore.handover import hand_over, identity, take_away
 from rootless_backup.restore.turn import Turn, Waiting
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from threading import Thread
+    from typing import NoReturn
+
 RESTORE = host.RESTORE_STATE
 # Not .lock, as it was called while everybody could open it: who holds that holds nothing.
 LOCK = os.path.join(RESTORE, ".at-work")
@@ -35,7 +43,7 @@ ENGINE = host.ACCOUNT, host.ACCOUNT
 ENDING = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
-def main(arguments):
+def main(arguments: Sequence[str]) -> int:
     """Restore what is asked for. Return the exit code."""
     asked = parse(arguments)
     if os.geteuid() != 0:
@@ -46,8 +54,10 @@ def main(arguments):
         untrusted.die("backupctl restore-db: --into gives one new name, so there has to be exactly one NAME")
     unit = "backup-%s-restore.service" % asked.hook
     if not re.fullmatch("[a-z0-9][a-z0-9_-]*", asked.hook) or not os.path.exists(os.path.join(UNITS, unit)):
-        untrusted.die("backupctl restore-db: no hook %s says how it is restored; there are: %s. What it left is files: `backupctl restore "
-                      "--archive ARCHIVE-OF-DUMPS /backup/%s`." % (asked.hook, ", ".join(sorted(restorable())) or "none", asked.hook))
+        untrusted.die(
+            "backupctl restore-db: no hook %s says how it is restored; there are: %s. What it left is files: `backupctl restore "
+            "--archive ARCHIVE-OF-DUMPS /backup/%s`." % (asked.hook, ", ".join(sorted(restorable())) or "none", asked.hook)
+        )
     for each in ENDING:
         # Under nohup(1) it is to go on.
         if signal.getsignal(each) is not signal.SIG_IGN:
@@ -59,33 +69,34 @@ def main(arguments):
         untrusted.die("backupctl restore-db: interrupted; what was not said to be restored is as it was")
 
 
-def parse(arguments):
-    parser = argparse.ArgumentParser(prog="backupctl restore-db", usage=__doc__.split("\n", 2)[2].strip()[len("usage: "):])
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="backupctl restore-db", usage=__doc__.split("\n", 2)[2].strip()[len("usage: ") :])
     parser.add_argument("--repository", type=int, default=1, help="the number of a repository, in their order; the first if not given")
     parser.add_argument("--archive", help="one of the dumps, see backupctl list; the newest if not given")
     parser.add_argument("--globals", action="store_true", help="first bring back roles and the like that are missing")
     parser.add_argument("--all", action="store_true", help="all that the hook saved")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--into", help="a new name")
-    how.add_argument("--over", action="store_true",
-                     help="in the place of what is there: who uses it is disconnected, and it is gone afterwards")
+    how.add_argument(
+        "--over", action="store_true", help="in the place of what is there: who uses it is disconnected, and it is gone afterwards"
+    )
     parser.add_argument("hook")
     parser.add_argument("names", nargs="*")
     return parser.parse_args(arguments)
 
 
-def interrupted(_signal, _frame):
+def interrupted(_signal: int, _frame: object) -> NoReturn:
     heed_nothing()
     raise KeyboardInterrupt
 
 
-def heed_nothing():
+def heed_nothing() -> None:
     """What is under way then, and what it starts, is to take everything away."""
     for each in ENDING:
         signal.signal(each, signal.SIG_IGN)
 
 
-def restorable():
+def restorable() -> Iterator[str]:
     """The hooks that say how they are restored."""
     for name in os.listdir(UNITS):
         match = re.fullmatch("backup-(.+)-restore[.]service", name)
@@ -94,7 +105,7 @@ def restorable():
 
 
 @contextlib.contextmanager
-def alone():
+def alone() -> Iterator[None]:
     """One at a time on this host."""
     os.makedirs(RESTORE, mode=0o711, exist_ok=True)
     with open(os.open(LOCK, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "w", encoding="ascii") as lock:
@@ -110,18 +121,20 @@ def alone():
 class Restore:
     """What was asked for, on its way: taken out of the archive by one unit, loaded by the other."""
 
-    def __init__(self, asked, unit):
+    def __init__(self, asked: argparse.Namespace, unit: str) -> None:
         self.asked, self.unit = asked, unit
         self.staging = "backup-stage@%s.service" % asked.hook
         self.directory = os.path.join(RESTORE, asked.hook)
         # Where the unit that loads waits for its turn, if it does.
         self.ready = self.directory + ".ready"
         # Who loads: user and group, by number.
-        self.owner = None
+        self.owner: tuple[int, int] | None = None
         # The unit that is at work, the one that waits for its turn, and who shows what the one before said.
-        self.under_way = self.waiting = self.telling = None
+        self.under_way: Turn | None = None
+        self.waiting: Waiting | None = None
+        self.telling: Thread | None = None
 
-    def run(self):
+    def run(self) -> bool:
         """Take it out of the archive, then load it. Return whether both succeeded."""
         self.clear()
         os.mkdir(self.directory, mode=0o700)
@@ -133,7 +146,7 @@ class Restore:
         finally:
             self.end(ended)
 
-    def clear(self):
+    def clear(self) -> None:
         """Take away what one left that was killed, or whose end was."""
         if os.path.lexists(self.directory):
             if not systemd.stop(self.staging, self.unit):
@@ -142,7 +155,7 @@ class Restore:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.ready)
 
-    def stage(self):
+    def stage(self) -> bool:
         """Have it taken out of the archive, and what loads it prepared meanwhile. Return whether it is there."""
         path = os.path.join(self.directory, "asked.json")
         with open(path, "w", encoding="utf-8") as file:
@@ -160,14 +173,16 @@ class Restore:
             self.waiting = Waiting(self.unit, self.ready, self.owner)
         return self.finish()
 
-    def load(self):
+    def load(self) -> bool:
         """Have it loaded by the hook's user. Return whether that succeeded."""
+        assert self.owner
         hand_over(self.directory, *self.owner)
         self.under_way = self.waiting or Turn(self.unit)
         return self.finish()
 
-    def finish(self):
+    def finish(self) -> bool:
         """Wait for what is under way, and begin to show what it said. Return whether it succeeded."""
+        assert self.under_way
         ok = self.under_way.end()
         if self.telling is not None:
             self.telling.join()
@@ -175,11 +190,11 @@ class Restore:
         self.under_way = None
         return ok
 
-    def end(self, ended):
+    def end(self, ended: bool) -> None:
         """Whatever happened, nothing stays that was only for this; what is still at work is stopped."""
         heed_nothing()
         waits = self.waiting is not None and not self.waiting.had_turn and self.waiting.client.poll() is None
-        for each in {self.under_way, self.waiting} - {None}:
+        for each in filter(None, {self.under_way, self.waiting}):
             each.leave()
         if not ended:
             systemd.stop(self.staging, self.unit)

@@ -4,6 +4,8 @@
 What is not as its manifest says is never handed on. The hook's user makes all of it, so it may be anything.
 """
 
+from __future__ import annotations
+
 import os
 import re
 
@@ -12,6 +14,21 @@ from rootless_backup.engine import Refused, Wanted
 from rootless_backup.records import manifest
 from rootless_backup.restore.arrivals import Arrivals
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TypedDict
+
+    from rootless_backup.engine import Repository
+
+    class Choice(TypedDict):
+        """What is to be restored: a file, the name that it has there, and the one that it gets."""
+
+        file: str
+        name: str
+        into: str
+
+
 # Below it, as an archive has it, are the directories of hooks.
 DUMPS = "backup"
 
@@ -19,17 +36,17 @@ DUMPS = "backup"
 class Dumps:
     """What an archive of a repository holds of a hook; `directory`, which is made, becomes what `/backup/HOOK` was."""
 
-    def __init__(self, repository, archive, hook, directory):
+    def __init__(self, repository: Repository, archive: str, hook: str, directory: str) -> None:
         self.repository, self.archive, self.hook, self.directory = repository, archive, hook, directory
         # Whether all that the hook left is taken out.
         self.all = False
         self.arrivals = Arrivals()
 
-    def take_manifests(self):
+    def take_manifests(self) -> None:
         """Take out the manifests, of which there need not be any."""
         self._take(Wanted(matching=[self._in_archive("**", manifest.NAME)]))
 
-    def take_likely(self, names):
+    def take_likely(self, names: list[str]) -> None:
         """Take out the manifests, and beside them what has one of these names; all if there are none.
 
         A dump that is called otherwise is taken out by `take`.
@@ -46,7 +63,7 @@ class Dumps:
             if tree.is_plain(self.directory, file):
                 os.unlink(os.path.join(self.directory, file))
 
-    def take(self, files):
+    def take(self, files: list[str]) -> None:
         """Take out these files, or all if there are none; what is there already stays. Refused: there is no room for them."""
         known = self.known()
         lacking = [file for file in files if file not in known or not tree.is_plain(self.directory, file)]
@@ -56,10 +73,10 @@ class Dumps:
         tree.make_sure_of_room(os.path.dirname(os.path.abspath(self.directory)), size, self.archive)
         self._take(Wanted(below=[self._in_archive(file) for file in lacking] or [self._in_archive()]), demand=True)
 
-    def _in_archive(self, *parts):
+    def _in_archive(self, *parts: str) -> str:
         return "/".join([DUMPS, self.hook, *parts])
 
-    def _take(self, wanted, demand=False):
+    def _take(self, wanted: Wanted, demand: bool = False) -> None:
         before = os.getcwd()
         os.chdir(self.directory)
         try:
@@ -71,7 +88,7 @@ class Dumps:
             os.chdir(before)
         tree.open_up(self.directory)
 
-    def manifests(self):
+    def manifests(self) -> dict[str, manifest.Content]:
         """`{directory: manifest}`; the directory is relative, with a slash at its end, and the hook's own is the empty text.
 
         Refused: one of them is not what a manifest has to be.
@@ -84,61 +101,66 @@ class Dumps:
             try:
                 found["" if below == "." else below + "/"] = manifest.read(os.path.join(top, manifest.NAME))
             except (ValueError, OSError) as error:
-                raise Refused("archive %s: the manifest in %s/%s cannot be used: %s" % (self.archive, self.hook, below, error)) from None
+                where = untrusted.printable("%s/%s" % (self.hook, below))
+                raise Refused("archive %s: the manifest in %s cannot be used: %s" % (self.archive, where, error)) from None
         return found
 
-    def choose(self, names):
+    def choose(self, names: list[str]) -> list[Choice]:
         """What to restore for these names: `{"file", "name", "into"}` each. Refused: a name is not there, or there twice."""
         manifests = self.manifests()
         if not manifests:
             return [{"file": name, "name": name, "into": name} for name in names]
-        there = [{"file": place + file, "name": entry["database"], "into": entry["database"]}
-                 for place, found in sorted(manifests.items()) for file, entry in sorted(found["files"].items())
-                 if entry.get("database") is not None]
+        there: list[Choice] = [
+            {"file": place + file, "name": entry["database"], "into": entry["database"]}
+            for place, found in sorted(manifests.items())
+            for file, entry in sorted(found["files"].items())
+            if entry.get("database") is not None
+        ]
         chosen = [[item for item in there if name in (item["name"], item["file"])] for name in names]
         problems = []
         for name, items in zip(names, chosen):
             if len(items) > 1:
-                problems.append("%s is there more than once: name one of %s" % (name, ", ".join(item["file"] for item in items)))
+                there_are = untrusted.printable(", ".join(item["file"] for item in items))
+                problems.append("%s is there more than once: name one of %s" % (name, there_are))
             elif not items:
-                problems.append("archive %s holds no %s of hook %s; it holds: %s"
-                                % (self.archive, name, self.hook, ", ".join(sorted(item["name"] for item in there))))
+                held = untrusted.printable(", ".join(sorted(item["name"] for item in there)))
+                problems.append("archive %s holds no %s of hook %s; it holds: %s" % (self.archive, name, self.hook, held))
         if problems:
             raise Refused("\n".join(problems))
         return [items[0] for items in chosen] if names else there
 
-    def known(self):
+    def known(self) -> dict[str, manifest.Entry]:
         """What the manifests tell of: `{file: entry}`."""
         return {place + name: entry for place, found in self.manifests().items() for name, entry in found["files"].items()}
 
-    def globals(self):
+    def globals(self) -> list[str]:
         """The files that belong to no database: roles and the like."""
         return [file for file, entry in self.known().items() if entry.get("database") is None]
 
-    def problems(self):
+    def problems(self) -> Iterator[str]:
         """Say where a file that was taken out is not what its manifest says."""
         for name, entry in self._sorted():
             try:
                 with open(tree.plain_below(self.directory, name), "rb") as file:
                     size = os.fstat(file.fileno()).st_size
                     if size != entry.get("size", size):
-                        yield "%s has %d bytes, but the manifest says %d" % (name, size, entry["size"])
+                        yield "%s has %d bytes, but the manifest says %d" % (untrusted.printable(name), size, entry["size"])
                     elif self.arrivals.checksum(os.path.join(self.directory, name), file) != entry["sha256"]:
-                        yield "%s has another checksum than the manifest says" % name
+                        yield "%s has another checksum than the manifest says" % untrusted.printable(name)
             except FileNotFoundError:
                 # It was not taken out; see `absent`.
                 continue
             except (untrusted.Untrustworthy, OSError) as error:
-                yield "%s cannot be read: %s" % (name, error)
+                yield "%s cannot be read: %s" % (untrusted.printable(name), untrusted.printable(str(error)))
 
-    def finished(self):
+    def finished(self) -> list[tuple[str, str]]:
         """When each file was finished that is of the run which the archive is of: `(file, UTC time)`."""
         return [(name, entry["finished"]) for name, entry in self._sorted() if "finished" in entry and not entry.get("kept")]
 
-    def absent(self):
+    def absent(self) -> list[str]:
         """The files of the manifests that were not taken out."""
         return [name for name in self.known() if not tree.is_plain(self.directory, name)]
 
-    def _sorted(self):
+    def _sorted(self) -> list[tuple[str, manifest.Entry]]:
         """What each manifest tells of, sorted: `(file, entry)`."""
         return [(place + name, entry) for place, found in self.manifests().items() for name, entry in sorted(found["files"].items())]

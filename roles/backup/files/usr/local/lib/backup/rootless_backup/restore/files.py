@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """Files that come back: into an empty directory, or each into its place."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import struct
@@ -13,8 +15,13 @@ from rootless_backup.restore.search import named
 from rootless_backup.restore.staging import STAGING
 from rootless_backup.restore.terminal import show_progress, tell
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import SimpleNamespace
 
-def restore(repository, asked):
+
+def restore(repository: engine.Repository, asked: SimpleNamespace) -> bool:
     """Restore the paths. Return whether all of them came back, with all that belongs to them."""
     archive = named(repository, asked.archive)
     if asked.in_place:
@@ -28,8 +35,9 @@ def restore(repository, asked):
     return ok
 
 
-def restore_in_place(repository, archive, asked):
+def restore_in_place(repository: engine.Repository, archive: str, asked: SimpleNamespace) -> bool:
     from rootless_backup.restore.place import Place
+
     ok = True
     places = {base: Place(base, place, trusted) for base, place, trusted in zip(asked.bases, asked.places, asked.trusted)}
     for path, base in zip(asked.paths, asked.bases):
@@ -37,20 +45,20 @@ def restore_in_place(repository, archive, asked):
     return ok
 
 
-def raised_below(top):
+def raised_below(top: str) -> list[str]:
     """The programs below the working directory that run with the rights of somebody else than who starts them."""
     command = ["find", ".", "-type", "f", "-perm", "/6000", "-printf", "%P\\0"]
     found = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False).stdout
     return [os.path.join(top, os.fsdecode(name)) for name in found.split(b"\0") if name]
 
 
-def tell_raised(paths):
+def tell_raised(paths: Iterable[str]) -> None:
     for path in paths:
         tell("backupctl restore: %s came back with its set-user-id or set-group-id bit, as it was saved" % path)
 
 
 @contextlib.contextmanager
-def without_default_acl(directory):
+def without_default_acl(directory: str) -> Iterator[None]:
     """What is made in the directory gets no ACL of it: else a file that had none would come back readable for others."""
     try:
         default = os.getxattr(directory, DEFAULT_ACL)
@@ -65,7 +73,7 @@ def without_default_acl(directory):
             os.setxattr(directory, DEFAULT_ACL, default)
 
 
-def extract(repository, archive, paths, terminal, where):
+def extract(repository: engine.Repository, archive: str, paths: list[str], terminal: bool, where: str) -> bool:
     """Extract into the working directory, which people know as `where`.
 
     Return whether all succeeded; the engine's warnings each say what did not.
@@ -87,7 +95,7 @@ def extract(repository, archive, paths, terminal, where):
     return taken.ok and not lacking and not absent
 
 
-def unsupported():
+def unsupported() -> Iterator[str]:
     """What the file system of the working directory cannot hold, and no engine says anything of."""
     descriptor, path = tempfile.mkstemp(prefix=STAGING, dir=".")
     # Of version 2: owner rw, user 1 r, group r, mask r, others none. See linux/posix_acl_xattr.h
@@ -95,8 +103,11 @@ def unsupported():
     entries = ((0x01, 6, nobody), (0x02, 4, 1), (0x04, 4, nobody), (0x10, 4, nobody), (0x20, 0, nobody))
     acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
     try:
-        for what, attempt in (("owners", lambda: os.fchown(descriptor, 1, 1)),
-                              ("ACLs", lambda: os.setxattr(descriptor, "system.posix_acl_access", acl))):
+        attempts: dict[str, Callable[[], None]] = {
+            "owners": lambda: os.fchown(descriptor, 1, 1),
+            "ACLs": lambda: os.setxattr(descriptor, "system.posix_acl_access", acl),
+        }
+        for what, attempt in attempts.items():
             try:
                 attempt()
             except OSError:

@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """A tree that goes from one user to the next."""
 
+from __future__ import annotations
+
 import grp
 import os
 import pwd
@@ -12,13 +14,13 @@ import sys
 from rootless_backup import untrusted
 
 
-def identity(user, group):
+def identity(user: str, group: str) -> tuple[int, int]:
     """The numbers of a user and a group; its own if none is named."""
     known = pwd.getpwnam(user)
     return known.pw_uid, grp.getgrnam(group).gr_gid if group else known.pw_gid
 
 
-def hand_over(directory, user, group):
+def hand_over(directory: str, user: int, group: int) -> None:
     """Give a tree to its next reader. What is in it was made by the one before, who may still be at work in it: no link is followed, and
     nothing is given that was not theirs."""
     # Each directory in another takes some calls and two descriptors; an engine lays down none deeper than a path can be long.
@@ -34,7 +36,7 @@ def hand_over(directory, user, group):
         os.close(top)
 
 
-def give_entries(directory, before, user, group):
+def give_entries(directory: int, before: int, user: int, group: int) -> None:
     for name in os.listdir(directory):
         # Opened for nothing but to look at it: a FIFO would wait, and a device could act.
         each = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=directory)
@@ -56,6 +58,6 @@ def give_entries(directory, before, user, group):
             os.close(each)
 
 
-def take_away(directory):
+def take_away(directory: str) -> None:
     """Remove a tree of somebody else. By rm(1), which goes by open directories, however deep."""
     subprocess.run(["rm", "--recursive", "--force", "--one-file-system", "--", directory], check=True)

@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """What was there before files were restored in its place."""
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import errno
@@ -10,6 +12,16 @@ import time
 
 from rootless_backup.restore import target
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Keeping(Protocol):
+        """What keeps a file: by its name and its new one, each in an open directory."""
+
+        def __call__(self, name: str, new: str, /, *, src_dir_fd: int, dst_dir_fd: int) -> None: ...
+
+
 KEPT = ".backup-kept-"
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -17,16 +29,16 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 class Kept:
     """What was in a directory, in directories of their own in it, which are made when they are needed."""
 
-    def __init__(self, opened, base):
+    def __init__(self, opened: int, base: str) -> None:
         self.opened, self.base = opened, base
         self.name = KEPT + time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         # `(opened, path)`
-        self.places = []
+        self.places: list[tuple[int, str]] = []
 
-    def paths(self):
+    def paths(self) -> list[str]:
         return [path for _opened, path in self.places]
 
-    def keep(self, directory, name, path, how):
+    def keep(self, directory: int, name: str, path: str, how: Keeping) -> None:
         """Keep what is there, by link(2), or by an exchange with what comes, so that its place is never empty."""
         # Neither call crosses from one mount to another: there what is kept stays in the first directory that something is kept of.
         for place in (None, os.path.dirname(path)):
@@ -38,7 +50,7 @@ class Kept:
         if not self.keep_in(self.places[-1][0], directory, name, path, how):
             raise OSError(errno.EXDEV, "what is there cannot be kept, so it was left")
 
-    def open(self, where, path):
+    def open(self, where: int, path: str) -> None:
         for count in itertools.count(1):
             name = self.name if count == 1 else "%s-%d" % (self.name, count)
             # There already: another restore kept something in this second.
@@ -48,7 +60,7 @@ class Kept:
         os.fchown(kept, 0, 0)
         self.places.append((kept, os.path.join(path, name)))
 
-    def keep_in(self, place, directory, name, path, how):
+    def keep_in(self, place: int, directory: int, name: str, path: str, how: Keeping) -> bool:
         """Keep it in this place. Return whether that can be."""
         *above, last = os.path.relpath(path, os.path.dirname(self.base)).split("/")
         place = os.dup(place)
@@ -68,16 +80,18 @@ class Kept:
             os.close(place)
 
 
-def link(name, new, src_dir_fd, dst_dir_fd):
+def link(name: str, new: str, src_dir_fd: int, dst_dir_fd: int) -> None:
     os.link(name, new, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd, follow_symlinks=False)
 
 
-def exchanging(name, source):
+def exchanging(name: str, source: int) -> Keeping:
     """What puts the file `name` of the directory `source` into a place, and what was there into a new one, at the same instant."""
-    def exchange(there, new, src_dir_fd, dst_dir_fd):
+
+    def exchange(there: str, new: str, src_dir_fd: int, dst_dir_fd: int) -> None:
         os.rename(name, new, src_dir_fd=source, dst_dir_fd=dst_dir_fd)
         # RENAME_EXCHANGE; see renameat2(2).
         if LIBC.renameat2(dst_dir_fd, os.fsencode(new), src_dir_fd, os.fsencode(there), 2) != 0:
             error = ctypes.get_errno()
             raise OSError(error, os.strerror(error))
+
     return exchange

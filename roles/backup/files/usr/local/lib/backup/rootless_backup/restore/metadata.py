@@ -1,15 +1,21 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """What belongs to a file or a directory, and whose it is."""
 
+from __future__ import annotations
+
 import os
 import stat
 
 from rootless_backup import untrusted
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO
+
 DEFAULT_ACL = "system.posix_acl_default"
 
 
-def is_trusted(directory, close=False):
+def is_trusted(directory: int, close: bool = False) -> bool:
     """Whether only root, or this process, could have put there what is in an open directory."""
     found = os.fstat(directory)
     if close:
@@ -18,18 +24,18 @@ def is_trusted(directory, close=False):
     return found.st_uid in (0, os.geteuid()) and not writable
 
 
-def look(name, directory):
+def look(name: str, directory: int) -> os.stat_result | None:
     try:
         return os.lstat(name, dir_fd=directory)
     except FileNotFoundError:
         return None
 
 
-def alike(source, name, target, below, there):
+def alike(source: int, name: str, target: int, below: str, there: os.stat_result) -> bool:
     """Whether a file, of whatever kind, is there as in the archive, so that it can stay."""
     here = os.lstat(name, dir_fd=source)
 
-    def facts(found):
+    def facts(found: os.stat_result) -> tuple[float, ...]:
         return found.st_mode, found.st_uid, found.st_gid, found.st_size, found.st_mtime_ns, found.st_nlink
 
     if here.st_nlink != 1 or facts(here) != facts(there) or here.st_rdev != there.st_rdev:
@@ -47,7 +53,7 @@ def alike(source, name, target, below, there):
         return facts(os.fstat(theirs)) == facts(here) and attributes(a.fileno()) == attributes(theirs) and same_content(a, b)
 
 
-def same_content(one, other):
+def same_content(one: IO[bytes], other: IO[bytes]) -> bool:
     while True:
         block = one.read(1 << 20)
         if block != other.read(1 << 20):
@@ -56,11 +62,11 @@ def same_content(one, other):
             return True
 
 
-def attributes(file):
+def attributes(file: int) -> dict[str, bytes]:
     return {name: os.getxattr(file, name) for name in os.listxattr(file)}
 
 
-def copy_metadata(source, was, target):
+def copy_metadata(source: int, was: os.stat_result, target: int) -> None:
     """Give a directory the owner, mode, ACLs, other extended attributes and times of another, which `was` so."""
     os.fchown(target, was.st_uid, was.st_gid)
     wanted, there = attributes(source), attributes(target)

@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """A directory in which files take the places of those that are there."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import os
@@ -15,6 +17,10 @@ from rootless_backup.restore.staging import SPARE, clear, linked_again, new_stag
 from rootless_backup.restore.target import made, opened
 from rootless_backup.restore.terminal import tell
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless_backup.engine import Repository
+
 
 class Place:
     """A directory in which files take the places of those that are there.
@@ -24,23 +30,24 @@ class Place:
     never through a symbolic link: whoever owns a directory below must not lead this elsewhere.
     """
 
-    def __init__(self, base, place, trusted):
+    def __init__(self, base: str, place: str, trusted: bool) -> None:
         # What people call it; where it is attached is used once, here.
         self.base = base
         self.opened = opened(place)
         # Whether nobody but root could have put it there.
         self.trusted = trusted
         self.kept = Kept(self.opened, base)
-        # Of what had to be copied and has more names: where its first one is, and which file that is.
-        self.copied = {}
+        # Of what had to be copied and has more names: where its first one is, and that file, open, so that no other gets its number.
+        self.copied: dict[tuple[int, int], tuple[int, str, int]] = {}
         # The directories in which there is nothing left of a restore that was killed.
-        self.swept = set()
+        self.swept: set[tuple[int, int]] = set()
         self.restored = self.same = 0
         # What times the directory itself has in the archive, if it is restored: to be given again when the staging is gone from it.
-        self.times = None
-        self.problems, self.raised = [], []
+        self.times: tuple[int, int] | None = None
+        self.problems: list[str] = []
+        self.raised: list[str] = []
 
-    def restore(self, repository, archive, path, terminal):
+    def restore(self, repository: Repository, archive: str, path: str, terminal: bool) -> bool:
         """Restore one path. Return whether all of it is in its place."""
         self.restored = self.same = 0
         self.problems, self.raised, self.times = [], [], None
@@ -67,15 +74,24 @@ class Place:
             tell("backupctl restore: " + problem)
         tell_raised(self.raised)
         ok = ok and not self.problems
-        untrusted.say(untrusted.printable("%s from archive %s in place: %s: %d files, %d were as they are%s" % (
-            "restored" if ok else "NOT all was restored", archive, path, self.restored, self.same,
-            "".join("; what was there is kept in %s" % kept for kept in self.kept.paths()))))
+        untrusted.say(
+            untrusted.printable(
+                "%s from archive %s in place: %s: %d files, %d were as they are%s"
+                % (
+                    "restored" if ok else "NOT all was restored",
+                    archive,
+                    path,
+                    self.restored,
+                    self.same,
+                    "".join("; what was there is kept in %s" % kept for kept in self.kept.paths()),
+                )
+            )
+        )
         return ok
 
-    def put_staged(self, staging, path):
+    def put_staged(self, staging: int, path: str) -> None:
         """Put the path itself where it is there as a directory, else what of it is right below the one that is there."""
-        above, name = (os.path.split(path) if path == self.base
-                       else (self.base, os.path.relpath(path, self.base).split("/")[0]))
+        above, name = os.path.split(path) if path == self.base else (self.base, os.path.relpath(path, self.base).split("/")[0])
         source = os.dup(staging)
         try:
             for part in above.strip("/").split("/"):
@@ -97,22 +113,23 @@ class Place:
         finally:
             os.close(source)
 
-    def put_top(self, source, name):
+    def put_top(self, source: int, name: str) -> None:
         """Put what is staged as the very directory that is attached."""
         inner = opened(name, source)
         try:
             was, there = os.fstat(inner), os.fstat(self.opened)
             if there.st_uid != was.st_uid and not self.trusted:
-                self.problems.append("%s belongs to user %d, and in the archive to %d; others than root may change the directory above, so "
-                                     "it may be another one. Give it its owner, or move it away, first"
-                                     % (self.base, there.st_uid, was.st_uid))
+                self.problems.append(
+                    "%s belongs to user %d, and in the archive to %d; others than root may change the directory above, so "
+                    "it may be another one. Give it its owner, or move it away, first" % (self.base, there.st_uid, was.st_uid)
+                )
                 return
             self.times = was.st_atime_ns, was.st_mtime_ns
             self.fill(inner, was, self.opened, self.base)
         finally:
             os.close(inner)
 
-    def put(self, source, name, target, below, path):
+    def put(self, source: int, name: str, target: int, below: str, path: str) -> None:
         """Put what is staged as `name` in the directory `source` into its place `below` in the directory `target`."""
         try:
             if stat.S_ISDIR(os.lstat(name, dir_fd=source).st_mode):
@@ -122,7 +139,7 @@ class Place:
         except OSError as error:
             self.problems.append("%s: %s" % (path, error.strerror))
 
-    def put_directory(self, source, name, target, below, path):
+    def put_directory(self, source: int, name: str, target: int, below: str, path: str) -> None:
         inner = opened(name, source)
         outer = None
         try:
@@ -146,7 +163,7 @@ class Place:
             if outer is not None:
                 os.close(outer)
 
-    def fill(self, inner, was, outer, path):
+    def fill(self, inner: int, was: os.stat_result, outer: int, path: str) -> None:
         """Make an open directory what another is in the archive, which `was` so; what else is in it stays."""
         # First: what is put into it may be for fewer eyes than it was open to.
         try:
@@ -160,7 +177,7 @@ class Place:
             self.put(inner, child, outer, child, path + "/" + child)
         os.utime(outer, ns=(was.st_atime_ns, was.st_mtime_ns))
 
-    def put_file(self, source, name, target, below, path):
+    def put_file(self, source: int, name: str, target: int, below: str, path: str) -> None:
         there, mode = look(below, target), os.lstat(name, dir_fd=source).st_mode
         if there is not None and alike(source, name, target, below, there):
             self.same += 1
@@ -179,12 +196,12 @@ class Place:
             self.copy(source, name, target, below)
         self.tell_restored(mode, path)
 
-    def tell_restored(self, mode, path):
+    def tell_restored(self, mode: int, path: str) -> None:
         self.restored += 1
         if stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID):
             self.raised.append(path)
 
-    def copy(self, source, name, target, below):
+    def copy(self, source: int, name: str, target: int, below: str) -> None:
         """Put a file into its place on another file system: made whole in a directory beside it, then renamed."""
         here, there = os.lstat(name, dir_fd=source), os.fstat(target)
         known = here.st_ino, there.st_dev
@@ -195,14 +212,29 @@ class Place:
         try:
             first = self.copied.get(known)
             if first is None or not linked_again(first, beside):
-                command = ["cp", "--archive", "--no-target-directory", "--", "/proc/self/fd/%d/%s" % (source, name),
-                           "/proc/self/fd/%d/copy" % beside]
-                copied = subprocess.run(command, pass_fds=(source, beside), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE, check=False)
+                command = [
+                    "cp",
+                    "--archive",
+                    "--no-target-directory",
+                    "--",
+                    "/proc/self/fd/%d/%s" % (source, name),
+                    "/proc/self/fd/%d/copy" % beside,
+                ]
+                copied = subprocess.run(
+                    command,
+                    pass_fds=(source, beside),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    check=False,
+                )
                 if copied.returncode != 0:
                     raise OSError(errno.EIO, copied.stderr.decode(errors="backslashreplace").strip())
                 if here.st_nlink > 1:
-                    self.copied[known] = os.dup(target), below, os.lstat("copy", dir_fd=beside).st_ino
+                    with contextlib.suppress(OSError):
+                        # Where too many are open, it is copied again.
+                        made = os.open("copy", os.O_PATH | os.O_NOFOLLOW, dir_fd=beside)
+                        self.copied[known] = os.dup(target), below, made
             os.rename("copy", below, src_dir_fd=beside, dst_dir_fd=target)
         finally:
             clear(beside)

@@ -19,6 +19,8 @@ It runs as a user of its own, with the capabilities that owners and the like nee
 Programs with the set-user-id bit come back as such; each is named.
 """
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import json
@@ -31,18 +33,23 @@ from rootless_backup import engine, systemd, untrusted
 from rootless_backup.restore import request, target
 from rootless_backup.restore.terminal import INTERRUPTED
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
 PROGRAM = "/usr/local/lib/backup/backup-restore"
 
 
-def main(arguments):
+def main(arguments: list[str]) -> int:
     """List, find, show or restore. Return the exit code."""
     for each in (sys.stdout, sys.stderr):
-        each.reconfigure(errors="backslashreplace")
+        untrusted.escape_rest(each)
     # Each directory in another takes some calls.
     sys.setrecursionlimit(50_000)
     if arguments[:1] == ["--in-unit"]:
         # In the transient unit, as a user without privileges, or with those of restoring.
         from rootless_backup.restore import unit
+
         return unit.main(**json.loads(arguments[1]))
     asked = parse(arguments)
     if os.geteuid() != 0:
@@ -59,13 +66,13 @@ def main(arguments):
         untrusted.die(INTERRUPTED % asked.action)
 
 
-def interrupt(_signal, _frame):
+def interrupt(_signal: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def parse(arguments):
-    usage, more = __doc__.split("\n", 2)[2].strip()[len("usage: "):].split("\n\n", 1)
-    looks = {"epilog": more, "formatter_class": argparse.RawDescriptionHelpFormatter}
+def parse(arguments: list[str]) -> argparse.Namespace:
+    usage, more = __doc__.split("\n", 2)[2].strip()[len("usage: ") :].split("\n\n", 1)
+    looks: dict[str, Any] = {"epilog": more, "formatter_class": argparse.RawDescriptionHelpFormatter}
     parser = argparse.ArgumentParser(prog="backupctl", usage=usage, **looks)
     actions = parser.add_subparsers(dest="action", required=True)
     for name in ("list", "find", "show", "restore"):
@@ -88,7 +95,7 @@ def parse(arguments):
     return parser.parse_args(arguments)
 
 
-def in_unit(asked, host):
+def in_unit(asked: argparse.Namespace, host: engine.Engine) -> int:
     """Do it in a unit of its own, with the sandbox that it needs. Return its exit code."""
     location = host.repository(asked.repository).location
     asked.terminal = sys.stderr.isatty()
@@ -109,11 +116,11 @@ def in_unit(asked, host):
     return code
 
 
-def name_of(asked):
+def name_of(asked: argparse.Namespace) -> str:
     """The name of the unit, without its suffix."""
     return "backup-%s-%d-%d" % (asked.action, os.getpid(), time.time())
 
 
-def inside(asked):
+def inside(asked: argparse.Namespace) -> list[str]:
     """The command that runs in the unit."""
     return [PROGRAM, "--in-unit", json.dumps(vars(asked))]

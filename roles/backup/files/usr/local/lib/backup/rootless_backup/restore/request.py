@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """What is to be restored, and where: checked and completed before anything begins."""
 
+from __future__ import annotations
+
 import os
 import tempfile
 import time
@@ -9,8 +11,15 @@ from rootless_backup import untrusted
 from rootless_backup.restore import target
 from rootless_backup.restore.metadata import is_trusted
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    import contextlib
 
-def targets_of(asked, host, stack):
+    from rootless_backup.engine import Engine
+
+
+def targets_of(asked: argparse.Namespace, host: Engine, stack: contextlib.ExitStack) -> list[int]:
     """Check and complete what is to be restored, and where. Return the directories that are written below, opened.
 
     `host`: the engine of this host.
@@ -40,15 +49,16 @@ def targets_of(asked, host, stack):
     return [stack.enter_context(target.lent(asked.into))]
 
 
-def refuse_own(place, host):
+def refuse_own(place: str, host: Engine) -> None:
     """Nothing is restored into a repository, or into what the engine keeps: files of others lock it out."""
     for each in host.own():
         if place == each or place.startswith(each.rstrip("/") + "/"):
-            raise target.Refused("given is the target %s, in %s, which is %s's own; restore into another directory"
-                                 % (place, each, host.title))
+            raise target.Refused(
+                "given is the target %s, in %s, which is %s's own; restore into another directory" % (place, each, host.title)
+            )
 
 
-def base_of(path):
+def base_of(path: str) -> str:
     """The nearest directory at or above a path that is there: new files are made in it first, then take their places.
 
     Of what it says nothing holds a moment later; it is opened without following any link after.
@@ -57,9 +67,12 @@ def base_of(path):
     while not os.path.isdir(base) or os.path.islink(base):
         base = os.path.dirname(base)
     if base == "/":
-        untrusted.die("backupctl restore: --in-place: %s is not there, and restoring right below / would make all of it writable; make the "
-                      "directory first" % untrusted.printable(path))
+        untrusted.die(
+            "backupctl restore: --in-place: %s is not there, and restoring right below / would make all of it writable; make the "
+            "directory first" % untrusted.printable(path)
+        )
     if os.path.realpath(base) != base:
-        raise target.Refused("--in-place: given is %s, but a symbolic link is in it: name %s"
-                             % (path, os.path.realpath(base) + path[len(base):]))
+        raise target.Refused(
+            "--in-place: given is %s, but a symbolic link is in it: name %s" % (path, os.path.realpath(base) + path[len(base) :])
+        )
     return base

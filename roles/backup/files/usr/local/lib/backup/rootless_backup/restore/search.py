@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """What is in the archives."""
 
+from __future__ import annotations
+
 import os
 import re
 
@@ -12,19 +14,19 @@ from rootless_backup.restore.terminal import tell
 TIME = len("2026-01-31T02:00:00Z")
 
 
-def named(repository, name):
+def named(repository: engine.Repository, name: str) -> str:
     """The whole name of an archive. Refused: there is none to be the latest."""
     series = {"latest": engine.FILES, "latest-dumps": engine.DUMPS}.get(name)
     return repository.newest(series) if series else name.removeprefix("::")
 
 
-def all_of(repository):
+def all_of(repository: engine.Repository) -> list[str]:
     """All archives of this host, newest first."""
     names = [name for series in engine.SERIES for name in repository.archives(series)]
     return sorted(names, key=lambda name: name[-TIME:], reverse=True)
 
 
-def list_all(repository, archive):
+def list_all(repository: engine.Repository, archive: str | None) -> bool:
     """Print the archives of this host, or all that is in one. Return whether that could be told."""
     if archive is None:
         for name in reversed(all_of(repository)):
@@ -36,7 +38,7 @@ def list_all(repository, archive):
     return items is not None
 
 
-def find(repository, archive, pattern):
+def find(repository: engine.Repository, archive: str | None, pattern: str) -> bool:
     """Print a line for each version of what matches, in one archive or in all. Return whether there was any."""
     wanted = pattern.strip("/") if "/" in pattern else "**/" + pattern
     # To the engine a pattern is also of all that is below what it matches.
@@ -56,7 +58,7 @@ def find(repository, archive, pattern):
     return ok and bool(found)
 
 
-def show(repository, archive, path):
+def show(repository: engine.Repository, archive: str, path: str) -> bool:
     """Print what is in an archive directly below a path. Return whether there was anything."""
     archive, path = named(repository, archive), os.path.normpath("/" + path).strip("/")
     items = repository.contents(archive, engine.Wanted(below=[path] if path else []))
@@ -68,6 +70,6 @@ def show(repository, archive, path):
     return bool(items)
 
 
-def line_of(item):
+def line_of(item: engine.Item) -> str:
     link = " -> " + item["linktarget"] if item["mode"].startswith("l") else ""
     return "%s %-8s %-8s %12d %s /%s%s" % (item["mode"], item["user"], item["group"], item["size"], item["mtime"][:19], item["path"], link)

@@ -5,6 +5,8 @@ In a directory of the hook below RESTORE stands what is asked for, `asked.json`;
 restore step.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import sys
@@ -17,8 +19,8 @@ from rootless_backup.restore.dumps import Dumps
 RESTORE = host.RESTORE_STATE
 
 
-def main():
-    sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
+def main() -> None:
+    untrusted.escape_rest(sys.stdout, line_buffering=True)
     if len(sys.argv) != 3 or sys.argv[1] != "stage":
         untrusted.die("usage: backup-dumps stage HOOK")
     try:
@@ -28,7 +30,7 @@ def main():
         sys.exit(1)
 
 
-def stage(hook):
+def stage(hook: str) -> None:
     """Lay down what is asked for. Refused: it cannot be had, or is not what its manifest says."""
     os.chdir(os.path.join(RESTORE, hook))
     with open("asked.json", encoding="utf-8") as file:
@@ -40,7 +42,8 @@ def stage(hook):
     os.mkdir("dump")
     dumps = Dumps(repository, archive, hook, "dump")
     # To open a repository takes a quarter of a second: where there is room for the whole archive, once will do.
-    if (records.read(repository.location, archive) or {}).get("size", float("inf")) < tree.room(os.getcwd()):
+    record = records.read(repository.location, archive)
+    if record is not None and record.get("size", float("inf")) < tree.room(os.getcwd()):
         dumps.take_likely(asked["names"])
     else:
         dumps.take_manifests()
@@ -50,11 +53,14 @@ def stage(hook):
     dumps.take([item["file"] for item in items] + (dumps.globals() if asked["globals"] else []) if asked["names"] else [])
     problems = list(dumps.problems())
     if not asked["names"]:
-        problems += ["%s is not in it, but the manifest tells of it: name what you need instead of --all, or an older --archive" % file
-                     for file in dumps.absent()]
+        problems += [
+            "%s is not in it, but the manifest tells of it: name what you need instead of --all, or an older --archive"
+            % untrusted.printable(file)
+            for file in dumps.absent()
+        ]
     if problems:
         raise Refused("Nothing is restored from archive %s, which is not what its manifest says:\n%s" % (archive, "\n".join(problems)))
     with open("request.json", "w", encoding="utf-8") as file:
         json.dump({"items": items, "over": asked["over"], "globals": asked["globals"], "archive": archive}, file)
-    what = ", ".join(item["name"] for item in items) or "all that the hook left"
+    what = untrusted.printable(", ".join(item["name"] for item in items)) or "all that the hook left"
     untrusted.tell(6, "archive %s: taken out and verified: %s" % (archive, what))

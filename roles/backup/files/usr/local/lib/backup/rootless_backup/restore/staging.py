@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """The directory in which what comes is made whole, before it takes its place."""
 
+from __future__ import annotations
+
 import contextlib
 import itertools
 import os
@@ -9,6 +11,10 @@ import stat
 from rootless_backup.restore import target
 from rootless_backup.restore.metadata import DEFAULT_ACL, look
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 STAGING = ".backup-restore-"
 # A directory that is to take the place of a file.
 SPARE = STAGING + "directory"
@@ -16,7 +22,7 @@ SPARE = STAGING + "directory"
 MARK = STAGING + "mark"
 
 
-def new_staging(directory):
+def new_staging(directory: int) -> tuple[str, int]:
     """A new directory in another that nobody but this process can enter: its name, and itself, opened."""
     name = STAGING + os.urandom(6).hex()
     staging = target.made(name, directory)
@@ -29,14 +35,14 @@ def new_staging(directory):
     return name, staging
 
 
-def sweep(directory):
+def sweep(directory: int) -> None:
     """Take away what a restore left that was killed."""
     for name in os.listdir(directory):
         if name.startswith(STAGING):
             discard(name, directory)
 
 
-def discard(name, directory):
+def discard(name: str, directory: int) -> None:
     """Take away the staging of a restore that was killed, and nothing else that somebody gave its name."""
     try:
         staging = target.opened(name, directory)
@@ -51,7 +57,7 @@ def discard(name, directory):
         os.close(staging)
 
 
-def clear(directory):
+def clear(directory: int) -> None:
     """Remove what is in an open directory, going by open directories only."""
     for name in sorted(os.listdir(directory), key=lambda name: name == MARK):
         if stat.S_ISDIR(os.lstat(name, dir_fd=directory).st_mode):
@@ -65,7 +71,7 @@ def clear(directory):
             os.unlink(name, dir_fd=directory)
 
 
-def remove_emptied(name, emptied, directory):
+def remove_emptied(name: str, emptied: int, directory: int) -> None:
     """Remove a directory that was emptied, also if somebody gave it another name meanwhile. What is not empty no rmdir(2) removes."""
     for each in itertools.chain([name], anew(directory)):
         found = look(each, directory)
@@ -75,19 +81,19 @@ def remove_emptied(name, emptied, directory):
                 return
 
 
-def anew(directory):
+def anew(directory: int) -> Iterator[str]:
     """The names in an open directory, looked up when they are asked for."""
     yield from os.listdir(directory)
 
 
-def linked_again(first, beside):
+def linked_again(first: tuple[int, str, int], beside: int) -> bool:
     """Link a file that was put into its place before as `copy`. Return whether it was still that file."""
-    place, name, number = first
+    place, name, made = first
     try:
         os.link(name, "copy", src_dir_fd=place, dst_dir_fd=beside, follow_symlinks=False)
     except OSError:
         return False
-    if os.lstat("copy", dir_fd=beside).st_ino == number:
+    if os.path.samestat(os.lstat("copy", dir_fd=beside), os.fstat(made)):
         return True
     os.unlink("copy", dir_fd=beside)
     return False

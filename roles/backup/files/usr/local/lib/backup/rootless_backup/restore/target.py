@@ -6,6 +6,8 @@ path is opened in the one before and never through a link, and what was opened i
 that call takes the very directory, while `BindPaths=` and mount(8) read the text of the link, and look that up again.
 """
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import errno
@@ -15,6 +17,10 @@ import pwd
 import stat
 
 from rootless_backup import systemd
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
 
 PLACES = "/run/backup-restore"
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -26,12 +32,12 @@ class Refused(Exception):
     """It cannot be restored there; the text says why, for people."""
 
 
-def opened(name, directory=None):
+def opened(name: str, directory: int | None = None) -> int:
     """A directory that can be listed, and is no link."""
     return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
 
 
-def made(name, directory):
+def made(name: str, directory: int) -> int:
     """A new directory, opened. OSError: somebody put another in its place meanwhile."""
     os.mkdir(name, 0o700, dir_fd=directory)
     new = opened(name, directory)
@@ -45,7 +51,7 @@ def made(name, directory):
     return new
 
 
-def reached(path, make=False):
+def reached(path: str, make: bool = False) -> int:
     """The directory at an absolute path, opened part by part, none of which is a link; made where it is not there, if it may be.
 
     OSError: it cannot be.
@@ -65,7 +71,7 @@ def reached(path, make=False):
     return here
 
 
-def refusal(option, path, error):
+def refusal(option: str, path: str, error: OSError) -> Refused:
     """Why a directory could not be opened."""
     real = os.path.realpath(path)
     if error.errno in (errno.ELOOP, errno.ENOTDIR) and real != path:
@@ -74,7 +80,7 @@ def refusal(option, path, error):
 
 
 @contextlib.contextmanager
-def lent(path, mode=0o700):
+def lent(path: str, mode: int = 0o700) -> Iterator[int]:
     """An empty directory at a path, made if it is not there, opened; until the end it is the restore's alone.
 
     What is being restored may be for fewer eyes than what it is restored into, and the engine looks names up by path.
@@ -107,13 +113,13 @@ def lent(path, mode=0o700):
         os.close(directory)
 
 
-def demand_empty(directory, path):
+def demand_empty(directory: int, path: str) -> None:
     if os.listdir(directory):
         raise Refused("--into: given is %s, which is not empty; allowed is a directory that is empty or does not exist" % path)
 
 
 @contextlib.contextmanager
-def attached(unit, directories):
+def attached(unit: str, directories: Sequence[int]) -> Iterator[list[str]]:
     """Attach open directories for a unit of this name, with what is mounted below them. Yields where each of them is then."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(PLACES, 0o700)
@@ -147,7 +153,7 @@ def attached(unit, directories):
             os.close(held)
 
 
-def demand_alone(directories):
+def demand_alone(directories: Sequence[int]) -> None:
     """Refused: another restore is at work in one of these, and would take the staging of this one for that of a killed one.
 
     By what is attached, and not by a lock on the directory itself, which anybody who may read it can hold.
@@ -158,18 +164,18 @@ def demand_alone(directories):
             raise Refused("another restore into %s is at work; wait for its end" % os.readlink("/proc/self/fd/%d" % directory))
 
 
-def units():
+def units() -> list[str]:
     """The directories of the units that something is attached for."""
     return [entry.path for entry in os.scandir(PLACES) if entry.is_dir(follow_symlinks=False)]
 
 
-def mount(source, place, flags):
+def mount(source: str | None, place: str, flags: int) -> None:
     if LIBC.mount(source and os.fsencode(source), os.fsencode(place), None, ctypes.c_ulong(flags), None) != 0:
         error = ctypes.get_errno()
         raise Refused("the target cannot be attached at %s: %s" % (place, os.strerror(error)))
 
 
-def detach(own):
+def detach(own: str) -> None:
     """Take away what is attached in a directory of PLACES, and the directory."""
     for name in os.listdir(own):
         place = os.path.join(own, name)
@@ -181,7 +187,7 @@ def detach(own):
     os.rmdir(own)
 
 
-def sweep():
+def sweep() -> None:
     """Take away what one left attached that was killed, once its unit has ended too."""
     for own in units():
         unit = os.path.basename(own)
@@ -199,7 +205,7 @@ def sweep():
                 os.close(held)
 
 
-def properties(places):
+def properties(places: Iterable[str]) -> Iterator[str]:
     """What systemd-run(1) is told of attached directories."""
     for place in places:
         yield "ReadWritePaths=" + place

@@ -1,13 +1,19 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """What runs in the unit: listing, finding, showing and restoring, through the engine."""
 
+from __future__ import annotations
+
 import types
 
 from rootless_backup import engine, untrusted
 from rootless_backup.restore.terminal import INTERRUPTED, Terminal, tell
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def main(**given):
+
+def main(**given: Any) -> int:
     """Do what is asked for, as `program` was asked and completed it. Return the exit code."""
     asked = types.SimpleNamespace(**given)
     try:
@@ -18,28 +24,32 @@ def main(**given):
         untrusted.die("backupctl: %s" % refused)
 
 
-def list_all(asked):
+def list_all(asked: types.SimpleNamespace) -> bool:
     from rootless_backup.restore import search
+
     return search.list_all(opened(asked), asked.archive)
 
 
-def find(asked):
+def find(asked: types.SimpleNamespace) -> bool:
     from rootless_backup.restore import search
+
     return search.find(opened(asked), asked.archive, asked.pattern)
 
 
-def show(asked):
+def show(asked: types.SimpleNamespace) -> bool:
     from rootless_backup.restore import search
+
     return search.show(opened(asked), asked.archive, asked.path)
 
 
-def restore(asked):
+def restore(asked: types.SimpleNamespace) -> bool:
     from rootless_backup.restore import files
+
     host = engine.in_use()
     host.borrow_state(lambda text: tell("backupctl restore: " + text))
     return files.restore(opened(asked, host, reading=True), asked)
 
 
-def opened(asked, host=None, reading=False):
+def opened(asked: types.SimpleNamespace, host: engine.Engine | None = None, reading: bool = False) -> engine.Repository:
     """The repository that is meant. `reading`: a restore only reads a local one, and cannot lock it; see `program`."""
     return (host or engine.in_use()).repository(asked.repository, Terminal(asked.action), reading)

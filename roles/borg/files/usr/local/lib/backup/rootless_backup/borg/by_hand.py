@@ -13,6 +13,8 @@ usage: backup-borg [--repository N] [--into DIRECTORY] COMMAND [ARGUMENT…]
 Never run borg itself as root on a local repository: files of root in it lock the backup out.
 """
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import os
@@ -24,13 +26,17 @@ import time
 from rootless_backup import engine, systemd, untrusted
 from rootless_backup.restore import target
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 PROGRAM = "/usr/local/lib/backup/backup-borg"
 # What only shows what is in a repository, and asks nothing.
 LISTING = {"list", "diff", "info"}
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="backup-borg", usage=__doc__.split("\n", 2)[2].strip()[len("usage: "):])
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="backup-borg", usage=__doc__.split("\n", 2)[2].strip()[len("usage: ") :])
     parser.add_argument("--repository", type=int, default=1)
     parser.add_argument("--into")
     parser.add_argument("command", nargs=argparse.REMAINDER)
@@ -51,7 +57,7 @@ def main():
     run(used, location, options.command)
 
 
-def run(used, location, command):
+def run(used: engine.Engine, location: str, command: list[str]) -> None:
     """Become a command of Borg that writes nothing but the repository."""
     talks = sys.stdin.isatty() and sys.stdout.isatty()
     properties, program = used.properties(location), [PROGRAM, "run", "/", *command]
@@ -61,7 +67,7 @@ def run(used, location, command):
     os.execv(shutil.which("systemd-run") or "/usr/bin/systemd-run", systemd.transient(properties, program, terminal=talks))
 
 
-def extract(used, location, into, command):
+def extract(used: engine.Engine, location: str, into: str, command: list[str]) -> int:
     """Run a command of Borg that writes below a directory. Return its exit code."""
     name = "backup-by-hand-%d-%d" % (os.getpid(), time.time())
     for each in (signal.SIGTERM, signal.SIGHUP):
@@ -77,5 +83,5 @@ def extract(used, location, into, command):
             return 130
 
 
-def interrupt(_signal, _frame):
+def interrupt(_signal: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt

@@ -1,6 +1,9 @@
 # Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
 """The calls of Borg: nothing else starts it."""
 
+from __future__ import annotations
+
+import functools
 import os
 import re
 import shutil
@@ -10,6 +13,17 @@ import time
 
 from rootless_backup import credentials, engine, untrusted
 from rootless_backup.borg import policy, ssh
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from typing import Any, NoReturn
+
+    from rootless_backup.borg.repository import Repository
+    from rootless_backup.voice import Voice
+
+    # What Borg says at once; see `parse`.
+    Event = dict[str, Any]
 
 # Of one level, from one call of Borg, so many lines are told. Who has files to be saved can make as many warnings as he likes, and
 # journald drops what comes too fast, whoever said it.
@@ -36,7 +50,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 class Run:
     """What became of one call of Borg."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.ok = False
         # Borg leaves nothing of an archive behind when it ends with an error, and all of it when it ends with warnings.
         self.made = False
@@ -44,13 +58,20 @@ class Run:
         self.output = ""
         self.quieted = False
         # What prune did with each archive: `(verb, name)`.
-        self.pruned = []
+        self.pruned: list[tuple[str, str]] = []
         self.full = self.damaged = False
         # Borg's names of what it said. See borg-internals-frontends, "Message IDs".
-        self.ids = set()
+        self.ids: set[str | None] = set()
 
 
-def borg(repository, command, *arguments, seen=None, suffix=None, quiet=frozenset()):
+def borg(
+    repository: Repository,
+    command: str,
+    *arguments: str,
+    seen: Callable[[Event], object] | None = None,
+    suffix: str | None = None,
+    quiet: Collection[str] = frozenset(),
+) -> Run:
     """Call Borg on a repository, report what it says, and judge it by the policy.
 
     `seen` is called with each file status and percentage; a message with an id in `quiet` is expected and not reported.
@@ -63,11 +84,12 @@ def borg(repository, command, *arguments, seen=None, suffix=None, quiet=frozense
         env["BORG_FILES_CACHE_SUFFIX"] = suffix
     call = [*deep_borg(), "--log-json", *common_options(repository), command, *arguments]
     with subprocess.Popen(call, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        lines = []
+        assert process.stdout and process.stderr
+        lines: list[bytes] = []
         # Beside the log: a list of an archive fills the pipe long before the log ends, and Borg would wait for ever.
-        output = threading.Thread(target=lambda: lines.extend(process.stdout))
+        output = threading.Thread(target=lines.extend, args=[process.stdout])
         output.start()
-        for raw in iter(lambda: process.stderr.readline(LONGEST_LINE), b""):
+        for raw in iter(functools.partial(process.stderr.readline, LONGEST_LINE), b""):
             log.take(parse(raw))
         output.join()
         log.end()
@@ -82,21 +104,25 @@ def borg(repository, command, *arguments, seen=None, suffix=None, quiet=frozense
     return run
 
 
-def become(directory, *arguments):
+def become(directory: str, *arguments: str) -> NoReturn:
     """Become a command of Borg's own, in a directory. Its words come through as they are, for programs that read them."""
     # Here, and not by WorkingDirectory=: systemd would enter it before the capabilities are there to.
     os.chdir(directory)
     os.execvpe("borg", ["borg", *arguments], environment())
 
 
-def common_options(repository):
+def common_options(repository: Repository) -> list[str]:
     """What every call is told."""
     settings = repository.settings
-    return ["--lock-wait", str(settings["lock_wait"]), *(["--bypass-lock"] if repository.reading and is_local(repository.location) else []),
-            *([] if settings["upload_limit"] == 0 else ["--upload-ratelimit", str(settings["upload_limit"])])]
+    return [
+        "--lock-wait",
+        str(settings["lock_wait"]),
+        *(["--bypass-lock"] if repository.reading and is_local(repository.location) else []),
+        *([] if settings["upload_limit"] == 0 else ["--upload-ratelimit", str(settings["upload_limit"])]),
+    ]
 
 
-def environment(location=None):
+def environment(location: str | None = None) -> dict[str, str]:
     """What Borg is told beside the unit's own environment; the passphrase stays in its file."""
     env = dict(os.environ)
     env["BORG_PASSCOMMAND"] = "cat " + credentials.path("borg.passphrase")
@@ -106,11 +132,11 @@ def environment(location=None):
     return env
 
 
-def is_local(location):
+def is_local(location: str) -> bool:
     return location.startswith("/")
 
 
-def deep_borg():
+def deep_borg() -> list[str]:
     """The command that runs Borg, however deep directories are; Borg as it is where it is no program in Python, such as one in one file."""
     program = shutil.which("borg")
     if program is None:
@@ -123,7 +149,7 @@ def deep_borg():
 class Log:
     """What Borg says while it is at work, told and counted."""
 
-    def __init__(self, run, voice, command, seen, quiet):
+    def __init__(self, run: Run, voice: Voice, command: str, seen: Callable[[Event], object] | None, quiet: Collection[str]) -> None:
         self.run, self.command, self.seen, self.quiet = run, command, seen, quiet
         # Warnings that may be, others, and errors.
         self.explained = self.unexplained = self.errors = 0
@@ -131,7 +157,7 @@ class Log:
         self.told = time.monotonic()
         self.inform, self.warn, self.complain = Teller(voice.info), Teller(voice.warning), Teller(voice.error)
 
-    def take(self, event):
+    def take(self, event: Event) -> None:
         """Take one thing that Borg said, as `parse` gives it."""
         kind = event.get("type", "")
         if kind in ("file_status", "progress_percent"):
@@ -142,17 +168,17 @@ class Log:
         elif not kind.startswith(("archive_progress", "progress_")):
             self.message(event)
 
-    def end(self):
+    def end(self) -> None:
         for teller in (self.inform, self.warn, self.complain):
             teller.end()
 
-    def progress(self, event):
+    def progress(self, event: Event) -> None:
         """Tell now and then how far it got: who follows the log sees that it lives."""
         if not event.get("finished") and time.monotonic() > self.told + OFTEN:
             self.told = time.monotonic()
             self.inform.tell("%d files, %.1f MB so far" % (event.get("nfiles", 0), event.get("original_size", 0) / 1e6))
 
-    def message(self, event):
+    def message(self, event: Event) -> None:
         run, text, level = self.run, event.get("message", ""), event.get("levelname", "")
         if event.get("name") == "borg.output.list" and self.command == "prune":
             # Beside the name stand its rule, its time and its id, none of which has its form.
@@ -177,7 +203,7 @@ class Log:
         elif text:
             self.inform(text)
 
-    def warning(self, event, text):
+    def warning(self, event: Event, text: str) -> None:
         if policy.is_passing(event):
             self.explained += 1
             self.warn(text)
@@ -187,7 +213,7 @@ class Log:
             self.unexplained += 1
             self.complain(text)
 
-    def error(self, event, text):
+    def error(self, event: Event, text: str) -> None:
         self.run.full = self.run.full or policy.is_full(event)
         crash = policy.crash(text)
         if crash is not None:
@@ -202,20 +228,20 @@ class Log:
 class Teller:
     """Tells what Borg says, at one level, until it is too much: names of files and a server's words are in it."""
 
-    def __init__(self, tell):
+    def __init__(self, tell: Callable[[str], object]) -> None:
         self.tell, self.count = tell, 0
 
-    def __call__(self, text, lines=False):
+    def __call__(self, text: str, lines: bool = False) -> None:
         self.count += 1
         if self.count <= MOST_TOLD:
             self.tell(text if lines else untrusted.printable(text))
 
-    def end(self):
+    def end(self) -> None:
         if self.count > MOST_TOLD:
             self.tell("and %d more like these" % (self.count - MOST_TOLD))
 
 
-def parse(raw):
+def parse(raw: bytes) -> Event:
     """What a line of Borg's log says, as `{key: value}`, of which only these keys and types are taken."""
     text = raw.decode(errors="surrogateescape").rstrip("\n")
     try:
@@ -225,6 +251,8 @@ def parse(raw):
     # ssh, and Borg when it crashes, do not speak JSON.
     if not isinstance(event, dict):
         return {"message": text}
-    return {**{key: event[key] for key in WORDS if isinstance(event.get(key), str)},
-            **{key: event[key] for key in NUMBERS if type(event.get(key)) in (int, float)},
-            **({"finished": True} if event.get("finished") is True else {})}
+    return {
+        **{key: event[key] for key in WORDS if isinstance(event.get(key), str)},
+        **{key: event[key] for key in NUMBERS if type(event.get(key)) in (int, float)},
+        **({"finished": True} if event.get("finished") is True else {}),
+    }

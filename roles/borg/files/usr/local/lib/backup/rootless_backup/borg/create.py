@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
 """Making an archive."""
 
+from __future__ import annotations
+
 import json
 import os
 import re
@@ -10,6 +12,18 @@ from rootless_backup import engine, host
 from rootless_backup.borg import state
 from rootless_backup.borg.call import borg
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Optional
+
+    from rootless_backup.borg.call import Event
+    from rootless_backup.borg.repository import Repository
+    from rootless_backup.voice import Voice
+
+    # `[below, parameters]`, smallest first; the last has no limit.
+    Rules = Sequence[tuple[Optional[int], str]]
+
 CHUNKER_PARAMS = host.STATE + "/dump-chunker-params"
 # Directories and the like are few, so listing them costs little.
 LISTED = "dsbcf"
@@ -18,23 +32,48 @@ LISTED_FILES = "hAMUC"
 NOT_SAVED = ("E", "x", "?")
 
 
-def make(repository, archive, series, roots, excludes, one_file_system, seen):
+def make(
+    repository: Repository,
+    archive: str,
+    series: str,
+    roots: list[str],
+    excludes: list[str],
+    one_file_system: bool,
+    seen: Callable[[str, bool], object],
+) -> engine.Made:
     """See `engine.Repository.make`."""
     settings = repository.settings
     # Regular files are listed only if one is a root.
     regular = any(os.path.isfile(root) and not os.path.islink(root) for root in roots)
-    options = ["--compression", settings["compression"], "--files-cache", "ctime,size,inode",
-               *(["--one-file-system"] if one_file_system else []),
-               *(word for each in excludes for word in ("--exclude", "sh:" + each)),
-               *(["--chunker-params", repository.engine.dump_chunks()] if series == engine.DUMPS else [])]
+    options = [
+        "--compression",
+        settings["compression"],
+        "--files-cache",
+        "ctime,size,inode",
+        *(["--one-file-system"] if one_file_system else []),
+        *(word for each in excludes for word in ("--exclude", "sh:" + each)),
+        *(["--chunker-params", repository.engine.dump_chunks()] if series == engine.DUMPS else []),
+    ]
 
-    def seen_by_borg(event):
+    def seen_by_borg(event: Event) -> None:
         # Borg's own word. What a server says comes by the same way, but of other types, which Borg lets through.
         if event.get("type") == "file_status" and event.get("status") not in NOT_SAVED:
             seen(event.get("path", ""), event.get("status") == "d")
 
-    run = borg(repository, "create", "--json", "--progress", "--list", "--filter", LISTED + (LISTED_FILES if regular else ""),
-               *options, repository.named(archive), *roots, seen=seen_by_borg, suffix=series)
+    run = borg(
+        repository,
+        "create",
+        "--json",
+        "--progress",
+        "--list",
+        "--filter",
+        LISTED + (LISTED_FILES if regular else ""),
+        *options,
+        repository.named(archive),
+        *roots,
+        seen=seen_by_borg,
+        suffix=series,
+    )
     # By how it ended, and not by words alone: a server, or the name of a file, can say them too.
     made = engine.Made(there=run.made, reachable=run.made or run.reachable)
     if not run.ok:
@@ -47,12 +86,14 @@ def make(repository, archive, series, roots, excludes, one_file_system, seen):
     known = state.read_stamp(repository.location)
     made.whole = known in (None, result["repository"]["id"])
     if not made.whole:
-        repository.voice.error("%s: this is another repository (%s) than the one that was initialised (%s)"
-                               % (repository.location, result["repository"]["id"], known))
+        repository.voice.error(
+            "%s: this is another repository (%s) than the one that was initialised (%s)"
+            % (repository.location, result["repository"]["id"], known)
+        )
     return made
 
 
-def dump_chunks(rules, voice):
+def dump_chunks(rules: Rules, voice: Voice) -> str:
     """The parameters of Borg's chunker for the dumps. See borg-create(1)."""
     try:
         with open(CHUNKER_PARAMS, encoding="ascii") as file:
@@ -66,12 +107,13 @@ def dump_chunks(rules, voice):
             file.write(chunks + "\n")
         os.rename(CHUNKER_PARAMS + ".new", CHUNKER_PARAMS)
         if before is not None:
-            voice.info("There are %.0f GB of dumps: from now on they are cut into chunks by %s, which saves all anew"
-                       % (size / 1e9, chunks))
+            voice.info(
+                "There are %.0f GB of dumps: from now on they are cut into chunks by %s, which saves all anew" % (size / 1e9, chunks)
+            )
     return chunks
 
 
-def size_of(directory):
+def size_of(directory: str) -> int:
     """How many bytes are in a directory, as far as they can be seen: Borg tells what cannot be read.
 
     By du(1), which follows no link, and goes as deep as a hook's user may make directories; a function that calls itself does not.
@@ -82,7 +124,7 @@ def size_of(directory):
     return int(found[0]) if found else 0
 
 
-def chunks_for(rules, size, before):
+def chunks_for(rules: Rules, size: int, before: str | None) -> str:
     """How so many bytes of dumps are cut that were cut so `before`: other chunks save everything anew, so it is slow to go back.
 
     `rules`: `[below, parameters]`, smallest first; the last has no limit.
@@ -90,6 +132,6 @@ def chunks_for(rules, size, before):
     known = [chunks for _below, chunks in rules]
     now = next(index for index, (below, _chunks) in enumerate(rules) if below is None or size < below)
     last = known.index(before) if before in known else now
-    while last > now and size < rules[last - 1][0] / 4:
+    while last > now and size < (rules[last - 1][0] or 0) / 4:
         last -= 1
     return known[max(now, last)]

@@ -1,11 +1,22 @@
 # Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
 """A repository of Borg's, and what is done with the archives in it."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 
 from rootless_backup import engine
 from rootless_backup.borg.call import borg, is_local
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rootless_backup.borg.call import Event
+    from rootless_backup.borg.engine import Engine
+    from rootless_backup.engine import Item, Made, Progress, Taken, Wanted
+    from rootless_backup.voice import Voice
 
 # Contents only: whose the files were does not matter.
 PLAIN = ["--numeric-ids", "--noacls", "--noxattrs", "--noflags"]
@@ -15,56 +26,75 @@ ITEM = "{type}{mode}{user}{group}{size}{mtime}{linktarget}{path}{NL}"
 class Repository(engine.Repository):
     """See there."""
 
-    def __init__(self, engine, location, voice, reading=False):
+    engine: Engine
+
+    def __init__(self, engine: Engine, location: str, voice: Voice, reading: bool = False) -> None:
         super().__init__(engine, location, voice, reading)
         self.settings = engine.borg
         self.number = engine.repositories.index(location) + 1
 
-    def named(self, archive):
+    def named(self, archive: str) -> str:
         """An archive, as Borg takes it."""
         return "%s::%s" % (self.location, archive)
 
-    def make(self, archive, series, roots, excludes, one_file_system, seen):
+    def make(
+        self, archive: str, series: str, roots: list[str], excludes: list[str], one_file_system: bool, seen: Callable[[str, bool], object]
+    ) -> Made:
         from rootless_backup.borg import create
+
         return create.make(self, archive, series, roots, excludes, one_file_system, seen)
 
-    def rename(self, archive, new):
+    def rename(self, archive: str, new: str) -> bool:
         return borg(self, "rename", self.named(archive), new).ok
 
-    def archives(self, series):
+    def archives(self, series: str) -> list[str]:
         run = borg(self, "list", "--json", "--glob-archives", engine.name_of(self.prefix, series, engine.UTC_SECONDS))
         if not run.ok:
             raise engine.Refused("the archives of %s cannot be listed" % self.location)
         # By name: the time is in it.
         return sorted(each["name"] for each in json.loads(run.output)["archives"])
 
-    def contents(self, archive, wanted):
+    def contents(self, archive: str, wanted: Wanted) -> list[Item] | None:
         with patterns(wanted) as options:
             run = borg(self, "list", "--json-lines", "--format", ITEM, *options, self.named(archive))
         return [json.loads(line) for line in run.output.splitlines()] if run.ok else None
 
-    def size(self, archive):
+    def size(self, archive: str) -> int:
         run = borg(self, "info", "--json", self.named(archive))
         if not run.ok:
             raise engine.Refused("%s: it cannot be told how large it is" % archive)
-        return json.loads(run.output)["archives"][0]["stats"]["original_size"]
+        size: int = json.loads(run.output)["archives"][0]["stats"]["original_size"]
+        return size
 
-    def take(self, archive, wanted, plain=False, strip=0, demand=False, progress=None):
-        def seen(event):
-            if event.get("type") == "progress_percent" and event.get("current") is not None:
+    def take(
+        self, archive: str, wanted: Wanted, plain: bool = False, strip: int = 0, demand: bool = False, progress: Progress | None = None
+    ) -> Taken:
+        def seen(event: Event) -> None:
+            if event.get("type") == "progress_percent" and event.get("current") is not None and progress is not None:
                 progress(event["current"] / max(1, event["total"]))
 
         # Progress costs a pass over the whole archive first.
-        options = ["--sparse", *(PLAIN if plain else []), *(["--strip-components", str(strip)] if strip else []),
-                   *(["--progress"] if progress else [])]
+        options = [
+            "--sparse",
+            *(PLAIN if plain else []),
+            *(["--strip-components", str(strip)] if strip else []),
+            *(["--progress"] if progress else []),
+        ]
         # Of paths that are given as such Borg says which it never met.
         demanded = wanted.below if demand else []
         with patterns(engine.Wanted([] if demand else wanted.below, wanted.exactly, wanted.matching)) as chosen:
-            run = borg(self, "extract", *options, *chosen, self.named(archive), *("pp:" + path for path in demanded),
-                       seen=seen if progress else None)
+            run = borg(
+                self,
+                "extract",
+                *options,
+                *chosen,
+                self.named(archive),
+                *("pp:" + path for path in demanded),
+                seen=seen if progress else None,
+            )
         return engine.Taken(run.ok, run.made, "Archive.DoesNotExist" not in run.ids)
 
-    def forget(self, keep, incomplete=False):
+    def forget(self, keep: dict[str, int], incomplete: bool = False) -> tuple[bool, list[str]]:
         rules = ["--keep-%s=%d" % rule for rule in keep.items()]
         ok, kept = True, []
         for series in engine.SERIES:
@@ -79,29 +109,33 @@ class Repository(engine.Repository):
         there = {each["name"] for each in json.loads(listed.output)["archives"]} if listed.ok else set()
         return listed.ok and ok, [archive for archive in kept if archive in there]
 
-    def compact(self):
+    def compact(self) -> bool:
         return borg(self, "compact").ok
 
-    def verify(self):
+    def verify(self) -> bool:
         return borg(self, "check", "--repository-only", "--max-duration", str(self.settings["check_duration"]), self.location).ok
 
-    def explain(self):
+    def explain(self) -> None:
         if is_local(self.location):
             return
         from rootless_backup.borg import ssh
+
         why = ssh.why_not(self.location)
         if why is not None:
             self.voice.error(why)
 
 
 @contextlib.contextmanager
-def patterns(wanted):
+def patterns(wanted: Wanted) -> Iterator[list[str]]:
     """The options that have Borg choose what is wanted; none if that is all.
 
     Names of files come in a file where they can: there may be too many for arguments, and everybody can read those.
     """
-    lines = ["+ %s:%s" % (style, path) for style, paths in (("pp", wanted.below), ("pf", wanted.exactly), ("sh", wanted.matching))
-             for path in paths]
+    lines = [
+        "+ %s:%s" % (style, path)
+        for style, paths in (("pp", wanted.below), ("pf", wanted.exactly), ("sh", wanted.matching))
+        for path in paths
+    ]
     if not lines:
         yield []
         return
@@ -109,6 +143,7 @@ def patterns(wanted):
     # Of a file Borg reads a pattern a line, without blanks at its ends.
     if all(line.isprintable() and line == line.strip() for line in lines):
         import tempfile
+
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="wanted-") as file:
             file.writelines(line + "\n" for line in lines)
             file.flush()

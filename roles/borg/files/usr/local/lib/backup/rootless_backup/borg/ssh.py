@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
 """The SSH of this backup."""
 
+from __future__ import annotations
+
 import re
 import shlex
 import subprocess
@@ -8,17 +10,27 @@ import subprocess
 from rootless_backup import credentials
 
 
-def command():
+def command() -> list[str]:
     """Its own key, only host keys that were pinned, never a question, never for ever."""
-    options = ["IdentitiesOnly=yes", "BatchMode=yes", "StrictHostKeyChecking=yes", "UserKnownHostsFile=/etc/backup/known_hosts",
-               "GlobalKnownHostsFile=/dev/null", "ConnectTimeout=60", "ServerAliveInterval=30", "ServerAliveCountMax=10"]
-    return ["ssh", "-F", "/dev/null", "-i", credentials.path("borg.ssh-key"),
-            *(word for option in options for word in ("-o", option))]
+    options = [
+        "IdentitiesOnly=yes",
+        "BatchMode=yes",
+        "StrictHostKeyChecking=yes",
+        "UserKnownHostsFile=/etc/backup/known_hosts",
+        "GlobalKnownHostsFile=/dev/null",
+        "ConnectTimeout=60",
+        "ServerAliveInterval=30",
+        "ServerAliveCountMax=10",
+    ]
+    return ["ssh", "-F", "/dev/null", "-i", credentials.path("borg.ssh-key"), *(word for option in options for word in ("-o", option))]
 
 
-def why_not(location):
+def why_not(location: str) -> str | None:
     """Ask the server itself why it did not let Borg in: Borg often does not hear its reason. Return what to say; None: nothing."""
-    target, port, path = re.fullmatch(r"ssh://((?:[^@/]*@)?(?:\[[^\]]*\]|[^:/]*))(?::([0-9]+))?(/.*)", location).groups()
+    found = re.fullmatch(r"ssh://((?:[^@/]*@)?(?:\[[^\]]*\]|[^:/]*))(?::([0-9]+))?(/.*)", location)
+    # The settings were held to that.
+    assert found
+    target, port, path = found.groups()
     call = [*command(), *(["-p", port] if port else []), target.replace("[", "").replace("]", ""), "borg", "--version"]
     probe = subprocess.run(call, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
     said = probe.stderr.decode(errors="backslashreplace").strip()
@@ -27,11 +39,15 @@ def why_not(location):
             key = file.read().strip()
         # Type and key only, as the role prints it too; the command is the shell's there, in quotes in which only a quote needs escaping.
         serve = "borg serve --append-only --restrict-to-repository %s" % shlex.quote(re.sub(r"^/(\.|~)/", "", path))
-        return ("%s: the server refuses the key of this host. Add this line to ~/.ssh/authorized_keys of the user there:\n"
-                'command="%s",restrict %s' % (location, serve.replace('"', '\\"'), " ".join(key.split()[:2])))
+        return (
+            "%s: the server refuses the key of this host. Add this line to ~/.ssh/authorized_keys of the user there:\n"
+            'command="%s",restrict %s' % (location, serve.replace('"', '\\"'), " ".join(key.split()[:2]))
+        )
     if "Host key verification failed" in said:
-        return ("%s: the server's host key is not the one in borg_known_hosts. If the server is new, add its key there; "
-                "if not, find out why it changed before you do." % location)
+        return (
+            "%s: the server's host key is not the one in borg_known_hosts. If the server is new, add its key there; "
+            "if not, find out why it changed before you do." % location
+        )
     if probe.returncode == 127:
         return "%s: the server let this host in, but Borg is not installed there." % location
     return "%s: the server said: %s" % (location, said) if said else None

@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
 """What this host knows of its repositories, and the lock of all that uses Borg here."""
 
+from __future__ import annotations
+
 import contextlib
 import fcntl
 import itertools
@@ -9,6 +11,10 @@ import stat
 
 from rootless_backup import engine, host, untrusted, voice
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
 LOCK = host.STATE + "/lock"
 # Files that Borg keeps of a repository, such as its key, have no more bytes, and a directory of them has no more entries.
 MOST = 1 << 20
@@ -16,7 +22,7 @@ MOST_ENTRIES = 1000
 
 
 @contextlib.contextmanager
-def alone():
+def alone() -> Iterator[None]:
     """One at a time on this host: a check holds its repository for longer than a backup should wait for a lock."""
     with open(LOCK, "w") as lock:
         try:
@@ -27,12 +33,12 @@ def alone():
         yield
 
 
-def stamp(location):
+def stamp(location: str) -> str:
     """The file that says which repository was initialised there; without it none was."""
     return "%s/initialised/%s" % (host.STATE, engine.digest(location))
 
 
-def read_stamp(location):
+def read_stamp(location: str) -> str | None:
     """The id of the repository that was initialised there, or None."""
     try:
         with open(stamp(location), encoding="ascii") as file:
@@ -41,25 +47,26 @@ def read_stamp(location):
         return None
 
 
-def write_stamp(location, known):
+def write_stamp(location: str, known: str) -> None:
     os.makedirs(os.path.dirname(stamp(location)), exist_ok=True)
     with open(stamp(location) + ".new", "w", encoding="ascii") as file:
         file.write(known + "\n")
     os.rename(stamp(location) + ".new", stamp(location))
 
 
-def exported_key(location):
+def exported_key(location: str) -> str:
     """The file that the key of a repository is exported to."""
     return "%s/exported-keys/%s" % (host.STATE, engine.digest(location))
 
 
 @contextlib.contextmanager
-def kept_from_change():
+def kept_from_change() -> Iterator[None]:
     """Let no task of this host change a local repository while it is restored from: what restores cannot lock it.
 
     A task that is at work already is not waited for: while it saves it takes nothing away, and what it prunes Borg would miss, and say.
     """
     from rootless_backup.restore import target
+
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
             state = target.reached(host.STATE)
@@ -71,13 +78,14 @@ def kept_from_change():
         yield
 
 
-def borrow(tell):
+def borrow(tell: Callable[[str], object]) -> None:
     """Have Borg use a copy of its state that ends with the unit.
 
     What is kept as the user borg, code of that user may have written; and what is written here, with more rights, it could use.
     `tell`: called with a text for each file that is left out.
     """
     import tempfile
+
     borrowed = tempfile.mkdtemp(prefix="borg-")
     for name, depth in (("keys", 1), ("security", 2)):
         copy(os.path.join(host.STATE, ".config/borg", name), os.path.join(borrowed, ".config/borg", name), depth, tell)
@@ -85,9 +93,10 @@ def borrow(tell):
     os.environ["BORG_CACHE_DIR"] = os.path.join(borrowed, "cache")
 
 
-def copy(directory, new, depth, tell):
+def copy(directory: str, new: str, depth: int, tell: Callable[[str], object]) -> None:
     """Copy the small files of a directory, and of those in it, so many deep."""
     from rootless_backup.restore import target
+
     os.makedirs(new)
     try:
         opened = target.reached(directory)

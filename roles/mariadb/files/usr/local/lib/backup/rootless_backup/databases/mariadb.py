@@ -17,6 +17,9 @@ Environment: SETTINGS (JSON) with the keys account, socket, exclude and data_dir
 is the password of the account, if it has one.
 """
 
+from __future__ import annotations
+
+import functools
 import json
 import os
 import re
@@ -27,6 +30,11 @@ import tempfile
 from rootless_backup import untrusted
 from rootless_backup.databases import base
 from rootless_backup.records.manifest import Manifest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from typing import Any
 
 TARGET = "/backup/mariadb"
 # Not data, or saved as users.sql and system.sql, which every later version of the server can read.
@@ -44,7 +52,7 @@ PLACES = "SELECT @@datadir UNION SELECT @@innodb_data_home_dir UNION SELECT @@in
 COMPLETE = b"\n-- Dump completed\n"
 
 
-def main():
+def main() -> None:
     os.umask(0o077)
     settings = json.loads(os.environ["SETTINGS"])
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".cnf") as file:
@@ -58,7 +66,7 @@ def main():
     sys.exit(0 if ok else 1)
 
 
-def password():
+def password() -> str | None:
     path = os.path.join(os.environ.get("CREDENTIALS_DIRECTORY", "/nowhere"), "password")
     if not os.path.exists(path):
         return None
@@ -66,7 +74,7 @@ def password():
         return file.read()
 
 
-def client_options(account, socket, secret):
+def client_options(account: str, socket: str, secret: str | None) -> str:
     """The options of the clients, as a file: an argument or a variable could be read by others."""
     options = {"protocol": "socket", "socket": socket, "user": account}
     if secret is not None:
@@ -74,7 +82,7 @@ def client_options(account, socket, secret):
     return "[client]\n" + "".join("%s=%s\n" % (name, quoted(value)) for name, value in options.items())
 
 
-def quoted(value):
+def quoted(value: str) -> str:
     """A value as it stands in an option file. See https://mariadb.com/kb/en/configuring-mariadb-with-option-files/"""
     return '"%s"' % value.replace("\\", "\\\\").replace('"', '\\"')
 
@@ -82,21 +90,26 @@ def quoted(value):
 class Server:
     """The server as the clients that come with it see it."""
 
-    def __init__(self, options):
+    def __init__(self, options: str) -> None:
         self.options = "--defaults-file=" + options
 
-    def query(self, sql):
+    def query(self, sql: str) -> list[list[str]]:
         """The rows of the answer, a list of texts each. CalledProcessError: the server refused."""
-        command = ["mariadb", self.options, "--default-character-set=utf8mb4", "--batch", "--skip-column-names",
-                   "--execute", sql]
+        command = ["mariadb", self.options, "--default-character-set=utf8mb4", "--batch", "--skip-column-names", "--execute", sql]
         out = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout
         return [[unescaped(text) for text in line.split("\t")] for line in out.decode().split("\n")[:-1]]
 
-    def dump(self, path, *arguments):
+    def dump(self, path: str, *arguments: str) -> None:
         """Dump into a new file. CalledProcessError, Incomplete: what is there is of no use."""
         # Without the date, a database that did not change is the same file as yesterday.
-        command = ["mariadb-dump", self.options, "--default-character-set=utf8mb4", "--max-allowed-packet=1G",
-                   "--skip-dump-date", *arguments]
+        command = [
+            "mariadb-dump",
+            self.options,
+            "--default-character-set=utf8mb4",
+            "--max-allowed-packet=1G",
+            "--skip-dump-date",
+            *arguments,
+        ]
         with open(path, "wb") as file:
             subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.PIPE, check=True)
             os.fsync(file.fileno())
@@ -108,18 +121,18 @@ class Incomplete(Exception):
     """A dump that says of itself that it is not whole."""
 
 
-def unescaped(text):
+def unescaped(text: str) -> str:
     """A field of mariadb(1) --batch as it is in the server."""
     return re.sub(r"\\(.)", lambda match: {"n": "\n", "t": "\t", "0": "\0"}.get(match[1], match[1]), text, flags=re.DOTALL)
 
 
-def is_complete(path):
+def is_complete(path: str) -> bool:
     with open(path, "rb") as file:
         file.seek(max(0, os.path.getsize(path) - len(COMPLETE)))
         return file.read() == COMPLETE
 
 
-def dump_server(server, settings):
+def dump_server(server: Server, settings: dict[str, Any]) -> bool:
     """Return whether everything was dumped."""
     for directory in (TARGET, os.path.join(TARGET, "databases")):
         base.clear(directory)
@@ -134,10 +147,9 @@ def dump_server(server, settings):
 
     with Manifest(TARGET) as manifest:
         # --insert-ignore: a restore finds root and mysql on the new server, and leaves their accounts be.
-        ok = dump(manifest, "system.sql", None,
-                  lambda path: server.dump(path, "--insert-ignore", "--system=plugins,udfs,servers"))
+        ok = dump(manifest, "system.sql", None, lambda path: server.dump(path, "--insert-ignore", "--system=plugins,udfs,servers"))
         for name in databases:
-            ok = dump(manifest, file_name(name), name, lambda path, name=name: dump_database(server, path, name)) and ok
+            ok = dump(manifest, file_name(name), name, functools.partial(dump_database, server, name=name)) and ok
         ok = dump(manifest, "users.sql", None, lambda path: dump_users(server, path)) and ok
         if ok:
             base.keep_only(manifest, {*map(file_name, databases), "system.sql", "users.sql"})
@@ -145,31 +157,36 @@ def dump_server(server, settings):
     return ok
 
 
-def demand_privileges(server):
+def demand_privileges(server: Server) -> None:
     held = set()
-    for (grant, *_more) in server.query("SHOW GRANTS"):
+    for grant, *_more in server.query("SHOW GRANTS"):
         match = re.match(r"GRANT ([A-Z ,_]+) ON \*\.\* TO ", grant)
         held |= set(match[1].split(", ")) if match else set()
     lacking = set() if "ALL PRIVILEGES" in held else PRIVILEGES - held
     if lacking:
         account = server.query("SELECT CURRENT_USER()")[0][0]
-        raise Incomplete("The account %s lacks privileges, and what it may not see would be missing without a word. As "
-                         "root: GRANT %s ON *.* TO this account." % (account, ", ".join(sorted(lacking))))
+        raise Incomplete(
+            "The account %s lacks privileges, and what it may not see would be missing without a word. As "
+            "root: GRANT %s ON *.* TO this account." % (account, ", ".join(sorted(lacking)))
+        )
 
 
-def dump_database(server, path, name):
+def dump_database(server: Server, path: str, name: str) -> None:
     options = ["--single-transaction", "--quick", "--routines", "--events", "--triggers", "--hex-blob"]
     try:
         server.dump(path, *options, "--dump-history", "--databases", "--", name)
     except subprocess.CalledProcessError as error:
         if b"transaction-precise history" not in error.stderr:
             raise
-        untrusted.tell(4, "%s: the past rows of its system-versioned tables are not in the dump: mariadb-dump saves only those "
-                       "of tables that are versioned by time, and some here are by transaction." % base.shown(name))
+        untrusted.tell(
+            4,
+            "%s: the past rows of its system-versioned tables are not in the dump: mariadb-dump saves only those "
+            "of tables that are versioned by time, and some here are by transaction." % base.shown(name),
+        )
         server.dump(path, *options, "--databases", "--", name)
 
 
-def dump_users(server, path):
+def dump_users(server: Server, path: str) -> None:
     server.dump(path, "--insert-ignore", "--system=users")
     # mariadb-dump knows of no grants to everybody.
     if server.query("SELECT 1 FROM mysql.global_priv WHERE User = 'PUBLIC' AND Host = ''"):
@@ -178,16 +195,19 @@ def dump_users(server, path):
             file.write(COMPLETE.decode())
 
 
-def warn_of_mixtures(server, databases):
+def warn_of_mixtures(server: Server, databases: Collection[str]) -> None:
     for encoded, count in server.query(WITHOUT_TRANSACTIONS):
         name = bytes.fromhex(encoded).decode()
         if name in databases:
-            untrusted.tell(4, "%s: tables of engines without transactions (MyISAM, Aria): %s. Each is consistent in itself, "
-                           "but not with the others if it is written to meanwhile. ALTER TABLE … ENGINE=InnoDB mends that."
-                           % (base.shown(name), count))
+            untrusted.tell(
+                4,
+                "%s: tables of engines without transactions (MyISAM, Aria): %s. Each is consistent in itself, "
+                "but not with the others if it is written to meanwhile. ALTER TABLE … ENGINE=InnoDB mends that."
+                % (base.shown(name), count),
+            )
 
 
-def dump(manifest, name, database, make):
+def dump(manifest: Manifest, name: str, database: str | None, make: Callable[[str], object]) -> bool:
     """Have `make(path)` write a dump. Return whether it is complete."""
     try:
         new = base.Dump(manifest, name, database)
@@ -198,6 +218,6 @@ def dump(manifest, name, database, make):
         return base.failed("Database %s" % base.shown(database) if database is not None else name, error)
 
 
-def file_name(database):
+def file_name(database: str) -> str:
     """A file name for any name that MariaDB allows. Only ASCII is encoded: 64 letters of 3 bytes must fit into 255."""
     return "databases/%s.sql" % base.percent_encoded(database, base.PLAIN | frozenset(range(0x80, 0x100)))

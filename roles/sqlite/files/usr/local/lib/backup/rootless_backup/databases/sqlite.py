@@ -20,6 +20,8 @@ Environment: SETTINGS (JSON) with the keys name, paths (absolute paths or patter
 and prove: BACKUP_DUMP, a directory that holds what was in /backup/sqlite-NAME. To restore: BACKUP_REQUEST, a JSON file.
 """
 
+from __future__ import annotations
+
 import fnmatch
 import hashlib
 import json
@@ -35,6 +37,16 @@ from rootless_backup.databases import base
 from rootless_backup.databases.base import complain, shown
 from rootless_backup.records import manifest as manifests
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any, Optional
+
+    from rootless_backup.records.manifest import Entry
+
+    # `{name: {"rows", "checksum"}}`, or null for what only the program of the database can read.
+    Tables = dict[str, Optional[dict[str, Any]]]
+
 # What belongs to a database while it is open.
 COMPANIONS = ("-wal", "-shm", "-journal")
 # What a copy is called until it takes its place in /backup, and a database until it takes its own.
@@ -44,7 +56,7 @@ RESTORING = ".restoring"
 FOREIGN = "no such (collation|function|module|tokenizer)|unknown tokenizer"
 
 
-def main():
+def main() -> None:
     os.umask(0o077)
     # What is begun is cleaned up when systemd ends it.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + int(number)))
@@ -61,7 +73,7 @@ def main():
     sys.exit(0 if ok else 1)
 
 
-def copy_all(target, patterns, busy_timeout):
+def copy_all(target: str, patterns: Iterable[str], busy_timeout: int) -> bool:
     """Return whether each pattern matched something, and everything that matched was copied."""
     ok, databases = True, []
     for pattern in patterns:
@@ -83,7 +95,7 @@ def copy_all(target, patterns, busy_timeout):
     return ok
 
 
-def matches(pattern):
+def matches(pattern: str) -> list[str]:
     """
     The paths that a pattern matches, sorted: `*`, `?` and `[…]` within a directory, `**` for any number of directories.
     Names that begin with a dot match too, as in the patterns of Borg: what is not copied must not be left out there.
@@ -92,7 +104,7 @@ def matches(pattern):
     return sorted(set(below("/", [part for part in pattern.split("/") if part])))
 
 
-def below(directory, parts):
+def below(directory: str, parts: list[str]) -> list[str]:
     if not parts:
         return [directory]
     part, rest = parts[0], parts[1:]
@@ -108,7 +120,7 @@ def below(directory, parts):
     return [found for path in paths if fnmatch.fnmatchcase(os.path.basename(path), part) for found in below(path, rest)]
 
 
-def kind(path):
+def kind(path: str) -> str | None:
     """`directory`, `other` or, if it is not there, None. OSError: it cannot be told."""
     try:
         return "directory" if stat.S_ISDIR(os.stat(path).st_mode) else "other"
@@ -116,17 +128,17 @@ def kind(path):
         return "other" if os.path.islink(path) else None
 
 
-def is_companion(path):
+def is_companion(path: str) -> bool:
     """Whether a file belongs to a database beside it."""
-    return any(path.endswith(end) and os.path.lexists(path[:-len(end)]) for end in COMPANIONS)
+    return any(path.endswith(end) and os.path.lexists(path[: -len(end)]) for end in COMPANIONS)
 
 
-def copy(manifest, path, busy_timeout):
+def copy(manifest: manifests.Manifest, path: str, busy_timeout: int) -> bool:
     """Copy a database to its place by way of PARTIAL. Return whether it is complete."""
     # Beside its place, its name could be too long for one.
     new = base.Dump(manifest, path.lstrip("/"), path, os.path.join(manifest.directory, PARTIAL))
 
-    def make(partial):
+    def make(partial: str) -> Entry:
         remove(partial)
         demand_database(path)
         copy_pages(path, partial, busy_timeout)
@@ -137,20 +149,19 @@ def copy(manifest, path, busy_timeout):
         return True
     except (sqlite3.Error, OSError, Unusable) as error:
         remove(new.partial)
-        return complain("%s was not copied; the last good copy, if there is one, is still there. The reason: %s"
-                        % (shown(path), error))
+        return complain("%s was not copied; the last good copy, if there is one, is still there. The reason: %s" % (shown(path), error))
 
 
 class Unusable(Exception):
     """A database that cannot be saved; the text says why."""
 
 
-def demand_database(path):
+def demand_database(path: str) -> None:
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise Unusable("it is not a file, so it is no database. Correct the path or pattern in sqlite_databases.")
 
 
-def copy_pages(path, partial, busy_timeout):
+def copy_pages(path: str, partial: str, busy_timeout: int) -> None:
     try:
         copy_with("ro", path, partial, busy_timeout)
     except sqlite3.OperationalError as error:
@@ -161,7 +172,7 @@ def copy_pages(path, partial, busy_timeout):
         copy_with("rw", path, partial, busy_timeout)
 
 
-def copy_with(mode, path, partial, busy_timeout):
+def copy_with(mode: str, path: str, partial: str, busy_timeout: int) -> None:
     source = open_as(path, "mode=" + mode, timeout=busy_timeout, isolation_level=None)
     try:
         # With a transaction open the backup has nothing to wait for; without, it would wait for a lock for ever.
@@ -176,11 +187,12 @@ def copy_with(mode, path, partial, busy_timeout):
         source.close()
 
 
-def open_as(path, parameters, **options):
-    return sqlite3.connect("file:%s?%s" % (base.percent_encoded(path), parameters), uri=True, **options)
+def open_as(path: str, parameters: str, **options: Any) -> sqlite3.Connection:
+    opened: sqlite3.Connection = sqlite3.connect("file:%s?%s" % (base.percent_encoded(path), parameters), uri=True, **options)
+    return opened
 
 
-def check(path):
+def check(path: str) -> Tables:
     """The tables, see `tables_of`. Unusable: the database is damaged, and so is what it was copied from."""
     database = open_as(path, "mode=ro&immutable=1")
     try:
@@ -198,7 +210,7 @@ def check(path):
         database.close()
 
 
-def tables_of(database):
+def tables_of(database: sqlite3.Connection) -> Tables:
     """
     Each table with its number of rows and a checksum of them, in the order in which they lie in the file, which no copy
     changes. A virtual table has no rows of its own: they are in tables beside it. Null: only the program of the database can
@@ -207,7 +219,7 @@ def tables_of(database):
     # Text need not be UTF-8, and is something else than a blob of the same bytes.
     database.text_factory = lambda text: ("text", text)
     names = [text for ((_type, text),) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0")]
-    tables = {}
+    tables: Tables = {}
     for name in sorted(names):
         rows, digest = 0, hashlib.sha256()
         try:
@@ -223,7 +235,7 @@ def tables_of(database):
     return tables
 
 
-def restore(dump, busy_timeout):
+def restore(dump: str, busy_timeout: int) -> bool:
     """Return whether every file was put where it was asked for."""
     with open(os.environ["BACKUP_REQUEST"], encoding="utf-8") as file:
         request = json.load(file)
@@ -232,8 +244,10 @@ def restore(dump, busy_timeout):
         # A link stays, and what it leads to is replaced.
         place = item["into"] = os.path.realpath(item["into"])
         if not os.path.isdir(os.path.dirname(place)):
-            ok = complain("%s: its directory is not there, or the hook may not see it: it writes only in the directories of "
-                          "sqlite_databases. Make it, or choose another place with --into PATH." % shown(place))
+            ok = complain(
+                "%s: its directory is not there, or the hook may not see it: it writes only in the directories of "
+                "sqlite_databases. Make it, or choose another place with --into PATH." % shown(place)
+            )
         elif place in places:
             ok = complain("%s: more than one database would go there. Restore them one by one, with --into PATH." % shown(place))
         elif os.path.isdir(place):
@@ -247,7 +261,7 @@ def restore(dump, busy_timeout):
     return ok
 
 
-def restore_one(source, place, over, busy_timeout):
+def restore_one(source: str, place: str, over: bool, busy_timeout: int) -> bool:
     # Late: the hook itself needs none of it.
     import shutil
 
@@ -268,8 +282,11 @@ def restore_one(source, place, over, busy_timeout):
             # Unlike a rename, it never takes the place of what somebody made meanwhile.
             os.link(new, place)
         sync(os.path.dirname(place))
-        untrusted.tell(6, "%s is restored, %d bytes.%s" % (
-            shown(place), os.path.getsize(place), " Restart what had the old one open." if replaced else ""))
+        untrusted.tell(
+            6,
+            "%s is restored, %d bytes.%s"
+            % (shown(place), os.path.getsize(place), " Restart what had the old one open." if replaced else ""),
+        )
         return True
     except (sqlite3.Error, OSError, Unusable) as error:
         return complain("%s was not restored, and what is there stays as it was. The reason: %s" % (shown(place), error))
@@ -277,7 +294,7 @@ def restore_one(source, place, over, busy_timeout):
         remove(new)
 
 
-def replace(new, place, busy_timeout):
+def replace(new: str, place: str, busy_timeout: int) -> None:
     """
     Rename the new one over the old one, while the old one is locked and has no WAL, which would be played into the new one. A
     program that has the old one open with a WAL, or works on it, is an error; one that merely has it open cannot be seen.
@@ -315,7 +332,7 @@ def replace(new, place, busy_timeout):
             old.close()
 
 
-def prove(dump, _busy_timeout):
+def prove(dump: str, _busy_timeout: int) -> bool:
     """Compare everything with what was recorded when it was copied. Return whether nothing differs."""
     try:
         files = manifests.read(os.path.join(dump, manifests.NAME))["files"]
@@ -330,17 +347,26 @@ def prove(dump, _busy_timeout):
     for name in sorted(files):
         ok = prove_one(os.path.join(dump, name), files[name]) and ok
     recorded = [table for entry in files.values() for table in (entry.get("tables") or {}).values()]
-    untrusted.tell(6 if ok else 5, "%ssqlite: %d databases, %d tables, %d rows%s" % (
-        "" if ok else "Not proven: ", len(files), len(recorded), sum(table["rows"] for table in recorded if table),
-        "; %d tables only their own program can read" % recorded.count(None) if None in recorded else ""))
+    untrusted.tell(
+        6 if ok else 5,
+        "%ssqlite: %d databases, %d tables, %d rows%s"
+        % (
+            "" if ok else "Not proven: ",
+            len(files),
+            len(recorded),
+            sum(table["rows"] for table in recorded if table),
+            "; %d tables only their own program can read" % recorded.count(None) if None in recorded else "",
+        ),
+    )
     return ok
 
 
-def prove_one(path, entry):
+def prove_one(path: str, entry: Entry) -> bool:
     what = shown(entry["database"])
     if "tables" not in entry:
-        return complain("%s: nothing was recorded of its tables, since an older version of the role copied it. The next backup "
-                        "will record it." % what)
+        return complain(
+            "%s: nothing was recorded of its tables, since an older version of the role copied it. The next backup will record it." % what
+        )
     try:
         found, ok = check(path), True
     except (sqlite3.Error, OSError, Unusable) as error:
@@ -350,7 +376,7 @@ def prove_one(path, entry):
     return ok
 
 
-def same(what, table, recorded, found):
+def same(what: str, table: str, recorded: Any, found: Any) -> bool:
     if recorded == found:
         return True
     if "missing" in (recorded, found):
@@ -362,13 +388,13 @@ def same(what, table, recorded, found):
     return complain("%s, table %s: a value is not what it was." % (what, shown(table)))
 
 
-def remove(path):
+def remove(path: str) -> None:
     for end in ("", *COMPANIONS):
         if os.path.lexists(path + end):
             os.unlink(path + end)
 
 
-def sync(path):
+def sync(path: str) -> None:
     """See that what was written is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -13,6 +13,8 @@ and makes the backup fail. So does a dump that lacks a table, which is kept all 
 warning: the drill will say that it is not proven. After a run without a failure, dumps of databases that are gone are removed.
 """
 
+from __future__ import annotations
+
 import importlib
 import os
 import sys
@@ -28,7 +30,7 @@ ACTIONS = {
 }
 
 
-def main():
+def main() -> None:
     os.umask(0o077)
     action = ACTIONS.get(tuple(sys.argv[1:]))
     if action is None:

@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role postgres): changes made here are overwritten.
 """A server as its clients see it: every question goes by this module."""
 
+from __future__ import annotations
+
 import functools
 import json
 import os
@@ -9,54 +11,77 @@ import subprocess
 
 from rootless_backup.databases.postgresql import stop
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
+
+    # A row of pg_database, and more; see PROPERTIES.
+    Properties = dict[str, Any]
+
 # What the server says is read here, and names are compared with what pg_dumpall(1) writes. Settings of a database, which its owner makes,
 # and those of a role come behind these: nothing of ours is looked up where others may have put something of the same name, nothing of ours
 # runs as somebody else, and rows are written alike wherever they are.
-OPTIONS = ("-c lc_messages=C -c quote_all_identifiers=off -c search_path=pg_catalog -c role=none -c standard_conforming_strings=on"
-           " -c TimeZone=UTC -c bytea_output=hex -c lock_timeout=600s -c statement_timeout=3600s"
-           " -c idle_in_transaction_session_timeout=0 -c default_transaction_isolation=read\\ committed"
-           " -c default_transaction_read_only=off -c default_transaction_deferrable=off")
+OPTIONS = (
+    "-c lc_messages=C -c quote_all_identifiers=off -c search_path=pg_catalog -c role=none -c standard_conforming_strings=on"
+    " -c TimeZone=UTC -c bytea_output=hex -c lock_timeout=600s -c statement_timeout=3600s"
+    " -c idle_in_transaction_session_timeout=0 -c default_transaction_isolation=read\\ committed"
+    " -c default_transaction_read_only=off -c default_transaction_deferrable=off"
+)
 # What would end a session of ours too, since which version.
 TIMEOUTS = {"idle_session_timeout": 14, "transaction_timeout": 17}
+# Of the settings of a role in a database, and of a comment, in bytes.
+LONGEST = 64 << 10
 # What a dump does not hold by itself, but CREATE and ALTER DATABASE need. Names are bytes: a database made from another encoding need not
-# be UTF-8. Hex survives every client encoding.
-PROPERTIES = """SELECT encode(textsend(datname::text), 'hex'), encode(textsend((to_jsonb(d) || jsonb_build_object(
+# be UTF-8. Hex survives every client encoding. Whoever may log in gives a role settings in any database, of any length: what is longer than
+# anybody needs is left out, and `left_out` tells of it.
+PROPERTIES = """WITH settings AS (SELECT setdatabase, setrole, setconfig,
+        (SELECT sum(octet_length(each)) FROM unnest(setconfig) AS each) AS size FROM pg_db_role_setting)
+    SELECT encode(textsend(datname::text), 'hex'), encode(textsend((to_jsonb(d) || jsonb_build_object(
     'owner', pg_get_userbyid(datdba), 'encoding', pg_encoding_to_char(encoding),
-    'settings', (SELECT to_jsonb(setconfig) FROM pg_db_role_setting WHERE setdatabase = d.oid AND setrole = 0),
-    'role_settings', (SELECT jsonb_object_agg(pg_get_userbyid(setrole), setconfig) FROM pg_db_role_setting
-        WHERE setdatabase = d.oid AND setrole <> 0),
-    'comment', shobj_description(d.oid, 'pg_database'),
+    'settings', (SELECT to_jsonb(setconfig) FROM settings WHERE setdatabase = d.oid AND setrole = 0 AND size <= %(most)d),
+    'role_settings', (SELECT jsonb_object_agg(pg_get_userbyid(setrole), setconfig) FROM settings
+        WHERE setdatabase = d.oid AND setrole <> 0 AND size <= %(most)d),
+    'comment', (SELECT comment FROM shobj_description(d.oid, 'pg_database') AS comment WHERE octet_length(comment) <= %(most)d),
+    'left_out', (SELECT count(*) FROM settings WHERE setdatabase = d.oid AND size > %(most)d)
+        + (octet_length(coalesce(shobj_description(d.oid, 'pg_database'), '')) > %(most)d)::int,
     'grants', (SELECT jsonb_agg(jsonb_build_array(
         CASE grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(grantee) END, privilege_type, is_grantable)) FROM aclexplode(datacl))
-    ))::text), 'hex') FROM pg_database d ORDER BY datname"""
+    ))::text), 'hex') FROM pg_database d ORDER BY datname""" % {"most": LONGEST}
 # 10 is the role that made the server; PostgreSQL 16 and later has memberships granted by it.
 SERVER = """SELECT current_setting('server_version_num')::int / 10000, encode(textsend(pg_get_userbyid(10)::text), 'hex'),
     current_setting('shared_preload_libraries')"""
-MONEY = "SELECT current_setting('lc_monetary')"
+# In hex: a locale may have a line end in its name, or what is no UTF-8, and who owns a database chooses one.
+MONEY = "SELECT encode(textsend(current_setting('lc_monetary')), 'hex')"
 
 
-def environment(host, port):
+def environment(host: str, port: str) -> dict[str, str]:
     return dict(os.environ, PGHOST=host, PGPORT=port, PGCONNECT_TIMEOUT="30", PGAPPNAME="backup-postgresql", PGOPTIONS=OPTIONS)
 
 
 @functools.cache
-def version_of(host, port):
+def version_of(host: str, port: str) -> int:
     """The version of a server, such as 15."""
     return int(query(environment(host, port), SERVER).split(b"|")[0])
 
 
-def properties_of(env):
+def money(line: str) -> str:
+    """What MONEY gives."""
+    return os.fsdecode(bytes.fromhex(line))
+
+
+def properties_of(env: dict[str, str]) -> dict[str, Properties]:
     """The properties of each database, as the server has them: `{name: row of pg_database and more}`."""
     return properties_in(query(env, PROPERTIES).decode("ascii").split("\n"))
 
 
-def properties_in(lines):
+def properties_in(lines: Iterable[str]) -> dict[str, Properties]:
     """The same, of what PROPERTIES gives."""
     rows = (line.split("|") for line in lines if line)
     return {os.fsdecode(bytes.fromhex(name)): json.loads(bytes.fromhex(row).decode(errors="surrogateescape")) for name, row in rows}
 
 
-def query(env, *statements, database="template1"):
+def query(env: dict[str, str], *statements: str, database: str | None = "template1") -> bytes:
     """What the server answers, as bytes; the first statement that fails is the last.
 
     When a restore is stopped the client is not: the server would go on, and nobody would know to which end.
@@ -64,12 +89,20 @@ def query(env, *statements, database="template1"):
     deaf = signal.getsignal(signal.SIGTERM) is stop.stopping
     # No quoting and no psqlrc; the database postgres can be dropped, template1 not. None: the database of the environment.
     where = dict(env, PGCLIENTENCODING="SQL_ASCII", **({} if database is None else {"PGDATABASE": database}))
-    command = ["psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1",
-               *(a for each in statements for a in ("--command", os.fsencode(each)))]
+    command = [
+        "psql",
+        "--no-psqlrc",
+        "--quiet",
+        "--no-align",
+        "--tuples-only",
+        "--set=ON_ERROR_STOP=1",
+        *(a for each in statements for a in ("--command", os.fsencode(each))),
+    ]
     return output(command, env=where, preexec_fn=functools.partial(signal.signal, signal.SIGTERM, signal.SIG_IGN) if deaf else None)
 
 
-def output(command, env=None, preexec_fn=None):
+def output(command: Sequence[str | bytes], env: dict[str, str] | None = None, preexec_fn: Callable[[], object] | None = None) -> bytes:
     """What a command prints. CalledProcessError, with what it said: it exits with anything but 0."""
-    return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          check=True, preexec_fn=preexec_fn).stdout
+    return subprocess.run(
+        command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True, preexec_fn=preexec_fn
+    ).stdout

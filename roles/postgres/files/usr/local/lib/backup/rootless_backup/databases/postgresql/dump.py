@@ -1,8 +1,11 @@
 # Managed by Ansible (collection rootless.backup, role postgres): changes made here are overwritten.
 """Dump every database of every cluster, as the hook."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
+import functools
 import os
 import signal
 import subprocess
@@ -22,6 +25,23 @@ from rootless_backup.databases.postgresql.sql import literal
 from rootless_backup.records import manifest as manifests
 from rootless_backup.records.manifest import Manifest
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+    from io import FileIO
+    from typing import Any
+
+    from rootless_backup.databases.postgresql.client import Properties
+    from rootless_backup.databases.postgresql.contents import Contents
+    from rootless_backup.databases.postgresql.servers import Cluster
+    from rootless_backup.records.manifest import Entry
+
+    # What the manifest shall hold of a dump, what the dump lacks, and why the drill cannot prove it.
+    Told = tuple[Entry, list[str], list[str]]
+    Tell = Callable[[], Told]
+    # `{(oid, xmin): (relkind, name)}`
+    Relations = dict[tuple[str, str], tuple[str, str]]
+
 TARGET = "/backup/postgresql"
 GLOBALS = "globals.sql"
 # Between two writings of the manifest while dumps come: of a thousand databases each would cost more than the one before.
@@ -40,16 +60,19 @@ RELATIONS = """SELECT c.oid, c.xmin, CASE WHEN relpersistence = 'u' AND pg_is_in
             WHERE classid = 'pg_class'::regclass AND objid = c.oid AND relkind = 'S' AND deptype IN ('i', 'a'))))"""
 
 
-def dump_all():
+def dump_all() -> bool:
     """Dump every cluster. Return whether all of it succeeded."""
     # systemd ends what dumps too. What is in its place by then is in the manifest.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + int(signal.SIGTERM)))
     settings = servers.read_settings()
     existing = servers.found()
     clusters = settings["clusters"] or [cluster for cluster in existing if cluster["wanted"]]
     if not clusters:
-        untrusted.tell(3, "There is no PostgreSQL cluster that is online or starts by itself. Name yours in postgres_clusters, or set "
-                          "postgres_state to absent.")
+        untrusted.tell(
+            3,
+            "There is no PostgreSQL cluster that is online or starts by itself. Name yours in postgres_clusters, or set "
+            "postgres_state to absent.",
+        )
         return False
     dumped = [dump_cluster(settings, cluster) for cluster in clusters]
     ok = all(dumped)
@@ -59,7 +82,7 @@ def dump_all():
     return ok
 
 
-def dump_cluster(settings, cluster):
+def dump_cluster(settings: dict[str, Any], cluster: Cluster) -> bool:
     """Dump one cluster. Return whether every database and the globals were dumped."""
     directory = os.path.join(TARGET, str(cluster["name"]))
     base.clear(directory)
@@ -67,7 +90,7 @@ def dump_cluster(settings, cluster):
         env = servers.connection(cluster)
         server, *rows = query(env, client.SERVER, client.PROPERTIES, PLACES).decode(errors="surrogateescape").split("\n")
         properties = client.properties_in(row for row in rows if not row.startswith("place|"))
-        places = [os.fsdecode(bytes.fromhex(row[len("place|"):])) for row in rows if row.startswith("place|")]
+        places = [os.fsdecode(bytes.fromhex(row[len("place|") :])) for row in rows if row.startswith("place|")]
     except subprocess.CalledProcessError as error:
         return base.failed("cluster %s" % cluster["name"], error)
 
@@ -86,9 +109,9 @@ def dump_cluster(settings, cluster):
     return ok
 
 
-def dump_each(manifest, env, databases, lock_wait):
+def dump_each(manifest: Manifest, env: dict[str, str], databases: dict[str, Properties], lock_wait: int) -> bool:
     """Dump the globals and each database, `{name: properties}`. Return whether all of it succeeded."""
-    completing = []
+    completing: list[Meanwhile] = []
     try:
         completing.append(dump(manifest, GLOBALS, None, lambda path: dump_globals(path, env)))
         for name, properties in databases.items():
@@ -97,8 +120,8 @@ def dump_each(manifest, env, databases, lock_wait):
                 earlier.join()
             # In the environment a name is a name: on the command line it could be an option or a connection string.
             where = dict(env, PGDATABASE=name)
-            completing.append(dump(manifest, file_name(name), name, lambda path, where=where, properties=properties: dump_database(
-                path, where, properties, lock_wait), completing[-1]))
+            make = functools.partial(dump_database, env=where, properties=properties, lock_wait=lock_wait)
+            completing.append(dump(manifest, file_name(name), name, make, completing[-1]))
     finally:
         # However this ends, what is in its place is in the manifest.
         for each in completing:
@@ -106,12 +129,14 @@ def dump_each(manifest, env, databases, lock_wait):
     return all(each.result() for each in completing)
 
 
-def connectable(properties, exclude):
+def connectable(properties: dict[str, Properties], exclude: set[str]) -> tuple[list[str], list[str]]:
     """The names of the databases to dump, and of those that are there but cannot be dumped now."""
     databases, others = [], []
     for name, row in properties.items():
         if name in exclude:
             continue
+        if row.get("left_out"):
+            untrusted.tell(4, "%s has settings or a comment of more than %d bytes, which are not saved." % (shown(name), client.LONGEST))
         invalid = row["datconnlimit"] == -2
         if row["datallowconn"] and not invalid:
             databases.append(name)
@@ -124,7 +149,7 @@ def connectable(properties, exclude):
     return databases, others
 
 
-def dump(manifest, name, database, make, before=None):
+def dump(manifest: Manifest, name: str, database: str | None, make: Callable[[str], Tell], before: Meanwhile | None = None) -> Meanwhile:
     """Have a dump written by `make`, see `base.Dump`. Return, as Meanwhile, whether it is complete.
 
     `make` returns a function that needs no server any more, and gives what the manifest shall hold of it, what it lacks, and why the drill
@@ -134,16 +159,14 @@ def dump(manifest, name, database, make, before=None):
     what = "database %s" % shown(database) if database is not None else "globals"
 
     try:
-        tell, trouble = new.write(make), None
-    except (subprocess.CalledProcessError, OSError) as error:
-        tell, trouble = None, error
+        tell = new.write(make)
+    except Exception as error:  # as below
+        tell = functools.partial(again, error)
 
-    def complete():
+    def complete() -> bool:
         if before is not None:
             before.join()
         try:
-            if trouble is not None:
-                raise trouble
             with new.or_nothing():
                 more, lacking, unproven = tell()
             whole = new.put_in_place(more, optional=contents.RECORDED)
@@ -161,24 +184,29 @@ def dump(manifest, name, database, make, before=None):
     return Meanwhile(complete)
 
 
-def dump_globals(path, env):
+def again(error: Exception) -> Told:
+    """Raise what was raised before."""
+    raise error
+
+
+def dump_globals(path: str, env: dict[str, str]) -> Tell:
     """Dump roles and tablespaces; see `dump`."""
     dumping = Meanwhile(output, ["pg_dumpall", "--globals-only", "--file", path], env)
 
-    def tell():
+    def tell() -> Told:
         dumping.result()
         return {"finished": time.strftime(manifests.TIME, time.gmtime())}, [], []
 
     return tell
 
 
-def dump_database(path, env, properties, lock_wait):
+def dump_database(path: str, env: dict[str, str], properties: Properties, lock_wait: int) -> Tell:
     """Dump a database; see `dump`. Nothing but pg_dump reads what is in it: to plan a query is to run code of the owner of a table."""
     money, before = relations(env)
     told = run_dump(path, env, properties["encoding"], lock_wait)
     after = Meanwhile(relations, env)
 
-    def tell():
+    def tell() -> Told:
         # Here, while the rest of what is in it is still being read.
         entry = {"properties": properties, "lc_monetary": money, "sha256": manifests.checksum(path)}
         lacking, unproven = [], []
@@ -195,15 +223,24 @@ def dump_database(path, env, properties, lock_wait):
     return tell
 
 
-def run_dump(path, env, encoding, lock_wait):
+def run_dump(path: str, env: dict[str, str], encoding: str, lock_wait: int) -> Callable[[], Contents]:
     """Dump a database into a file. Return a function that waits for what is in it; see `contents.scan`."""
-    command = ["pg_dump", "--format=custom", "--compress=0", "--encoding=" + encoding, "--lock-wait-timeout=%ds" % lock_wait,
-               "--file", path]
+    command = [
+        "pg_dump",
+        "--format=custom",
+        "--compress=0",
+        "--encoding=" + encoding,
+        "--lock-wait-timeout=%ds" % lock_wait,
+        "--file",
+        path,
+    ]
     source, sink = os.pipe()
     contents.widen(source)
     ended = threading.Event()
-    with (tempfile.TemporaryFile() as said,
-          subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said) as dumping):
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said) as dumping,
+    ):
         # What is in it is read while it is written: pg_restore reads a pipe in the order in which pg_dump writes.
         fed, told = Meanwhile(feed, path, dumping, sink), Meanwhile(record, source, env)
         watched = Meanwhile(end_waiting, env, lock_wait, ended)
@@ -218,26 +255,30 @@ def run_dump(path, env, encoding, lock_wait):
             said.seek(0)
             raise subprocess.CalledProcessError(dumping.returncode, command[0], stderr=said.read())
 
-    def wait():
+    def wait() -> Contents:
         # What it was not given it cannot tell of.
         fed.result()
-        return told.result()
+        found: Contents = told.result()
+        return found
 
     return wait
 
 
-def end_waiting(env, lock_wait, ended):
+def end_waiting(env: dict[str, str], lock_wait: int, ended: threading.Event) -> None:
     """Until the event comes, end the session of a pg_dump that has waited for a lock for too long: its own limit is of tables only, and
     somebody may hold a sequence or a view as long as he likes, before all other databases.
     """
     while not ended.wait(max(1, lock_wait)):
         with contextlib.suppress(subprocess.CalledProcessError):
-            query(env, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'backup-postgresql'"
-                  " AND datname = %s AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'"
-                  " AND query_start < now() - interval '%d seconds'" % (literal(env["PGDATABASE"]), lock_wait))
+            query(
+                env,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'backup-postgresql'"
+                " AND datname = %s AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'"
+                " AND query_start < now() - interval '%d seconds'" % (literal(env["PGDATABASE"]), lock_wait),
+            )
 
 
-def feed(path, dumping, sink):
+def feed(path: str, dumping: subprocess.Popen[bytes], sink: int) -> None:
     """Write what a process writes into a new file into a pipe too, to the end of both."""
     with open(sink, "wb", buffering=0) as pipe, contextlib.suppress(BrokenPipeError):
         while not os.path.exists(path) and dumping.poll() is None:
@@ -251,7 +292,7 @@ def feed(path, dumping, sink):
                     time.sleep(0.005)
 
 
-def pass_on(file, pipe):
+def pass_on(file: FileIO, pipe: FileIO) -> int:
     """Write what follows in a file into a pipe. Return how many bytes; 0: there is nothing more yet."""
     try:
         return os.sendfile(pipe.fileno(), file.fileno(), None, 1 << 20)
@@ -262,24 +303,24 @@ def pass_on(file, pipe):
     block = file.read(1 << 20)
     rest = memoryview(block)
     while rest:
-        rest = rest[pipe.write(rest):]
+        rest = rest[pipe.write(rest) :]
     return len(block)
 
 
-def record(source, env):
+def record(source: int, env: dict[str, str]) -> Contents:
     """What is in a dump that comes through a pipe; see `contents.scan`."""
     with open(source, "rb") as pipe, contents.reading(None, env, pipe) as stream:
         return contents.scan(stream)
 
 
-def relations(env):
+def relations(env: dict[str, str]) -> tuple[str, Relations]:
     """How money is written, and of each relation of a database what must be in its dump: `{(oid, xmin): (relkind, name)}`."""
     money, *lines = query(env, client.MONEY, RELATIONS, database=None).decode("ascii").splitlines()
     rows = (line.split("|") for line in lines)
-    return money, {(oid, xmin): (kind, os.fsdecode(bytes.fromhex(name))) for oid, xmin, kind, name in rows}
+    return client.money(money), {(oid, xmin): (kind, os.fsdecode(bytes.fromhex(name))) for oid, xmin, kind, name in rows}
 
 
-def absent(there, entries):
+def absent(there: Iterable[tuple[tuple[str, str], tuple[str, str]]], entries: Collection[contents.Listed]) -> list[str]:
     """The names of relations that a dump with these entries does not hold, or without their rows."""
     # 1259 is pg_class.
     defined = {oid for table, oid, _kind in entries if table == 1259}
@@ -287,6 +328,6 @@ def absent(there, entries):
     return sorted(name for (oid, _xmin), (kind, name) in there if int(oid) not in defined or (kind == "r" and int(oid) not in filled))
 
 
-def file_name(database):
+def file_name(database: str) -> str:
     """A file name for any name that PostgreSQL allows: every byte but a few is percent-encoded."""
     return base.percent_encoded(database) + ".dump"

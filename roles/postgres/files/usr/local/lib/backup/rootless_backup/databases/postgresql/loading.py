@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role postgres): changes made here are overwritten.
 """A dump is loaded into a database that is made for it."""
 
+from __future__ import annotations
+
 import os
 import re
 import subprocess
@@ -12,6 +14,10 @@ from rootless_backup.databases.postgresql import client, stop
 from rootless_backup.databases.postgresql.client import output, query
 from rootless_backup.databases.postgresql.sql import literal
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless_backup.records.manifest import Entry
+
 JOBS = min(4, os.cpu_count() or 1)
 # The statement that gives a database its name waits for the disk, for all that came before it too; and several tables are loaded at once,
 # so that only an index of a large one is worth workers of its own.
@@ -22,17 +28,31 @@ GIVEN = 64 << 10
 INDEX_MEMORY = min(512 << 10, max(128 << 10, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 32 // JOBS >> 10))
 
 
-def create_database(env, name, entry):
+def create_database(env: dict[str, str], name: str, entry: Entry) -> dict[str, str]:
     """An empty database with the encoding and locale of the one that was dumped. Return the environment to load into it with."""
     properties = entry.get("properties", {})
     provider = {"i": "icu", "b": "builtin"}.get(properties.get("datlocprovider"))
     locale = properties.get("datlocale") or properties.get("daticulocale")
-    options = {"ENCODING": properties.get("encoding"), "LC_COLLATE": properties.get("datcollate"), "LC_CTYPE": properties.get("datctype"),
-               "LOCALE_PROVIDER": provider, "%s_LOCALE" % (provider or "").upper(): locale if provider else None}
+    options = {
+        "ENCODING": properties.get("encoding"),
+        "LC_COLLATE": properties.get("datcollate"),
+        "LC_CTYPE": properties.get("datctype"),
+        "LOCALE_PROVIDER": provider,
+        "%s_LOCALE" % (provider or "").upper(): locale if provider else None,
+    }
     words = " ".join("%s %s" % (option, literal(value)) for option, value in options.items() if value is not None)
-    given, money = query(env, "SELECT setting FROM pg_settings WHERE name = 'maintenance_work_mem'", client.MONEY,
-                         # Nobody but superusers is let in, until it has its name: whoever may log in could read what is for others.
-                         "CREATE DATABASE %s TEMPLATE template0 CONNECTION LIMIT 0 %s" % (name, words)).decode().split("\n")[:2]
+    given, money = (
+        query(
+            env,
+            "SELECT setting FROM pg_settings WHERE name = 'maintenance_work_mem'",
+            client.MONEY,
+            # Nobody but superusers is let in, until it has its name: whoever may log in could read what is for others.
+            "CREATE DATABASE %s TEMPLATE template0 CONNECTION LIMIT 0 %s" % (name, words),
+        )
+        .decode()
+        .split("\n")[:2]
+    )
+    money = client.money(money)
     env = dict(env, PGOPTIONS=env["PGOPTIONS"] + LOADING % (INDEX_MEMORY if int(given) == GIVEN else int(given)))
     if entry.get("lc_monetary", money) != money:
         # Read otherwise than it was written, an amount is another one.
@@ -41,12 +61,15 @@ def create_database(env, name, entry):
             query(as_dumped, "SELECT 1")
             return as_dumped
         except subprocess.CalledProcessError:
-            untrusted.tell(4, "amounts of type money were written as lc_monetary = %s says, which this machine does not have; it is %s "
-                              "here: look at them" % (shown(entry["lc_monetary"]), shown(money)))
+            untrusted.tell(
+                4,
+                "amounts of type money were written as lc_monetary = %s says, which this machine does not have; it is %s "
+                "here: look at them" % (shown(entry["lc_monetary"]), shown(money)),
+            )
     return env
 
 
-def load(env, database, path, *options, level=4):
+def load(env: dict[str, str], database: str, path: str, *options: str, level: int = 4) -> None:
     """Load a dump into an empty database, of a name that needs no quoting; materialized views last: of tables elsewhere they may fail.
 
     `level`: of sd-daemon(3), to tell of such a failure with.
@@ -69,5 +92,6 @@ def load(env, database, path, *options, level=4):
                 output([*command, "--use-list", chosen.name, path], env=env)
             except subprocess.CalledProcessError as error:
                 stop.go_on()
-                untrusted.tell(level, "a materialized view has no rows until it is refreshed (REFRESH MATERIALIZED VIEW): %s"
-                               % reason(error))
+                untrusted.tell(
+                    level, "a materialized view has no rows until it is refreshed (REFRESH MATERIALIZED VIEW): %s" % reason(error)
+                )

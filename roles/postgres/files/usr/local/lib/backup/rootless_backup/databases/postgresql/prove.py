@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role postgres): changes made here are overwritten.
 """Prove dumps: what is loaded and dumped again has to be what was dumped."""
 
+from __future__ import annotations
+
 import glob
 import os
 import re
@@ -15,8 +17,15 @@ from rootless_backup.databases.postgresql.script import Unread
 from rootless_backup.databases.postgresql.throwaway import Throwaway
 from rootless_backup.records import manifest as manifests
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-def prove():
+    from rootless_backup.databases.postgresql.contents import Contents
+    from rootless_backup.records.manifest import Entry
+
+
+def prove() -> bool:
     """Load every dump into a server of its own, and compare with what was recorded. Return whether all is as it was."""
     found = sorted(glob.glob(os.path.join(glob.escape(os.environ["BACKUP_DUMP"]), "*", manifests.NAME)))
     if not found:
@@ -26,7 +35,7 @@ def prove():
     return all(done)
 
 
-def prove_cluster(path):
+def prove_cluster(path: str) -> bool:
     """Prove the dumps of one cluster. Return whether all are as they were."""
     directory = os.path.dirname(path)
     cluster = os.path.basename(directory)
@@ -37,8 +46,11 @@ def prove_cluster(path):
         with Throwaway(manifest["server"]) as env:
             if "globals.sql" in manifest["files"]:
                 # Where the tablespaces lie, nothing is for this server.
-                ok = roles.load_globals(env, os.path.join(directory, "globals.sql"),
-                                        r'directory ".*"|tablespace ".*"|role "%s" already exists' % re.escape(env["PGUSER"]))
+                ok = roles.load_globals(
+                    env,
+                    os.path.join(directory, "globals.sql"),
+                    r'directory ".*"|tablespace ".*"|role "%s" already exists' % re.escape(env["PGUSER"]),
+                )
             for name, entry in sorted(manifest["files"].items()):
                 if entry["database"] is None:
                     continue
@@ -52,12 +64,13 @@ def prove_cluster(path):
     except (subprocess.CalledProcessError, OSError, KeyError, ValueError) as error:
         untrusted.tell(3, "postgresql: %s: %s" % (cluster, reason(error)))
         return False
-    untrusted.tell(6, "postgresql: %s: %d databases, %d tables, %d rows %s"
-                   % (cluster, databases, tables, rows, "proven" if ok else "compared"))
+    untrusted.tell(
+        6, "postgresql: %s: %d databases, %d tables, %d rows %s" % (cluster, databases, tables, rows, "proven" if ok else "compared")
+    )
     return ok
 
 
-def compare(env, path, entry):
+def compare(env: dict[str, str], path: str, entry: Entry) -> Iterator[str]:
     """Load a dump, and say where it is not what was recorded: what is dumped again has to be what was dumped."""
     try:
         where = dict(loading.create_database(env, "drill", entry), PGDATABASE="drill")
@@ -80,26 +93,33 @@ def compare(env, path, entry):
         query(env, "DROP DATABASE IF EXISTS drill")
 
 
-def in_any_order(path, env, entry, held, restored):
+def in_any_order(path: str, env: dict[str, str], entry: Entry, held: Contents, restored: Contents) -> tuple[Contents, Contents]:
     """What a dump and the database that was made of it hold, read once more: where the rows or the columns came in another order, that
     makes no difference.
     """
-    apart = {name: each["columns"] for name, each in held["tables"].items()
-             if name in restored["tables"] and each != restored["tables"][name]
-             and sorted(each["columns"]) == sorted(restored["tables"][name]["columns"])}
+    apart = {
+        name: each["columns"]
+        for name, each in held["tables"].items()
+        if name in restored["tables"]
+        and each != restored["tables"][name]
+        and sorted(each["columns"]) == sorted(restored["tables"][name]["columns"])
+    }
     if not apart:
         return held, restored
     with contents.reading(path, env) as stream:
         return {**held, **contents.scan(stream, apart)}, again(env, entry, apart)
 
 
-def again(env, entry, apart=None):
+def again(env: dict[str, str], entry: Entry, apart: dict[str, list[str]] | None = None) -> Contents:
     """What is in a database, by dumping it as it was dumped."""
     command = ["pg_dump", "--format=custom", "--compress=0", "--encoding=" + entry["properties"]["encoding"]]
     with tempfile.TemporaryFile() as said:
-        with (subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as dumping,
-              contents.reading(None, env, dumping.stdout) as stream):
+        with (
+            subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as dumping,
+            contents.reading(None, env, dumping.stdout) as stream,
+        ):
             # It is pg_restore's.
+            assert dumping.stdout
             dumping.stdout.close()
             found = contents.scan(stream, apart)
         if dumping.returncode != 0:
@@ -110,7 +130,7 @@ def again(env, entry, apart=None):
         return {**found, "objects": contents.objects(contents.entries(file.name, env))}
 
 
-def differences(was, now):
+def differences(was: Contents, now: Contents) -> Iterator[str]:
     """Say where two are not the same."""
     if "objects" not in was:
         # A manifest of before: it had the parts of a table as tables, where a dump may have their rows together.
@@ -118,9 +138,13 @@ def differences(was, now):
         rows = [sum(table["rows"] for table in each["tables"].values()) for each in (was, now)]
         if rows[0] != rows[1]:
             yield "the tables have %d rows, but had %d" % (rows[1], rows[0])
-        was = {**{each: now[each] for each in ("objects", "sequences", "large objects")},
-               "tables": {name: {**table, "rows": was["tables"][name]["rows"] if name in names else table["rows"]}
-                          for name, table in now["tables"].items()}}
+        was = {
+            **{each: now[each] for each in ("objects", "sequences", "large objects")},
+            "tables": {
+                name: {**table, "rows": was["tables"][name]["rows"] if name in names else table["rows"]}
+                for name, table in now["tables"].items()
+            },
+        }
     for kind in sorted({*was["objects"], *now["objects"]}):
         before, after = was["objects"].get(kind, 0), now["objects"].get(kind, 0)
         if before != after:
@@ -141,9 +165,11 @@ def differences(was, now):
             yield "sequence %s is at %s, but was at %s" % (shown_plain(name), after, before)
     if was["large objects"] != now["large objects"]:
         yield "the large objects are others than they were: there are %d, and there were %d" % (
-            now["large objects"].get("number", 0), was["large objects"].get("number", 0))
+            now["large objects"].get("number", 0),
+            was["large objects"].get("number", 0),
+        )
 
 
-def shown_plain(name):
+def shown_plain(name: str) -> str:
     """A name as it stands in SQL, in one line."""
     return name if name.isprintable() else shown(name)

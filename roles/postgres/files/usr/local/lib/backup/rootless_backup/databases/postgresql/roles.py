@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role postgres): changes made here are overwritten.
 """Roles and tablespaces of a cluster, which no dump of a database holds."""
 
+from __future__ import annotations
+
 import os
 import re
 import subprocess
@@ -11,20 +13,25 @@ from rootless_backup.databases.postgresql.client import query
 from rootless_backup.databases.postgresql.script import Script, Unread
 
 # What pg_dumpall writes begins so.
-GLOBAL = re.compile(rb"(?:(?:CREATE|ALTER|DROP|COMMENT ON|SECURITY LABEL FOR \S+ ON) (?:ROLE|TABLESPACE)|GRANT|REVOKE"
-                    rb"|SET (?:default_transaction_read_only|client_encoding|standard_conforming_strings|escape_string_warning)) ")
+GLOBAL = re.compile(
+    rb"(?:(?:CREATE|ALTER|DROP|COMMENT ON|SECURITY LABEL FOR \S+ ON) (?:ROLE|TABLESPACE)|GRANT|REVOKE"
+    rb"|SET (?:default_transaction_read_only|client_encoding|standard_conforming_strings|escape_string_warning)) "
+)
 
 
-def load_globals(env, path, expected=r'role ".*" already exists|tablespace ".*" already exists'):
+def load_globals(env: dict[str, str], path: str, expected: str = r'role ".*" already exists|tablespace ".*" already exists') -> bool:
     """Load roles and tablespaces; what `expected` matches is told only. Return whether nothing else went wrong."""
     there = set(query(env, "SELECT quote_ident(rolname) FROM pg_roles").splitlines())
     script = b""
     try:
         with open(path, "rb") as file:
-            for statement in Script(file).statements():
+            script_of = Script(file)
+            for statement in script_of.statements():
                 # psql reads it, to which a word with a backslash, or a colon, may be its own; in quotes it is not.
-                known = GLOBAL.match(statement) and not re.search(rb"[\\:]", re.sub(rb"""'[^']*'|"[^"]*\"""", b"", statement))
-                if not known:
+                known = GLOBAL.match(statement) is not None and not re.search(rb"[\\:]", re.sub(rb"""'[^']*'|"[^"]*\"""", b"", statement))
+                if script_of.cut:
+                    untrusted.tell(4, "globals: left out, since it is too long: %s" % shown(os.fsdecode(statement[:200])))
+                elif not known:
                     untrusted.tell(4, "globals: left out, since pg_dumpall does not write that: %s" % shown(os.fsdecode(statement[:200])))
                 elif not changes(statement, there):
                     script += statement + b"\n"
@@ -36,12 +43,12 @@ def load_globals(env, path, expected=r'role ".*" already exists|tablespace ".*" 
     errors = re.findall(r"(?:ERROR|FATAL): +(.*)", run.stderr.decode(errors="backslashreplace"))
     errors += [] if run.returncode == 0 else ["psql ended with %d" % run.returncode]
     for error in errors:
-        known = re.search(expected, error)
+        known = re.search(expected, error) is not None
         untrusted.tell(6 if known else 3, "globals: %s%s" % (error, ": left as it is" if known else ""))
     return all(re.search(expected, error) for error in errors)
 
 
-def changes(statement, roles):
+def changes(statement: bytes, roles: set[bytes]) -> bool:
     """Whether a statement only changes roles that are there: they keep passwords, settings and groups, and stay locked if they are."""
     name = rb'("(?:[^"]|"")*"|[^\s"]+)'
     role = re.match(rb"(?:ALTER|COMMENT ON) ROLE %s " % name, statement)

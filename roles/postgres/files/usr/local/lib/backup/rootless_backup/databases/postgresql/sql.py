@@ -1,23 +1,36 @@
 # Managed by Ansible (collection rootless.backup, role postgres): changes made here are overwritten.
 """Statements, made of names and values of others."""
 
+from __future__ import annotations
+
 import re
 
 from rootless_backup import untrusted
 from rootless_backup.databases.base import shown
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
 # The settings whose value is a list of names, each quoted by itself. See variable_is_guc_list_quote in pg_dump's source.
-LISTED = ("local_preload_libraries", "search_path", "session_preload_libraries", "shared_preload_libraries", "temp_tablespaces",
-          "unix_socket_directories")
+LISTED = (
+    "local_preload_libraries",
+    "search_path",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+)
 SPACES = " \t\n\r\f\v"
 
 
-def dropping(name):
+def dropping(name: str) -> tuple[str, str]:
     """Statements that drop a database that a restore was loading; what its clients asked for may still be under way."""
     return "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s" % literal(name), "DROP DATABASE IF EXISTS %s" % name
 
 
-def swap(new, name, away, limit):
+def swap(new: str, name: str, away: str | None, limit: int) -> Iterator[str]:
     """Statements that give a database its name, and let in as many as `limit` says; the one that has the name gets the name `away`."""
     renamed = "ALTER DATABASE %s RENAME TO %s; ALTER DATABASE %s CONNECTION LIMIT %d" % (new, identifier(name), identifier(name), limit)
     # A superuser may be in.
@@ -31,7 +44,7 @@ def swap(new, name, away, limit):
         yield "BEGIN; %s; COMMIT" % renamed
 
 
-def settings_of(name, properties):
+def settings_of(name: str, properties: dict[str, Any]) -> Iterator[str]:
     """Statements that give a database the owner, settings and grants of the one that was dumped."""
     database = identifier(name)
     if properties.get("owner"):
@@ -49,15 +62,19 @@ def settings_of(name, properties):
             if privilege not in ("CREATE", "CONNECT", "TEMPORARY"):
                 untrusted.tell(4, "what is granted on database %s as %s is left out: it is not known" % (shown(name), shown(privilege)))
                 continue
-            yield "GRANT %s ON DATABASE %s TO %s%s" % (privilege, database, "PUBLIC" if role is None else identifier(role),
-                                                       " WITH GRANT OPTION" if grantable else "")
+            yield "GRANT %s ON DATABASE %s TO %s%s" % (
+                privilege,
+                database,
+                "PUBLIC" if role is None else identifier(role),
+                " WITH GRANT OPTION" if grantable else "",
+            )
 
 
-def assignments(settings):
+def assignments(settings: Iterable[str]) -> Iterator[str]:
     """Of `name=value` each, as the catalogue has it, what stands behind SET. A role makes them as it likes: none of it is SQL."""
     for setting in settings:
         option, _sign, value = setting.partition("=")
-        values = [value]
+        values: list[str] | None = [value]
         if option.lower() in LISTED:
             values = split_list(value)
             if values is None:
@@ -66,23 +83,23 @@ def assignments(settings):
         yield "%s = %s" % (".".join(map(identifier, option.split("."))), ", ".join(map(literal, values or [""])))
 
 
-def split_list(value):
+def split_list(value: str) -> list[str] | None:
     """The names in a list of names. None: it is none. See SplitGUCList in PostgreSQL's source."""
     names = []
     while value.strip(SPACES):
         found = re.match(r"""[ \t\n\r\f\v]*(?:"((?:[^"]|"")*)"|([^\s",]+))[ \t\n\r\f\v]*(,|$)""", value, re.ASCII)
         # Behind a comma there is another one.
-        if found is None or (found[3] and not value[found.end():].strip(SPACES)):
+        if found is None or (found[3] and not value[found.end() :].strip(SPACES)):
             return None
         names.append(found[2] if found[1] is None else found[1].replace('""', '"'))
-        value = value[found.end():]
+        value = value[found.end() :]
     return names
 
 
-def identifier(name):
+def identifier(name: str) -> str:
     return '"%s"' % name.replace('"', '""')
 
 
-def literal(text):
+def literal(text: str) -> str:
     """A string of SQL, whatever standard_conforming_strings says."""
     return "E'%s'" % text.replace("\\", "\\\\").replace("'", "''")

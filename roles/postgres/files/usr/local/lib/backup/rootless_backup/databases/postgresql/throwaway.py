@@ -1,6 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role postgres): changes made here are overwritten.
 """Servers that dumps are proven with, and that are thrown away."""
 
+from __future__ import annotations
+
 import glob
 import hashlib
 import os
@@ -14,12 +16,16 @@ from rootless_backup.databases.base import reason
 from rootless_backup.databases.postgresql import client, servers
 from rootless_backup.databases.postgresql.client import output
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # The superuser that a server of Debian has.
 USUAL = "postgres"
 INITDB = ("--auth=trust", "--no-instructions", "--encoding=UTF8", "--locale=C")
 
 
-def prepare():
+def prepare() -> bool:
     """Make an empty server of each version that is installed, in the working directory. Return whether all could be made."""
     there = [os.path.dirname(path) + "/" for path in sorted(glob.glob(servers.programs_of("*") + "initdb"))]
     made = [prepare_one(programs) for programs in there]
@@ -28,7 +34,7 @@ def prepare():
     return None not in made
 
 
-def prepare_one(programs):
+def prepare_one(programs: str) -> str | None:
     """Make an empty server. Return its name, None: it could not be made."""
     new = os.path.abspath("new")
     try:
@@ -44,12 +50,12 @@ def prepare_one(programs):
         return None
 
 
-def prepared_name(programs):
+def prepared_name(programs: str) -> str:
     """What an empty server made by these programs is called: another minor version, or another way to make it, makes another one."""
     return hashlib.sha256(output([programs + "initdb", "--version"]) + " ".join(INITDB).encode()).hexdigest()[:16]
 
 
-def initialise(programs, directory, user, *more):
+def initialise(programs: str, directory: str, user: str, *more: str) -> None:
     """Make an empty server."""
     output([programs + "initdb", "--pgdata", directory, "--username=" + user, *INITDB, *more])
 
@@ -57,28 +63,45 @@ def initialise(programs, directory, user, *more):
 class Throwaway:
     """A server below the working directory, which nobody else reaches, and which is gone at the end. Gives the clients' environment."""
 
-    def __init__(self, server):
+    def __init__(self, server: dict[str, Any]) -> None:
         self.server = server
         # The name of a socket may have 107 bytes.
         self.directory = tempfile.mkdtemp(prefix="pg", dir=".")
-        self.process = None
+        self.process: subprocess.Popen[bytes]
 
-    def __enter__(self):
+    def __enter__(self) -> dict[str, str]:
         programs = servers.programs_of(self.server["version"])
         if not os.path.exists(programs):
-            raise OSError("the dump is of PostgreSQL %d, of which there are no programs in %s to prove it with"
-                          % (self.server["version"], programs))
+            raise OSError(
+                "the dump is of PostgreSQL %d, of which there are no programs in %s to prove it with" % (self.server["version"], programs)
+            )
         top = os.path.abspath(self.directory)
         # What needs no waiting for a disk: it is thrown away.
         settings = {
-            "listen_addresses": "", "unix_socket_directories": top, "shared_preload_libraries": self.server["shared_preload_libraries"],
-            "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "wal_level": "minimal", "max_wal_senders": "0",
-            "autovacuum": "off", "jit": "off", "logging_collector": "off", "max_locks_per_transaction": "1024",
+            "listen_addresses": "",
+            "unix_socket_directories": top,
+            "shared_preload_libraries": self.server["shared_preload_libraries"],
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+            "wal_level": "minimal",
+            "max_wal_senders": "0",
+            "autovacuum": "off",
+            "jit": "off",
+            "logging_collector": "off",
+            "max_locks_per_transaction": "1024",
             "max_parallel_maintenance_workers": "0",
         }
         user = self.server.get("superuser", USUAL)
-        env = dict(os.environ, PGHOST=top, PGPORT="5432", PGUSER=user, PGAPPNAME="backup-drill", PGOPTIONS=client.OPTIONS,
-                   **servers.preferring(programs))
+        env = dict(
+            os.environ,
+            PGHOST=top,
+            PGPORT="5432",
+            PGUSER=user,
+            PGAPPNAME="backup-drill",
+            PGOPTIONS=client.OPTIONS,
+            **servers.preferring(programs),
+        )
         command = [programs + "postgres", "-D", top + "/data", *(a for setting in settings.items() for a in ("-c", "%s=%s" % setting))]
         prepared = os.path.join(os.environ.get("BACKUP_PREPARED", ""), prepared_name(programs))
         if user == USUAL and os.path.isdir(prepared):
@@ -94,7 +117,7 @@ class Throwaway:
             raise OSError("the server that is to prove it does not start: %s" % trouble[-1000:])
         return env
 
-    def start(self, command, env):
+    def start(self, command: list[str], env: dict[str, str]) -> str | None:
         """Start the server. Return what it says if it does not, else None."""
         with open(os.path.join(self.directory, "log"), "wb+") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -108,15 +131,15 @@ class Throwaway:
                 time.sleep(0.05)
         return None
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.end()
         self.remove()
 
-    def end(self):
+    def end(self) -> None:
         # SIGQUIT: at once, without writing anything. See postgres(1).
         if self.process.poll() is None:
             self.process.send_signal(3)
         self.process.wait()
 
-    def remove(self):
+    def remove(self) -> None:
         shutil.rmtree(self.directory, ignore_errors=True)

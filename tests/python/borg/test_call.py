@@ -1,0 +1,110 @@
+"""What becomes of a call of Borg: a program in its place says what Borg said, and ends as it did."""
+
+import types
+
+import pytest
+from rootless_backup.borg import call
+
+EXISTS = frozenset({"Archive.AlreadyExists"})
+VERSIONS = pytest.mark.parametrize("version", ["1.2", "1.4"])
+
+
+class Voice:
+    """Keeps what it is told: `(level, text)`."""
+
+    def __init__(self):
+        self.told = []
+
+    def info(self, text):
+        self.told.append(("info", text))
+
+    def warning(self, text):
+        self.told.append(("warning", text))
+
+    def error(self, text):
+        self.told.append(("error", text))
+
+    def advise(self, text):
+        self.told.append(("advice", text))
+
+    def of(self, level):
+        return [text for each, text in self.told if each == level]
+
+
+@pytest.fixture
+def replayed(tmp_path, monkeypatch, recorded):
+    """Calls Borg where that says what was recorded. Return the run and the repository."""
+
+    def replay(version, name, code, command="list", **more):
+        (tmp_path / "log").write_text(recorded("borg-%s-%s.log" % (version, name)))
+        program = tmp_path / "borg"
+        program.write_text('#!/bin/sh\ncat "%s/log" >&2\nexit %d\n' % (tmp_path, code))
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", "%s:/usr/bin:/bin" % tmp_path)
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+        settings = {"lock_wait": 1, "upload_limit": 0}
+        repository = types.SimpleNamespace(location="/tmp/repo", number=1, settings=settings, reading=False, voice=Voice())
+        return call.borg(repository, command, **more), repository
+
+    return replay
+
+
+@VERSIONS
+def test_fails_if_one_file_could_not_be_read_and_still_has_its_archive(replayed, version):
+    seen = []
+    run, repository = replayed(version, "create", 1, "create", seen=seen.append)
+    assert (run.ok, run.made) == (False, True)
+    assert "/srv/data/growing: file changed while we backed it up" in repository.voice.of("warning")
+    assert [text.split(": ")[0] for text in repository.voice.of("error")][:3] == ["/srv/data/secret", "/srv/data/closed", "/srv/data/x"]
+    statuses = [(event["status"], event["path"]) for event in seen if event["type"] == "file_status"]
+    assert ("d", "/srv/data") in statuses
+    assert ("C", "/srv/data/growing") in statuses
+
+
+@VERSIONS
+def test_tells_which_archives_prune_kept(replayed, version):
+    run, _ = replayed(version, "prune", 0, "prune")
+    assert run.ok
+    assert run.pruned == [("Keeping", "host-files-2026-01-31T03:00:00Z"), ("Pruning", "host-files-2026-01-31T02:00:00Z")]
+
+
+@VERSIONS
+@pytest.mark.parametrize(
+    ("name", "code", "advice"),
+    [
+        ("locked", {"1.2": 2, "1.4": 73}, "run `backup-borg break-lock`"),
+        ("none", {"1.2": 2, "1.4": 13}, "is not there. Mount its disk"),
+        ("wrong", {"1.2": 2, "1.4": 52}, "set borg_passphrase"),
+        ("damage", {"1.2": 1, "1.4": 1}, "check --repair"),
+    ],
+)
+def test_says_what_can_be_done_about_a_failure(replayed, version, name, code, advice):
+    run, repository = replayed(version, name, code[version])
+    assert not run.ok
+    assert [text for text in repository.voice.of("advice") if advice in text] == repository.voice.of("advice") != []
+
+
+@VERSIONS
+def test_says_nothing_of_what_is_expected(replayed, version):
+    run, repository = replayed(version, "exists", {"1.2": 2, "1.4": 30}[version], quiet=EXISTS)
+    assert (run.ok, run.quieted, repository.voice.told) == (False, True, [])
+
+
+@VERSIONS
+def test_fails_if_what_was_asked_for_is_not_in_the_archive(replayed, version):
+    run, repository = replayed(version, "extract", {"1.2": 1, "1.4": 101}[version], "extract")
+    assert (run.ok, run.made) == (False, True)
+    assert repository.voice.of("error")[0] == "Include pattern 'srv/absent' never matched."
+
+
+@pytest.mark.parametrize(
+    ("raw", "want"),
+    [
+        (b"Connection closed by remote host\n", {"message": "Connection closed by remote host"}),
+        (b'{"type": "log_message", "message": 7, "levelname": "ERROR", "odd": 1}\n', {"type": "log_message", "levelname": "ERROR"}),
+        (b'{"type": "archive_progress", "nfiles": true, "finished": true}\n', {"type": "archive_progress", "finished": True}),
+        (b"[1]\n", {"message": "[1]"}),
+    ],
+)
+def test_takes_of_a_line_only_what_is_known_and_of_its_type(raw, want):
+    assert call.parse(raw) == want

@@ -1,0 +1,101 @@
+import hashlib
+import os
+import threading
+import time
+
+import pytest
+from rootless_backup.databases.postgresql import dump
+from rootless_backup.records.manifest import Manifest, read
+
+
+@pytest.mark.parametrize(
+    ("name", "want"),
+    [
+        ("plain", "plain.dump"),
+        ("my app", "my%20app.dump"),
+        ("..", "%2E%2E.dump"),
+        ("a/b", "a%2Fb.dump"),
+        ("%", "%25.dump"),
+        ("é", "%C3%A9.dump"),
+        ("globals.sql", "globals%2Esql.dump"),
+    ],
+)
+def test_names_the_dump_of_any_name(name, want):
+    assert dump.file_name(name) == want
+
+
+class Fixture:
+    """Dumps whose files are made by `make`, with a record of who is at work at once."""
+
+    def __init__(self, directory, monkeypatch):
+        self.directory = directory
+        self.at_work, self.most = set(), 0
+        self.lock = threading.Lock()
+        monkeypatch.setattr(dump, "dump_globals", lambda path, _env: self.make(path, "globals.sql"))
+        monkeypatch.setattr(dump, "dump_database", lambda path, **given: self.make(path, given["env"]["PGDATABASE"]))
+        self.broken, self.slow = {}, set()
+
+    def make(self, path, name):
+        if self.broken.get(name) == "written":
+            raise ValueError("odd")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(name)
+        with self.lock:
+            self.most = max(self.most, sum(each.endswith(".partial") for each in os.listdir(self.directory)))
+
+        def tell():
+            with self.lock:
+                self.at_work.add(name)
+                assert len(self.at_work) == 1
+            if name in self.slow:
+                time.sleep(0.1)
+            with self.lock:
+                self.at_work.remove(name)
+            if self.broken.get(name) == "completed":
+                raise IndexError("odd")
+            return {"name": name}, [], []
+
+        return tell
+
+    def run(self, *names):
+        with Manifest(str(self.directory), every=1000) as writer:
+            ok = dump.dump_each(writer, {}, {name: {} for name in names}, 1)
+        files = read(str(self.directory / "manifest.json"))["files"]
+        for path in self.directory.iterdir():
+            if path.name != "manifest.json":
+                assert files[path.name]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        return ok, sorted(path.name for path in self.directory.iterdir() if path.name not in ("manifest.json", "globals.sql"))
+
+
+@pytest.fixture
+def dumps(tmp_path, monkeypatch):
+    return Fixture(tmp_path, monkeypatch)
+
+
+def test_completes_one_dump_while_the_next_is_written_and_no_more(dumps):
+    dumps.slow = {"a"}
+    assert dumps.run("a", "b", "c", "d") == (True, ["a.dump", "b.dump", "c.dump", "d.dump"])
+    assert dumps.most <= 3
+
+
+@pytest.mark.parametrize("when", ["written", "completed"])
+@pytest.mark.parametrize("broken", ["a", "b", "d"])
+def test_whatever_goes_wrong_with_one_database_costs_that_one_and_the_manifest_tells_of_all_that_is_there(dumps, when, broken):
+    dumps.slow, dumps.broken = {"a", "c"}, {broken: when}
+    assert dumps.run("a", "b", "c", "d") == (False, [name + ".dump" for name in "abcd" if name != broken])
+
+
+def test_what_is_in_its_place_is_in_the_manifest_if_the_hook_is_ended(dumps):
+    dumps.slow = {"a"}
+    make = dumps.make
+
+    def ended(path, name):
+        if name == "c":
+            raise SystemExit(143)
+        return make(path, name)
+
+    dumps.make = ended
+    with pytest.raises(SystemExit):
+        dumps.run("a", "b", "c", "d")
+    files = read(str(dumps.directory / "manifest.json"))["files"]
+    assert sorted(files) == ["a.dump", "b.dump", "globals.sql"]

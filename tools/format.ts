@@ -1,0 +1,4 @@
+/** What `npm run format` writes in Python. */
+import { formatPython } from './gates/gates.ts';
+
+await formatPython();

@@ -1,0 +1,3 @@
+from typing import Any
+
+def wrap_var(v: Any) -> Any: ...
