@@ -116,7 +116,7 @@ def dump_each(manifest: Manifest, env: dict[str, str], databases: dict[str, Prop
         completing.append(dump(manifest, GLOBALS, None, lambda path: dump_globals(path, env)))
         for name, properties in databases.items():
             # One is completed while the next one is written, and no more: each needs room beside the dump that it replaces.
-            for earlier in completing[:-1]:
+            for earlier in completing[-2:-1]:
                 earlier.join()
             # In the environment a name is a name: on the command line it could be an option or a connection string.
             where = dict(env, PGDATABASE=name)
