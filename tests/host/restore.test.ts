@@ -264,8 +264,8 @@ onEachRelease(
       await host.run('mkdir -p /srv/often; for n in {1..1200}; do echo new > /srv/often/$n; done');
       expect((await backUp(host)).ok).toBe(true);
       await host.run('for n in {1..1200}; do echo changed > /srv/often/$n; done');
-      // What another restore has kept in whatever second this one begins.
-      await host.run('for n in {0..30}; do mkdir "/srv/often/.backup-kept-$(date -u -d "+$n seconds" +%FT%TZ)"; done');
+      // What another restore has kept in whatever second this one begins: each second, however long this takes.
+      await host.run('begun=$(date +%s); for n in {0..90}; do mkdir "/srv/often/.backup-kept-$(date -u -d @$((begun + n)) +%FT%TZ)"; done');
       const { ok, said } = await backupctl(host, 'restore', '--in-place', '/srv/often');
       expect(ok, said).toBe(true);
       expect(
