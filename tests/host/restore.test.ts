@@ -265,7 +265,9 @@ onEachRelease(
       expect((await backUp(host)).ok).toBe(true);
       await host.run('for n in {1..1200}; do echo changed > /srv/often/$n; done');
       // What another restore has kept in whatever second this one begins: each second, however long this takes.
-      await host.run('begun=$(date +%s); for n in {0..90}; do mkdir "/srv/often/.backup-kept-$(date -u -d @$((begun + n)) +%FT%TZ)"; done');
+      await host.run(
+        'begun=$(date +%s); for n in {0..90}; do mkdir "/srv/often/.backup-kept-$(date -u -d @$((begun + n)) +%FT%TZ)"; done',
+      );
       const { ok, said } = await backupctl(host, 'restore', '--in-place', '/srv/often');
       expect(ok, said).toBe(true);
       expect(
