@@ -24,6 +24,13 @@ const reports = { group: 'Reports' };
 
 export const faults = {
   'disk full': { ...repository, what: 'its disk is full', told: 'FAILED: …No space left on device…' },
+  'disk stays full': {
+    ...repository,
+    what: 'its disk is full, and stays so',
+    told: 'FAILED: …No space left on device…',
+    hand: 'backupctl make-room',
+    note: 'It takes away what `backup_keep_*` does not keep, of a reserve that is given up for that.',
+  },
   'read-only': { ...repository, what: 'its disk is read-only', told: 'FAILED: …Read-only file system…' },
   missing: { ...repository, what: 'it was moved away', told: 'FAILED: Repository /mnt/repository does not exist.' },
   unmounted: {

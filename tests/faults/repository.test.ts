@@ -19,6 +19,17 @@ onEachRelease(
       provoke: on('head -c 5M /dev/urandom > /srv/new; cat /dev/zero > /mnt/filler 2> /dev/null || true'),
       mend: on('rm /mnt/filler /srv/new'),
     });
+    fault(fixture, 'disk stays full', {
+      provoke: on(
+        `for n in {1..4}; do head -c 40M /dev/urandom > /root/older; backup-borg create --timestamp 2026-01-0\${n}T02:00:00 "::web-files-2026-01-0\${n}T02:00:00Z" /root/older; done; rm /root/older; python3 -c '
+import json
+path = "/etc/backup/backup.json"
+settings = json.load(open(path))
+settings.update(keep_daily=1, keep_weekly=0, keep_monthly=0)
+json.dump(settings, open(path, "w"))'; head -c 5M /dev/urandom > /srv/new; cat /dev/zero > /mnt/filler 2> /dev/null || true`,
+      ),
+      after: on('rm /mnt/filler /srv/new'),
+    });
     fault(fixture, 'read-only', {
       provoke: on('mount -o remount,bind,ro /mnt'),
       mend: on('mount -o remount,bind,rw /mnt'),

@@ -259,6 +259,45 @@ onEachRelease(
       ).toBe('new\n');
     });
 
+    it('in place: nothing that did not come whole, and nothing is begun without room', async () => {
+      const { host } = fixture;
+      await host.run(
+        'mkdir /srv/whole; for n in {1..12}; do head -c 8M /dev/urandom > /srv/whole/$n; done; chown alice /srv/whole',
+      );
+      expect((await backUp(host)).ok).toBe(true);
+      await host.run('cp -a /srv/whole /root/whole; for n in {1..12}; do echo live > /srv/whole/$n; done');
+      const wholes =
+        'for n in {1..12}; do cmp -s /root/whole/$n /srv/whole/$n || [ "$(cat /srv/whole/$n)" = live ] || echo $n; done';
+      const started = backupctl(host, 'restore', '--in-place', '/srv/whole');
+      await host.run(
+        'for n in {1..2000}; do [ -e /srv/whole/.backup-restore-*/srv/whole/[1-6] ] 2> /dev/null && break; sleep 0.01; done; pkill -9 -u backup-restore -f "/usr/bin/borg .* extract"',
+      );
+      const { ok, said } = await started;
+      expect(ok).toBe(false);
+      expect(said).toContain('did not come to its end');
+      expect((await host.run(`${wholes}; cat /srv/whole/{1..12} | sort -u; stat -c %U /srv/whole`)).stdout).toBe(
+        'live\nalice\n',
+      );
+
+      await host.run(
+        'mount -t tmpfs -o size=40M,mode=755 tmpfs /srv/whole; for n in {1..12}; do echo live > /srv/whole/$n; done',
+      );
+      const full = await backupctl(host, 'restore', '--in-place', '/srv/whole');
+      expect(full.ok).toBe(false);
+      expect(full.said).toMatch(
+        /100\.7 MB are needed on the file system of \/srv\/whole, and 4\d\.\d MB are free, so nothing was begun/,
+      );
+      expect((await host.run('cat /srv/whole/{1..12} | sort -u; ls -A /srv/whole | wc -l')).stdout).toBe('live\n12\n');
+      const tried = await backupctl(host, 'restore', '--in-place', '--no-room-check', '/srv/whole');
+      expect(tried.ok).toBe(false);
+      expect(tried.said).toMatch(/of its 8388608 bytes came, so it was not put in place/);
+      expect((await host.run(wholes)).stdout).toBe('');
+      await host.run('umount /srv/whole');
+      const again = await backupctl(host, 'restore', '--in-place', '/srv/whole');
+      expect(again.ok, again.said).toBe(true);
+      await host.run('cd /root/whole; for n in *; do cmp $n /srv/whole/$n; done; rm -r /srv/whole /root/whole');
+    });
+
     it('in place, several times within a second: each keeps what was there in a directory of its own', async () => {
       const { host } = fixture;
       await host.run('mkdir -p /srv/often; for n in {1..1200}; do echo new > /srv/often/$n; done');

@@ -76,12 +76,42 @@ def test_tells_which_archives_prune_kept(replayed, version):
         ("none", {"1.2": 2, "1.4": 13}, "is not there. Mount its disk"),
         ("wrong", {"1.2": 2, "1.4": 52}, "set borg_passphrase"),
         ("damage", {"1.2": 1, "1.4": 1}, "check --repair"),
+        ("moved", {"1.2": 2, "1.4": 62}, "Run `systemctl start borg-init.service`"),
     ],
 )
 def test_says_what_can_be_done_about_a_failure(replayed, version, name, code, advice):
     run, repository = replayed(version, name, code[version])
     assert not run.ok
     assert [text for text in repository.voice.of("advice") if advice in text] == repository.voice.of("advice") != []
+
+
+@VERSIONS
+def test_makes_a_damaged_cache_anew_once_and_tells_it_as_a_warning(replayed, version, monkeypatch):
+    dropped = []
+    monkeypatch.setattr(call.state, "drop_cache", lambda location, _voice: not dropped.append(location))
+    run, repository = replayed(version, "cache", 2)
+    assert (run.ok, dropped) == (False, ["/tmp/repo"])
+    # What it says the second time is an error.
+    assert repository.voice.of("error") == [
+        "Borg: ValueError: Could not read header (expected 18, but read 0 bytes)",
+        "/tmp/repo: borg list failed with exit code 2",
+    ]
+    assert [text for text in repository.voice.of("warning") if "was damaged. It was dropped" in text] != []
+
+
+@pytest.mark.parametrize("name", ["locked", "none", "wrong", "damage", "moved", "exists"])
+@VERSIONS
+def test_drops_no_cache_for_another_reason(replayed, version, name, monkeypatch):
+    monkeypatch.setattr(call.state, "drop_cache", lambda *_: pytest.fail("dropped"))
+    assert not replayed(version, name, 2)[0].ok
+
+
+def test_names_the_way_where_an_archive_is_not_authentic_and_never_a_repair(replayed, monkeypatch):
+    monkeypatch.setattr(call.state, "drop_cache", lambda *_: pytest.fail("dropped"))
+    run, repository = replayed("1.4", "renamed", 2, "create")
+    (advice,) = repository.voice.of("advice")
+    assert not run.ok
+    assert "run `backup-borg upgrade --archives-tam`" in advice
 
 
 @VERSIONS

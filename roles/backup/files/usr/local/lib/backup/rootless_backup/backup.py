@@ -16,6 +16,10 @@ from rootless_backup.records import archive as records
 from rootless_backup.records import journal
 from rootless_backup.voice import JOURNAL as VOICE
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # Of archives that are not whole so many of the newest stay.
 KEEP_INCOMPLETE = {"last": 3}
 
@@ -37,8 +41,21 @@ def create(engine: engines.Engine) -> bool:
 
 def verify(engine: engines.Engine) -> bool:
     """Look for damage in every repository; the next time goes on from where this one ends. Return whether none was found."""
-    done = [engine.open(location).verify() for location in engine.repositories]
+    done = [engine.open(location).attempt(verify_one) for location in engine.repositories]
     return all(done)
+
+
+def verify_one(repository: engines.Repository) -> bool:
+    """Look for damage in a repository; where there is none also for archives that nobody decides about."""
+    if not repository.verify():
+        return False
+    others = repository.others()
+    if others:
+        VOICE.warning(
+            "%s: %d archives are of no host that is called like this one, so no rule keeps or forgets them here: see `backupctl list`"
+            % (repository.location, len(others))
+        )
+    return True
 
 
 class Series:
@@ -131,8 +148,7 @@ class Backup:
         if os.path.exists(unfinished(repository)):
             ok, _forgotten = repository.forget(KEEP_INCOMPLETE, incomplete=True)
             os.unlink(unfinished(repository))
-        rules = {period: self.settings["keep_" + period] for period in ("daily", "weekly", "monthly")}
-        forgotten, kept = repository.forget(rules)
+        forgotten, kept = repository.forget(rules(self.settings))
         ok = forgotten and ok
         VOICE.note(
             "%s: %d archives are kept" % (repository.location, len(kept)),
@@ -140,7 +156,23 @@ class Backup:
         )
         if ok:
             records.forget(repository.location, kept)
-        return repository.compact() and ok
+        ok = repository.compact() and ok
+        tell_room(repository)
+        return ok
+
+
+def rules(settings: dict[str, Any]) -> dict[str, int]:
+    """Of how many periods an archive is kept."""
+    return {period: settings["keep_" + period] for period in ("daily", "weekly", "monthly")}
+
+
+def tell_room(repository: engines.Repository) -> None:
+    """Tell the report how much room there is."""
+    room = repository.room()
+    if room is not None:
+        free, total = room
+        found = {"repository": repository.location, "free": free, "total": total}
+        VOICE.note("%s: %.1f of %.1f MB are free" % (repository.location, free / 1e6, total / 1e6), **{journal.ROOM: json.dumps(found)})
 
 
 def prove(repository: engines.Repository, archive: str, series: Series, directories: records.Sample) -> tuple[engines.Made, bool]:

@@ -115,13 +115,35 @@ class Made:
         self.seconds = seconds
 
 
+class Files:
+    """What the files in an archive have to be, for who holds to it what was taken out. Paths are as `Item` has them."""
+
+    def __init__(self) -> None:
+        # How many bytes a file has; None where two have names that an archive does not tell apart.
+        self.sizes: dict[str, int | None] = {}
+        # More names of a file: what the first one is.
+        self.links: dict[str, str] = {}
+        # Of which the repository lost something, that was replaced by zeros.
+        self.damaged: set[str] = set()
+
+    def add(self, item: Item, damaged: bool = False) -> None:
+        """Take what is told of one thing. `mode` of what is another name of a file begins with `h`."""
+        path = item["path"]
+        if item["mode"].startswith("h"):
+            self.links[path] = item["linktarget"]
+        elif item["mode"].startswith("-"):
+            self.sizes[path] = None if path in self.sizes else item["size"]
+            if damaged:
+                self.damaged.add(path)
+
+
 class Taken:
     """What came of taking something out of an archive."""
 
     def __init__(self, ok: bool, begun: bool, known: bool) -> None:
         # Whether all of it came, with all that belongs to it; if not, why not has been told.
         self.ok = ok
-        # Whether it could be begun, so that what did not come is not in the archive.
+        # Whether the engine came to its end by itself: what did not come is not in the archive, or was told of.
         self.begun = begun
         # Whether there is such an archive, as far as it was looked.
         self.known = known
@@ -205,6 +227,10 @@ class Repository:
         """
         raise NotImplementedError
 
+    def files(self, archive: str, wanted: Wanted) -> Files | None:
+        """What the files in an archive have to be; None: that cannot be told."""
+        raise NotImplementedError
+
     def size(self, archive: str) -> int:
         """How many bytes are in an archive. Refused: that cannot be told."""
         raise NotImplementedError
@@ -231,6 +257,18 @@ class Repository:
     def compact(self) -> bool:
         """Give back the room of what was forgotten. Return whether that succeeded."""
         raise NotImplementedError
+
+    def make_room(self, keep: dict[str, int]) -> bool:
+        """Forget what the rules do not keep and give back its room, on a disk that may be full. Return whether that succeeded."""
+        return self.forget(keep)[0] and self.compact()
+
+    def room(self) -> tuple[int, int] | None:
+        """How many bytes are free where the repository is, and how many there are at all; None: nobody knows."""
+        return None
+
+    def others(self) -> list[str]:
+        """The names of all archives that are none of this host's, as it is called now: no rule keeps them, and nothing forgets them."""
+        return []
 
     def verify(self) -> bool:
         """Look for damage, for as long as the settings say, from where the last time ended. Return whether none was found."""

@@ -82,6 +82,26 @@ def say(*parts: str, end: str = "\n", file: TextIO | None = None) -> bool:
         return False
 
 
+def without_traces(text: str) -> str:
+    """A text in which each trace of a program that crashed is its last line, which says why; of one that led to another the other's."""
+    lines: list[str] = []
+    # Whether in a trace, and how many lines there were before the first of a chain of them.
+    tracing, chained, before = False, False, 0
+    for line in text.split("\n"):
+        if line.strip().startswith("Traceback (most recent call last)"):
+            if chained:
+                del lines[before:]
+            tracing, chained, before = True, False, len(lines)
+        elif tracing and (line[:1].isspace() or not line):
+            continue
+        elif line.startswith(("During handling of the above exception", "The above exception was the direct cause")):
+            chained = True
+        else:
+            tracing = False
+            lines.append(line)
+    return "\n".join(lines) if lines else text.rstrip("\n").rsplit("\n", 1)[-1].strip()
+
+
 def tell(level: int, text: str) -> None:
     """Say something to the journal. Each of its lines is of that level, see sd-daemon(3): none forges one of another."""
     for line in text.split("\n"):

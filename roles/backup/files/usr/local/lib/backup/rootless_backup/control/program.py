@@ -9,6 +9,7 @@ usage: backupctl status [--json]     the last run and its parts, the last good o
        backupctl find PATTERN        in which archives a file is; see backupctl restore --help for this and the next two
        backupctl show ARCHIVE [PATH] what is in an archive
        backupctl restore PATH…       restore files, into a fresh directory or in place
+       backupctl make-room           forget what backup_keep_* does not keep, also on a full disk
        backupctl restore-db …        load a database, or what else a hook saved, from an archive; see backupctl restore-db --help
 
 Members of the group backup_status_group may use status, run, drill, check and list without an archive. They need no privilege, and
@@ -43,7 +44,7 @@ def act(command: str = "", *more: str) -> int:
         from rootless_backup.control import known
 
         return known.list_archives()
-    if command in ("list", "find", "show", "restore"):
+    if command in ("list", "find", "show", "restore", "make-room"):
         from rootless_backup.restore import program
 
         return program.main([command, *more])

@@ -143,6 +143,7 @@ def print_status(known: Known, live: Live, problems: list[str]) -> None:
         ],
     )
     rows("warnings", [(painted(warning, "33"),) for warning in backup.get("warnings", [])])
+    rows("", [(painted(warning, "33"),) for warning in check.get("warnings", [])])
     row("last check", *((when(check["finished"]), ", ", check["result"]) if check else ("none yet",)))
     row("last drill", *((when(drill["finished"]), ", ", result(drill["result"])) if drill else ("none yet",)))
     row("next run", live["backup.timer"]["NextElapseUSecRealtime"] or "none: the timer is not running")

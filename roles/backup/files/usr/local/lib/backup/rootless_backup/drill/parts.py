@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 
-from rootless_backup import tree, untrusted
+from rootless_backup import statefile, tree, untrusted
 from rootless_backup.drill.places import PARTS, STAGED
 from rootless_backup.records import manifest
 
@@ -76,12 +76,7 @@ def lay_down(place: str, top: str, found: manifest.Content, names: Collection[st
 
 def tell(hook: str, number: int, together: bool) -> None:
     """Write down how many parts there are of a hook, and whether something is together still."""
-    # In one step: who reads it sees all of it.
-    path = os.path.join(PARTS, hook)
-    with open(path + ".new", "w", encoding="ascii") as file:
-        file.write("%d %d" % (number, together))
-    os.chmod(path + ".new", 0o644)
-    os.rename(path + ".new", path)
+    statefile.write(os.path.join(PARTS, hook), "%d %d" % (number, together), 0o644)
 
 
 def are_told(hook: str) -> bool:

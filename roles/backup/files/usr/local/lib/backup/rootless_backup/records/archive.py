@@ -14,7 +14,8 @@ import random
 import re
 import time
 
-from rootless_backup import engine, host, paths, untrusted
+from rootless_backup import engine, host, paths, statefile, untrusted
+from rootless_backup.records import status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 
 
 RECORDS = host.STATE + "/records"
+RECORD = status.fields(
+    {"begun": status.text, "roots": status.many(status.text), "hooks": status.many(status.text), "files": status.named(status.text)},
+    {"size": status.number},
+)
 # Of files that are read for their checksums, in bytes: a hundred large files would cost more than the backup.
 BUDGET = 256 << 20
 # Of a directory with a million entries some are enough.
@@ -65,18 +70,19 @@ def path_of(location: str, archive: str) -> str:
 def write(location: str, archive: str, record: Record) -> None:
     path = path_of(location, archive)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        json.dump(record, file, indent=1)
-    os.rename(path + ".new", path)
+    statefile.write(path, json.dumps(record, indent=1))
 
 
 def read(location: str, archive: str) -> Record | None:
-    """What was recorded of an archive; None: that was before this machine did, or on another one."""
+    """What was recorded of an archive; None: nothing that can be read, or that was before this machine did, or on another one."""
     try:
-        with open(path_of(location, archive), encoding="utf-8") as file:
-            record: Record = json.load(file)
-            return record
+        path = path_of(location, archive)
+        record: Record = status.checked(RECORD, untrusted.read_plain(path), path)
+        return record
     except FileNotFoundError:
+        return None
+    except (OSError, untrusted.Untrustworthy) as trouble:
+        untrusted.tell(4, "The record of archive %s is left out: %s" % (archive, untrusted.reason(trouble)))
         return None
 
 

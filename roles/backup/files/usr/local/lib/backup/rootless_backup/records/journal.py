@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 # Fields of our own, which the report reads: of an archive that was made (see status.ARCHIVE), of those that a repository keeps (see
-# status.KEPT), and what the administrator can do about a failure.
-RECORD, KEPT, ADVICE = "BACKUP_RECORD", "BACKUP_KEPT", "BACKUP_ADVICE"
+# status.KEPT), how much room there is (see status.ROOM), and what the administrator can do about a failure.
+RECORD, KEPT, ROOM, ADVICE = "BACKUP_RECORD", "BACKUP_KEPT", "BACKUP_ROOM", "BACKUP_ADVICE"
 
 # Of a line of the journal, as JSON, and of a text in it.
 LONGEST_ENTRY = 1 << 20
@@ -42,6 +42,7 @@ class Entry:
         "JOB_RESULT",
         RECORD,
         KEPT,
+        ROOM,
         ADVICE,
     )
 

@@ -33,6 +33,13 @@ if TYPE_CHECKING:
         repository: str
         archives: list[str]
 
+    class Room(TypedDict):
+        """See ROOM."""
+
+        repository: str
+        free: float
+        total: float
+
     class HookEntry(TypedDict):
         """See HOOK."""
 
@@ -65,6 +72,7 @@ if TYPE_CHECKING:
         alerted: float
         success_told: float
         host: str
+        room: dict[str, list[list[float]]]
 
     Form = Callable[[object], bool]
 
@@ -118,6 +126,11 @@ def or_none(form: Form) -> Form:
     return lambda value: value is None or form(value)
 
 
+def samples(value: object) -> bool:
+    """At least one, each of three numbers; see `room`."""
+    return isinstance(value, list) and value != [] and many(lambda each: many(number)(each) and len(each) == 3)(value)  # type: ignore[arg-type]
+
+
 ARCHIVE = fields(
     {
         "repository": text,
@@ -130,6 +143,7 @@ ARCHIVE = fields(
     }
 )
 KEPT = fields({"repository": text, "archives": many(text)})
+ROOM = fields({"repository": text, "free": number, "total": number})
 HOOK = fields({"unit": text, "result": text, "required": flag})
 ENTRY = fields(
     {
@@ -147,7 +161,18 @@ ENTRY = fields(
     },
     {"invocation": text, "troubles": many(text)},
 )
-KNOWN = fields({}, {"units": named(ENTRY), "repositories": named(many(text)), "alerted": when, "success_told": when, "host": text})
+KNOWN = fields(
+    {},
+    {
+        "units": named(ENTRY),
+        "repositories": named(many(text)),
+        "alerted": when,
+        "success_told": when,
+        "host": text,
+        # By repository, see `room`.
+        "room": named(samples),
+    },
+)
 
 
 def checked(form: Form, content: str | bytes, what: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from rootless_backup import systemd
+from rootless_backup import systemd, untrusted
 from rootless_backup.records import journal
 from rootless_backup.report.log import LOG_LINES, section
 
@@ -58,7 +58,7 @@ def read_hook(unit: str, required: bool, started: float, finished: float) -> tup
         for entry in journal.read(2 * LOG_LINES, *within, "_SYSTEMD_UNIT=" + unit)
         if started - 1 <= entry.time and (entry.time <= finished or entry.invocation in runs)
     ]
-    last = spoken[-1].message.strip() if spoken else ""
+    last = untrusted.without_traces(spoken[-1].message.strip()) if spoken else ""
     everything = sorted(told + spoken, key=lambda entry: entry.time)
     log = section(unit, [entry.message for entry in everything]) if failed(result) else ""
     return unit, required, result, "%s (%s)%s" % (unit, result, ": " + last[:200] if last else ""), log

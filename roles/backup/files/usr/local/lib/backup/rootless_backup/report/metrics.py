@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from rootless_backup import untrusted
+from rootless_backup.figures import DAY
+from rootless_backup.records import room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ def metrics(state: State) -> str:
         "backup_archive_files": ("How many files the newest archive holds.", []),
         "backup_archive_original_bytes": ("The size of what the newest archive holds.", []),
         "backup_archive_new_bytes": ("What the newest archive added to its repository.", []),
+        "backup_repository_free_bytes": ("How many bytes are free on the disk of a local repository.", []),
+        "backup_repository_full_timestamp_seconds": ("When that disk will be full if it goes on like this.", []),
     }
 
     def add(name: str, value: float, **labels: str) -> None:
@@ -45,6 +49,11 @@ def metrics(state: State) -> str:
             add("backup_archive_files", archive["files"], **labels)
             add("backup_archive_original_bytes", archive["original_size"], **labels)
             add("backup_archive_new_bytes", archive["deduplicated_size"], **labels)
+    for repository, samples in sorted(state.known.get("room", {}).items()):
+        add("backup_repository_free_bytes", samples[-1][1], repository=repository)
+        days = room.days_left(samples)
+        if days is not None:
+            add("backup_repository_full_timestamp_seconds", samples[-1][0] + days * DAY, repository=repository)
     return "".join(
         "# HELP %s %s\n# TYPE %s gauge\n%s\n" % (name, text, name, "\n".join(samples))
         for name, (text, samples) in families.items()

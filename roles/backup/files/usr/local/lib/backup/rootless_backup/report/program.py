@@ -58,6 +58,7 @@ def ended(settings: dict[str, Any], what: str) -> bool:
         state = State()
         run = read_run(name, result, os.environ.get("MONITOR_INVOCATION_ID", ""))
         run.troubles += filter(None, (settings.get("trouble"), state.trouble))
+        run.troubles += state.take_room(run)
         before = state.of(name)
         now = state.record(run)
         bad = result != "success" or run.lesser or run.troubles

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from rootless_backup.records.status import Archive, Kept
+    from rootless_backup.records.status import Archive, Kept, Room
 
 
 class Run:
@@ -30,6 +30,7 @@ class Run:
         self.started, self.finished = found.get("started", now), found.get("finished", now)
         self.hooks = [Hook(*each) for each in found.get("hooks", [])]
         self.archives, self.kept, self.advice = found.get("archives", []), found.get("kept", []), found.get("advice", [])
+        self.room = found.get("room", [])
         self.errors, self.waiters, self.warnings = found.get("errors", []), found.get("waiters", []), found.get("warnings", [])
         self.log = found.get("log", "")
         # What failed without making the run fail, a line each.
@@ -75,7 +76,13 @@ def found_of(name: str, result: str, invocation: str) -> dict[str, Any]:
     said = [entry for entry in own if entry.invocation == invocation]
     archives: list[Archive] = []
     kept: list[Kept] = []
-    for field, form, into in ((journal.RECORD, status.ARCHIVE, archives), (journal.KEPT, status.KEPT, kept)):
+    room: list[Room] = []
+    told: list[tuple[str, status.Form, list[Any]]] = [
+        (journal.RECORD, status.ARCHIVE, archives),
+        (journal.KEPT, status.KEPT, kept),
+        (journal.ROOM, status.ROOM, room),
+    ]
+    for field, form, into in told:
         for content in (entry.fields[field] for entry in said if field in entry.fields):
             try:
                 into.append(status.checked(form, content, field))
@@ -88,11 +95,14 @@ def found_of(name: str, result: str, invocation: str) -> dict[str, Any]:
         "finished": finished,
         "archives": archives,
         "kept": kept,
+        "room": room,
         "warnings": warnings[:1000],
         "hooks": [(unit, required, result, told) for unit, required, result, told, _log in hooks],
         "advice": [untrusted.printable(entry.fields[journal.ADVICE]) for entry in said if journal.ADVICE in entry.fields][:20],
         # That a hook failed is better told by the hook than by what waited for it.
-        "errors": [entry.message for entry in errors if entry not in waits][:100],
+        "errors": untrusted.without_traces("\n".join(entry.message for entry in errors if entry not in waits)).split("\n")[:100]
+        if len(errors) > len(waits)
+        else [],
         # When the run is stopped just then, what waits may be faster to say so than to be ended.
         "waiters": [
             re.sub(r"^Job for (\S+) cancell?ed\.$", unit + r" was stopped while it waited for \1", entry.message) for entry in waits

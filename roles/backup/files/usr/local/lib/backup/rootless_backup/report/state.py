@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import time
 
-from rootless_backup import untrusted
-from rootless_backup.records import status
+from rootless_backup import statefile, untrusted
+from rootless_backup.records import room, status
 from rootless_backup.report.metrics import metrics
 from rootless_backup.untrusted import reason
 
@@ -65,6 +64,18 @@ class State:
             self.known.setdefault("repositories", {})[each["repository"]] = each["archives"]
         return entry
 
+    def take_room(self, run: Run) -> list[str]:
+        """Note how much room a run found, and return what is to be said of it, a line each."""
+        known = self.known.get("room", {})
+        new = {
+            each["repository"]: room.taken(known.get(each["repository"], []), [run.finished, each["free"], each["total"]])
+            for each in run.room
+        }
+        if new:
+            # What was told of a repository that is used no more is forgotten with it.
+            self.known["room"] = new
+        return list(room.warnings(new))
+
     def alerted(self) -> float:
         return self.known.get("alerted", 0)
 
@@ -87,15 +98,6 @@ class State:
             return reason(trouble)
 
     def write(self, settings: dict[str, Any]) -> None:
-        replace(status.STATUS, json.dumps({**self.known, "host": settings["host"]}, indent=2) + "\n", 0o640)
-        replace(STATE + "/backup.prom", metrics(self), 0o644)
-
-
-def replace(path: str, content: str, mode: int) -> None:
-    """Write by rename: nobody reads half of it. The directory's group, by its set-group-id bit, is who may read it."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path + ".new")
-    with open(os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as file:
-        file.write(content)
-        os.fchmod(file.fileno(), mode)
-    os.rename(path + ".new", path)
+        # The directory's group, by its set-group-id bit, is who may read it.
+        statefile.write(status.STATUS, json.dumps({**self.known, "host": settings["host"]}, indent=2) + "\n", 0o640)
+        statefile.write(STATE + "/backup.prom", metrics(self), 0o644)

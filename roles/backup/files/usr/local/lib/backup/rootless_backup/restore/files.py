@@ -28,7 +28,7 @@ def restore(repository: engine.Repository, asked: SimpleNamespace) -> bool:
         return restore_in_place(repository, archive, asked)
     os.chdir(asked.places[0])
     with without_default_acl(asked.places[0]):
-        ok = extract(repository, archive, asked.paths, asked.terminal, asked.into)
+        ok, _ended = extract(repository, archive, asked.paths, asked.terminal, asked.into)
     tell_raised(raised_below(asked.into))
     done = "restored" if ok else "NOT all was restored"
     untrusted.say(untrusted.printable("%s from archive %s into %s" % (done, archive, asked.into)))
@@ -41,7 +41,7 @@ def restore_in_place(repository: engine.Repository, archive: str, asked: SimpleN
     ok = True
     places = {base: Place(base, place, trusted) for base, place, trusted in zip(asked.bases, asked.places, asked.trusted)}
     for path, base in zip(asked.paths, asked.bases):
-        ok = places[base].restore(repository, archive, path, asked.terminal) and ok
+        ok = places[base].restore(repository, archive, path, asked) and ok
     return ok
 
 
@@ -73,10 +73,10 @@ def without_default_acl(directory: str) -> Iterator[None]:
             os.setxattr(directory, DEFAULT_ACL, default)
 
 
-def extract(repository: engine.Repository, archive: str, paths: list[str], terminal: bool, where: str) -> bool:
+def extract(repository: engine.Repository, archive: str, paths: list[str], terminal: bool, where: str) -> tuple[bool, bool]:
     """Extract into the working directory, which people know as `where`.
 
-    Return whether all succeeded; the engine's warnings each say what did not.
+    Return whether all succeeded, and whether the engine came to its end; its warnings each say what did not succeed.
     """
     lacking = list(unsupported())
     for what in lacking:
@@ -92,7 +92,7 @@ def extract(repository: engine.Repository, archive: str, paths: list[str], termi
     absent = [path for path in paths if not os.path.lexists(path.lstrip("/"))] if taken.begun else []
     for path in absent:
         tell("backupctl restore: archive %s holds no %s; see backupctl find" % (archive, path))
-    return taken.ok and not lacking and not absent
+    return taken.ok and not lacking and not absent, taken.begun
 
 
 def unsupported() -> Iterator[str]:

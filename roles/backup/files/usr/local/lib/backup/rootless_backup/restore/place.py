@@ -10,15 +10,19 @@ import stat
 import subprocess
 
 from rootless_backup import untrusted
+from rootless_backup.restore import room
 from rootless_backup.restore.files import extract, tell_raised
 from rootless_backup.restore.kept import Kept, exchanging, link
 from rootless_backup.restore.metadata import alike, copy_metadata, is_trusted, look
+from rootless_backup.restore.proof import Proof
 from rootless_backup.restore.staging import SPARE, clear, linked_again, new_staging, remove_emptied, sweep
 from rootless_backup.restore.target import made, opened
 from rootless_backup.restore.terminal import tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import SimpleNamespace
+
     from rootless_backup.engine import Repository
 
 
@@ -44,32 +48,27 @@ class Place:
         self.restored = self.same = 0
         # What times the directory itself has in the archive, if it is restored: to be given again when the staging is gone from it.
         self.times: tuple[int, int] | None = None
+        # What files have to be to be put in place.
+        self.proof: Proof | None = None
         self.problems: list[str] = []
         self.raised: list[str] = []
 
-    def restore(self, repository: Repository, archive: str, path: str, terminal: bool) -> bool:
+    def restore(self, repository: Repository, archive: str, path: str, asked: SimpleNamespace) -> bool:
         """Restore one path. Return whether all of it is in its place."""
         self.restored = self.same = 0
         self.problems, self.raised, self.times = [], [], None
         sweep(self.opened)
         ok = False
-        try:
-            # The owner of the directory can give it another name, and can never enter it.
-            name, staging = new_staging(self.opened)
+        self.proof = Proof.of(repository, archive, path, asked.damaged)
+        if self.proof is None:
+            self.problems.append("what is in archive %s cannot be told, so nothing of %s could be held to it" % (archive, path))
+        elif not asked.no_room_check:
+            self.problems += room.lacking(self.opened, self.base, self.proof.files)
+        if not self.problems:
             try:
-                os.fchdir(staging)
-                ok = extract(repository, archive, [path], terminal, self.base)
-                os.chdir("/")
-                self.put_staged(staging, path)
-            finally:
-                os.chdir("/")
-                clear(staging)
-                remove_emptied(name, staging, self.opened)
-                os.close(staging)
-                if self.times is not None:
-                    os.utime(self.opened, ns=self.times)
-        except OSError as error:
-            self.problems.append("%s: %s" % (self.base, error.strerror))
+                ok = self.take(repository, archive, path, asked.terminal)
+            except OSError as error:
+                self.problems.append("%s: %s" % (self.base, error.strerror))
         for problem in self.problems:
             tell("backupctl restore: " + problem)
         tell_raised(self.raised)
@@ -88,6 +87,31 @@ class Place:
             )
         )
         return ok
+
+    def take(self, repository: Repository, archive: str, path: str, terminal: bool) -> bool:
+        """Have one path come out of the archive beside its place, and put into it what is whole. Return whether the engine succeeded."""
+        # The owner of the directory can give it another name, and can never enter it.
+        name, staging = new_staging(self.opened)
+        try:
+            os.fchdir(staging)
+            ok, ended = extract(repository, archive, [path], terminal, self.base)
+            os.chdir("/")
+            if ended:
+                self.put_staged(staging, path)
+            else:
+                # Not only the last file may not be whole: directories get their owners and modes at the end.
+                self.problems.append(
+                    "%s was not put in place, since %s did not come to its end; without --in-place what came of it stays"
+                    % (path, repository.engine.title)
+                )
+            return ok
+        finally:
+            os.chdir("/")
+            clear(staging)
+            remove_emptied(name, staging, self.opened)
+            os.close(staging)
+            if self.times is not None:
+                os.utime(self.opened, ns=self.times)
 
     def put_staged(self, staging: int, path: str) -> None:
         """Put the path itself where it is there as a directory, else what of it is right below the one that is there."""
@@ -178,7 +202,13 @@ class Place:
         os.utime(outer, ns=(was.st_atime_ns, was.st_mtime_ns))
 
     def put_file(self, source: int, name: str, target: int, below: str, path: str) -> None:
-        there, mode = look(below, target), os.lstat(name, dir_fd=source).st_mode
+        here = os.lstat(name, dir_fd=source)
+        assert self.proof
+        doubt = self.proof.doubt(path, here)
+        if doubt:
+            self.problems.append("%s: %s, so it was not put in place" % (path, doubt))
+            return
+        there, mode = look(below, target), here.st_mode
         if there is not None and alike(source, name, target, below, there):
             self.same += 1
             return

@@ -5,6 +5,7 @@ usage: backupctl list [--repository N] [ARCHIVE]
        backupctl find [--repository N] [--archive ARCHIVE] PATTERN
        backupctl show [--repository N] ARCHIVE [PATH]
        backupctl restore [--repository N] [--archive ARCHIVE] [--into DIRECTORY | --in-place] PATH…
+       backupctl make-room [--repository N]
 
   backupctl list                            the archives, oldest first; with ARCHIVE all that is in it
   backupctl find nginx.conf                 every version of what has this name; a PATTERN with a slash is of the whole path
@@ -12,7 +13,8 @@ usage: backupctl list [--repository N] [ARCHIVE]
   backupctl restore /etc/nginx /srv/www     into a fresh directory below /var/tmp; it says where
   backupctl restore --archive HOST-files-2026-01-31T02:00:00Z --into /srv/restored /home/alice
   backupctl restore --in-place /srv/www     each file takes the place of the one that is there, which is kept; files that
-                                            the archive does not have stay
+                                            the archive does not have stay; only what came whole is put in place
+  backupctl make-room                       forgets what backup_keep_* does not keep, as a good backup does, also on a full disk
 
 ARCHIVE is `latest`, the newest of the files (what restore takes if none is named), `latest-dumps`, or a name of `backupctl list`.
 It runs as a user of its own, with the capabilities that owners and the like need, and can write below the target only.
@@ -75,7 +77,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     looks: dict[str, Any] = {"epilog": more, "formatter_class": argparse.RawDescriptionHelpFormatter}
     parser = argparse.ArgumentParser(prog="backupctl", usage=usage, **looks)
     actions = parser.add_subparsers(dest="action", required=True)
-    for name in ("list", "find", "show", "restore"):
+    for name in ("list", "find", "show", "restore", "make-room"):
         action = actions.add_parser(name, prog="backupctl " + name, usage=usage, **looks)
         action.add_argument("--repository", type=int, default=1, help="the number of a repository, in their order; the first if not given")
         if name in ("find", "restore"):
@@ -87,10 +89,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         elif name == "show":
             action.add_argument("archive")
             action.add_argument("path", nargs="?", default="/")
-        else:
+        elif name == "restore":
             where = action.add_mutually_exclusive_group()
             where.add_argument("--into")
             where.add_argument("--in-place", action="store_true")
+            action.add_argument("--damaged", action="store_true", help="in place: also files that a repair filled up with zeros")
+            action.add_argument("--no-room-check", action="store_true", help="in place: begin though there seems to be too little room")
             action.add_argument("paths", nargs="+")
     return parser.parse_args(arguments)
 

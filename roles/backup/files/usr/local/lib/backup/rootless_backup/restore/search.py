@@ -31,6 +31,12 @@ def list_all(repository: engine.Repository, archive: str | None) -> bool:
     if archive is None:
         for name in reversed(all_of(repository)):
             untrusted.say(untrusted.printable(name))
+        others = repository.others()
+        if others:
+            tell("\nOf no host that is called like this one, so that no rule of it keeps or forgets them:")
+            for name in others:
+                tell(name)
+            tell("What another host still uses it forgets itself; the rest stays until you decide: `backup-borg delete ::ARCHIVE`.")
         return True
     items = repository.contents(named(repository, archive), engine.Wanted())
     for item in items or ():

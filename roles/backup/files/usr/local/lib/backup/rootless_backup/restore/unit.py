@@ -17,7 +17,7 @@ def main(**given: Any) -> int:
     """Do what is asked for, as `program` was asked and completed it. Return the exit code."""
     asked = types.SimpleNamespace(**given)
     try:
-        return 0 if {"list": list_all, "find": find, "show": show, "restore": restore}[asked.action](asked) else 1
+        return 0 if {"list": list_all, "find": find, "show": show, "restore": restore, "make-room": make_room}[asked.action](asked) else 1
     except KeyboardInterrupt:
         untrusted.die("\n" + INTERRUPTED % asked.action)
     except engine.Refused as refused:
@@ -48,6 +48,19 @@ def restore(asked: types.SimpleNamespace) -> bool:
     host = engine.in_use()
     host.borrow_state(lambda text: tell("backupctl restore: " + text))
     return files.restore(opened(asked, host, reading=True), asked)
+
+
+def make_room(asked: types.SimpleNamespace) -> bool:
+    from rootless_backup import backup
+
+    host = engine.in_use()
+    with host.alone():
+        repository = opened(asked, host)
+        ok = repository.make_room(backup.rules(host.settings))
+        room = repository.room()
+    if room is not None:
+        untrusted.say("%.1f of %.1f MB are free now" % (room[0] / 1e6, room[1] / 1e6))
+    return ok
 
 
 def opened(asked: types.SimpleNamespace, host: engine.Engine | None = None, reading: bool = False) -> engine.Repository:

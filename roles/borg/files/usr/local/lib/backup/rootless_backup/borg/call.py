@@ -7,17 +7,18 @@ import functools
 import os
 import re
 import shutil
+import signal
 import subprocess
 import threading
 import time
 
 from rootless_backup import credentials, engine, untrusted
-from rootless_backup.borg import policy, ssh
+from rootless_backup.borg import policy, ssh, state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-    from typing import Any, NoReturn
+    from collections.abc import Callable, Collection, Mapping
+    from typing import IO, Any, NoReturn
 
     from rootless_backup.borg.repository import Repository
     from rootless_backup.voice import Voice
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 # journald drops what comes too fast, whoever said it.
 MOST_TOLD = 500
 LONGEST_LINE = 1 << 20
+# By these signals a program ends that reads what it should not.
+CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE}
 # How often it is told how far it got, in seconds.
 OFTEN = 10
 # What is used of what Borg says; a server's Borg has its words put through.
@@ -60,6 +63,9 @@ class Run:
         # What prune did with each archive: `(verb, name)`.
         self.pruned: list[tuple[str, str]] = []
         self.full = self.damaged = False
+        # Whether it failed of what it keeps on this machine to be faster.
+        self.cache = False
+        self.code = 0
         # Borg's names of what it said. See borg-internals-frontends, "Message IDs".
         self.ids: set[str | None] = set()
 
@@ -71,37 +77,67 @@ def borg(
     seen: Callable[[Event], object] | None = None,
     suffix: str | None = None,
     quiet: Collection[str] = frozenset(),
+    line: Callable[[bytes], object] | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> Run:
     """Call Borg on a repository, report what it says, and judge it by the policy.
 
-    `seen` is called with each file status and percentage; a message with an id in `quiet` is expected and not reported.
+    `seen` is called with each file status and percentage, `line` with each line of what is asked for, in place of `output`; a message with
+    an id in `quiet` is expected and not reported. `more`: what Borg is told by its environment.
     """
-    run = Run()
-    log = Log(run, repository.voice, command, seen, quiet)
-    env = environment(repository.location)
+    call = [*deep_borg(), "--log-json", *common_options(repository), command, *arguments]
+    env = {**environment(repository.location), **(more or {})}
     if suffix is not None:
         # Each series has a cache of its own, so that neither ages or loads the other's.
         env["BORG_FILES_CACHE_SUFFIX"] = suffix
-    call = [*deep_borg(), "--log-json", *common_options(repository), command, *arguments]
+    run = attempt(call, env, Log(repository.voice, command, seen, quiet), line)
+    # A cache that is damaged would fail every run from now on. It is made anew, once.
+    if run.cache and not run.ok and state.drop_cache(repository.location, repository.voice):
+        repository.voice.warning(
+            "%s: Borg's cache of it on this machine was damaged. It was dropped and is made anew, which takes longer" % repository.location
+        )
+        run = attempt(call, env, Log(repository.voice, command, seen, quiet, again=True), line)
+    if not run.ok and not run.quieted:
+        repository.voice.error("%s: borg %s failed with exit code %d" % (repository.location, command, run.code))
+        for text in policy.advice(run, repository):
+            repository.voice.advise(text)
+    return run
+
+
+def attempt(call: list[str], env: dict[str, str], log: Log, line: Callable[[bytes], object] | None) -> Run:
+    """Call Borg once, and judge what it did."""
+    run = log.run
     with subprocess.Popen(call, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout and process.stderr
         lines: list[bytes] = []
+        troubles: list[Exception] = []
         # Beside the log: a list of an archive fills the pipe long before the log ends, and Borg would wait for ever.
-        output = threading.Thread(target=lines.extend, args=[process.stdout])
+        output = threading.Thread(target=read_lines, args=[process.stdout, line or lines.append, troubles])
         output.start()
         for raw in iter(functools.partial(process.stderr.readline, LONGEST_LINE), b""):
             log.take(parse(raw))
         output.join()
         log.end()
+        if troubles:
+            raise troubles[0]
         run.output = b"".join(lines).decode(errors="surrogateescape")
-    warned = policy.has_warned(process.returncode)
-    run.made = process.returncode == 0 or warned
-    run.ok = log.errors == 0 and (process.returncode == 0 or (warned and log.explained > 0 and log.unexplained == 0))
-    if not run.ok and not run.quieted:
-        repository.voice.error("%s: borg %s failed with exit code %d" % (repository.location, command, process.returncode))
-        for text in policy.advice(run, repository):
-            repository.voice.advise(text)
+    run.code = process.returncode
+    warned = policy.has_warned(run.code)
+    run.made = run.code == 0 or warned
+    run.ok = log.errors == 0 and (run.code == 0 or (warned and log.explained > 0 and log.unexplained == 0))
+    # Its parts in C read the index of chunks as it is.
+    run.cache = run.cache or -run.code in CRASHES
     return run
+
+
+def read_lines(pipe: IO[bytes], take: Callable[[bytes], object], troubles: list[Exception]) -> None:
+    """Have each line taken; after a trouble, which is kept, none, but they are read: Borg would wait for ever."""
+    for raw in pipe:
+        try:
+            if not troubles:
+                take(raw)
+        except Exception as trouble:  # raised by who waits for this
+            troubles.append(trouble)
 
 
 def become(directory: str, *arguments: str) -> NoReturn:
@@ -149,8 +185,12 @@ def deep_borg() -> list[str]:
 class Log:
     """What Borg says while it is at work, told and counted."""
 
-    def __init__(self, run: Run, voice: Voice, command: str, seen: Callable[[Event], object] | None, quiet: Collection[str]) -> None:
-        self.run, self.command, self.seen, self.quiet = run, command, seen, quiet
+    def __init__(
+        self, voice: Voice, command: str, seen: Callable[[Event], object] | None, quiet: Collection[str], again: bool = False
+    ) -> None:
+        self.run, self.command, self.seen, self.quiet = Run(), command, seen, quiet
+        # Whether the cache has been made anew already.
+        self.again = again
         # Warnings that may be, others, and errors.
         self.explained = self.unexplained = self.errors = 0
         # When progress was last told, by the monotonic clock.
@@ -216,6 +256,10 @@ class Log:
     def error(self, event: Event, text: str) -> None:
         self.run.full = self.run.full or policy.is_full(event)
         crash = policy.crash(text)
+        if not self.again and not self.run.full and policy.is_of_cache(event):
+            self.run.cache = True
+            self.warn(crash or text)
+            return
         if crash is not None:
             self.complain(crash)
             self.inform(text, lines=True)

@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 
-from rootless_backup import engine, host
+from rootless_backup import engine, host, statefile
 from rootless_backup.borg import state
 from rootless_backup.borg.call import borg
 
@@ -83,29 +83,29 @@ def make(
     stats = result["archive"]["stats"]
     made.files, made.original_size, made.deduplicated_size = (stats[key] for key in ("nfiles", "original_size", "deduplicated_size"))
     made.seconds = result["archive"]["duration"]
-    known = state.read_stamp(repository.location)
-    made.whole = known in (None, result["repository"]["id"])
-    if not made.whole:
-        repository.voice.error(
-            "%s: this is another repository (%s) than the one that was initialised (%s)"
-            % (repository.location, result["repository"]["id"], known)
-        )
+    made.whole = is_the_one(repository, result["repository"]["id"])
     return made
+
+
+def is_the_one(repository: Repository, found: str) -> bool:
+    """Whether a repository is the one that was initialised there; of one of which that is not known any more it is noted."""
+    known = state.read_stamp(repository.location, repository.voice)
+    if known is None:
+        state.write_stamp(repository.location, found)
+    elif known != found:
+        repository.voice.error(
+            "%s: this is another repository (%s) than the one that was initialised (%s)" % (repository.location, found, known)
+        )
+    return known in (None, found)
 
 
 def dump_chunks(rules: Rules, voice: Voice) -> str:
     """The parameters of Borg's chunker for the dumps. See borg-create(1)."""
-    try:
-        with open(CHUNKER_PARAMS, encoding="ascii") as file:
-            before = file.read().strip()
-    except FileNotFoundError:
-        before = None
+    before = state.read(CHUNKER_PARAMS, re.compile(r"[a-z]+(,\d+)+"), voice)
     size = size_of(host.DUMPS)
     chunks = chunks_for(rules, size, before)
     if chunks != before:
-        with open(CHUNKER_PARAMS + ".new", "w", encoding="ascii") as file:
-            file.write(chunks + "\n")
-        os.rename(CHUNKER_PARAMS + ".new", CHUNKER_PARAMS)
+        statefile.write(CHUNKER_PARAMS, chunks + "\n")
         if before is not None:
             voice.info(
                 "There are %.0f GB of dumps: from now on they are cut into chunks by %s, which saves all anew" % (size / 1e9, chunks)

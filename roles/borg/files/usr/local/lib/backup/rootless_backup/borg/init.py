@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 
+from rootless_backup import engine, statefile
 from rootless_backup.borg import state
 from rootless_backup.borg.call import borg, is_local
 
@@ -18,11 +20,13 @@ if TYPE_CHECKING:
     from rootless_backup.borg.repository import Repository
 
 ABSENT = frozenset({"Repository.DoesNotExist", "Repository.InvalidRepository"})
+# Borg knows the repository from another place.
+MOVED = frozenset({"Cache.RepositoryAccessAborted"})
 
 
-def initialise(engine: Engine, repositories: Iterable[Repository]) -> bool:
+def initialise(used: Engine, repositories: Iterable[Repository]) -> bool:
     """Initialise each repository that does not exist and never did. Return whether all are usable."""
-    if engine.borg["encryption"] == "none":
+    if used.borg["encryption"] == "none":
         # Only where that is wanted, and only here: a repository of others in place of an encrypted one stays an error later.
         os.environ["BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK"] = "yes"
     done = [repository.attempt(initialise_one) for repository in repositories]
@@ -32,9 +36,14 @@ def initialise(engine: Engine, repositories: Iterable[Repository]) -> bool:
 def initialise_one(repository: Repository) -> bool:
     """Make sure that the repository is there, and the one that it was. Return whether it is."""
     location, voice = repository.location, repository.voice
-    found = borg(repository, "info", "--json", location, quiet=ABSENT)
-    known = state.read_stamp(location)
-    if not found.ok:
+    found = borg(repository, "info", "--json", location, quiet=ABSENT | MOVED)
+    known = state.read_stamp(location, voice)
+    if found.ids & MOVED:
+        moved = accept_moved(repository, known)
+        if moved is None:
+            return False
+        found = moved
+    elif not found.ok:
         made = make(repository, found, known)
         if made is None:
             return False
@@ -53,6 +62,37 @@ def initialise_one(repository: Repository) -> bool:
     return True
 
 
+def accept_moved(repository: Repository, known: str | None) -> Run | None:
+    """Let Borg use a repository that it knows from another place, if it is one of this host. Return the call of Borg that tells of it.
+
+    Only where the settings name a place is that asked: a task that meets a repository of another place fails.
+    """
+    location, voice = repository.location, repository.voice
+    with tempfile.TemporaryDirectory() as empty:
+        # Without what Borg knows of it: then it shows it, and notes nothing.
+        unknown = {"BORG_SECURITY_DIR": empty, "BORG_CACHE_DIR": empty}
+        asked = borg(repository, "list", "--json", "--last", "1", location, more=unknown)
+    if not asked.ok:
+        repository.explain()
+        return None
+    found = json.loads(asked.output)["repository"]["id"]
+    others = {engine.digest(each) for each in repository.engine.repositories}
+    before = [digest for digest, each in state.stamps().items() if each == found and digest not in others]
+    if known not in (None, found) or (known is None and found not in state.stamps().values()):
+        voice.error("%s: this is repository %s, which was never initialised by this host's settings" % (location, found))
+        return None
+    moved = borg(repository, "info", "--json", location, more={"BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes"})
+    if not moved.ok:
+        return None
+    voice.warning(
+        "%s: this is repository %s, which was at another place before. borg_repositories names this place now, so it is accepted here"
+        % (location, found)
+    )
+    for digest in before:
+        state.take_over(digest, location)
+    return moved
+
+
 def make(repository: Repository, found: Run, known: str | None) -> Run | None:
     """Make a repository where none was found. Return the call of Borg that tells of it; None: there is none, and why was told."""
     location, voice, encryption = repository.location, repository.voice, repository.settings["encryption"]
@@ -65,10 +105,10 @@ def make(repository: Repository, found: Run, known: str | None) -> Run | None:
     if not found.quieted:
         repository.explain()
         return None
-    if known is not None:
+    if known is not None or state.is_stamped(location):
         voice.error(
             "%s is not there, but repository %s was initialised there once. Is its disk mounted? If it is lost for "
-            "good and a new one shall begin, delete %s first." % (location, known, state.stamp(location))
+            "good and a new one shall begin, delete %s first." % (location, known or "(which is not known any more)", state.stamp(location))
         )
         return None
     parents = [] if is_local(location) else ["--make-parent-dirs"]
@@ -84,8 +124,12 @@ def export_key(repository: Repository, mode: str) -> bool:
     """Keep the key of the repository beside it: without it nothing in it can be read. Return whether that succeeded."""
     key = state.exported_key(repository.location)
     os.makedirs(os.path.dirname(key), exist_ok=True)
-    if mode == "none":
-        with open(key, "w", encoding="ascii") as file:
-            file.write("This repository is not encrypted: it has no key.\n")
-        return True
-    return borg(repository, "key", "export", repository.location, key).ok
+    text = "This repository is not encrypted: it has no key.\n"
+    if mode != "none":
+        with tempfile.TemporaryDirectory() as directory:
+            if not borg(repository, "key", "export", repository.location, os.path.join(directory, "key")).ok:
+                return False
+            with open(os.path.join(directory, "key"), encoding="ascii") as file:
+                text = file.read()
+    statefile.write(key, text)
+    return True

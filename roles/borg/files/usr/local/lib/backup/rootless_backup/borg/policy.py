@@ -8,7 +8,10 @@ anything else: unreadable, input/output error, unknown        an error; the run 
 
 from __future__ import annotations
 
+import os
 import re
+
+from rootless_backup import engine, host, untrusted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +20,10 @@ if TYPE_CHECKING:
     from rootless_backup.borg.call import Event, Run
     from rootless_backup.borg.repository import Repository
 
+# How errors begin that are no damage of a cache, wherever they are met.
+OF_OTHERS = ("borg.", "KeyboardInterrupt", "SystemExit", "OSError: [Errno ")
 PASSING_MESSAGES = {"FileChangedWarning", "BackupRaceConditionError", "BackupFileNotFoundError"}
+UNAUTHENTIC = {"ArchiveTAMInvalid", "ArchiveTAMRequiredError"}
 HOUSEKEEPING_LOGGERS = {"borg.locking", "borg.cache", "borg.repository"}
 
 
@@ -54,11 +60,27 @@ def is_damage(text: str) -> bool:
 
 def crash(text: str) -> str | None:
     """The line that people need of what Borg says when it crashes; None: it says something else."""
-    if "\nTraceback " not in text:
-        return None
+    gist = untrusted.without_traces(text.split("\nPlatform: ")[0].rstrip("\n"))
     # The last line of the exception; the rest is for who looks closer.
-    found = re.findall(r"^\w[\w.]*: .*$", text.split("\nPlatform: ")[0], re.MULTILINE)
-    return "Borg: %s" % (found or ["it crashed"])[-1]
+    if gist == text.split("\nPlatform: ")[0].rstrip("\n"):
+        return None
+    # Some have more lines behind it.
+    found = re.findall(r"^\w[\w.]*: .*$", gist, re.MULTILINE) or [gist.rsplit("\n", 1)[-1].strip() or "it crashed"]
+    return "Borg: %s" % found[-1]
+
+
+def is_of_cache(event: Event) -> bool:
+    """Whether an error is of what Borg keeps on this machine to be faster: it names a file of it, or crashed while it read one."""
+    text: str = event["message"]
+    if event.get("msgid") not in (None, "FileIntegrityError") or text.startswith("Remote: ") or "MemoryError" in text:
+        return False
+    if os.environ.get("BORG_CACHE_DIR", host.CACHE) + "/" in text:
+        return True
+    frames = [os.path.basename(name) for name in re.findall(r'^  File "([^"\n]*/borg/[^"\n]*)", line \d+', text, re.MULTILINE)]
+    while frames and frames[-1] in ("file_integrity.py", "hashindex.pyx", "parseformat.py"):
+        frames.pop()
+    last = (crash(text) or "").partition("Borg: ")[2]
+    return frames[-1:] == ["cache.py"] and not last.startswith(OF_OTHERS)
 
 
 def has_warned(code: int) -> bool:
@@ -85,9 +107,24 @@ def advice(run: Run, repository: Repository) -> Iterator[str]:
         )
     if run.ids & {"PassphraseWrong", "PasscommandFailure", "NoPassphraseFailure"}:
         yield "The passphrase of this host does not open %s: set borg_passphrase to the one that it was made with." % location
+    if "Cache.RepositoryAccessAborted" in run.ids:
+        yield (
+            "To Borg %s is a repository that it knows from another place, or one that nobody else used. Run `systemctl start "
+            "borg-init.service`: that accepts it if it is the one that this host had." % location
+        )
     if run.full:
-        yield "The disk of %s is full. Make room on it, or keep less (backup_keep_*) and run `%s compact`." % (location, by_hand)
-    if run.damaged:
+        yield (
+            "The disk of %s is full. Make room on it; or keep less (backup_keep_*, and apply the role), and have what is not kept by that "
+            "taken away at once: run `backupctl make-room%s`." % (location, "" if number == 1 else " --repository %d" % number)
+        )
+    if run.ids & UNAUTHENTIC:
+        yield (
+            "An archive in %s is not authentic. Borg 1.2.4, as Debian 12 has it, leaves such ones where it renames: those whose names "
+            "end in %s, of an older version of this collection, and what was renamed by hand. `%s upgrade --check-archives-tam` names "
+            "them. If it is these alone, and none that somebody else could have written, have them authenticated: run `%s upgrade "
+            "--archives-tam`; never `check --repair`, which deletes them." % (location, engine.INCOMPLETE, by_hand, by_hand)
+        )
+    elif run.damaged:
         yield (
             "%s is damaged. Check its disk, copy the repository while it can be read, then run `%s check --repair`; the next backup "
             "saves again what is gone of it and still on this machine." % (location, by_hand)

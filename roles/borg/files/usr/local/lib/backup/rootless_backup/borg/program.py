@@ -27,10 +27,14 @@ def main() -> None:
     actions: dict[str, Callable[[Any], bool]] = {"create": create, "init": initialise, "check": check}
     if command not in actions or arguments:
         untrusted.die(USAGE)
-    from rootless_backup import engine
+    from rootless_backup import engine, settings, voice
+    from rootless_backup.borg import state
+    from rootless_backup.borg.engine import SETTINGS
 
     used = engine.in_use()
+
     with used.alone():
+        state.mend_security(voice.JOURNAL, settings.read(SETTINGS)["encryption"])
         sys.exit(0 if actions[command](used) else 1)
 
 

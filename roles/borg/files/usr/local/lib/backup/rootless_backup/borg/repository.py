@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import re
 
 from rootless_backup import engine
+from rootless_backup.borg import reserve, state
 from rootless_backup.borg.call import borg, is_local
 
 TYPE_CHECKING = False
@@ -15,12 +18,17 @@ if TYPE_CHECKING:
 
     from rootless_backup.borg.call import Event
     from rootless_backup.borg.engine import Engine
-    from rootless_backup.engine import Item, Made, Progress, Taken, Wanted
+    from rootless_backup.engine import Files, Item, Made, Progress, Taken, Wanted
     from rootless_backup.voice import Voice
 
 # Contents only: whose the files were does not matter.
 PLAIN = ["--numeric-ids", "--noacls", "--noxattrs", "--noflags"]
 ITEM = "{type}{mode}{user}{group}{size}{mtime}{linktarget}{path}{NL}"
+# As `engine.UTC_SECONDS`, as a regular expression.
+UTC_SECONDS = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+# Of Borg's files in a repository, in bytes: as they are, and while there is no room.
+SEGMENT, SMALL_SEGMENT = 500 << 20, 5 << 20
+PROOF = "{type}{mode}{size}{linktarget}{path}{NL}"
 
 
 class Repository(engine.Repository):
@@ -45,7 +53,9 @@ class Repository(engine.Repository):
         return create.make(self, archive, series, roots, excludes, one_file_system, seen)
 
     def rename(self, archive: str, new: str) -> bool:
-        return borg(self, "rename", self.named(archive), new).ok
+        # Not by Borg's own `rename`: up to 1.2.4 it takes away what later versions authenticate an archive by.
+        made = borg(self, "recreate", "--comment", "not whole", "--target", new, self.named(archive))
+        return made.ok and borg(self, "delete", self.named(archive)).ok
 
     def archives(self, series: str) -> list[str]:
         run = borg(self, "list", "--json", "--glob-archives", engine.name_of(self.prefix, series, engine.UTC_SECONDS))
@@ -58,6 +68,17 @@ class Repository(engine.Repository):
         with patterns(wanted) as options:
             run = borg(self, "list", "--json-lines", "--format", ITEM, *options, self.named(archive))
         return [json.loads(line) for line in run.output.splitlines()] if run.ok else None
+
+    def files(self, archive: str, wanted: Wanted) -> Files | None:
+        files = engine.Files()
+
+        def take(line: bytes) -> None:
+            item = json.loads(line)
+            files.add(item, damaged=item.get("healthy") is False)
+
+        with patterns(wanted) as options:
+            run = borg(self, "list", "--json-lines", "--format", PROOF, *options, self.named(archive), line=take)
+        return files if run.ok else None
 
     def size(self, archive: str) -> int:
         run = borg(self, "info", "--json", self.named(archive))
@@ -96,7 +117,7 @@ class Repository(engine.Repository):
 
     def forget(self, keep: dict[str, int], incomplete: bool = False) -> tuple[bool, list[str]]:
         rules = ["--keep-%s=%d" % rule for rule in keep.items()]
-        ok, kept = True, []
+        ok, kept = self.drop_renamed(), []
         for series in engine.SERIES:
             names = engine.name_of(self.prefix, series, engine.UTC_SECONDS + (engine.INCOMPLETE if incomplete else ""))
             pruned = borg(self, "prune", "--list", "--glob-archives", names, *rules)
@@ -109,8 +130,53 @@ class Repository(engine.Repository):
         there = {each["name"] for each in json.loads(listed.output)["archives"]} if listed.ok else set()
         return listed.ok and ok, [archive for archive in kept if archive in there]
 
+    def drop_renamed(self) -> bool:
+        """Once, delete what is not whole: an older version of this collection renamed it, and Borg 1.2.4 does so in a way that fails every
+        run of a later one. Return whether nothing of it stays.
+        """
+        if state.is_authentic(self.location):
+            return True
+        for series in engine.SERIES:
+            names = engine.name_of(self.prefix, series, engine.UTC_SECONDS + engine.INCOMPLETE)
+            found = borg(self, "list", "--json", "--glob-archives", names)
+            if not found.ok or (json.loads(found.output)["archives"] and not borg(self, "delete", "--glob-archives", names).ok):
+                return False
+        state.set_authentic(self.location)
+        return True
+
+    def others(self) -> list[str]:
+        listed = borg(self, "list", "--json", self.location)
+        if not listed.ok:
+            raise engine.Refused("the archives of %s cannot be listed" % self.location)
+        own = [engine.name_of(re.escape(self.prefix), series, UTC_SECONDS) for series in engine.SERIES]
+        ours = re.compile("(%s)(%s)?" % ("|".join(own), re.escape(engine.INCOMPLETE)))
+        return [each["name"] for each in json.loads(listed.output)["archives"] if not ours.fullmatch(each["name"])]
+
     def compact(self) -> bool:
-        return borg(self, "compact").ok
+        ok = borg(self, "compact").ok
+        if ok and is_local(self.location):
+            reserve.keep(self.location)
+        return ok
+
+    def make_room(self, keep: dict[str, int]) -> bool:
+        if not is_local(self.location):
+            return super().make_room(keep)
+        reserve.give_up(self.location)
+        # Borg wants room for one more of its files before it takes anything away, which are large.
+        smaller = borg(self, "config", self.location, "max_segment_size", str(SMALL_SEGMENT)).ok
+        try:
+            # First what takes no room to give back.
+            ok = self.forget(keep)[0] and all(borg(self, "compact", "--threshold", str(part)).ok for part in (90, 50, 10))
+        finally:
+            whole = borg(self, "config", self.location, "max_segment_size", str(SEGMENT)).ok
+        reserve.keep(self.location)
+        return smaller and ok and whole
+
+    def room(self) -> tuple[int, int] | None:
+        if not is_local(self.location):
+            return None
+        found = os.statvfs(self.location)
+        return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
 
     def verify(self) -> bool:
         return borg(self, "check", "--repository-only", "--max-duration", str(self.settings["check_duration"]), self.location).ok

@@ -5,17 +5,34 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import itertools
 import os
+import re
+import shutil
 import stat
 
-from rootless_backup import engine, host, untrusted, voice
+from rootless_backup import engine, host, statefile, untrusted, voice
+from rootless_backup.records import archive as records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from rootless_backup.voice import Voice
+
 LOCK = host.STATE + "/lock"
+REPOSITORY_ID = re.compile("[0-9a-f]{64}")
+# What Borg knows of a repository, in files of these forms, and what is lost with one.
+SECURITY = {
+    "key-type": (re.compile(r"\d+"), ""),
+    "location": (re.compile(r"[^\ufffd]+"), ""),
+    "manifest-timestamp": (
+        re.compile(r"\d{4}-\d\d-\d\dT[\d:.+-]+"),
+        ": in the next run alone an older copy of the repository, put in its place, would not be noticed",
+    ),
+    "nonce": (re.compile("[0-9a-f]{16}"), ""),
+}
 # Files that Borg keeps of a repository, such as its key, have no more bytes, and a directory of them has no more entries.
 MOST = 1 << 20
 MOST_ENTRIES = 1000
@@ -38,20 +55,102 @@ def stamp(location: str) -> str:
     return "%s/initialised/%s" % (host.STATE, engine.digest(location))
 
 
-def read_stamp(location: str) -> str | None:
-    """The id of the repository that was initialised there, or None."""
-    try:
-        with open(stamp(location), encoding="ascii") as file:
-            return file.read().strip()
-    except FileNotFoundError:
-        return None
+def read_stamp(location: str, voice: Voice) -> str | None:
+    """The id of the repository that was initialised there; None: none was, or the file that says so is damaged, which is told."""
+    return read(stamp(location), REPOSITORY_ID, voice)
+
+
+def stamps() -> dict[str, str]:
+    """Which repositories were initialised, by the digest of where."""
+    found = {}
+    for name in os.listdir(os.path.dirname(stamp(""))) if os.path.isdir(os.path.dirname(stamp(""))) else ():
+        # What is damaged is told where it is asked for by its place.
+        known = look(os.path.join(os.path.dirname(stamp("")), name), REPOSITORY_ID)[0]
+        if known is not None:
+            found[name] = known
+    return found
+
+
+def take_over(digest: str, location: str) -> None:
+    """What is known of a repository goes on under its new place; that it was at the old one is forgotten."""
+    for directory in (records.RECORDS, host.STATE + "/incomplete", host.STATE + "/authentic"):
+        old, new = os.path.join(directory, digest), os.path.join(directory, engine.digest(location))
+        if os.path.lexists(old) and not os.path.lexists(new):
+            os.rename(old, new)
+    for old in (os.path.join(os.path.dirname(stamp("")), digest), os.path.join(os.path.dirname(exported_key("")), digest)):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(old)
+
+
+def is_stamped(location: str) -> bool:
+    """Whether a repository was initialised there once, even if it is not known any more which."""
+    return os.path.lexists(stamp(location))
 
 
 def write_stamp(location: str, known: str) -> None:
     os.makedirs(os.path.dirname(stamp(location)), exist_ok=True)
-    with open(stamp(location) + ".new", "w", encoding="ascii") as file:
-        file.write(known + "\n")
-    os.rename(stamp(location) + ".new", stamp(location))
+    statefile.write(stamp(location), known + "\n")
+
+
+def read(path: str, form: re.Pattern[str], voice: Voice) -> str | None:
+    """What a file of a line says; None: it is not there, or is not of the form, which is told."""
+    said, trouble = look(path, form)
+    if trouble:
+        voice.warning("%s counts as absent: %s" % (path, trouble))
+    return said
+
+
+def look(path: str, form: re.Pattern[str]) -> tuple[str | None, str]:
+    """What a file of a line says, or None, and what is wrong with it."""
+    try:
+        said = untrusted.read_plain(path, most=MOST).decode(errors="replace").strip()
+    except FileNotFoundError:
+        return None, ""
+    except (OSError, untrusted.Untrustworthy) as trouble:
+        return None, untrusted.reason(trouble)
+    return (said, "") if form.fullmatch(said) else (None, "it is damaged" if said else "it is empty")
+
+
+def mend_security(voice: Voice, encryption: str) -> None:
+    """Take away what a power failure left of what Borg knows of repositories: with it Borg fails, and without it goes on."""
+    for name, (form, lost) in SECURITY.items():
+        for path in glob.glob(os.path.join(glob.escape(host.STATE), ".config/borg/security/*", name)):
+            trouble = look(path, form)[1]
+            if trouble:
+                os.unlink(path)
+                voice.warning("%s was taken away, since %s%s." % (path, trouble, lost))
+                if encryption == "none":
+                    # To Borg the repository is unknown now. Which one it has to be the stamp says.
+                    os.environ["BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK"] = "yes"
+
+
+def drop_cache(location: str, voice: Voice) -> bool:
+    """Take away what Borg keeps to be faster; of all repositories where it is not known which this is. Return whether that succeeded."""
+    known = read_stamp(location, voice)
+    top = os.environ.get("BORG_CACHE_DIR", host.CACHE)
+    try:
+        for name in os.listdir(top):
+            path = os.path.join(top, name)
+            if REPOSITORY_ID.fullmatch(name) and known in (None, name) and os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+    except OSError as trouble:
+        voice.error("%s: its damaged cache cannot be taken away: %s" % (location, untrusted.reason(trouble)))
+        return False
+    return True
+
+
+def authentic(location: str) -> str:
+    """Is there once no archive of a repository is left that an older version of this collection renamed."""
+    return "%s/authentic/%s" % (host.STATE, engine.digest(location))
+
+
+def is_authentic(location: str) -> bool:
+    return os.path.lexists(authentic(location))
+
+
+def set_authentic(location: str) -> None:
+    os.makedirs(os.path.dirname(authentic(location)), exist_ok=True)
+    statefile.write(authentic(location), "")
 
 
 def exported_key(location: str) -> str:

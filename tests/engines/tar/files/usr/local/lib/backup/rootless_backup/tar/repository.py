@@ -63,6 +63,13 @@ class Repository(engine.Repository):
             self.voice.error("archive %s cannot be read: %s" % (archive, untrusted.printable(str(error))))
             return None
 
+    def files(self, archive, wanted):
+        items = self.contents(archive, wanted)
+        files = engine.Files()
+        for item in items or ():
+            files.add(item)
+        return None if items is None else files
+
     def size(self, archive):
         try:
             return sum(member.size for member in self.members(archive, engine.Wanted()))
@@ -166,6 +173,6 @@ def is_wanted(path, wanted):
 
 def as_item(member):
     """As `engine.Repository.contents` gives it."""
-    kind = "d" if member.isdir() else "l" if member.issym() else "-"
+    kind = "d" if member.isdir() else "l" if member.issym() else "h" if member.islnk() else "-" if member.isreg() else "?"
     return {"type": kind, "mode": kind + stat.filemode(member.mode)[1:], "user": member.uname, "group": member.gname, "size": member.size,
             "mtime": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(member.mtime)), "linktarget": member.linkname, "path": member.name}

@@ -1,0 +1,57 @@
+# Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
+"""What a file that came out of an archive is held to, before it takes the place of one that is there."""
+
+from __future__ import annotations
+
+import stat
+
+from rootless_backup.engine import Files, Wanted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+
+    from rootless_backup.engine import Repository
+
+
+class Proof:
+    """What the archive says of the files below a path. `damaged`: those are wanted too that a repair filled up with zeros."""
+
+    def __init__(self, files: Files, damaged: bool) -> None:
+        self.files, self.damaged = files, damaged
+
+    @classmethod
+    def of(cls, repository: Repository, archive: str, path: str, damaged: bool) -> Proof | None:
+        """None: it cannot be told."""
+        files = repository.files(archive, Wanted(below=[path.lstrip("/")]))
+        if files is None:
+            return None
+        # The first name of a file may be elsewhere in the archive.
+        elsewhere = {first for first in files.links.values() if first not in files.sizes}
+        if elsewhere:
+            others = repository.files(archive, Wanted(exactly=sorted(elsewhere)))
+            if others is None:
+                return None
+            for name in [name for name, first in files.links.items() if first in elsewhere]:
+                first = files.links.pop(name)
+                files.sizes[name] = others.sizes.get(first)
+                if first in others.damaged:
+                    files.damaged.add(name)
+        return cls(files, damaged)
+
+    def doubt(self, path: str, here: os.stat_result) -> str | None:
+        """Why what came of a path is not what it has to be; None: it is."""
+        if not stat.S_ISREG(here.st_mode):
+            return None
+        # As the archive tells names, which are not all UTF-8.
+        name = path.lstrip("/").encode("utf-8", "replace").decode()
+        name = self.files.links.get(name, name)
+        if name in self.files.damaged and not self.damaged:
+            return (
+                "the repository lost a part of it, in the place of which there are zeros (an older archive may have it whole; --damaged "
+                "takes it as it is)"
+            )
+        if name not in self.files.sizes:
+            return "the archive does not tell of it"
+        size = self.files.sizes[name]
+        return None if size is None or size == here.st_size else "%d of its %d bytes came" % (here.st_size, size)
