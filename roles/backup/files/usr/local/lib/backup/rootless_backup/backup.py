@@ -14,6 +14,7 @@ from rootless_backup import engine as engines
 from rootless_backup import host, paths, roots, untrusted, visibility
 from rootless_backup.records import archive as records
 from rootless_backup.records import journal
+from rootless_backup.selection import Selection
 from rootless_backup.voice import JOURNAL as VOICE
 
 # Of archives that are not whole so many of the newest stay.
@@ -23,8 +24,11 @@ KEEP_INCOMPLETE = {"last": 3}
 def create(engine: engines.Engine) -> bool:
     """Save files and dumps into every repository. Return whether all of it succeeded."""
     backup = Backup(engine)
-    saved = [*backup.paths, host.DUMPS]
-    problems = roots.missing(saved) + visibility.hidden(saved, backup.excludes)
+    awake = backup.selection.wake()
+    saved = [*backup.selection.paths, host.DUMPS]
+    problems = roots.missing(saved) + awake.problems + backup.selection.troubles
+    problems += visibility.hidden(saved, [*backup.selection.excludes(), *backup.selection.unreal], awake.places)
+    backup.choose()
     for problem in problems:
         VOICE.error(problem)
     for directory in roots.empty_dumps():
@@ -44,8 +48,10 @@ def verify(engine: engines.Engine) -> bool:
 class Series:
     """What an archive is to be made of."""
 
-    def __init__(self, name: str, roots: list[str], excludes: list[str], one_file_system: bool) -> None:
-        self.name, self.roots, self.excludes, self.one_file_system = name, roots, excludes, one_file_system
+    def __init__(self, name: str, asked: list[str], roots: list[str], excludes: list[str], one_file_system: bool) -> None:
+        # What has to be in it, and what leads there, in order.
+        self.asked, self.roots = asked, roots
+        self.name, self.excludes, self.one_file_system = name, excludes, one_file_system
 
 
 class Backup:
@@ -55,15 +61,23 @@ class Backup:
         self.settings = engine.settings
         self.started = int(time.time())
         self.now = records.utc(self.started)
-        self.excludes = [*self.settings["exclude"], *roots.injected_excludes(), *engine.own()]
-        self.paths = roots.what_to_save(self.settings["paths"], VOICE)
+        self.selection = Selection(self.settings, engine.own(), VOICE)
         # Whether nothing is missing or hidden. An archive that is not whole has a name that the rules of keeping do not know: else it
         # could take the place of the good one of the same day.
         self.whole = True
+        self.series: list[Series] = []
+
+    def choose(self) -> None:
+        """Settle what the archives are made of, when all that is to be mounted is."""
+        chosen, excludes, dumps = self.selection, list(self.selection.excludes()), roots.of_dumps()
         self.series = [
-            Series(engines.FILES, self.paths, [*self.excludes, host.DUMPS], self.settings["one_file_system"]),
-            Series(engines.DUMPS, [host.DUMPS], [], False),
+            Series(engines.FILES, chosen.paths, chosen.order, excludes, chosen.one_file_system),
+            Series(engines.DUMPS, dumps, dumps, [], False),
         ]
+        if chosen.unreal:
+            places = ", ".join("%s (%s)" % each for each in sorted(chosen.unreal.items()) if chosen.is_saved(each[0]))
+            if places:
+                VOICE.info("No real file systems, so nothing of them is saved: %s" % untrusted.printable(places))
 
     def wait_out(self) -> None:
         """Names are unique by the second, so the next run must not begin in this one."""
@@ -116,13 +130,12 @@ class Backup:
         if self.settings["one_file_system"]:
             # Of a mount below only the directory it is mounted on is in the archive.
             directories = records.on_file_system_of(series.roots, directories)
-        left_out = self.excludes if series.name == engines.DUMPS else series.excludes
-        files = records.checksums(directories, left_out, self.settings["drill_sample"], self.started)
+        files = records.checksums(directories, series.excludes, self.settings["drill_sample"], self.started)
         hooks = sorted(entry.name for entry in roots.hooks()) if series.name == engines.DUMPS else []
         records.write(
             repository.location,
             archive,
-            {"begun": records.run_began(self.now), "roots": series.roots, "hooks": hooks, "files": files, "size": size},
+            {"begun": records.run_began(self.now), "roots": series.asked, "hooks": hooks, "files": files, "size": size},
         )
 
     def forget(self, repository: engines.Repository) -> bool:
@@ -148,7 +161,7 @@ def prove(repository: engines.Repository, archive: str, series: Series, director
 
     `directories` takes a sample of the directories that are in it.
     """
-    absent = {root.strip("/") for root in series.roots}
+    absent = {root.strip("/") for root in series.asked}
 
     def seen(path: str, is_directory: bool) -> None:
         path = path.strip("/")

@@ -204,7 +204,7 @@ class Log:
             self.inform(text)
 
     def warning(self, event: Event, text: str) -> None:
-        if policy.is_passing(event):
+        if policy.is_passing(event) and not policy.is_of_directory(event):
             self.explained += 1
             self.warn(text)
         elif policy.is_housekeeping(event):

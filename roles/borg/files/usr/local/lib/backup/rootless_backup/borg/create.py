@@ -100,7 +100,8 @@ def dump_chunks(rules: Rules, voice: Voice) -> str:
             before = file.read().strip()
     except FileNotFoundError:
         before = None
-    size = size_of(host.DUMPS)
+    # What it is a link to, if it is one.
+    size = size_of(host.DUMPS + "/.")
     chunks = chunks_for(rules, size, before)
     if chunks != before:
         with open(CHUNKER_PARAMS + ".new", "w", encoding="ascii") as file:

@@ -2,13 +2,16 @@
 """What becomes of what Borg says, and what can be done about it.
 
 a file changed, was replaced or vanished while it was read   reported; the run goes on (the next one has it again)
+the same of a directory that is there                        an error: all that is below is not in the archive
 Borg removed a stale lock, rebuilt a cache or an index        reported; the run goes on
 anything else: unreadable, input/output error, unknown        an error; the run goes on with the rest, then fails
 """
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +33,24 @@ def is_passing(event: Event) -> bool:
     if "[Errno " in text:
         return text.count("[Errno ") == 1 and bool(re.search(r": [a-z_]+: \[Errno 2\] No such file or directory: ", text))
     return text.endswith((": file changed while we backed it up", " (race condition), skipping file"))
+
+
+def is_of_directory(event: Event) -> bool:
+    """Whether a warning that may pass is of a directory: by what is there now, since Borg calls everything a file."""
+    text: str = event["message"]
+    # A name can hold the same words: wherever the path ends, it must not be that of a directory.
+    ends = re.finditer(r": (?:[a-z_]+: \[Errno 2\] |file (?:type|inode) changed \(race condition\), skipping file$)", text)
+    return any(is_directory(text[: end.start()]) for end in ends)
+
+
+def is_directory(path: str) -> bool:
+    """Whether there is a directory, or it cannot be told what there is."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError):
+        return True
 
 
 def is_housekeeping(event: Event) -> bool:
