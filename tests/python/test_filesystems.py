@@ -94,6 +94,15 @@ def test_a_link_is_a_root_with_what_it_points_to_and_one_to_nothing_is_told(tmp_
     assert roots.missing([link, dangling]) == ["%s is a symbolic link to what does not exist, %s/nowhere" % (dangling, tmp_path)]
 
 
+def test_knows_the_directories_of_overlays():
+    text = (
+        ROOT
+        + "2 1 0:7 / /a rw - overlay overlay rw,lowerdir=/l,upperdir=/var/lib/x\\040y/diff,workdir=/w\n"
+        + "3 1 0:8 / /b rw - overlay overlay rw,lowerdir=/l,upperdir=/home/a/diff,workdir=/w,userxattr\n"
+    )
+    assert filesystems.layers(text) == ["/var/lib/x y/diff"]
+
+
 def test_knows_the_automount_points_that_are_mounted_too():
     text = ROOT + "2 1 0:7 / /net rw - autofs s rw\n3 1 0:8 / /auto rw - autofs s rw\n4 3 8:9 / /auto rw - ext4 d rw\n"
     assert filesystems.automounts(text) == ["/auto", "/net"]

@@ -103,9 +103,12 @@ class Made:
         original_size: int = 0,
         deduplicated_size: int = 0,
         seconds: float = 0.0,
+        again: float | None = None,
     ) -> None:
         # Whether all that the roots lead to could be read and is in it; if not, why not has been told.
         self.whole = whole
+        # If what was not saved may be by trying again, after how many seconds.
+        self.again = again
         # Whether an archive of that name is there now, whole or not.
         self.there = there
         # Whether the repository let this host in; if not, it is not asked again in this run.
@@ -189,8 +192,8 @@ class Repository:
         """
         raise NotImplementedError
 
-    def rename(self, archive: str, new: str) -> bool:
-        """Give an archive another name. Return whether it has it."""
+    def remove(self, archive: str) -> bool:
+        """Take an archive away. Return whether it is gone."""
         raise NotImplementedError
 
     def archives(self, series: str) -> list[str]:

@@ -80,6 +80,17 @@ def unreal(mountinfo: str, roots: Collection[str]) -> Kinds:
     }
 
 
+def layers(mountinfo: str) -> list[str]:
+    """The directories of overlays that are written to: what they hold is in `trusted.*` attributes too, unless they are a user's own."""
+    found: set[str] = set()
+    for fields in (line.split(" ") for line in mountinfo.splitlines()):
+        end = fields.index("-")
+        options = unescape(fields[end + 3]).split(",")
+        if fields[end + 1] == "overlay" and "userxattr" not in options:
+            found.update(option[len("upperdir=") :] for option in options if option.startswith("upperdir=/"))
+    return sorted(found)
+
+
 def automounts(mountinfo: str) -> list[str]:
     """The places where something is mounted when somebody comes, whether it is or not."""
     lines = [line.split(" ") for line in mountinfo.splitlines()]

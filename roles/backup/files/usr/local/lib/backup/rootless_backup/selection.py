@@ -58,6 +58,15 @@ class Selection:
         """Whether a path is one of the roots or below one."""
         return any(paths.is_below(path, root) for root in self.paths)
 
+    def layers(self) -> list[str]:
+        """The directories of overlays that are saved, without what only a privileged process sees of them."""
+        left_out = self.left_out()
+        return [
+            path
+            for path in filesystems.layers(filesystems.read())
+            if self.is_saved(path) and not left_out.fullmatch(path) and os.path.isdir(path)
+        ]
+
     def wake(self) -> Awake:
         """Have what is mounted when somebody comes be mounted."""
         awake, left_out = Awake(), self.left_out()

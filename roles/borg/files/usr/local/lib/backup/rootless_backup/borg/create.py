@@ -75,7 +75,7 @@ def make(
         suffix=series,
     )
     # By how it ended, and not by words alone: a server, or the name of a file, can say them too.
-    made = engine.Made(there=run.made, reachable=run.made or run.reachable)
+    made = engine.Made(there=run.made, reachable=run.made or run.reachable, again=run.again)
     if not run.ok:
         repository.voice.error("%s: archive %s is not whole" % (repository.location, archive))
         return made

@@ -44,8 +44,8 @@ class Repository(engine.Repository):
 
         return create.make(self, archive, series, roots, excludes, one_file_system, seen)
 
-    def rename(self, archive: str, new: str) -> bool:
-        return borg(self, "rename", self.named(archive), new).ok
+    def remove(self, archive: str) -> bool:
+        return borg(self, "delete", self.named(archive)).ok
 
     def archives(self, series: str) -> list[str]:
         run = borg(self, "list", "--json", "--glob-archives", engine.name_of(self.prefix, series, engine.UTC_SECONDS))

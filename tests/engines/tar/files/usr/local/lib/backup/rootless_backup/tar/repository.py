@@ -49,8 +49,8 @@ class Repository(engine.Repository):
         made.seconds = time.monotonic() - begun
         return made
 
-    def rename(self, archive, new):
-        os.rename(self.path(archive), self.path(new))
+    def remove(self, archive):
+        os.unlink(self.path(archive))
         return True
 
     def archives(self, series):
