@@ -53,11 +53,7 @@ it('what the hand-written files of a role say of a host is known', () => {
   );
   const below = (top: string): string[] =>
     readdirSync(top, { recursive: true, encoding: 'utf8' }).map((name) => join(top, name));
-  const files = ['backup', 'borg'].flatMap((role) => [
-    ...below(`roles/${role}/templates`),
-    ...below(`roles/${role}/vars`),
-    ...below(`roles/${role}/tasks`),
-  ]);
+  const files = ['backup', 'borg'].flatMap((role) => below(`roles/${role}`));
   const said = files
     .filter((path) => /\.(?:j2|yml)$/.test(path))
     .flatMap((path) => [...readFileSync(path, 'utf8').matchAll(/_backup_host\.(\w+)/g)].map(([, name]) => name));
