@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import { buildTarball, temporary } from '../lab/collection.ts';
 import { run } from '../lab/process.ts';
 import { archives, backUp, onEachRelease, start } from './fixture.ts';
+import { settle } from './mail.ts';
 
 /** The last commit in which what is the frame's today was called `borg_…`. */
 const before = '851036a';
@@ -92,6 +93,7 @@ onEachRelease(
       expect(ok, log).toBe(true);
       expect(await archives(host)).toHaveLength(4);
       expect((await start(host, 'backup-drill.service')).ok).toBe(true);
+      await settle(host);
       const status = JSON.parse(await host.read('/var/lib/backup-report/status.json')) as { units: object };
       expect(Object.keys(status.units).sort()).toEqual(['backup', 'backup-check', 'backup-drill']);
     });
