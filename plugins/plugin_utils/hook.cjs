@@ -4032,7 +4032,6 @@ var proveUser = "backup-prove";
 // src/schema/patterns.ts
 var printable = String.raw`[^\x00-\x1f\x7f\x85\u2028\u2029]`;
 var absolutePath = `/(?!(?:.*/)?\\.{1,2}(?:/|$))${printable}*`;
-var sshRepository = String.raw`ssh://(?:[A-Za-z0-9._-]+@)?(?:[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/[^\x00-\x20\x7f]+`;
 var unit = "(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)";
 var timeSpan = `[0-9]+(?:\\.[0-9]+)?\\s*${unit}?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*${unit})*`;
 var timeLimit = `(?=.*[1-9])${timeSpan}`;
@@ -4046,8 +4045,6 @@ var time = `(?:${number("1,2")}:${number("1,2")}(?::${seconds})?)`;
 var zone = "(?:UTC|[A-Z][A-Za-z_]*(?:/[A-Za-z0-9_+-]+)+)";
 var shorthand = "(?:minutely|hourly|daily|monthly|weekly|yearly|quarterly|annually|semiannually)";
 var calendarEvent = `(?:${shorthand}|${days}(?:,? ${date})?(?: ${time})?|${date}(?: ${time})?|${time})(?: ${zone})?`;
-var exponent = "(?:[6-9]|1[0-9]|2[0-3])";
-var chunkerParams = `(?:buzhash,${exponent},${exponent},${exponent},[0-9]{1,5}|fixed,[0-9]{3,7}(?:,[0-9]{1,9})?)`;
 
 // src/schema/sandbox.ts
 var one = (...values) => ({ type: "string", description: ["Its value."], enum: values });
