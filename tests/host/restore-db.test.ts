@@ -373,7 +373,7 @@ print("right", arrivals.checksum("below/first", open("below/first", "rb")) == ha
       expect(failed.ok).toBe(false);
       expect(failed.said).toContain('backup-stage@postgresql.service failed; all of its log');
       expect(await loader(host)).toBe('inactive success');
-      await host.run('rm -r /etc/systemd/system/backup-stage@.service.d; systemctl daemon-reload');
+      await host.run('rm /etc/systemd/system/backup-stage@.service.d/test.conf; systemctl daemon-reload');
     });
 
     it('makes indexes in more memory than PostgreSQL comes with, but in what the server was given where that is something else', async () => {
