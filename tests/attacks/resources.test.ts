@@ -61,7 +61,7 @@ onEachRelease(
           .stdout,
       ).toMatch(/^0\t/);
       expect((await host.run('stat --format "%n %F" /run/backup-requests/*')).stdout).toBe(
-        ['backup', 'backup-drill', 'backup-check'].map((name) => `/run/backup-requests/${name} fifo\n`).join(''),
+        ['backup', 'backup-check', 'backup-drill'].map((name) => `/run/backup-requests/${name} fifo\n`).join(''),
       );
     });
 
