@@ -78,7 +78,7 @@ onEachRelease(
     it('is a pipe where an older version had a file', async () => {
       const { host } = fixture;
       await host.run(
-        'systemctl stop backup.path; rm /run/backup-requests/backup; echo x > /run/backup-requests/backup; systemd-tmpfiles --create /etc/tmpfiles.d/backup.conf; systemctl start backup.path',
+        'systemctl stop backup.path; rm /run/backup-requests/backup; echo x > /run/backup-requests/backup; systemd-tmpfiles --create /etc/tmpfiles.d/rootless-backup.conf; systemctl start backup.path',
       );
       expect((await host.run('stat --format "%F %a %G" /run/backup-requests/backup')).stdout).toBe('fifo 620 adm\n');
       expect((await host.run('backupctl run', { user: 'watcher' })).stdout).toMatch(/backup\.service succeeded/);

@@ -345,7 +345,10 @@ onEachRelease(
       );
       expect(encrypted).toContain('!vault');
       mkdirSync(path('group_vars'));
-      writeFileSync(path('group_vars/all.yml'), `${encrypted}\nmariadb_dump_account: backup\nmariadb_dump_user: dumper\n`);
+      writeFileSync(
+        path('group_vars/all.yml'),
+        `${encrypted}\nmariadb_dump_account: backup\nmariadb_dump_user: dumper\n`,
+      );
       await host.run('useradd --system dumper');
       await lab.playbook([
         {

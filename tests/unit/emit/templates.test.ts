@@ -43,7 +43,9 @@ it('tmpfiles.d makes the directories and pipes that the units name', () => {
   const named = ['drill_state', 'drill_told', 'report_state', 'restore_state', 'request_directory'].map(
     (name) => `_backup_host.${name}`,
   );
-  expect(made('backup', 'backup')).toEqual(expect.arrayContaining([...named, '_backup_host.request_directory/task']));
+  expect(made('backup', 'rootless-backup')).toEqual(
+    expect.arrayContaining([...named, '_backup_host.request_directory/task']),
+  );
   expect(made('postgres', 'backup-postgresql')).toContain(hookDirectory('postgresql'));
 });
 

@@ -111,8 +111,8 @@ describe('the frame', () => {
   });
   it('has drop-ins of the engine in each unit that opens repositories', () => {
     const paths = all.map(({ path }) => path.replace(`${unitDirectory}/`, ''));
-    expect(paths.filter((path) => path.endsWith('/borg.conf'))).toEqual(
-      [...Object.values(tasks), 'backup-stage@'].map((name) => `${name}.service.d/borg.conf`),
+    expect(paths.filter((path) => path.endsWith('/00-borg.conf'))).toEqual(
+      [...Object.values(tasks), 'backup-stage@'].map((name) => `${name}.service.d/00-borg.conf`),
     );
   });
 });
