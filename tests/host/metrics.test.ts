@@ -5,6 +5,7 @@ import { expect, it } from 'vitest';
 import { temporary } from '../lab/collection.ts';
 import { debianFile } from '../lab/packages.ts';
 import { run } from '../lab/process.ts';
+import { backup } from '../../src/schema/backup.ts';
 import { backUp, onEachRelease } from './fixture.ts';
 import { settle } from './mail.ts';
 
