@@ -267,7 +267,7 @@ exec /usr/bin/pg_dump "$@"
       expect(await host.journal('backup-postgresql.service')).toContain(
         `cluster ${version}-elsewhere was not dumped; the last good dump, if there is one, is still there. its socket is in /srv/sockets`,
       );
-      await host.run(`pg_dropcluster ${version} elsewhere --stop; rm -r /srv/sockets /var/lib/postgresql/sockets`);
+      await host.run(`pg_dropcluster ${version} elsewhere --stop; rm -rf /srv/sockets /var/lib/postgresql/sockets`);
       const refused = await fixture.lab.roles(
         ['postgres'],
         { postgres_clusters: [{ name: 'one', socket: '/srv/sockets' }] },
