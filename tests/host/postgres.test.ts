@@ -224,8 +224,9 @@ exec /usr/bin/pg_dump "$@"
         host,
         'plain',
         `CREATE FUNCTION inner_part(text) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT lower($1) $$;
-        CREATE FUNCTION unqualified(text) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT inner_part($1) $$;
+        CREATE FUNCTION unqualified(text) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT public.inner_part($1) $$;
         CREATE TABLE odd_functions (t text, g text GENERATED ALWAYS AS (unqualified(t)) STORED); INSERT INTO odd_functions VALUES ('A'); CREATE INDEX ON odd_functions (unqualified(t));
+        CREATE OR REPLACE FUNCTION unqualified(text) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT inner_part($1) $$;
         ALTER DATABASE plain SET local_preload_libraries = 'nosuch'; ALTER DATABASE plain SET session_authorization = "odd 'owner"`,
       );
       await sql(

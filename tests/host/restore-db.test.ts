@@ -563,7 +563,7 @@ print("right", arrivals.checksum("below/first", open("below/first", "rb")) == ha
         'parts',
         `CREATE EXTENSION ours; CREATE TABLE public.data AS SELECT n, md5(n::text) AS t FROM generate_series(1, 2000) n; CREATE INDEX ON public.data (n);
         CREATE FUNCTION inner_part(int) RETURNS int IMMUTABLE LANGUAGE sql AS $$ SELECT $1 $$;
-        CREATE FUNCTION unqualified(int) RETURNS int IMMUTABLE LANGUAGE sql AS $$ SELECT inner_part($1) $$; CREATE INDEX unqualified ON public.data (unqualified(n));
+        CREATE FUNCTION unqualified(int) RETURNS int IMMUTABLE LANGUAGE sql AS $$ SELECT public.inner_part($1) $$; CREATE INDEX unqualified ON public.data (unqualified(n)); CREATE OR REPLACE FUNCTION unqualified(int) RETURNS int IMMUTABLE LANGUAGE sql AS $$ SELECT inner_part($1) $$;
         CREATE TABLE public.parent (id int PRIMARY KEY); CREATE TABLE public.child (id int REFERENCES public.parent); SET session_replication_role = replica; INSERT INTO public.child VALUES (7);`,
       );
       expect((await backUp(host)).ok).toBe(true);
