@@ -79,7 +79,10 @@ export const backup = roleSchema({
     'It does nothing by itself: the role of an engine, such as `rootless.backup.borg`, brings it along and sets both up at once.',
   ],
   engine: 'borg',
-  renamed: Object.fromEntries(former.map((name) => [`borg_${name}`, `backup_${name}`])),
+  renamed: {
+    ...Object.fromEntries(former.map((name) => [`borg_${name}`, `backup_${name}`])),
+    borg_exclude: 'backup_exclude, which adds to backup_exclude_default (set that to [] if yours was the whole list),',
+  },
   settings: {
     backup_state: {
       type: 'string',

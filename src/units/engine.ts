@@ -37,7 +37,8 @@ export const engineDropIns = (engine: Engine): Unit[] => [
 ];
 
 const dropIn = (engine: Engine, task: string, more: readonly Directive[]): Unit => ({
-  path: `${unitDirectory}/${task}.service.d/${engine.name}.conf`,
+  // First of all, so that no administrator's drop-in is taken back by it.
+  path: `${unitDirectory}/${task}.service.d/00-${engine.name}.conf`,
   sections: [{ name: 'Service', directives: [...more, ...opensRepositories(engine)] }],
 });
 
@@ -55,7 +56,8 @@ export function opensRepositories({ environment, credentials, repositories, remo
     set('NoExecPaths', `${cache} ${places}`, 'Nothing can be run from a place that can be written to.'),
     set(
       'ReadWritePaths',
-      places,
+      // Never empty, which would begin the list anew.
+      `${cache} ${places}`,
       'A repository that is not there must not stop the unit from starting: the program says so in words.',
     ),
     ...only(remote, networkOpened()),
