@@ -21,7 +21,6 @@ from rootless_backup.databases.postgresql import client, contents, servers
 from rootless_backup.databases.postgresql.client import output, query
 from rootless_backup.databases.postgresql.meanwhile import Meanwhile
 from rootless_backup.databases.postgresql.script import Unread
-from rootless_backup.databases.postgresql.sql import literal
 from rootless_backup.records import manifest as manifests
 from rootless_backup.records.manifest import Manifest
 
@@ -273,8 +272,10 @@ def end_waiting(env: dict[str, str], lock_wait: int, ended: threading.Event) -> 
             query(
                 env,
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'backup-postgresql'"
-                " AND datname = %s AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'"
-                " AND query_start < now() - interval '%d seconds'" % (literal(env["PGDATABASE"]), lock_wait),
+                # In hex: a name need not be UTF-8. And ours: anybody may call his session as he likes.
+                " AND encode(textsend(datname::text), 'hex') = '%s' AND usename = session_user AND pid <> pg_backend_pid()"
+                " AND wait_event_type = 'Lock' AND query_start < now() - interval '%d seconds'"
+                % (os.fsencode(env["PGDATABASE"]).hex(), lock_wait),
             )
 
 
