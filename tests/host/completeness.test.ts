@@ -46,6 +46,7 @@ onEachRelease(
       expect(ok).toBe(false);
       expect(await fixture.host.exists('/backup.last')).toBe(false);
       expect(await newest(fixture.host, 'files')).toMatch(/Z\.incomplete$/);
+      expect((await fixture.host.run('backupctl list')).stdout).toContain(`${await newest(fixture.host, 'files')}\n`);
     });
 
     it('saves a bind mount and a file system of its own without complaint', async () => {

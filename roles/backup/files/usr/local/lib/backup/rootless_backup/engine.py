@@ -196,8 +196,10 @@ class Repository:
         """Take an archive away. Return whether it is gone."""
         raise NotImplementedError
 
-    def archives(self, series: str) -> list[str]:
-        """The names of the archives of a series of this host that are whole, oldest first. Refused: they cannot be listed."""
+    def archives(self, series: str, incomplete: bool = False) -> list[str]:
+        """The names of the archives of a series of this host, oldest first: of those that are whole, or of those that are not.
+        Refused: they cannot be listed.
+        """
         raise NotImplementedError
 
     def contents(self, archive: str, wanted: Wanted) -> list[Item] | None:

@@ -53,8 +53,8 @@ class Repository(engine.Repository):
         os.unlink(self.path(archive))
         return True
 
-    def archives(self, series):
-        return self.named(series)
+    def archives(self, series, incomplete=False):
+        return self.named(series, engine.INCOMPLETE if incomplete else "")
 
     def contents(self, archive, wanted):
         try:
