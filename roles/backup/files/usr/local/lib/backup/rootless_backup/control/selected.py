@@ -58,7 +58,7 @@ class Walk:
         device = os.lstat(root).st_dev if self.selection.one_file_system else None
         for path in [root, *self.entries(root)]:
             if path == root or path not in self.selection.paths:
-                self.below(path, device, [self.saved.setdefault(each, Sum()) for each in {root, path}], alone=path == root)
+                self.below(path, device, [self.saved.setdefault(each, Sum()) for each in sorted({root, path})], alone=path == root)
 
     def below(self, top: str, device: int | None, sums: Iterable[Sum], alone: bool = False) -> None:
         left = [top]
