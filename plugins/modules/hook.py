@@ -89,7 +89,7 @@ options:
       - >-
         It finds what is to be restored in C($BACKUP_DUMP), a directory, and in the file C($BACKUP_REQUEST) as what,
         in JSON: C(items), each with C(file), C(name) and C(into); C(over), whether it may take the place of what is
-        there; C(globals).
+        there; C(globals); C(all), C(strict), C(partial) and C(in_place), as C(backupctl restore-db) was called.
       - With C(script), the script is C(/usr/local/lib/backup/hook-NAME).
       - Allowed is a program with its absolute path, and its arguments, as a list or one string.
     type: raw

@@ -223,7 +223,8 @@ class Transaction:
         different = [path for path in self.files if self._differs(path)]
         kept = set(self.files) | set(self._kept())
         obsolete = [path for path in self._ours() if path not in kept and os.path.lexists(path)]
-        former = [path for path in self.plan["former"] if os.path.lexists(path)]
+        # They go with the files they were of. What is of that name without them is somebody else's.
+        former = [path for path in self.plan["former"] if os.path.lexists(path)] if obsolete else []
         self.changed_paths = different + obsolete + former
         if not lacking and any(path.startswith(UNITS) for path in different):
             self._verify()
@@ -233,6 +234,9 @@ class Transaction:
             self._show(path, None)
         for path in former:
             self._show_removal(path)
+        for path in obsolete:
+            if path.startswith(UNITS) and set(files_in(path + ".d")) - set(obsolete):
+                self.warn("%s.d: its unit is gone, so what is in it has no effect; move it to where it is needed" % path)
         self.changed = bool(self.changed_paths)
         if self.module.check_mode:
             self._predict()
@@ -678,6 +682,11 @@ def cached(path):
     """Whether the host's Python has a module compiled."""
     version = os.path.basename(os.path.realpath(PYTHON))[len("python"):].replace(".", "")
     return os.path.exists("%s/__pycache__/%s.cpython-%s.pyc" % (os.path.dirname(path), os.path.basename(path)[:-len(".py")], version))
+
+
+def files_in(directory):
+    """The paths of what is in a directory; none, if there is no such directory."""
+    return [os.path.join(directory, name) for name in os.listdir(directory)] if os.path.isdir(directory) else []
 
 
 def remove_empty_above(paths):

@@ -4023,6 +4023,7 @@ var settingsDirectory = "/etc/backup";
 var engineWord = `${settingsDirectory}/engine.json`;
 var sandboxes = `${programs}/sandboxes.json`;
 var tasks = { run: "backup", check: "backup-check", drill: "backup-drill" };
+var rest = "backup-rest";
 var formerTasks = { [`${account}-check`]: tasks.check };
 var restoreState = "/var/lib/backup-restore";
 var proofs = `${settingsDirectory}/prove.d`;
@@ -4032,7 +4033,6 @@ var proveUser = "backup-prove";
 // src/schema/patterns.ts
 var printable = String.raw`[^\x00-\x1f\x7f\x85\u2028\u2029]`;
 var absolutePath = `/(?!(?:.*/)?\\.{1,2}(?:/|$))${printable}*`;
-var sshRepository = String.raw`ssh://(?:[A-Za-z0-9._-]+@)?(?:[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/[^\x00-\x20\x7f]+`;
 var unit = "(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)";
 var timeSpan = `[0-9]+(?:\\.[0-9]+)?\\s*${unit}?(?:\\s*[0-9]+(?:\\.[0-9]+)?\\s*${unit})*`;
 var timeLimit = `(?=.*[1-9])${timeSpan}`;
@@ -4046,8 +4046,6 @@ var time = `(?:${number("1,2")}:${number("1,2")}(?::${seconds})?)`;
 var zone = "(?:UTC|[A-Z][A-Za-z_]*(?:/[A-Za-z0-9_+-]+)+)";
 var shorthand = "(?:minutely|hourly|daily|monthly|weekly|yearly|quarterly|annually|semiannually)";
 var calendarEvent = `(?:${shorthand}|${days}(?:,? ${date})?(?: ${time})?|${date}(?: ${time})?|${time})(?: ${zone})?`;
-var exponent = "(?:[6-9]|1[0-9]|2[0-3])";
-var chunkerParams = `(?:buzhash,${exponent},${exponent},${exponent},[0-9]{1,5}|fixed,[0-9]{3,7}(?:,[0-9]{1,9})?)`;
 
 // src/schema/sandbox.ts
 var one = (...values) => ({ type: "string", description: ["Its value."], enum: values });
@@ -4236,7 +4234,7 @@ var hookOptions = {
     },
     restore: command([
       "The program, with its absolute path, and its arguments, that loads what was saved of the hook; `backupctl restore-db NAME` starts it as the hook itself is started, in `backup-NAME-restore.service`.",
-      "It finds what is to be restored in `$BACKUP_DUMP`, a directory, and in the file `$BACKUP_REQUEST` as what, in JSON: `items`, each with `file`, `name` and `into`; `over`, whether it may take the place of what is there; `globals`.",
+      "It finds what is to be restored in `$BACKUP_DUMP`, a directory, and in the file `$BACKUP_REQUEST` as what, in JSON: `items`, each with `file`, `name` and `into`; `over`, whether it may take the place of what is there; `globals`; `all`, `strict`, `partial` and `in_place`, as `backupctl restore-db` was called.",
       "With `script`, the script is `/usr/local/lib/backup/hook-NAME`."
     ]),
     prove: command([
@@ -4553,13 +4551,17 @@ function background() {
 
 // src/units/task.ts
 var backupService = `${tasks.run}.service`;
+var restService = `${rest}.service`;
+
+// src/units/report.ts
+var failureReport = (unit2) => `backup-report@${unit2}:failure.service`;
 
 // src/units/hook.ts
 var hiddenDirectories = ["/srv", "/mnt", "/media"];
 var hookDirectory = (name) => `${dumps}/${name}`;
 function hookService(hook) {
   const { after = [], order = [] } = hook;
-  const before = ["network-online.target", ...after, ...order.map(hookUnit)];
+  const before = ["network-online.target", restService, failureReport(tasks.run), ...after, ...order.map(hookUnit)];
   return {
     path: `${unitDirectory}/${hookUnit(hook.name)}`,
     sections: [

@@ -31,7 +31,8 @@ def walk(root: str | None) -> Iterator[tuple[str, str]]:
 def entry(path: str, content: str, sensitive: Collection[str] = ()) -> dict[str, Any]:
     """A file as a plan has it; `path` is relative to the root of the tree."""
     path = "/" + path
-    secret = path in sensitive
+    # What a role forgets to name is a secret all the same where credentials lie.
+    secret = path in sensitive or path.startswith("/etc/credstore/")
     mode = 0o600 if secret else 0o755 if content.startswith("#!") else 0o644
     return {"path": path, "content": str(content), "mode": mode, "sensitive": secret}
 

@@ -1,5 +1,6 @@
-import { dumpChunks, dumpChunksBySize } from './chunks.ts';
-import { absolutePath, chunkerParams, compression, printable, sshRepository } from './patterns.ts';
+import { dumpChunks, dumpChunksBySize } from './borg-chunks.ts';
+import { chunkerParams, compression, sshRepository } from './borg-patterns.ts';
+import { absolutePath, printable } from './patterns.ts';
 import { roleSchema, type ProgramSetting } from './schema.ts';
 
 /** Read by Borg's side of the programs. */

@@ -105,7 +105,7 @@ export const hookOptions = {
     },
     restore: command([
       'The program, with its absolute path, and its arguments, that loads what was saved of the hook; `backupctl restore-db NAME` starts it as the hook itself is started, in `backup-NAME-restore.service`.',
-      'It finds what is to be restored in `$BACKUP_DUMP`, a directory, and in the file `$BACKUP_REQUEST` as what, in JSON: `items`, each with `file`, `name` and `into`; `over`, whether it may take the place of what is there; `globals`.',
+      'It finds what is to be restored in `$BACKUP_DUMP`, a directory, and in the file `$BACKUP_REQUEST` as what, in JSON: `items`, each with `file`, `name` and `into`; `over`, whether it may take the place of what is there; `globals`; `all`, `strict`, `partial` and `in_place`, as `backupctl restore-db` was called.',
       'With `script`, the script is `/usr/local/lib/backup/hook-NAME`.',
     ]),
     prove: command([

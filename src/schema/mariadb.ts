@@ -5,7 +5,8 @@ import { roleSchema } from './schema.ts';
 export const mariadb = roleSchema({
   role: 'mariadb',
   prefix: 'mariadb_',
-  others: ['mariadb_user', 'mariadb_account', 'mariadb_password', 'mariadb_socket'],
+  others: ['mariadb_user', 'mariadb_password', 'mariadb_socket'],
+  renamed: { mariadb_account: 'mariadb_dump_account' },
   summary: 'Save MariaDB with every backup',
   description: [
     'Injects `backup-mariadb.service` into `backup.service` by the module `rootless.backup.hook`: a sandboxed hook that dumps every database, and the users, roles and grants, into `/backup/mariadb`.',

@@ -9,9 +9,6 @@ export const printable = String.raw`[^\x00-\x1f\x7f\x85\u2028\u2029]`;
 /** An absolute path without `.` or `..` components. @see systemd.exec(5) "Paths" */
 export const absolutePath = `/(?!(?:.*/)?\\.{1,2}(?:/|$))${printable}*`;
 
-/** `ssh://[user@]host[:port]/path`. @see borg(1) "Repository URLs" */
-export const sshRepository = String.raw`ssh://(?:[A-Za-z0-9._-]+@)?(?:[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/[^\x00-\x20\x7f]+`;
-
 const unit = '(?:us|usec|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)';
 
 /** A finite time span. @see systemd.time(7) "Parsing time spans" */
@@ -32,10 +29,3 @@ const shorthand = '(?:minutely|hourly|daily|monthly|weekly|yearly|quarterly|annu
 
 /** A calendar event, as `OnCalendar=` takes it. @see systemd.time(7) "Calendar events" */
 export const calendarEvent = `(?:${shorthand}|${days}(?:,? ${date})?(?: ${time})?|${date}(?: ${time})?|${time})(?: ${zone})?`;
-
-/** A Borg compression. @see borg-compression(1) */
-export const compression = '(?:auto,)?(?:none|lz4|zstd(?:,(?:[1-9]|1[0-9]|2[0-2]))?|zlib(?:,[0-9])?|lzma(?:,[0-9])?)';
-
-/** How Borg cuts files into chunks. Exponents up to 23, the largest chunk that Borg takes. @see borg-create(1) "--chunker-params" */
-const exponent = '(?:[6-9]|1[0-9]|2[0-3])';
-export const chunkerParams = `(?:buzhash,${exponent},${exponent},${exponent},[0-9]{1,5}|fixed,[0-9]{3,7}(?:,[0-9]{1,9})?)`;

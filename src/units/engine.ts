@@ -1,6 +1,6 @@
 import type { Directive, Unit } from '../render/unit.ts';
 import { line, word, type Expression, type Value } from '../render/value.ts';
-import { account, cache, tasks, unitDirectory } from '../schema/host.ts';
+import { account, cache, rest, tasks, unitDirectory } from '../schema/host.ts';
 import { networkOpened } from './sandbox.ts';
 import { only, set } from './unit.ts';
 
@@ -11,7 +11,7 @@ import { only, set } from './unit.ts';
 export interface Engine {
   /** Names its drop-ins. */
   readonly name: string;
-  /** Saves with the argument `create`, and looks for damage with `check`. */
+  /** Saves with the argument `create`, what is there after hooks failed with `rest`, and looks for damage with `check`. */
   readonly program: string;
   /** How long looking for damage may take. */
   readonly checkTimeLimit: Value;
@@ -27,6 +27,7 @@ export interface Engine {
 /** The drop-ins of every task of the frame that opens repositories. */
 export const engineDropIns = (engine: Engine): Unit[] => [
   dropIn(engine, tasks.run, [set('ExecStart', `${engine.program} create`)]),
+  dropIn(engine, rest, [set('ExecStart', `${engine.program} rest`)]),
   dropIn(engine, tasks.check, [
     set('ExecStart', `${engine.program} check`),
     set('TimeoutStartSec', line(engine.checkTimeLimit), 'Each repository has its time.'),
@@ -36,7 +37,8 @@ export const engineDropIns = (engine: Engine): Unit[] => [
 ];
 
 const dropIn = (engine: Engine, task: string, more: readonly Directive[]): Unit => ({
-  path: `${unitDirectory}/${task}.service.d/${engine.name}.conf`,
+  // First of all, so that no administrator's drop-in is taken back by it.
+  path: `${unitDirectory}/${task}.service.d/00-${engine.name}.conf`,
   sections: [{ name: 'Service', directives: [...more, ...opensRepositories(engine)] }],
 });
 
@@ -54,7 +56,8 @@ export function opensRepositories({ environment, credentials, repositories, remo
     set('NoExecPaths', `${cache} ${places}`, 'Nothing can be run from a place that can be written to.'),
     set(
       'ReadWritePaths',
-      places,
+      // Never empty, which would begin the list anew.
+      `${cache} ${places}`,
       'A repository that is not there must not stop the unit from starting: the program says so in words.',
     ),
     ...only(remote, networkOpened()),

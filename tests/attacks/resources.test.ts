@@ -61,7 +61,7 @@ onEachRelease(
           .stdout,
       ).toMatch(/^0\t/);
       expect((await host.run('stat --format "%n %F" /run/backup-requests/*')).stdout).toBe(
-        ['backup', 'backup-drill', 'backup-check'].map((name) => `/run/backup-requests/${name} fifo\n`).join(''),
+        ['backup', 'backup-check', 'backup-drill'].map((name) => `/run/backup-requests/${name} fifo\n`).join(''),
       );
     });
 
@@ -78,7 +78,7 @@ onEachRelease(
     it('is a pipe where an older version had a file', async () => {
       const { host } = fixture;
       await host.run(
-        'systemctl stop backup.path; rm /run/backup-requests/backup; echo x > /run/backup-requests/backup; systemd-tmpfiles --create /etc/tmpfiles.d/backup.conf; systemctl start backup.path',
+        'systemctl stop backup.path; rm /run/backup-requests/backup; echo x > /run/backup-requests/backup; systemd-tmpfiles --create /etc/tmpfiles.d/rootless-backup.conf; systemctl start backup.path',
       );
       expect((await host.run('stat --format "%F %a %G" /run/backup-requests/backup')).stdout).toBe('fifo 620 adm\n');
       expect((await host.run('backupctl run', { user: 'watcher' })).stdout).toMatch(/backup\.service succeeded/);

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { expect, it } from 'vitest';
 import { onEachRelease, start } from './fixture.ts';
+import { settle } from './mail.ts';
 
 /**
  * A second engine, which makes tar files: nothing of the frame, of a hook, of the report, of the restore of dumps or of the drill is
@@ -63,6 +64,7 @@ onEachRelease(
       expect(
         (await answer('list')).split('\n').filter((name) => /^web-(?:files|dumps)-[\dT:-]+Z$/.test(name)),
       ).toHaveLength(2);
+      await settle(fixture.host);
       const known = JSON.parse(
         (await fixture.host.run(['backupctl', 'status', '--json'], { mayFail: true })).stdout,
       ) as {
@@ -122,6 +124,7 @@ onEachRelease(
         const { ok, log } = await start(host, unit);
         expect(ok, log).toBe(true);
       }
+      await settle(host);
       const page = await host.run(['backupctl', 'status'], { mayFail: true });
       expect(page.stdout).toMatch(/last check .*success[^]*last drill .*success/);
       expect(page.code, page.stdout).toBe(0);

@@ -9,10 +9,14 @@ export interface Mail {
 export async function settle(host: Host): Promise<void> {
   // Deactivating is not over either.
   await host.run(
-    'for unit in backup backup-check; do while systemctl is-active $unit | grep -q activating; do sleep 0.1; done; done',
+    'for unit in backup backup-check backup-drill; do while systemctl is-active $unit | grep -q activating; do sleep 0.1; done; done',
     { timeoutSeconds: 100 },
   );
-  const reports = ['backup', 'backup-check'].flatMap((unit) =>
+  // A report waits for what is saved after hooks failed.
+  await host.run('while systemctl list-jobs --no-legend | grep -q " backup-re[ps]"; do sleep 0.1; done', {
+    timeoutSeconds: 100,
+  });
+  const reports = ['backup', 'backup-check', 'backup-drill'].flatMap((unit) =>
     ['success', 'failure', 'begun'].map((end) => `backup-report@${unit}:${end}`),
   );
   await host.run(

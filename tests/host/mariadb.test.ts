@@ -194,7 +194,7 @@ onEachRelease(
       // As the README says.
       await other.run("mariadb -e 'SET GLOBAL max_allowed_packet = 1073741824'");
       await other.run(
-        'cd /srv/restored; shopt -s dotglob; for dump in system.sql databases/*.sql users.sql; do mariadb --max-allowed-packet=1G < "$dump" || exit; done',
+        'cd /srv/restored; shopt -s dotglob; for dump in system.sql databases/*.sql users.sql; do mariadb --binary-mode --max-allowed-packet=1G < "$dump" || exit; done',
       );
       for (const name of names) expect([name, await contents(other, name)]).toEqual([name, await contents(host, name)]);
       expect(await objects(other)).toBe(before.objects);
@@ -220,7 +220,7 @@ onEachRelease(
       await sql(host, 'CREATE DATABASE plain_restored COLLATE utf8mb4_bin; DELETE FROM plain.data WHERE n = 1');
       await sql(host, 'SET GLOBAL max_allowed_packet = 1073741824');
       await host.run(
-        "sed '/^CREATE DATABASE .*`plain`/d; /^USE `plain`;$/d' /srv/restored/backup/mariadb/databases/plain.sql | mariadb --max-allowed-packet=1G plain_restored",
+        "sed '/^CREATE DATABASE .*`plain`/d; /^USE `plain`;$/d' /srv/restored/backup/mariadb/databases/plain.sql | mariadb --binary-mode --max-allowed-packet=1G plain_restored",
       );
       expect(await contents(host, 'plain_restored')).toBe(before);
       expect(await contents(host, 'plain')).not.toBe(before);
@@ -345,7 +345,10 @@ onEachRelease(
       );
       expect(encrypted).toContain('!vault');
       mkdirSync(path('group_vars'));
-      writeFileSync(path('group_vars/all.yml'), `${encrypted}\nmariadb_account: backup\nmariadb_user: dumper\n`);
+      writeFileSync(
+        path('group_vars/all.yml'),
+        `${encrypted}\nmariadb_dump_account: backup\nmariadb_dump_user: dumper\n`,
+      );
       await host.run('useradd --system dumper');
       await lab.playbook([
         {

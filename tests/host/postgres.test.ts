@@ -186,6 +186,99 @@ exec /usr/bin/pg_dump "$@"
       await sql(host, 'plain', 'ALTER TABLE data DROP COLUMN more');
     });
 
+    it('is dumped once more where a table is dropped while it is dumped', async () => {
+      const { host } = fixture;
+      await sql(host, 'plain', 'CREATE TABLE leaving AS SELECT 1 AS n');
+      const drop = sql(
+        host,
+        'plain',
+        `BEGIN; LOCK TABLE leaving IN ACCESS EXCLUSIVE MODE;
+        DO $$ BEGIN FOR i IN 1..600 LOOP EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'leaving'::regclass); PERFORM pg_sleep(0.1); END LOOP; END $$;
+        DROP TABLE leaving; COMMIT`,
+      );
+      await host.run(
+        `until [ "$(psql -XqAt -c "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = 'plain')" postgres)" -gt 0 ]; do sleep 0.1; done`,
+        { user: 'postgres', timeoutSeconds: 30 },
+      );
+      const { ok, log } = await backUp(host);
+      await drop;
+      expect(ok, log).toBe(true);
+      expect(await host.journal('backup-postgresql.service')).toMatch(
+        /database "plain" changed while it was dumped, and is dumped once more.*leaving/s,
+      );
+    });
+
+    it('is dumped whatever its roles, its databases and the server say of time, of writing and of functions', async () => {
+      const { host } = fixture;
+      const names = (
+        await sql(
+          host,
+          'postgres',
+          "SELECT name FROM pg_settings WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_session_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')",
+        )
+      )
+        .split('\n')
+        .filter(Boolean);
+      const alike = (set: (name: string) => string): string => names.map(set).join('; ');
+      await sql(
+        host,
+        'plain',
+        `CREATE FUNCTION inner_part(text) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT lower($1) $$;
+        CREATE FUNCTION unqualified(text) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT public.inner_part($1) $$;
+        CREATE TABLE odd_functions (t text, g text GENERATED ALWAYS AS (unqualified(t)) STORED); INSERT INTO odd_functions VALUES ('A'); CREATE INDEX ON odd_functions (unqualified(t));
+        CREATE OR REPLACE FUNCTION unqualified(text) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT inner_part($1) $$;
+        ALTER DATABASE plain SET local_preload_libraries = 'nosuch'; ALTER DATABASE plain SET session_authorization = "odd 'owner"`,
+      );
+      await sql(
+        host,
+        'postgres',
+        `ALTER ROLE ALL SET default_transaction_read_only = on; ${alike((name) => `ALTER DATABASE plain SET ${name} = 1; ALTER ROLE postgres SET ${name} = 1; ALTER SYSTEM SET ${name} = 1`)}; SELECT pg_reload_conf()`,
+      );
+      try {
+        const { ok, log } = await backUp(host);
+        expect(ok, log).toBe(true);
+      } finally {
+        await host.run(
+          "sed -i '/timeout/d' /var/lib/postgresql/*/main/postgresql.auto.conf; systemctl restart postgresql; PGOPTIONS='-c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0' psql -Xq -c 'ALTER ROLE ALL RESET ALL' -c 'ALTER ROLE postgres RESET ALL' -c 'ALTER DATABASE plain RESET ALL' template1",
+          { user: 'postgres', mayFail: true },
+        );
+        await host.run('systemctl restart postgresql');
+      }
+    });
+
+    it('whose programs were removed is told of; one with its socket elsewhere is found, or it is said at once why not', async () => {
+      const { host } = fixture;
+      const version = (await host.run('ls /etc/postgresql')).stdout.trim();
+      await host.run(
+        `install -d -o postgres /etc/postgresql/9.6/left /var/lib/postgresql/9.6/left; echo "data_directory = '/var/lib/postgresql/9.6/left'" > /etc/postgresql/9.6/left/postgresql.conf; echo auto > /etc/postgresql/9.6/left/start.conf; chown postgres /etc/postgresql/9.6/left/*
+        install -d -o postgres /var/lib/postgresql/sockets /srv/sockets
+        pg_createcluster ${version} elsewhere --port 5477 --socketdir /var/lib/postgresql/sockets --start`,
+      );
+      const { ok, log } = await backUp(host);
+      expect(ok, log).toBe(true);
+      expect(await host.journal('backup-postgresql.service')).toContain(
+        'cluster 9.6-left has no programs any more, and is not dumped',
+      );
+      expect(await host.exists(`${target}/${version}-elsewhere/postgres.dump`)).toBe(true);
+      await host.run(
+        `sed -i "s,/var/lib/postgresql/sockets,/srv/sockets," /etc/postgresql/${version}/elsewhere/postgresql.conf; pg_ctlcluster ${version} elsewhere restart; rm -r /etc/postgresql/9.6 /var/lib/postgresql/9.6`,
+      );
+      const hidden = await backUp(host);
+      expect(hidden.ok).toBe(false);
+      expect(await host.journal('backup-postgresql.service')).toContain(
+        `cluster ${version}-elsewhere was not dumped; the last good dump, if there is one, is still there. its socket is in /srv/sockets`,
+      );
+      await host.run(`pg_dropcluster ${version} elsewhere --stop; rm -rf /srv/sockets /var/lib/postgresql/sockets`);
+      const refused = await fixture.lab.roles(
+        ['postgres'],
+        { postgres_clusters: [{ name: 'one', socket: '/srv/sockets' }] },
+        { args: ['--limit', 'web'], mayFail: true },
+      );
+      expect(refused.code).not.toBe(0);
+      expect(refused.stdout.replace(/\s+/g, ' ')).toContain('postgres_clusters: the hook does not see /srv/sockets');
+      expect((await backUp(host)).ok).toBe(true);
+    });
+
     it('keeps the last good dump when a new one fails, and the backup fails and says why', async () => {
       const { host } = fixture;
       const before = await manifest();

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../../tests/lab/process.ts';
 import { debianRoot } from '../../tests/lab/root.ts';
-import { dumpChunks } from '../../src/schema/chunks.ts';
+import { dumpChunks } from '../../src/schema/borg-chunks.ts';
 import type { Part } from './part.ts';
 
 /** A real disk: what is measured is larger than the memory that test hosts live in. */

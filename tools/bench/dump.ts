@@ -1,5 +1,5 @@
 import { Lab } from '../../tests/lab/lab.ts';
-import { dumpChunks } from '../../src/schema/chunks.ts';
+import { dumpChunks } from '../../src/schema/borg-chunks.ts';
 import type { Part } from './part.ts';
 import { cells, reach, seconds, takeMeteredTurns } from './rounds.ts';
 import { change, fill, sql } from './shop.ts';

@@ -1,6 +1,6 @@
 import { Lab } from '../../tests/lab/lab.ts';
 import type { Host } from '../../tests/lab/host.ts';
-import { dumpChunks } from '../../src/schema/chunks.ts';
+import { dumpChunks } from '../../src/schema/borg-chunks.ts';
 import { cost } from './cost.ts';
 import type { Part } from './part.ts';
 import { cells, reach, Rounds } from './rounds.ts';

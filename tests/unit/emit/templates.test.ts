@@ -43,7 +43,9 @@ it('tmpfiles.d makes the directories and pipes that the units name', () => {
   const named = ['drill_state', 'drill_told', 'report_state', 'restore_state', 'request_directory'].map(
     (name) => `_backup_host.${name}`,
   );
-  expect(made('backup', 'backup')).toEqual(expect.arrayContaining([...named, '_backup_host.request_directory/task']));
+  expect(made('backup', 'rootless-backup')).toEqual(
+    expect.arrayContaining([...named, '_backup_host.request_directory/task']),
+  );
   expect(made('postgres', 'backup-postgresql')).toContain(hookDirectory('postgresql'));
 });
 
@@ -53,11 +55,7 @@ it('what the hand-written files of a role say of a host is known', () => {
   );
   const below = (top: string): string[] =>
     readdirSync(top, { recursive: true, encoding: 'utf8' }).map((name) => join(top, name));
-  const files = ['backup', 'borg'].flatMap((role) => [
-    ...below(`roles/${role}/templates`),
-    ...below(`roles/${role}/vars`),
-    ...below(`roles/${role}/tasks`),
-  ]);
+  const files = ['backup', 'borg'].flatMap((role) => below(`roles/${role}`));
   const said = files
     .filter((path) => /\.(?:j2|yml)$/.test(path))
     .flatMap((path) => [...readFileSync(path, 'utf8').matchAll(/_backup_host\.(\w+)/g)].map(([, name]) => name));

@@ -1,13 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  absolutePath,
-  calendarEvent,
-  chunkerParams,
-  compression,
-  sshRepository,
-  timeLimit,
-  timeSpan,
-} from '../../../src/schema/patterns.ts';
+import { chunkerParams, compression, sshRepository } from '../../../src/schema/borg-patterns.ts';
+import { absolutePath, calendarEvent, timeLimit, timeSpan } from '../../../src/schema/patterns.ts';
 
 const table: [name: string, pattern: string, good: string[], bad: string[]][] = [
   [

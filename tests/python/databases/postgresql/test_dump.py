@@ -1,5 +1,6 @@
 import hashlib
 import os
+import subprocess
 import threading
 import time
 
@@ -99,3 +100,53 @@ def test_what_is_in_its_place_is_in_the_manifest_if_the_hook_is_ended(dumps):
         dumps.run("a", "b", "c", "d")
     files = read(str(dumps.directory / "manifest.json"))["files"]
     assert sorted(files) == ["a.dump", "b.dump", "globals.sql"]
+
+
+@pytest.mark.parametrize(("waits", "ended"), [([True] * 3 + [False] * 20, 0), ([True, False] * 5, 1), ([True] * 5, 1)])
+def test_who_locks_one_thing_after_the_other_holds_a_dump_no_longer_than_its_limit(monkeypatch, waits, ended):
+    said = []
+
+    def query(_env, statement):
+        if "'waits'" in statement:
+            return b"waits\n" if waits.pop(0) else b""
+        said.append(statement)
+        waits.clear()
+        return b"t\n"
+
+    class Event:
+        def wait(self, seconds):
+            assert seconds == 600 / dump.WATCHES
+            return not waits
+
+    monkeypatch.setattr(dump, "query", query)
+    dump.end_waiting({"PGDATABASE": "it's"}, 600, Event())
+    assert [("pg_terminate_backend" in each and b"it's".hex() in each) for each in said] == [True] * ended
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds", "times"),
+    [
+        (b'pg_dump: error: query failed: ERROR:  relation "public.t" does not exist', 0, 2),
+        (b"pg_dump: error: query failed: ERROR:  could not open relation with OID 16400", 0, 2),
+        (b'pg_dump: error: query failed: ERROR:  relation "public.t" does not exist', 700, 1),
+        (b"pg_dump: error: query failed: ERROR:  canceling statement due to lock timeout", 0, 1),
+        (b"pg_dump: error: could not write to file: No space left on device", 0, 1),
+    ],
+)
+def test_what_is_dropped_while_it_is_dumped_is_dumped_once_more_and_no_more(monkeypatch, tmp_path, said, seconds, times):
+    path, tried, clock = tmp_path / "x", [], [0]
+
+    def run_dump(_path, _env, _encoding, _lock_wait):
+        # What the one before wrote is gone: what reads it while it is written would take it for its own.
+        assert not path.exists()
+        path.write_bytes(b"part of it")
+        clock[0] += seconds
+        tried.append(1)
+        raise subprocess.CalledProcessError(1, "pg_dump", stderr=said)
+
+    monkeypatch.setattr(dump, "relations", lambda _env: ("C", {}))
+    monkeypatch.setattr(dump, "run_dump", run_dump)
+    monkeypatch.setattr(dump.time, "monotonic", lambda: clock[0])
+    with pytest.raises(subprocess.CalledProcessError):
+        dump.dump_database(str(path), {"PGDATABASE": "x"}, {"encoding": "UTF8"}, 600)
+    assert len(tried) == times

@@ -20,3 +20,7 @@ from rootless_backup.databases.postgresql import sql
 )
 def test_splits_a_setting_that_is_a_list_of_names_as_pg_dump_does(value, want):
     assert sql.split_list(value) == want
+
+
+def test_a_connection_string_leads_to_a_database_of_any_name():
+    assert sql.connection_string("a' host=x \\") == "dbname='a\\' host=x \\\\'"

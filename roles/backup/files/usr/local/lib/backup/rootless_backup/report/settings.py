@@ -23,7 +23,7 @@ def read() -> dict[str, Any]:
         "smtp": False,
         "url": False,
         "command": [],
-        "success": "failure",
+        "success": "never",
         "alert_after": 0,
     }
     try:

@@ -1,13 +1,17 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """Load the dump of a hook, such as a database, from an archive: `backupctl restore-db`.
 
-usage: backupctl restore-db [--repository N] [--archive ARCHIVE] [--globals] [--into NEW-NAME | --over] HOOK NAME…
-       backupctl restore-db [--repository N] [--archive ARCHIVE] [--globals] [--over] --all HOOK
+usage: backupctl restore-db [--repository N] [--archive ARCHIVE] [--globals] [--strict | --partial] [--into NEW-NAME | --over] HOOK NAME…
+       backupctl restore-db [--repository N] [--archive ARCHIVE] [--globals] [--strict | --partial] [--over] --all HOOK
 
   backupctl restore-db postgresql shop                   from the newest archive; there must be no shop with tables in it
   backupctl restore-db --into shop_yesterday --archive HOST-dumps-2026-01-31T02:00:00Z postgresql shop
   backupctl restore-db --over postgresql shop            loaded beside the one that is there, which goes last
   backupctl restore-db --globals --all postgresql        all of it, and roles and the like first: for a new machine
+
+Of a database of PostgreSQL all that can be loaded is, and what did not is named, with the exit code 1. In the place of another one it comes
+only if all of it was loaded, or with --partial. --strict ends it at the first error, and leaves nothing of it. --in-place has the database
+that is there renamed first, for what can only be made in a database of that name, such as pg_cron.
 
 It is taken out of the archive as the backup's own user, held to the manifest that was made with it, and only then loaded, by the hook's own
 user in the hook's own sandbox.
@@ -79,6 +83,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     how.add_argument("--into", help="a new name")
     how.add_argument(
         "--over", action="store_true", help="in the place of what is there: who uses it is disconnected, and it is gone afterwards"
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--strict", action="store_true", help="all of a database, or nothing of it")
+    what.add_argument("--partial", action="store_true", help="with --over: also if not all of it can be loaded")
+    parser.add_argument(
+        "--in-place", action="store_true", help="loaded under its name: nobody can use it meanwhile; what is there gets another name first"
     )
     parser.add_argument("hook")
     parser.add_argument("names", nargs="*")

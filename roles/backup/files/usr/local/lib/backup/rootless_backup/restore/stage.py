@@ -17,6 +17,8 @@ from rootless_backup.records import archive as records
 from rootless_backup.restore.dumps import Dumps
 
 RESTORE = host.RESTORE_STATE
+# What the hook is told of how it is asked for.
+HOW = ("all", "globals", "in_place", "over", "partial", "strict")
 
 
 def main() -> None:
@@ -61,6 +63,7 @@ def stage(hook: str) -> None:
     if problems:
         raise Refused("Nothing is restored from archive %s, which is not what its manifest says:\n%s" % (archive, "\n".join(problems)))
     with open("request.json", "w", encoding="utf-8") as file:
-        json.dump({"items": items, "over": asked["over"], "globals": asked["globals"], "archive": archive}, file)
+        how = {each: asked.get(each, False) for each in HOW}
+        json.dump({"items": items, "archive": archive, **how}, file)
     what = untrusted.printable(", ".join(item["name"] for item in items)) or "all that the hook left"
     untrusted.tell(6, "archive %s: taken out and verified: %s" % (archive, what))

@@ -66,6 +66,8 @@ class Run:
         # Whether it failed of what it keeps on this machine to be faster.
         self.cache = False
         self.code = 0
+        # If all that was not saved may be by trying again, after how many seconds.
+        self.again: float | None = None
         # Borg's names of what it said. See borg-internals-frontends, "Message IDs".
         self.ids: set[str | None] = set()
 
@@ -127,6 +129,8 @@ def attempt(call: list[str], env: dict[str, str], log: Log, line: Callable[[byte
     run.ok = log.errors == 0 and (run.code == 0 or (warned and log.explained > 0 and log.unexplained == 0))
     # Its parts in C read the index of chunks as it is.
     run.cache = run.cache or -run.code in CRASHES
+    if log.errors == 0 and warned and log.unexplained == len(log.passing) > 0:
+        run.again = max(log.passing)
     return run
 
 
@@ -193,6 +197,8 @@ class Log:
         self.again = again
         # Warnings that may be, others, and errors.
         self.explained = self.unexplained = self.errors = 0
+        # Of those of the others that may not come again, after how many seconds.
+        self.passing: list[float] = []
         # When progress was last told, by the monotonic clock.
         self.told = time.monotonic()
         self.inform, self.warn, self.complain = Teller(voice.info), Teller(voice.warning), Teller(voice.error)
@@ -244,13 +250,14 @@ class Log:
             self.inform(text)
 
     def warning(self, event: Event, text: str) -> None:
-        if policy.is_passing(event):
+        if policy.is_passing(event) and not policy.is_of_directory(event):
             self.explained += 1
             self.warn(text)
         elif policy.is_housekeeping(event):
             self.warn(text)
         else:
             self.unexplained += 1
+            self.passing += policy.passes_after(event)
             self.complain(text)
 
     def error(self, event: Event, text: str) -> None:

@@ -116,6 +116,7 @@ def make(repository: Repository, found: Run, known: str | None) -> Run | None:
         repository.explain()
         return None
     voice.info("%s: initialised" % location)
+    state.set_authentic(location)
     made = borg(repository, "info", "--json", location)
     return made if made.ok else None
 

@@ -45,6 +45,10 @@ class Repository(engine.Repository):
         """An archive, as Borg takes it."""
         return "%s::%s" % (self.location, archive)
 
+    def names(self, series: str, incomplete: bool) -> str:
+        """A shell pattern of the names of a series of this host."""
+        return engine.name_of(self.prefix, series, engine.UTC_SECONDS + (engine.INCOMPLETE if incomplete else ""))
+
     def make(
         self, archive: str, series: str, roots: list[str], excludes: list[str], one_file_system: bool, seen: Callable[[str, bool], object]
     ) -> Made:
@@ -52,13 +56,11 @@ class Repository(engine.Repository):
 
         return create.make(self, archive, series, roots, excludes, one_file_system, seen)
 
-    def rename(self, archive: str, new: str) -> bool:
-        # Not by Borg's own `rename`: up to 1.2.4 it takes away what later versions authenticate an archive by.
-        made = borg(self, "recreate", "--comment", "not whole", "--target", new, self.named(archive))
-        return made.ok and borg(self, "delete", self.named(archive)).ok
+    def remove(self, archive: str) -> bool:
+        return borg(self, "delete", self.named(archive)).ok
 
-    def archives(self, series: str) -> list[str]:
-        run = borg(self, "list", "--json", "--glob-archives", engine.name_of(self.prefix, series, engine.UTC_SECONDS))
+    def archives(self, series: str, incomplete: bool = False) -> list[str]:
+        run = borg(self, "list", "--json", "--glob-archives", self.names(series, incomplete))
         if not run.ok:
             raise engine.Refused("the archives of %s cannot be listed" % self.location)
         # By name: the time is in it.
@@ -116,11 +118,16 @@ class Repository(engine.Repository):
         return engine.Taken(run.ok, run.made, "Archive.DoesNotExist" not in run.ids)
 
     def forget(self, keep: dict[str, int], incomplete: bool = False) -> tuple[bool, list[str]]:
+        dropped = incomplete or self.drop_renamed()
+        pruned, kept = self.prune(keep, incomplete)
+        return dropped and pruned, kept
+
+    def prune(self, keep: dict[str, int], incomplete: bool = False) -> tuple[bool, list[str]]:
+        """See `forget`, which also takes away what an older version left."""
         rules = ["--keep-%s=%d" % rule for rule in keep.items()]
-        ok, kept = self.drop_renamed(), []
+        ok, kept = True, []
         for series in engine.SERIES:
-            names = engine.name_of(self.prefix, series, engine.UTC_SECONDS + (engine.INCOMPLETE if incomplete else ""))
-            pruned = borg(self, "prune", "--list", "--glob-archives", names, *rules)
+            pruned = borg(self, "prune", "--list", "--glob-archives", self.names(series, incomplete), *rules)
             ok = pruned.ok and ok
             kept += [archive for verb, archive in pruned.pruned if verb == "Keeping"]
         if is_local(self.location) or incomplete:
@@ -132,12 +139,12 @@ class Repository(engine.Repository):
 
     def drop_renamed(self) -> bool:
         """Once, delete what is not whole: an older version of this collection renamed it, and Borg 1.2.4 does so in a way that fails every
-        run of a later one. Return whether nothing of it stays.
+        run of a later one. Only after a good run: until then it may be all there is. Return whether nothing of it stays.
         """
         if state.is_authentic(self.location):
             return True
         for series in engine.SERIES:
-            names = engine.name_of(self.prefix, series, engine.UTC_SECONDS + engine.INCOMPLETE)
+            names = self.names(series, incomplete=True)
             found = borg(self, "list", "--json", "--glob-archives", names)
             if not found.ok or (json.loads(found.output)["archives"] and not borg(self, "delete", "--glob-archives", names).ok):
                 return False
@@ -166,7 +173,7 @@ class Repository(engine.Repository):
         smaller = borg(self, "config", self.location, "max_segment_size", str(SMALL_SEGMENT)).ok
         try:
             # First what takes no room to give back.
-            ok = self.forget(keep)[0] and all(borg(self, "compact", "--threshold", str(part)).ok for part in (90, 50, 10))
+            ok = self.prune(keep)[0] and all(borg(self, "compact", "--threshold", str(part)).ok for part in (90, 50, 10))
         finally:
             whole = borg(self, "config", self.location, "max_segment_size", str(SEGMENT)).ok
         reserve.keep(self.location)

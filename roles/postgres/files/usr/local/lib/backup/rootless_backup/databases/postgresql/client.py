@@ -10,6 +10,7 @@ import signal
 import subprocess
 
 from rootless_backup.databases.postgresql import stop
+from rootless_backup.databases.postgresql.sql import identifier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,15 +22,18 @@ if TYPE_CHECKING:
 
 # What the server says is read here, and names are compared with what pg_dumpall(1) writes. Settings of a database, which its owner makes,
 # and those of a role come behind these: nothing of ours is looked up where others may have put something of the same name, nothing of ours
-# runs as somebody else, and rows are written alike wherever they are.
+# runs as somebody else or loads what he names, and rows are written alike wherever they are.
+WRITING = " -c TimeZone=UTC -c bytea_output=hex"
 OPTIONS = (
     "-c lc_messages=C -c quote_all_identifiers=off -c search_path=pg_catalog -c role=none -c standard_conforming_strings=on"
-    " -c TimeZone=UTC -c bytea_output=hex -c lock_timeout=600s -c statement_timeout=3600s"
+    " -c local_preload_libraries= -c lock_timeout=600s -c statement_timeout=3600s"
     " -c idle_in_transaction_session_timeout=0 -c default_transaction_isolation=read\\ committed"
-    " -c default_transaction_read_only=off -c default_transaction_deferrable=off"
+    " -c default_transaction_read_only=off -c default_transaction_deferrable=off" + WRITING
 )
-# What would end a session of ours too, since which version.
-TIMEOUTS = {"idle_session_timeout": 14, "transaction_timeout": 17}
+# Where a dump is loaded, what is set for the database holds, but for what would read rows otherwise than they were written.
+READING = " -c array_nulls=on"
+# What would end a session of ours too, or keep it out, since which version.
+SINCE = {"idle_session_timeout=0": 14, "transaction_timeout=0": 17, "event_triggers=off": 17}
 # Of the settings of a role in a database, and of a comment, in bytes.
 LONGEST = 64 << 10
 # What a dump does not hold by itself, but CREATE and ALTER DATABASE need. Names are bytes: a database made from another encoding need not
@@ -39,6 +43,10 @@ PROPERTIES = """WITH settings AS (SELECT setdatabase, setrole, setconfig,
         (SELECT sum(octet_length(each)) FROM unnest(setconfig) AS each) AS size FROM pg_db_role_setting)
     SELECT encode(textsend(datname::text), 'hex'), encode(textsend((to_jsonb(d) || jsonb_build_object(
     'owner', pg_get_userbyid(datdba), 'encoding', pg_encoding_to_char(encoding),
+    'tablespace', (SELECT spcname FROM pg_tablespace t WHERE t.oid = dattablespace),
+    'slots', (SELECT jsonb_agg(jsonb_build_array(slot_name, plugin)) FROM pg_replication_slots s
+        WHERE s.database = datname AND NOT temporary),
+    'prepared', (SELECT jsonb_agg(gid) FROM pg_prepared_xacts p WHERE p.database = datname),
     'settings', (SELECT to_jsonb(setconfig) FROM settings WHERE setdatabase = d.oid AND setrole = 0 AND size <= %(most)d),
     'role_settings', (SELECT jsonb_object_agg(pg_get_userbyid(setrole), setconfig) FROM settings
         WHERE setdatabase = d.oid AND setrole <> 0 AND size <= %(most)d),
@@ -49,7 +57,9 @@ PROPERTIES = """WITH settings AS (SELECT setdatabase, setrole, setconfig,
         CASE grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(grantee) END, privilege_type, is_grantable)) FROM aclexplode(datacl))
     ))::text), 'hex') FROM pg_database d ORDER BY datname""" % {"most": LONGEST}
 # 10 is the role that made the server; PostgreSQL 16 and later has memberships granted by it.
+# The time zone is that of its files: that of this session is ours.
 SERVER = """SELECT current_setting('server_version_num')::int / 10000, encode(textsend(pg_get_userbyid(10)::text), 'hex'),
+    encode(textsend(coalesce((SELECT setting FROM pg_file_settings WHERE lower(name) = 'timezone' AND applied LIMIT 1), '')), 'hex'),
     current_setting('shared_preload_libraries')"""
 # In hex: a locale may have a line end in its name, or what is no UTF-8, and who owns a database chooses one.
 MONEY = "SELECT encode(textsend(current_setting('lc_monetary')), 'hex')"
@@ -65,8 +75,8 @@ def version_of(host: str, port: str) -> int:
     return int(query(environment(host, port), SERVER).split(b"|")[0])
 
 
-def money(line: str) -> str:
-    """What MONEY gives."""
+def text(line: str) -> str:
+    """What is written in hex, as MONEY gives it."""
     return os.fsdecode(bytes.fromhex(line))
 
 
@@ -99,6 +109,35 @@ def query(env: dict[str, str], *statements: str, database: str | None = "templat
         *(a for each in statements for a in ("--command", os.fsencode(each))),
     ]
     return output(command, env=where, preexec_fn=functools.partial(signal.signal, signal.SIGTERM, signal.SIG_IGN) if deaf else None)
+
+
+def refused(env: dict[str, str], statements: Sequence[str]) -> list[tuple[str, subprocess.CalledProcessError]]:
+    """Have each of these done that can be. Return the others, and why."""
+    found = []
+    for each in statements:
+        try:
+            query(env, each)
+        except subprocess.CalledProcessError as error:
+            found.append((each, error))
+    return found
+
+
+def drop(env: dict[str, str], name: str) -> None:
+    """Drop a database, also one with subscriptions, whose slots elsewhere are left to the one that takes its place."""
+    try:
+        query(env, "DROP DATABASE IF EXISTS %s" % identifier(name))
+    except subprocess.CalledProcessError as error:
+        if b"logical replication subscription" not in error.stderr:
+            raise
+        where = dict(env, PGDATABASE=name)
+        database = "ALTER DATABASE %s " % identifier(name)
+        query(env, database + "CONNECTION LIMIT 0", database + "ALLOW_CONNECTIONS true")
+        subscriptions = "SELECT encode(textsend(subname::text), 'hex') FROM pg_subscription s JOIN pg_database d ON d.oid = subdbid"
+        listed = query(where, subscriptions + " WHERE datname = current_database()", database=None).split()
+        for each in (identifier(os.fsdecode(bytes.fromhex(line.decode()))) for line in listed):
+            subscription = "ALTER SUBSCRIPTION %s" % each
+            query(where, subscription + " DISABLE", subscription + " SET (slot_name = NONE)", "DROP SUBSCRIPTION " + each, database=None)
+        query(env, "DROP DATABASE IF EXISTS %s" % identifier(name))
 
 
 def output(command: Sequence[str | bytes], env: dict[str, str] | None = None, preexec_fn: Callable[[], object] | None = None) -> bytes:

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import functools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,7 +22,6 @@ from rootless_backup.databases.postgresql import client, contents, servers
 from rootless_backup.databases.postgresql.client import output, query
 from rootless_backup.databases.postgresql.meanwhile import Meanwhile
 from rootless_backup.databases.postgresql.script import Unread
-from rootless_backup.databases.postgresql.sql import literal
 from rootless_backup.records import manifest as manifests
 from rootless_backup.records.manifest import Manifest
 
@@ -46,6 +46,10 @@ TARGET = "/backup/postgresql"
 GLOBALS = "globals.sql"
 # Between two writings of the manifest while dumps come: of a thousand databases each would cost more than the one before.
 SECONDS = 10
+# What pg_dump says where something was dropped or altered after it looked, and before it had its lock.
+CHANGED = re.compile(rb"does not exist|could not open relation with OID|cache lookup failed|could not find|concurrently")
+# In how many parts of its limit a dump is watched for waiting.
+WATCHES = 4
 # Behind a word that is no hex, which the names of databases are.
 PLACES = """SELECT 'place', encode(textsend(path), 'hex') FROM (SELECT setting FROM pg_settings WHERE name = 'data_directory'
             UNION SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname !~ '^pg_') AS places(path)"""
@@ -91,13 +95,13 @@ def dump_cluster(settings: dict[str, Any], cluster: Cluster) -> bool:
         server, *rows = query(env, client.SERVER, client.PROPERTIES, PLACES).decode(errors="surrogateescape").split("\n")
         properties = client.properties_in(row for row in rows if not row.startswith("place|"))
         places = [os.fsdecode(bytes.fromhex(row[len("place|") :])) for row in rows if row.startswith("place|")]
-    except subprocess.CalledProcessError as error:
+    except (subprocess.CalledProcessError, OSError) as error:
         return base.failed("cluster %s" % cluster["name"], error)
 
     databases, others = connectable(properties, set(settings["exclude"]))
     base.warn_of_uncovered(places, settings["data_directories"], "postgres_data_directories")
-    version, maker, preloaded = server.split("|", 2)
-    told = {"version": int(version), "superuser": os.fsdecode(bytes.fromhex(maker)), "shared_preload_libraries": preloaded}
+    version, maker, zone, preloaded = server.split("|", 3)
+    told = {"version": int(version), "superuser": client.text(maker), "timezone": client.text(zone), "shared_preload_libraries": preloaded}
     try:
         with Manifest(directory, every=SECONDS, server=told) as manifest:
             ok = dump_each(manifest, env, {name: properties[name] for name in databases}, settings["lock_wait"])
@@ -203,7 +207,19 @@ def dump_globals(path: str, env: dict[str, str]) -> Tell:
 def dump_database(path: str, env: dict[str, str], properties: Properties, lock_wait: int) -> Tell:
     """Dump a database; see `dump`. Nothing but pg_dump reads what is in it: to plan a query is to run code of the owner of a table."""
     money, before = relations(env)
-    told = run_dump(path, env, properties["encoding"], lock_wait)
+    begun = time.monotonic()
+    try:
+        told = run_dump(path, env, properties["encoding"], lock_wait)
+    except subprocess.CalledProcessError as error:
+        # Whoever made it wait before has had his time.
+        if not CHANGED.search(error.stderr) or time.monotonic() - begun > lock_wait:
+            raise
+        untrusted.tell(
+            5, "database %s changed while it was dumped, and is dumped once more. %s" % (shown(env["PGDATABASE"]), reason(error))
+        )
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        told = run_dump(path, env, properties["encoding"], lock_wait)
     after = Meanwhile(relations, env)
 
     def tell() -> Told:
@@ -265,17 +281,20 @@ def run_dump(path: str, env: dict[str, str], encoding: str, lock_wait: int) -> C
 
 
 def end_waiting(env: dict[str, str], lock_wait: int, ended: threading.Event) -> None:
-    """Until the event comes, end the session of a pg_dump that has waited for a lock for too long: its own limit is of tables only, and
-    somebody may hold a sequence or a view as long as he likes, before all other databases.
+    """Until the event comes, end the session of a pg_dump that has waited for locks for too long: its own limit is of a statement that
+    locks tables, and somebody may hold a sequence or a view, or one table after the other, as long as he likes, before all other databases.
     """
-    while not ended.wait(max(1, lock_wait)):
+    waiting = (
+        "FROM pg_stat_activity WHERE application_name = 'backup-postgresql' AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'"
+        # In hex: a name need not be UTF-8. And ours: anybody may call his session as he likes.
+        " AND encode(textsend(datname::text), 'hex') = '%s' AND usename = session_user" % os.fsencode(env["PGDATABASE"]).hex()
+    )
+    seen = 0
+    while not ended.wait(max(1.0, lock_wait / WATCHES)):
         with contextlib.suppress(subprocess.CalledProcessError):
-            query(
-                env,
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'backup-postgresql'"
-                " AND datname = %s AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'"
-                " AND query_start < now() - interval '%d seconds'" % (literal(env["PGDATABASE"]), lock_wait),
-            )
+            seen += query(env, "SELECT 'waits' %s" % waiting) != b""
+            if seen > WATCHES:
+                query(env, "SELECT pg_terminate_backend(pid) %s" % waiting)
 
 
 def feed(path: str, dumping: subprocess.Popen[bytes], sink: int) -> None:
@@ -317,7 +336,7 @@ def relations(env: dict[str, str]) -> tuple[str, Relations]:
     """How money is written, and of each relation of a database what must be in its dump: `{(oid, xmin): (relkind, name)}`."""
     money, *lines = query(env, client.MONEY, RELATIONS, database=None).decode("ascii").splitlines()
     rows = (line.split("|") for line in lines)
-    return client.money(money), {(oid, xmin): (kind, os.fsdecode(bytes.fromhex(name))) for oid, xmin, kind, name in rows}
+    return client.text(money), {(oid, xmin): (kind, os.fsdecode(bytes.fromhex(name))) for oid, xmin, kind, name in rows}
 
 
 def absent(there: Iterable[tuple[tuple[str, str], tuple[str, str]]], entries: Collection[contents.Listed]) -> list[str]:

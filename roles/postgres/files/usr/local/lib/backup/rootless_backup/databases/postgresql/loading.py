@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import locale
 import os
 import re
 import subprocess
@@ -10,12 +12,16 @@ import tempfile
 
 from rootless_backup import untrusted
 from rootless_backup.databases.base import reason, shown
-from rootless_backup.databases.postgresql import client, stop
+from rootless_backup.databases.postgresql import client, failures, sql, stop
 from rootless_backup.databases.postgresql.client import output, query
-from rootless_backup.databases.postgresql.sql import literal
+from rootless_backup.databases.postgresql.failures import Failure
+from rootless_backup.databases.postgresql.sql import identifier, literal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rootless_backup.databases.postgresql.client import Properties
     from rootless_backup.records.manifest import Entry
 
 JOBS = min(4, os.cpu_count() or 1)
@@ -26,72 +32,199 @@ LOADING = " -c synchronous_commit=off -c min_parallel_table_scan_size=256MB -c m
 # made at once. A server that has another value has a reason.
 GIVEN = 64 << 10
 INDEX_MEMORY = min(512 << 10, max(128 << 10, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 32 // JOBS >> 10))
+# What the server and its machine have, in hex each: what is asked before a database is made for a dump.
+HAS = (
+    "SELECT setting || '|' || current_setting('server_version_num')::int / 10000 FROM pg_settings WHERE name = 'maintenance_work_mem'",
+    client.MONEY,
+    "SELECT encode(textsend(current_setting('shared_preload_libraries')), 'hex')",
+    # It reads a file for each: only where the dump has some.
+    "SELECT string_agg(encode(textsend(name::text), 'hex'), ' ') FROM pg_available_extensions WHERE %s",
+)
+# Behind it, what a server refuses is not the database itself.
+MADE = "SELECT 'made', encode(textsend(to_jsonb(d) ->> 'datcollversion'), 'hex') FROM pg_database d WHERE datname = %s"
+NO_PLACE = re.compile(rb'tablespace ".*" does not exist')
+# What can only be made in a database of a name that the server's own settings say.
+BOUND = {"pg_cron"}
+BOUND_ERROR = re.compile(r"can only (?:be created|create extension|be installed) in.* database", re.IGNORECASE)
 
 
-def create_database(env: dict[str, str], name: str, entry: Entry) -> dict[str, str]:
-    """An empty database with the encoding and locale of the one that was dumped. Return the environment to load into it with."""
-    properties = entry.get("properties", {})
-    provider = {"i": "icu", "b": "builtin"}.get(properties.get("datlocprovider"))
-    locale = properties.get("datlocale") or properties.get("daticulocale")
-    options = {
+class Dump:
+    """A dump on its way into a database: `listed` is its table of contents, a line each."""
+
+    def __init__(self, path: str, entry: Entry, env: dict[str, str], server: dict[str, object] | None = None) -> None:
+        """`server`: what the manifest says of the one that it is of."""
+        self.path, self.entry, self.env, self.server = path, entry, env, server or {}
+        self.listed = output(["pg_restore", "--list", path], env=env).splitlines(keepends=True)
+        self.extensions = {*self.names(b"EXTENSION")}
+        # What was not loaded.
+        self.failures: list[Failure] = []
+
+    def names(self, kind: bytes) -> Iterator[str]:
+        """The names of entries that are of no schema, such as extensions; not of those with an odd owner."""
+        for line in self.listed:
+            match = re.match(rb"\d+; \d+ \d+ %s - (.*) \S*\n" % kind, line)
+            if match:
+                yield os.fsdecode(match[1])
+
+    def bound(self) -> bool:
+        """Whether there is something in it that can only be made in a database of a certain name."""
+        return bool(BOUND & self.extensions) or any(BOUND_ERROR.search(each.why) for each in self.failures)
+
+    def make_database(self, name: str) -> dict[str, str]:
+        """Make an empty database with the encoding, locale and settings of the one that was dumped. Return the clients' environment."""
+        properties = self.entry.get("properties", {})
+        settings = list(sql.settings_of(name, properties))
+        try:
+            given, money, preloaded, available, version = self.made(name, properties, settings)
+        except subprocess.CalledProcessError as error:
+            place = properties.get("tablespace")
+            if not (place and NO_PLACE.search(error.stderr or b"")):
+                raise
+            self.failures.append(
+                Failure("TABLESPACE", "tablespace %s" % shown(place), "it is not there, so all of it is in pg_default; --globals makes it")
+            )
+            without = {**properties, "tablespace": None}
+            given, money, preloaded, available, version = self.made(name, without, settings)
+        memory, server = map(int, given.split("|"))
+        self.forewarn(server, preloaded, available.split(), version)
+        memory = INDEX_MEMORY if memory == GIVEN else memory
+        env = dict(self.env, PGOPTIONS=self.env["PGOPTIONS"] + LOADING % memory)
+        return with_money(env, self.entry, client.text(money))
+
+    def made(self, name: str, properties: Properties, settings: list[str]) -> list[str]:
+        """Make the database. Return what HAS and MADE say; settings that are refused are a failure each."""
+        has = [*HAS[:-1], HAS[-1] % ("true" if self.extensions else "false")]
+        create = "CREATE DATABASE %s TEMPLATE template0 CONNECTION LIMIT 0 %s" % (identifier(name), options(properties))
+        # Nobody but superusers is let in, until it has its name: whoever may log in could read what is for others.
+        try:
+            said = query(self.env, *has, create, MADE % literal(name), *settings)
+        except subprocess.CalledProcessError as error:
+            said = error.stdout
+            if b"\nmade|" not in said:
+                raise
+            for statement, trouble in client.refused(self.env, settings):
+                self.failures.append(Failure("SETTING", failures.cut(statement), reason(trouble)))
+        *told, version = said.decode("ascii").split("\n")[: len(HAS) + 1]
+        return [*told, version.split("|")[1]]
+
+    def forewarn(self, server: int, preloaded: str, available: list[str], version: str) -> None:
+        """Say what this machine lacks, before it shows. `server`: the version of its server."""
+        for name in sorted(self.extensions - {client.text(each) for each in available}):
+            untrusted.tell(
+                4,
+                "extension %s is not installed on this machine, and what needs it will not load. Its package is one of those of apt-cache "
+                "search postgresql-%d (others are in postgresql-contrib): install it, then restore again" % (shown(name), server),
+            )
+        here = libraries(client.text(preloaded))
+        for name in sorted(libraries(str(self.server.get("shared_preload_libraries", ""))) - here):
+            untrusted.tell(4, "%s was in shared_preload_libraries of the server, and is not here" % shown(name))
+        was, now = self.entry.get("properties", {}).get("datcollversion"), client.text(version)
+        if was and now and was != now:
+            untrusted.tell(
+                5,
+                "its texts were sorted by version %s of their locale, and are by version %s here: indexes are made anew, but a "
+                "partition or a CHECK that compares texts may refuse rows" % (shown(was), shown(now)),
+            )
+
+    def load(self, env: dict[str, str], database: str, *more: str, strict: bool = False, level: int = 4) -> None:
+        """Load it into an empty database; materialized views last: of tables elsewhere they may fail.
+
+        All that can be loaded is; `failures` has the rest. CalledProcessError: the first, where it is `strict`, or it came to no end.
+        `level`: of sd-daemon(3), to tell of a materialized view with.
+        """
+        env = dict(env, PGOPTIONS=env["PGOPTIONS"].replace(client.WRITING, client.READING))
+        command = ["pg_restore", "--dbname", sql.connection_string(database), *more]
+        views = [line for line in self.listed if re.match(rb"\d+; \d+ \d+ MATERIALIZED VIEW DATA ", line)]
+        with tempfile.NamedTemporaryFile() as chosen:
+            chosen.writelines(line for line in self.listed if line not in views)
+            chosen.flush()
+            stop.go_on()
+            self.failures += run([*command, "--jobs=%d" % JOBS, "--use-list", chosen.name, self.path], env, strict)
+            for view in views:
+                stop.go_on()
+                chosen.seek(0)
+                chosen.truncate()
+                chosen.write(view)
+                chosen.flush()
+                try:
+                    output([*command, "--exit-on-error", "--use-list", chosen.name, self.path], env=env)
+                except subprocess.CalledProcessError as error:
+                    stop.go_on()
+                    untrusted.tell(
+                        level, "a materialized view has no rows until it is refreshed (REFRESH MATERIALIZED VIEW): %s" % reason(error)
+                    )
+
+
+def run(command: list[str], env: dict[str, str], strict: bool) -> list[Failure]:
+    """Have pg_restore load what it can. Return what it could not."""
+    with tempfile.TemporaryFile() as said:
+        done = subprocess.run(
+            [*command, *(["--exit-on-error"] if strict else [])],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            check=False,
+        )
+        if done.returncode == 0:
+            return []
+        said.seek(0)
+        found = None if strict or done.returncode != 1 else failures.in_log(said)
+        if found is None:
+            said.seek(max(0, said.seek(0, os.SEEK_END) - failures.LINE))
+            raise subprocess.CalledProcessError(done.returncode, command[0], stderr=said.read())
+        return found
+
+
+def options(properties: Properties) -> str:
+    """What CREATE DATABASE says of a database."""
+    provider = {"i": "icu", "b": "builtin"}.get(properties.get("datlocprovider", ""))
+    words = {
         "ENCODING": properties.get("encoding"),
         "LC_COLLATE": properties.get("datcollate"),
         "LC_CTYPE": properties.get("datctype"),
         "LOCALE_PROVIDER": provider,
-        "%s_LOCALE" % (provider or "").upper(): locale if provider else None,
+        "%s_LOCALE" % (provider or "").upper(): (properties.get("datlocale") or properties.get("daticulocale")) if provider else None,
+        "ICU_RULES": properties.get("daticurules"),
     }
-    words = " ".join("%s %s" % (option, literal(value)) for option, value in options.items() if value is not None)
-    given, money = (
-        query(
-            env,
-            "SELECT setting FROM pg_settings WHERE name = 'maintenance_work_mem'",
-            client.MONEY,
-            # Nobody but superusers is let in, until it has its name: whoever may log in could read what is for others.
-            "CREATE DATABASE %s TEMPLATE template0 CONNECTION LIMIT 0 %s" % (name, words),
+    said = ["%s %s" % (option, literal(value)) for option, value in words.items() if value is not None]
+    place = properties.get("tablespace")
+    return " ".join([*said, *(["TABLESPACE " + identifier(place)] if place and place != "pg_default" else [])])
+
+
+def with_money(env: dict[str, str], entry: Entry, money: str) -> dict[str, str]:
+    """The environment in which amounts of type money are read as they were written; `money` is how they are read without."""
+    if entry.get("lc_monetary", money) == money:
+        return env
+    # Read otherwise than it was written, an amount is another one.
+    as_dumped = dict(env, PGOPTIONS=env["PGOPTIONS"] + " -c lc_monetary=" + re.sub(r"([\\\s])", r"\\\1", entry["lc_monetary"]))
+    try:
+        query(as_dumped, "SELECT 1")
+        return as_dumped
+    except subprocess.CalledProcessError:
+        untrusted.tell(
+            4,
+            "amounts of type money were written as lc_monetary = %s says, which this machine does not have; it is %s "
+            "here: look at them" % (shown(entry["lc_monetary"]), shown(money)),
         )
-        .decode()
-        .split("\n")[:2]
-    )
-    money = client.money(money)
-    env = dict(env, PGOPTIONS=env["PGOPTIONS"] + LOADING % (INDEX_MEMORY if int(given) == GIVEN else int(given)))
-    if entry.get("lc_monetary", money) != money:
-        # Read otherwise than it was written, an amount is another one.
-        as_dumped = dict(env, PGOPTIONS=env["PGOPTIONS"] + " -c lc_monetary=" + re.sub(r"([\\\s])", r"\\\1", entry["lc_monetary"]))
+        return env
+
+
+def missing_locale(properties: Properties) -> str | None:
+    """A locale of a database that this machine, on which the server runs too, does not have."""
+    for each in ("datcollate", "datctype"):
+        name = properties.get(each)
+        if not isinstance(name, str) or "\0" in name:
+            continue
         try:
-            query(as_dumped, "SELECT 1")
-            return as_dumped
-        except subprocess.CalledProcessError:
-            untrusted.tell(
-                4,
-                "amounts of type money were written as lc_monetary = %s says, which this machine does not have; it is %s "
-                "here: look at them" % (shown(entry["lc_monetary"]), shown(money)),
-            )
-    return env
+            locale.setlocale(locale.LC_COLLATE, name)
+        except locale.Error:
+            return name
+        finally:
+            with contextlib.suppress(locale.Error):
+                locale.setlocale(locale.LC_COLLATE, "C")
+    return None
 
 
-def load(env: dict[str, str], database: str, path: str, *options: str, level: int = 4) -> None:
-    """Load a dump into an empty database, of a name that needs no quoting; materialized views last: of tables elsewhere they may fail.
-
-    `level`: of sd-daemon(3), to tell of such a failure with.
-    """
-    command = ["pg_restore", "--exit-on-error", "--dbname", database, *options]
-    listed = output(["pg_restore", "--list", path], env=env).splitlines(keepends=True)
-    views = [line for line in listed if re.match(rb"\d+; \d+ \d+ MATERIALIZED VIEW DATA ", line)]
-    with tempfile.NamedTemporaryFile() as chosen:
-        chosen.writelines(line for line in listed if line not in views)
-        chosen.flush()
-        stop.go_on()
-        output([*command, "--jobs=%d" % JOBS, "--use-list", chosen.name, path], env=env)
-        for view in views:
-            stop.go_on()
-            chosen.seek(0)
-            chosen.truncate()
-            chosen.write(view)
-            chosen.flush()
-            try:
-                output([*command, "--use-list", chosen.name, path], env=env)
-            except subprocess.CalledProcessError as error:
-                stop.go_on()
-                untrusted.tell(
-                    level, "a materialized view has no rows until it is refreshed (REFRESH MATERIALIZED VIEW): %s" % reason(error)
-                )
+def libraries(setting: str) -> set[str]:
+    return {each.strip().strip('"') for each in setting.split(",")} - {""}

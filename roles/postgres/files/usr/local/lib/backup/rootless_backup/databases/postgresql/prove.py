@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 import re
 import subprocess
@@ -11,18 +12,41 @@ import tempfile
 
 from rootless_backup import untrusted
 from rootless_backup.databases.base import reason, shown
-from rootless_backup.databases.postgresql import contents, loading, roles
+from rootless_backup.databases.postgresql import client, contents, roles, sql
 from rootless_backup.databases.postgresql.client import output, query
+from rootless_backup.databases.postgresql.failures import told
+from rootless_backup.databases.postgresql.loading import Dump
 from rootless_backup.databases.postgresql.script import Unread
-from rootless_backup.databases.postgresql.throwaway import Throwaway
+from rootless_backup.databases.postgresql.throwaway import IN_PLACE, Throwaway
 from rootless_backup.records import manifest as manifests
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
+    from rootless_backup.databases.postgresql.client import Properties
     from rootless_backup.databases.postgresql.contents import Contents
     from rootless_backup.records.manifest import Entry
+
+
+# What a database has by where and when it is and not by what was dumped, or what is told of by another name. All else is compared.
+INCIDENTAL = {
+    "datacl",
+    "datallowconn",
+    "datcollversion",
+    "datdba",
+    "datfrozenxid",
+    "dathasloginevt",
+    "datlastsysoid",
+    "datminmxid",
+    "datname",
+    "dattablespace",
+    "left_out",
+    "oid",
+    "prepared",
+    "slots",
+}
 
 
 def prove() -> bool:
@@ -45,16 +69,17 @@ def prove_cluster(path: str) -> bool:
         manifest = manifests.read(path)
         with Throwaway(manifest["server"]) as env:
             if "globals.sql" in manifest["files"]:
-                # Where the tablespaces lie, nothing is for this server.
+                # Where tablespaces lie, nothing is for this server: those of an older one are not made.
                 ok = roles.load_globals(
                     env,
                     os.path.join(directory, "globals.sql"),
                     r'directory ".*"|tablespace ".*"|role "%s" already exists' % re.escape(env["PGUSER"]),
+                    within=manifest["server"]["version"] >= IN_PLACE,
                 )
             for name, entry in sorted(manifest["files"].items()):
                 if entry["database"] is None:
                     continue
-                for problem in compare(env, os.path.join(directory, name), entry):
+                for problem in compare(env, os.path.join(directory, name), entry, manifest["server"]):
                     untrusted.tell(3, "postgresql: %s: database %s: %s" % (cluster, shown(entry["database"]), problem))
                     ok = False
                 databases += 1
@@ -70,12 +95,20 @@ def prove_cluster(path: str) -> bool:
     return ok
 
 
-def compare(env: dict[str, str], path: str, entry: Entry) -> Iterator[str]:
+def compare(env: dict[str, str], path: str, entry: Entry, server: dict[str, Any]) -> Iterator[str]:
     """Load a dump, and say where it is not what was recorded: what is dumped again has to be what was dumped."""
     try:
-        where = dict(loading.create_database(env, "drill", entry), PGDATABASE="drill")
+        places = server["version"] >= IN_PLACE
+        properties = entry.get("properties", {})
+        if not places:
+            entry = {**entry, "properties": {name: each for name, each in properties.items() if name != "tablespace"}}
+        dump = Dump(path, entry, env, server)
+        where = dict(dump.make_database("drill"), PGDATABASE="drill")
         # A database with a subscription cannot be dropped. That what is elsewhere cannot be reached says nothing of the dump.
-        loading.load(where, "drill", path, "--no-tablespaces", "--no-subscriptions", level=5)
+        dump.load(where, "drill", *([] if places else ["--no-tablespaces"]), "--no-subscriptions", strict=True, level=5)
+        yield from others(env, entry.get("properties", {}))
+        for each in dump.failures:
+            yield "is not what it was: %s" % told(each)
         if "tables" not in entry:
             yield "nothing was recorded of it when it was dumped, so all that is known is that it loads"
             return
@@ -91,6 +124,40 @@ def compare(env: dict[str, str], path: str, entry: Entry) -> Iterator[str]:
         yield "cannot be restored: %s" % reason(error)
     finally:
         query(env, "DROP DATABASE IF EXISTS drill")
+
+
+def others(env: dict[str, str], was: Properties) -> Iterator[str]:
+    """Give the database its rights, and say which of its properties are not those that were recorded."""
+    rights = [*sql.rights_of("drill", was), *sql.swap("drill", "drill", None, was.get("datconnlimit", -1))]
+    if was.get("datistemplate"):
+        rights.append("ALTER DATABASE drill IS_TEMPLATE true")
+    try:
+        found = query(env, *rights, client.PROPERTIES)
+    except subprocess.CalledProcessError as error:
+        yield "its owner, its rights or its comment cannot be given to it: %s" % reason(error)
+        return
+    now = client.properties_in(found.decode("ascii").split("\n"))["drill"]
+    if now["datistemplate"]:
+        query(env, "ALTER DATABASE drill IS_TEMPLATE false")
+    for name in sorted(was.keys() & now.keys() - INCIDENTAL):
+        if comparable(name, was[name]) != comparable(name, now[name]):
+            yield "its %s is %s, but was %s" % (untrusted.printable(name), *(shown_short(each[name]) for each in (now, was)))
+
+
+def comparable(name: str, value: Any) -> Any:
+    """A property, as it is compared: settings are written in several ways, and in any order; grants come from anybody."""
+    if name == "settings":
+        return sorted(sql.assignments(value or []))
+    if name == "role_settings":
+        return {role: sorted(sql.assignments(settings)) for role, settings in (value or {}).items()}
+    if name == "grants":
+        return sorted({str(each) for each in value or []})
+    return value
+
+
+def shown_short(value: object) -> str:
+    said = json.dumps(value, ensure_ascii=False)
+    return said if len(said) <= 200 else said[:200] + "…"
 
 
 def in_any_order(path: str, env: dict[str, str], entry: Entry, held: Contents, restored: Contents) -> tuple[Contents, Contents]:

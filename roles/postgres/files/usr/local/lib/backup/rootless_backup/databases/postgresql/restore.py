@@ -14,17 +14,15 @@ import time
 
 from rootless_backup import untrusted
 from rootless_backup.databases.base import reason, shown
-from rootless_backup.databases.postgresql import client, contents, loading, roles, servers, sql, stop
+from rootless_backup.databases.postgresql import client, loading, roles, servers, sql, stop
 from rootless_backup.databases.postgresql.client import query
-from rootless_backup.databases.postgresql.sql import identifier
-from rootless_backup.records import manifest as manifests
+from rootless_backup.databases.postgresql.item import NOT, RESTORED, Item
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from typing import Any
 
     from rootless_backup.databases.postgresql.client import Properties
-    from rootless_backup.restore.dumps import Choice
 
 
 def restore() -> bool:
@@ -44,30 +42,77 @@ def restore() -> bool:
                 "under another name (--into NAME) and see what you need.",
             )
         items = [item for item in items if item not in templates]
-        places = [(item.address, item.into) for item in items]
-        for into in {into for address, into in places if places.count((address, into)) > 1}:
-            untrusted.tell(
-                3,
-                "%s is asked for more than once; nothing was restored. Restore them one by one, another under another name "
-                "(--into NAME): %s" % (shown(into), ", ".join(item.file for item in items if item.into == into)),
-            )
+        if asked_twice(items):
             return False
         clusters = {item.address: item.env for item in items}
         there = {address: clear(env) for address, env in clusters.items()}
-        refused = [problem for item in items for problem in item.problems(there[item.address], request["over"])]
-        for problem in refused:
-            untrusted.tell(3, problem)
-        if refused:
+        refused = [item for item in items if refuse(item, there[item.address], request["over"])]
+        # Of all that there is, the others do not wait for that.
+        if refused and not request.get("all"):
             return False
+        ok = not templates and not refused
+        for item in items:
+            lacking = loading.missing_locale(item.entry.get("properties", {}))
+            if lacking is not None:
+                untrusted.tell(
+                    4,
+                    "database %s was made with locale %s, which this machine does not have: dpkg-reconfigure locales, then systemctl "
+                    "restart postgresql, then restore again" % (shown(item.into), shown(lacking)),
+                )
         if request["globals"]:
-            for path in sorted(glob.glob(os.path.join(glob.escape(os.environ["BACKUP_DUMP"]), "*", "globals.sql"))):
-                if not roles.load_globals(servers.connection(servers.target(path.split("/")[-2])), path):
-                    return False
+            ok = load_globals() and ok
     except (subprocess.CalledProcessError, OSError, KeyError, ValueError) as error:
         untrusted.tell(3, "Nothing was restored. %s" % reason(error))
         return False
-    done = [item.restore(there[item.address], request["over"]) for item in items]
-    return all(done) and not templates
+    results = [(item, *timed(item, there[item.address], request, refused)) for item in items]
+    if request.get("all"):
+        say_all(results)
+    return ok and all(result == RESTORED for _item, _seconds, result in results)
+
+
+def asked_twice(items: list[Item]) -> bool:
+    """Whether two are to have the same name; then it is said."""
+    places = [(item.address, item.into) for item in items]
+    for into in {into for address, into in places if places.count((address, into)) > 1}:
+        untrusted.tell(
+            3,
+            "%s is asked for more than once; nothing was restored. Restore them one by one, another under another name "
+            "(--into NAME): %s" % (shown(into), ", ".join(item.file for item in items if item.into == into)),
+        )
+        return True
+    return False
+
+
+def refuse(item: Item, there: dict[str, Properties], over: bool) -> bool:
+    """Whether something stands in the way of a database; then it is said."""
+    problems = list(item.problems(there, over))
+    for problem in problems:
+        untrusted.tell(3, problem)
+    return bool(problems)
+
+
+def load_globals() -> bool:
+    """Bring back the roles and tablespaces of each cluster. Return whether all of them came; what did not is told."""
+    done = []
+    for path in sorted(glob.glob(os.path.join(glob.escape(os.environ["BACKUP_DUMP"]), "*", "globals.sql"))):
+        done.append(roles.load_globals(servers.connection(servers.target(path.split("/")[-2])), path))
+    return all(done)
+
+
+def timed(item: Item, there: dict[str, Properties], request: dict[str, Any], refused: list[Item]) -> tuple[float, str]:
+    """Restore a database, unless it is refused. Return how many seconds it took, and what came of it."""
+    begun = time.monotonic()
+    result = NOT if item in refused or stop.STOPPED.is_set() else item.restore(there, request)
+    return time.monotonic() - begun, result
+
+
+def say_all(results: list[tuple[Item, float, str]]) -> None:
+    """A table of what came of each database."""
+    lines = [("database", "rows", "seconds", "result")]
+    lines += [(shown(item.into), item.rows(), "%.1f" % seconds, result) for item, seconds, result in results]
+    first, second = (max(len(line[column]) for line in lines) for column in (0, 1))
+    for name, rows, seconds, result in lines:
+        untrusted.tell(6, "%s  %s  %s  %s" % (name.ljust(first), rows.rjust(second), seconds.rjust(7), result))
 
 
 def wait_for_turn() -> bool:
@@ -93,150 +138,6 @@ def wait_for_turn() -> bool:
     return True
 
 
-class Item:
-    """A database to restore: `file` below $BACKUP_DUMP, as the database `into`."""
-
-    def __init__(self, asked: Choice) -> None:
-        self.file = asked["file"]
-        self.path = os.path.join(os.environ["BACKUP_DUMP"], self.file)
-        self.into = asked["into"]
-        self.name = asked["name"]
-        self.entry = manifests.read(os.path.join(os.path.dirname(self.path), manifests.NAME))["files"][os.path.basename(self.path)]
-        self.env = servers.connection(servers.target(asked["file"].split("/")[0]))
-        self.address = self.env["PGHOST"], self.env["PGPORT"]
-
-    def is_wanted(self) -> bool:
-        """Whether there is anything in it: a template without tables every new server has."""
-        large = self.entry.get("large objects", self.entry.get("tables", {}).get("large objects", {}))
-        return (
-            self.into != "template1"
-            or self.name != "template1"
-            or large.get("number", large.get("rows", 0)) > 0
-            or "tables" not in self.entry
-            or any(each["rows"] for each in contents.tables_of(self.entry).values())
-        )
-
-    def problems(self, there: dict[str, Properties], over: bool) -> Iterator[str]:
-        """What stands in the way, for people; `there` are the databases of the cluster."""
-        if self.into in ("template0", "template1"):
-            yield ("%s is a template that new databases are made from; restore it under another name (--into NAME)" % shown(self.into))
-        elif self.into in there and not over and not self.is_empty():
-            yield (
-                "there is a database %s already, and it is not empty. Restore under another name (--into NAME), or in its place "
-                "(--over)." % shown(self.into)
-            )
-
-    def is_empty(self, name: str | None = None) -> bool:
-        """Whether a database, its own if none is named, has nothing that the server did not bring.
-
-        See FirstNormalObjectId in PostgreSQL's transam.h.
-        """
-        catalogues = (
-            "pg_class",
-            "pg_proc",
-            "pg_type",
-            "pg_namespace",
-            "pg_extension",
-            "pg_foreign_server",
-            "pg_foreign_data_wrapper",
-            "pg_publication",
-            "pg_event_trigger",
-            "pg_cast",
-            "pg_operator",
-            "pg_opclass",
-            "pg_opfamily",
-            "pg_collation",
-            "pg_conversion",
-            "pg_language",
-            "pg_transform",
-            "pg_am",
-            "pg_default_acl",
-            "pg_statistic_ext",
-            "pg_ts_config",
-            "pg_ts_dict",
-            "pg_ts_parser",
-            "pg_ts_template",
-        )
-        # The number of a large object is whatever its maker says.
-        found = " UNION ALL ".join(
-            ["SELECT oid FROM pg_largeobject_metadata", *("SELECT oid FROM %s WHERE oid >= 16384" % each for each in catalogues)]
-        )
-        return query(dict(self.env, PGDATABASE=name or self.into), "SELECT count(*) FROM (%s) AS found" % found, database=None) == b"0\n"
-
-    def restore(self, databases: dict[str, Properties], over: bool) -> bool:
-        """Load it beside what is there, then put it in its place. Return whether it succeeded."""
-        beside, away = ("%s_%s" % (verb, os.urandom(8).hex()) for verb in ("restoring", "replaced"))
-        begun = time.monotonic()
-        old = databases.get(self.into)
-        properties = self.entry.get("properties", {})
-        whole = False
-        try:
-            stop.go_on()
-            loading.load(loading.create_database(self.env, beside, self.entry), beside, self.path)
-            if old is not None and not over and not self.is_empty():
-                raise OSError("Somebody has put something into it meanwhile.")
-            stop.go_on()
-            whole = True
-            # A template last: it cannot be dropped.
-            query(
-                self.env,
-                *sql.settings_of(beside, properties),
-                *sql.swap(beside, self.into, None if old is None else away, properties.get("datconnlimit", -1)),
-                *(["ALTER DATABASE %s IS_TEMPLATE true" % identifier(self.into)] if properties.get("datistemplate") else []),
-            )
-        except (subprocess.CalledProcessError, OSError) as error:
-            return self.give_up(error, beside, away, old, whole)
-        if old is not None:
-            self.drop(away, over)
-        untrusted.tell(
-            6,
-            "database %s: restored%s, as it was at %s, in %.1f s"
-            % (
-                shown(self.into),
-                "" if self.into == self.name else " from " + shown(self.name),
-                self.entry["finished"],
-                time.monotonic() - begun,
-            ),
-        )
-        return True
-
-    def give_up(self, error: BaseException, beside: str, away: str, old: Properties | None, whole: bool) -> bool:
-        """Take away what was begun, and say what is there now. Return False."""
-        if stop.STOPPED.is_set():
-            error = OSError("It was stopped.")
-        try:
-            now = client.properties_of(self.env)
-            if whole and beside not in now:
-                before = "" if old is None else "; what was there before is database %s, and lets nobody in" % away
-                untrusted.tell(3, "database %s: restored, but not to the end%s. %s" % (shown(self.into), before, reason(error)))
-                return False
-            query(self.env, *sql.dropping(beside))
-        except subprocess.CalledProcessError as trouble:
-            now = {}
-            untrusted.tell(
-                4, "what was begun, database %s, could not be taken away; the next restore does it: %s" % (beside, reason(trouble))
-            )
-        if whole and old is not None and old["datallowconn"] and self.into in (now or {self.into}):
-            try:
-                query(self.env, "ALTER DATABASE %s ALLOW_CONNECTIONS true" % identifier(self.into))
-            except subprocess.CalledProcessError as trouble:
-                untrusted.tell(3, "%s may let nobody in: ALTER DATABASE … ALLOW_CONNECTIONS true. %s" % (shown(self.into), reason(trouble)))
-        return not_restored("database %s" % shown(self.into), error)
-
-    def drop(self, away: str, over: bool) -> None:
-        """Drop what was there before."""
-        try:
-            query(self.env, "ALTER DATABASE %s IS_TEMPLATE false" % away)
-            if not over:
-                query(self.env, "ALTER DATABASE %s ALLOW_CONNECTIONS true" % away)
-                if not self.is_empty(away):
-                    untrusted.tell(4, "what somebody put into %s at the last moment is in database %s" % (shown(self.into), away))
-                    return
-            query(self.env, "DROP DATABASE %s" % away)
-        except subprocess.CalledProcessError as error:
-            untrusted.tell(4, "what was there before is still there, as database %s: %s" % (away, reason(error)))
-
-
 def clear(env: dict[str, str]) -> dict[str, Properties]:
     """Take away what a restore that was killed had begun; only one is at work at a time. Return the databases that are there,
     as `properties_of` does.
@@ -245,14 +146,8 @@ def clear(env: dict[str, str]) -> dict[str, Properties]:
     for name in there:
         if re.fullmatch("restoring_[0-9a-f]{16}", name):
             try:
-                query(env, *sql.dropping(name))
+                query(env, sql.ending(name))
+                client.drop(env, name)
             except subprocess.CalledProcessError as error:
                 untrusted.tell(4, "what a restore that was killed had begun is still there, as database %s: %s" % (name, reason(error)))
     return there
-
-
-def not_restored(what: str, error: BaseException) -> bool:
-    why = reason(error)
-    hint = " With --globals the roles of the dump that are missing come first." if re.search('role ".*" does not exist', why) else ""
-    untrusted.tell(3, "%s was not restored; what was there is as it was. %s%s" % (what, why, hint))
-    return False

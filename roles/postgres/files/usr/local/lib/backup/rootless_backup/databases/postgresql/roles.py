@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
+import shlex
 import subprocess
 
 from rootless_backup import untrusted
@@ -17,10 +19,16 @@ GLOBAL = re.compile(
     rb"(?:(?:CREATE|ALTER|DROP|COMMENT ON|SECURITY LABEL FOR \S+ ON) (?:ROLE|TABLESPACE)|GRANT|REVOKE"
     rb"|SET (?:default_transaction_read_only|client_encoding|standard_conforming_strings|escape_string_warning)) "
 )
+PLACE = re.compile(rb"\A(CREATE TABLESPACE .* LOCATION )'(?:[^']|'')*';\Z", re.DOTALL)
 
 
-def load_globals(env: dict[str, str], path: str, expected: str = r'role ".*" already exists|tablespace ".*" already exists') -> bool:
-    """Load roles and tablespaces; what `expected` matches is told only. Return whether nothing else went wrong."""
+def load_globals(
+    env: dict[str, str], path: str, expected: str = r'role ".*" already exists|tablespace ".*" already exists', within: bool = False
+) -> bool:
+    """Load roles and tablespaces; what `expected` matches is told only. Return whether nothing else went wrong.
+
+    `within`: tablespaces are made in the server's own directory.
+    """
     there = set(query(env, "SELECT quote_ident(rolname) FROM pg_roles").splitlines())
     script = b""
     try:
@@ -34,7 +42,7 @@ def load_globals(env: dict[str, str], path: str, expected: str = r'role ".*" alr
                 elif not known:
                     untrusted.tell(4, "globals: left out, since pg_dumpall does not write that: %s" % shown(os.fsdecode(statement[:200])))
                 elif not changes(statement, there):
-                    script += statement + b"\n"
+                    script += (PLACE.sub(rb"\1'';", statement) if within else statement) + b"\n"
     except Unread as trouble:
         untrusted.tell(3, "globals: %s" % trouble)
         return False
@@ -44,8 +52,17 @@ def load_globals(env: dict[str, str], path: str, expected: str = r'role ".*" alr
     errors += [] if run.returncode == 0 else ["psql ended with %d" % run.returncode]
     for error in errors:
         known = re.search(expected, error) is not None
-        untrusted.tell(6 if known else 3, "globals: %s%s" % (error, ": left as it is" if known else ""))
+        untrusted.tell(6 if known else 3, "globals: %s%s" % (error, ": left as it is" if known else remedy(error)))
     return all(re.search(expected, error) for error in errors)
+
+
+def remedy(error: str) -> str:
+    """What helps, if it is known."""
+    directory = re.fullmatch(r'directory "(.*)" does not exist', error)
+    if directory is None:
+        return ""
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    return ". Make it, as the tablespace has it, and restore again: install -d -m 700 -o %s %s" % (user, shlex.quote(directory[1]))
 
 
 def changes(statement: bytes, roles: set[bytes]) -> bool:

@@ -7,6 +7,7 @@ import functools
 import json
 import os
 
+from rootless_backup import untrusted
 from rootless_backup.databases.postgresql import client
 from rootless_backup.databases.postgresql.client import output
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     Cluster = dict[str, Any]
 
 SETTINGS = "/etc/backup/postgresql.json"
+# Where Debian has its sockets.
+SOCKETS = "/var/run/postgresql"
 
 
 def read_settings() -> dict[str, Any]:
@@ -32,9 +35,16 @@ def found() -> list[Cluster]:
     if not os.path.exists("/usr/bin/pg_lsclusters"):
         return []
     clusters = []
-    for line in output(["pg_lsclusters", "--no-header"]).decode().splitlines():
-        version, name, port, status = line.split()[:4]
-        wanted = status.startswith("online") or start_mode(version, name) == "auto"
+    for line in output(["pg_lsclusters", "--no-header"]).decode(errors="surrogateescape").splitlines():
+        version, name, port, status, _owner, data = line.split(maxsplit=6)[:6]
+        removed = "binaries_missing" in status.split(",")
+        if removed:
+            untrusted.tell(
+                4,
+                "cluster %s-%s has no programs any more, and is not dumped: its packages were removed, but not its data. Install them "
+                "again, or drop it: pg_dropcluster %s %s" % (version, name, version, name),
+            )
+        wanted = not removed and (status.startswith("online") or start_mode(version, name) == "auto")
         clusters.append(
             {
                 "name": "%s-%s" % (version, name),
@@ -42,6 +52,7 @@ def found() -> list[Cluster]:
                 "wanted": wanted,
                 "programs": programs_of(version),
                 "version": int(version.split(".")[0]),
+                "data": data,
             }
         )
     return clusters
@@ -71,13 +82,33 @@ def start_mode(version: str, name: str) -> str:
 
 def connection(cluster: Cluster) -> dict[str, str]:
     """The environment that leads the clients of a cluster's own version to it."""
-    host, port = cluster.get("socket", "/var/run/postgresql"), str(cluster.get("port", 5432))
+    host, port = socket_of(cluster), str(cluster.get("port", 5432))
     # Debian's choice is the newest: its dumps the older ones do not read, and what it loads may be too new for the server.
     version = cluster.get("version") or client.version_of(host, port)
     env = dict(client.environment(host, port), **preferring(cluster.get("programs") or programs_of(version)))
-    for name, since in client.TIMEOUTS.items():
-        env["PGOPTIONS"] += " -c %s=0" % name if version >= since else ""
+    for setting, since in client.SINCE.items():
+        env["PGOPTIONS"] += " -c " + setting if version >= since else ""
     return env
+
+
+def socket_of(cluster: Cluster) -> str:
+    """The directory of the socket of a cluster. OSError: it has none here."""
+    given: str | None = cluster.get("socket")
+    name = ".s.PGSQL.%d" % cluster.get("port", 5432)
+    if given is not None or "data" not in cluster or os.path.exists(os.path.join(SOCKETS, name)):
+        return given or SOCKETS
+    try:
+        # See the page on the layout of database files; the fifth line is the first of unix_socket_directories.
+        places = untrusted.read_plain(os.path.join(cluster["data"], "postmaster.pid"), 64 << 10).decode(errors="surrogateescape")
+        place = places.split("\n")[4]
+    except (OSError, ValueError, IndexError):
+        # It is down, and the client says so.
+        return SOCKETS
+    if place and not os.path.exists(os.path.join(place, name)):
+        raise OSError(
+            "its socket is in %s, which the sandbox of this hook does not see: let unix_socket_directories name %s too" % (place, SOCKETS)
+        )
+    return place or SOCKETS
 
 
 def target(directory: str) -> Cluster:

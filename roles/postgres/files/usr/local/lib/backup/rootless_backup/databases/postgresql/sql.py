@@ -25,19 +25,35 @@ LISTED = (
 SPACES = " \t\n\r\f\v"
 
 
-def dropping(name: str) -> tuple[str, str]:
-    """Statements that drop a database that a restore was loading; what its clients asked for may still be under way."""
-    return "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s" % literal(name), "DROP DATABASE IF EXISTS %s" % name
+def ending(name: str) -> str:
+    """A statement that ends whatever is at work in a database."""
+    return "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s" % literal(name)
+
+
+def moving(name: str, away: str) -> tuple[str, ...]:
+    """Statements that give a database another name, under which it lets nobody in."""
+    shut = "ALTER DATABASE %s ALLOW_CONNECTIONS false" % identifier(name)
+    return shut, ending(name), "ALTER DATABASE %s RENAME TO %s" % (identifier(name), away)
+
+
+def moving_back(away: str, name: str) -> tuple[str, ...]:
+    """Statements that undo it."""
+    renamed = "ALTER DATABASE %s RENAME TO %s" % (away, identifier(name))
+    return renamed, "ALTER DATABASE %s ALLOW_CONNECTIONS true" % identifier(name)
 
 
 def swap(new: str, name: str, away: str | None, limit: int) -> Iterator[str]:
     """Statements that give a database its name, and let in as many as `limit` says; the one that has the name gets the name `away`."""
-    renamed = "ALTER DATABASE %s RENAME TO %s; ALTER DATABASE %s CONNECTION LIMIT %d" % (new, identifier(name), identifier(name), limit)
+    opened = "ALTER DATABASE %s CONNECTION LIMIT %d" % (identifier(name), limit)
+    if new == name:
+        yield opened
+        return
+    renamed = "ALTER DATABASE %s RENAME TO %s; %s" % (new, identifier(name), opened)
     # A superuser may be in.
-    yield "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s" % literal(new)
+    yield ending(new)
     if away is not None:
         yield "ALTER DATABASE %s ALLOW_CONNECTIONS false" % identifier(name)
-        yield "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s" % literal(name)
+        yield ending(name)
         # In one transaction: there is one of this name at any time.
         yield "BEGIN; ALTER DATABASE %s RENAME TO %s; %s; COMMIT" % (identifier(name), away, renamed)
     else:
@@ -45,19 +61,26 @@ def swap(new: str, name: str, away: str | None, limit: int) -> Iterator[str]:
 
 
 def settings_of(name: str, properties: dict[str, Any]) -> Iterator[str]:
-    """Statements that give a database the owner, settings and grants of the one that was dumped."""
+    """Statements that give a database the settings of the one that was dumped. They hold while it is loaded."""
     database = identifier(name)
-    if properties.get("owner"):
-        yield "ALTER DATABASE %s OWNER TO %s" % (database, identifier(properties["owner"]))
     for setting in assignments(properties.get("settings") or []):
         yield "ALTER DATABASE %s SET %s" % (database, setting)
     for role, settings in (properties.get("role_settings") or {}).items():
         for setting in assignments(settings):
             yield "ALTER ROLE %s IN DATABASE %s SET %s" % (identifier(role), database, setting)
+
+
+def rights_of(name: str, properties: dict[str, Any]) -> Iterator[str]:
+    """Statements that give a database the owner, comment and grants of the one that was dumped."""
+    database = identifier(name)
+    if properties.get("owner"):
+        yield "ALTER DATABASE %s OWNER TO %s" % (database, identifier(properties["owner"]))
     if properties.get("comment") is not None:
         yield "COMMENT ON DATABASE %s IS %s" % (database, literal(properties["comment"]))
     if properties.get("grants") is not None:
         yield "REVOKE ALL ON DATABASE %s FROM PUBLIC" % database
+        if properties.get("owner"):
+            yield "REVOKE ALL ON DATABASE %s FROM %s" % (database, identifier(properties["owner"]))
         for role, privilege, grantable in properties["grants"]:
             if privilege not in ("CREATE", "CONNECT", "TEMPORARY"):
                 untrusted.tell(4, "what is granted on database %s as %s is left out: it is not known" % (shown(name), shown(privilege)))
@@ -94,6 +117,11 @@ def split_list(value: str) -> list[str] | None:
         names.append(found[2] if found[1] is None else found[1].replace('""', '"'))
         value = value[found.end() :]
     return names
+
+
+def connection_string(name: str) -> str:
+    """What leads a client to a database of any name."""
+    return "dbname='%s'" % name.replace("\\", "\\\\").replace("'", "\\'")
 
 
 def identifier(name: str) -> str:

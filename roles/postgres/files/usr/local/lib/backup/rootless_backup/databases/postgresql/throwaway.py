@@ -6,6 +6,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 # The superuser that a server of Debian has.
 USUAL = "postgres"
+# Since this version all minor ones can make a tablespace in their own directory.
+IN_PLACE = 15
 INITDB = ("--auth=trust", "--no-instructions", "--encoding=UTF8", "--locale=C")
 
 
@@ -91,6 +94,9 @@ class Throwaway:
             "logging_collector": "off",
             "max_locks_per_transaction": "1024",
             "max_parallel_maintenance_workers": "0",
+            # A tablespace lies in the server's own directory.
+            **({"allow_in_place_tablespaces": "on"} if self.server["version"] >= IN_PLACE else {}),
+            **self.zone(),
         }
         user = self.server.get("superuser", USUAL)
         env = dict(
@@ -116,6 +122,12 @@ class Throwaway:
             self.remove()
             raise OSError("the server that is to prove it does not start: %s" % trouble[-1000:])
         return env
+
+    def zone(self) -> dict[str, str]:
+        """The setting of the time zone of the server that was dumped, if this machine knows it: what is set for a database comes before."""
+        name = self.server.get("timezone")
+        known = isinstance(name, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*", name)
+        return {"TimeZone": str(name)} if known and os.path.isfile("/usr/share/zoneinfo/%s" % name) else {}
 
     def start(self, command: list[str], env: dict[str, str]) -> str | None:
         """Start the server. Return what it says if it does not, else None."""

@@ -49,12 +49,12 @@ class Repository(engine.Repository):
         made.seconds = time.monotonic() - begun
         return made
 
-    def rename(self, archive, new):
-        os.rename(self.path(archive), self.path(new))
+    def remove(self, archive):
+        os.unlink(self.path(archive))
         return True
 
-    def archives(self, series):
-        return self.named(series)
+    def archives(self, series, incomplete=False):
+        return self.named(series, engine.INCOMPLETE if incomplete else "")
 
     def contents(self, archive, wanted):
         try:
@@ -157,11 +157,13 @@ class Walk:
 
 
 def newest_of_each(names, suffix, period_of, count):
-    """The newest archive of each of the newest periods, so many of them."""
+    """The newest archive of each of the newest periods, so many of them; the oldest too, as long as there are fewer."""
     found = {}
     for name in names:
         found[period_of(time.strptime(name.removesuffix(suffix)[-len("2026-01-31T02:00:00Z"):], "%Y-%m-%dT%H:%M:%SZ"))] = name
-    return list(found.values())[-count:] if count else []
+    if not count:
+        return []
+    return [*names[:1], *found.values()] if len(found) < count else list(found.values())[-count:]
 
 
 def is_wanted(path, wanted):

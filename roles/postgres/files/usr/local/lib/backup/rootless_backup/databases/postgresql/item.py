@@ -1,0 +1,343 @@
+# Managed by Ansible (collection rootless.backup, role postgres): changes made here are overwritten.
+"""A database that is restored: loaded beside what is there, which goes last."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+
+from rootless_backup import untrusted
+from rootless_backup.databases.base import reason, shown
+from rootless_backup.databases.postgresql import client, contents, failures, servers, sql, stop
+from rootless_backup.databases.postgresql.client import query
+from rootless_backup.databases.postgresql.failures import Failure
+from rootless_backup.databases.postgresql.loading import Dump
+from rootless_backup.databases.postgresql.sql import identifier
+from rootless_backup.records import manifest as manifests
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from rootless_backup.databases.postgresql.client import Properties
+    from rootless_backup.restore.dumps import Choice
+
+# What comes of it.
+RESTORED, IN_PART, NOT = "restored", "restored in part", "not restored"
+
+
+class Item:
+    """A database to restore: `file` below $BACKUP_DUMP, as the database `into`."""
+
+    def __init__(self, asked: Choice) -> None:
+        self.file = asked["file"]
+        self.path = os.path.join(os.environ["BACKUP_DUMP"], self.file)
+        self.into = asked["into"]
+        self.name = asked["name"]
+        manifest = manifests.read(os.path.join(os.path.dirname(self.path), manifests.NAME))
+        self.entry = manifest["files"][os.path.basename(self.path)]
+        # What it says of the server that was dumped.
+        self.server = manifest.get("server", {})
+        self.env = servers.connection(servers.target(asked["file"].split("/")[0]))
+        self.address = self.env["PGHOST"], self.env["PGPORT"]
+
+    def is_wanted(self) -> bool:
+        """Whether there is anything in it: a template without tables every new server has."""
+        large = self.entry.get("large objects", self.entry.get("tables", {}).get("large objects", {}))
+        return (
+            self.into != "template1"
+            or self.name != "template1"
+            or large.get("number", large.get("rows", 0)) > 0
+            or "tables" not in self.entry
+            or any(each["rows"] for each in contents.tables_of(self.entry).values())
+        )
+
+    def problems(self, there: dict[str, Properties], over: bool) -> Iterator[str]:
+        """What stands in the way, for people; `there` are the databases of the cluster."""
+        if self.into in ("template0", "template1"):
+            yield ("%s is a template that new databases are made from; restore it under another name (--into NAME)" % shown(self.into))
+        elif self.into in there and not over and not self.is_empty():
+            yield (
+                "there is a database %s already, and it is not empty. Restore under another name (--into NAME), or in its place "
+                "(--over)." % shown(self.into)
+            )
+        elif there.get(self.into, {}).get("prepared"):
+            yield (
+                "there are prepared transactions in database %s, which keep it where it is: COMMIT PREPARED or ROLLBACK PREPARED, see "
+                "pg_prepared_xacts" % shown(self.into)
+            )
+
+    def rows(self) -> str:
+        """How many rows were dumped, for people."""
+        try:
+            return str(sum(int(each["rows"]) for each in contents.tables_of(self.entry).values())) if "tables" in self.entry else "?"
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return "?"
+
+    def is_empty(self, name: str | None = None) -> bool:
+        """Whether a database, its own if none is named, has nothing that the server did not bring.
+
+        See FirstNormalObjectId in PostgreSQL's transam.h.
+        """
+        catalogues = (
+            "pg_class",
+            "pg_proc",
+            "pg_type",
+            "pg_namespace",
+            "pg_extension",
+            "pg_foreign_server",
+            "pg_foreign_data_wrapper",
+            "pg_publication",
+            "pg_event_trigger",
+            "pg_cast",
+            "pg_operator",
+            "pg_opclass",
+            "pg_opfamily",
+            "pg_collation",
+            "pg_conversion",
+            "pg_language",
+            "pg_transform",
+            "pg_am",
+            "pg_default_acl",
+            "pg_statistic_ext",
+            "pg_ts_config",
+            "pg_ts_dict",
+            "pg_ts_parser",
+            "pg_ts_template",
+        )
+        # The number of a large object is whatever its maker says.
+        found = " UNION ALL ".join(
+            ["SELECT oid FROM pg_largeobject_metadata", *("SELECT oid FROM %s WHERE oid >= 16384" % each for each in catalogues)]
+        )
+        return query(dict(self.env, PGDATABASE=name or self.into), "SELECT count(*) FROM (%s) AS found" % found, database=None) == b"0\n"
+
+    def restore(self, databases: dict[str, Properties], request: dict[str, Any]) -> str:
+        """Load it and put it in its place. Return what came of it."""
+        return Attempt(self, databases.get(self.into), request).run()
+
+
+class Attempt:
+    """A database that is loaded, beside what is there or in its place, and put in its place."""
+
+    def __init__(self, item: Item, old: Properties | None, request: dict[str, Any]) -> None:
+        """`old`: what there is of this name; `request`: how it is asked for."""
+        self.item, self.env, self.into, self.old = item, item.env, item.into, old
+        self.over, self.partial, self.strict = (request.get(each, False) for each in ("over", "partial", "strict"))
+        self.in_place: bool = request.get("in_place", False)
+        self.beside, self.away = ("%s_%s" % (verb, os.urandom(8).hex()) for verb in ("restoring", "replaced"))
+        self.properties: dict[str, Any] = item.entry.get("properties", {})
+        self.begun = time.monotonic()
+        # Of one that is loaded in place: whether what was there is away, and whether the new one is made.
+        self.moved = self.made = False
+        # Whether only the name is lacking.
+        self.whole = False
+        # Whether what was there is of any worth.
+        self.precious = False
+
+    def run(self) -> str:
+        """Load it, then put it in its place. Return what came of it."""
+        try:
+            stop.go_on()
+            dump = Dump(self.item.path, self.item.entry, self.env, self.item.server)
+            # What is bound to its name can be made under no other; where nothing is lost by it, it is at once.
+            if dump.bound() and (self.old is None or self.item.is_empty()):
+                self.in_place = True
+            self.load(dump)
+            if dump.bound() and dump.failures and not self.in_place and (self.old is None or self.item.is_empty()):
+                self.take_away()
+                dump.failures, self.in_place, self.made = [], True, False
+                self.load(dump)
+            return self.put_in_place(dump)
+        except (subprocess.CalledProcessError, OSError) as error:
+            return self.give_up(error)
+
+    def load(self, dump: Dump) -> None:
+        """Make a database and load the dump into it. OSError: not all of it was loaded, and what is there is not to go for that."""
+        if self.in_place:
+            self.beside = self.into
+            if self.old is not None:
+                self.precious = self.is_precious()
+                untrusted.tell(5, "what there is of database %s is database %s until it is restored" % (shown(self.into), self.away))
+                query(self.env, *sql.moving(self.into, self.away))
+                self.moved = True
+        env = dump.make_database(self.beside)
+        self.made = True
+        dump.load(env, self.beside, strict=self.strict)
+        if self.strict and dump.failures:
+            raise OSError("; ".join(each.why for each in dump.failures))
+
+    def is_precious(self) -> bool:
+        """Whether there is something in what was there. OSError: there was not, when it began."""
+        precious = self.old is not None and not self.item.is_empty()
+        if precious and not self.over:
+            raise OSError("Somebody has put something into it meanwhile.")
+        return precious
+
+    def put_in_place(self, dump: Dump) -> str:
+        """Give it its name, unless it may not have it; see `demand`."""
+        for each in dump.failures:
+            untrusted.tell(3, "database %s: not loaded: %s" % (shown(self.into), failures.told(each)))
+        if not self.over and not self.moved:
+            self.is_precious()
+        self.demand(dump)
+        stop.go_on()
+        self.whole = True
+        self.take_place(dump)
+        self.take_leave()
+        self.say_so(dump)
+        return IN_PART if dump.failures else RESTORED
+
+    def demand(self, dump: Dump) -> None:
+        """OSError: not all of it is there, and what was there is not to go for that."""
+        lacking = lost(dump)
+        if not self.moved and lacking:
+            self.precious = self.is_precious()
+        if lacking and self.precious and not self.partial:
+            bound = " What is bound to the name of its database is loaded with --in-place." if dump.bound() and not self.in_place else ""
+            raise OSError(
+                "%d parts of it did not load, such as %s. With --partial the rest takes its place, with --into NAME it is loaded beside.%s"
+                % (len(lacking), failures.told(lacking[0]), bound)
+            )
+
+    def take_place(self, dump: Dump) -> None:
+        """Give it its owner, its rights and its name. What the server refuses of the rights is a failure each; see `demand`."""
+        rights = list(sql.rights_of(self.beside, self.properties))
+        try:
+            query(self.env, *rights, "SELECT 'given'", *self.placing(dump))
+        except subprocess.CalledProcessError as error:
+            if self.strict or b"given" in error.stdout:
+                raise
+            found = [Failure("RIGHT", failures.cut(each), reason(trouble)) for each, trouble in client.refused(self.env, rights)]
+            for each in found:
+                untrusted.tell(3, "database %s: left out: %s" % (shown(self.into), failures.told(each)))
+            dump.failures += found
+            self.demand(dump)
+            query(self.env, *self.placing(dump))
+
+    def placing(self, dump: Dump) -> Iterator[str]:
+        """Statements that give it its name, and let in whom it let in, if nothing is lost that may keep others out."""
+        limit = self.properties.get("datconnlimit", -1) if failures.harmless(lost(dump)) else 0
+        yield from sql.swap(self.beside, self.into, None if self.old is None else self.away, limit)
+        if self.properties.get("datistemplate"):
+            # Last: a template cannot be dropped.
+            yield "ALTER DATABASE %s IS_TEMPLATE true" % identifier(self.into)
+
+    def take_leave(self) -> None:
+        """Drop what was there before."""
+        if self.old is None:
+            return
+        away = self.away
+        try:
+            query(self.env, "ALTER DATABASE %s IS_TEMPLATE false" % away)
+            if not self.over:
+                query(self.env, "ALTER DATABASE %s ALLOW_CONNECTIONS true" % away)
+                if not self.item.is_empty(away):
+                    untrusted.tell(4, "what somebody put into %s at the last moment is in database %s" % (shown(self.into), away))
+                    return
+            client.drop(self.env, away)
+        except subprocess.CalledProcessError as error:
+            untrusted.tell(4, "what was there before is still there, as database %s: %s" % (away, reason(error)))
+
+    def say_so(self, dump: Dump) -> None:
+        """Say what is there now, and what is not."""
+        lacking = lost(dump)
+        untrusted.tell(
+            6,
+            "database %s: restored%s%s, as it was at %s, in %.1f s"
+            % (
+                shown(self.into),
+                "" if self.into == self.item.name else " from " + shown(self.item.name),
+                " but for what is named above" if dump.failures else "",
+                self.item.entry["finished"],
+                time.monotonic() - self.begun,
+            ),
+        )
+        if not failures.harmless(lacking):
+            untrusted.tell(
+                4,
+                "some of that may be what keeps others out, so nobody but superusers is let in. When you have looked: ALTER DATABASE %s "
+                "CONNECTION LIMIT %d;%s"
+                % (identifier(self.into), self.properties.get("datconnlimit", -1), roles_hint(" ".join(each.why for each in lacking))),
+            )
+        for name, plugin in pairs(self.properties.get("slots")):
+            call = "SELECT pg_create_logical_replication_slot(%s, %s)" % (sql.literal(name), sql.literal(plugin))
+            untrusted.tell(
+                4, "it had a logical slot, which is not in a dump. To make it again, in database %s: %s;" % (shown(self.into), call)
+            )
+        for gid in self.properties.get("prepared") or []:
+            untrusted.tell(
+                4,
+                "a transaction was prepared, and what it did is not in the dump; who began it has to begin again: PREPARE TRANSACTION %s;"
+                % sql.literal(str(gid)),
+            )
+        for name in dump.names(b"SUBSCRIPTION"):
+            untrusted.tell(
+                4,
+                "subscription %s is there, and takes nothing yet. In database %s: ALTER SUBSCRIPTION %s ENABLE; ALTER SUBSCRIPTION %s "
+                "REFRESH PUBLICATION;" % (shown(name), shown(self.into), identifier(name), identifier(name)),
+            )
+
+    def take_away(self) -> None:
+        """Drop what was loaded, or begun; what its clients asked for may still be under way."""
+        query(self.env, sql.ending(self.beside))
+        client.drop(self.env, self.beside)
+
+    def give_up(self, error: BaseException) -> str:
+        """Take away what was begun, and say what is there now."""
+        if stop.STOPPED.is_set():
+            error = OSError("It was stopped.")
+        try:
+            now = client.properties_of(self.env)
+            if self.in_place:
+                self.undo(now)
+                return not_restored("database %s" % shown(self.into), error)
+            if self.whole and self.beside not in now:
+                before = "" if self.old is None else "; what was there before is database %s, and lets nobody in" % self.away
+                untrusted.tell(3, "database %s: restored, but not to the end%s. %s" % (shown(self.into), before, reason(error)))
+                return IN_PART
+            self.take_away()
+        except subprocess.CalledProcessError as trouble:
+            now = {}
+            untrusted.tell(
+                4, "what was begun, database %s, could not be taken away; the next restore does it: %s" % (self.beside, reason(trouble))
+            )
+        if self.whole and self.old is not None and self.old["datallowconn"] and self.into in (now or {self.into}):
+            try:
+                query(self.env, "ALTER DATABASE %s ALLOW_CONNECTIONS true" % identifier(self.into))
+            except subprocess.CalledProcessError as trouble:
+                untrusted.tell(3, "%s may let nobody in: ALTER DATABASE … ALLOW_CONNECTIONS true. %s" % (shown(self.into), reason(trouble)))
+        return not_restored("database %s" % shown(self.into), error)
+
+    def undo(self, now: dict[str, Properties]) -> None:
+        """Let what was there before have its name again."""
+        if self.made:
+            self.take_away()
+        if self.away in now:
+            query(self.env, *sql.moving_back(self.away, self.into))
+        elif self.old is not None and self.old["datallowconn"]:
+            query(self.env, "ALTER DATABASE %s ALLOW_CONNECTIONS true" % identifier(self.into))
+
+
+def lost(dump: Dump) -> list[Failure]:
+    """What is not there of what was dumped; a setting that is refused is only told of."""
+    return [each for each in dump.failures if each.kind not in ("SETTING", "TABLESPACE")]
+
+
+def pairs(found: object) -> Iterator[tuple[str, str]]:
+    """What is a list of lists of two texts, of what a manifest says."""
+    for each in found if isinstance(found, list) else []:
+        if isinstance(each, list) and len(each) == 2:
+            yield str(each[0]), str(each[1])
+
+
+def not_restored(what: str, error: BaseException) -> str:
+    why = reason(error)
+    untrusted.tell(3, "%s was not restored; what was there is as it was. %s%s" % (what, why, roles_hint(why)))
+    return NOT
+
+
+def roles_hint(why: str) -> str:
+    return " With --globals the roles of the dump that are missing come first." if re.search('role ".*" does not exist', why) else ""
