@@ -68,5 +68,57 @@ onEachRelease(
         ).toBe(''),
       mend: mended,
     });
+    const withHook = (script: string, change: string) => async (): Promise<unknown> => {
+      await broken(script)();
+      return fixture.host.run(change);
+    };
+    fault(fixture, 'hook without user', {
+      provoke: async ({ host }) => {
+        await host.run('useradd --system other');
+        await broken('true', { user: 'other' })();
+        await host.run('usermod --login away other');
+      },
+      mend: async ({ host }) => {
+        await host.run('usermod --login other away');
+        await mended();
+      },
+    });
+    fault(fixture, 'hook without program', {
+      provoke: async ({ host }) => {
+        await host.run('cp /usr/bin/true /usr/local/bin/wiki-dump');
+        await hook(fixture, { name: 'wiki', user: 'wiki', command: '/usr/local/bin/wiki-dump' });
+        await host.run('rm /usr/local/bin/wiki-dump');
+      },
+      mend: mended,
+    });
+    fault(fixture, 'hook without directory', { provoke: withHook('true', 'rm -rf /backup/wiki'), mend: mended });
+    fault(fixture, 'hook shouts', {
+      provoke: broken(
+        "for n in $(seq 20000); do printf '\\033]0;%s\\007\\033[2J line %s\\n' wiki $n; done; printf '\\033[31mno\\n' >&2; exit 3",
+      ),
+      mend: mended,
+    });
+    fault(fixture, 'hook masked', {
+      provoke: withHook(
+        'true',
+        'mv /etc/systemd/system/backup-wiki.service /root/; systemctl mask --quiet backup-wiki.service',
+      ),
+      mend: async ({ host }) => {
+        await host.run(
+          'systemctl unmask --quiet backup-wiki.service; mv /root/backup-wiki.service /etc/systemd/system/; systemctl daemon-reload',
+        );
+        await mended();
+      },
+    });
+    const dropIn = (lines: string) => async (): Promise<unknown> => {
+      await fixture.host.write('/etc/systemd/system/backup.service.d/fault.conf', `[Service]\n${lines}\n`);
+      return fixture.host.run('systemctl daemon-reload');
+    };
+    const withoutDropIn = on('rm /etc/systemd/system/backup.service.d/fault.conf; systemctl daemon-reload');
+    fault(fixture, 'drop-in of nothing', {
+      provoke: dropIn('ExecStartPre=!/bin/systemctl start backup-none.service'),
+      mend: withoutDropIn,
+    });
+    fault(fixture, 'drop-in nonsense', { provoke: dropIn('ExecStartPer=!/bin/false'), mend: withoutDropIn });
   },
 );

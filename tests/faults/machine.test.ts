@@ -47,7 +47,77 @@ for n in range(1, 1_000_000): os.link("/srv/many/0", "/srv/many/%d" % n)'`),
       // They would be listed as the newest for three days.
       mend: on('backup-borg delete --glob-archives "*-$(date -u -d "3 days" +%F)T*"'),
     });
+    fault(fixture, 'clock ahead', {
+      provoke: async ({ host }) => {
+        for (const unit of ['backup.service', 'backup-report@backup:success.service'])
+          await dropIn(unit, 'Environment=LD_PRELOAD=/usr/local/lib/faketime.so FAKETIME=+10y');
+        await host.run('systemctl start backup.service');
+        await withoutDropIns();
+      },
+      mend: on('backup-borg delete --glob-archives "*-$(date -u -d "10 years" +%Y)-*"'),
+    });
     fault(fixture, 'no memory', { provoke: () => dropIn('backup.service', 'LimitAS=60M'), mend: withoutDropIns });
+    fault(fixture, 'few files', { provoke: () => dropIn('backup.service', 'LimitNOFILE=10'), mend: withoutDropIns });
+    fault(fixture, 'too slow', {
+      provoke: async ({ host }) => {
+        await host.run('head -c 300M /dev/urandom > /srv/random');
+        await dropIn('backup.service', 'TimeoutStartSec=1s');
+      },
+      mend: async ({ host }) => {
+        await host.run('rm /srv/random');
+        await withoutDropIns();
+      },
+    });
+    fault(fixture, 'cache gone', { provoke: on('rm -r /var/cache/borg/*') });
+    fault(fixture, 'chunks damaged', {
+      provoke: on(
+        'printf XXXX | dd of="$(echo /var/cache/borg/[0-9a-f]*/chunks)" bs=1 seek=100 conv=notrunc status=none',
+      ),
+    });
+    fault(fixture, 'files cache damaged', {
+      provoke: on('for file in /var/cache/borg/[0-9a-f]*/files*; do head -c 300 /dev/urandom > "$file"; done'),
+    });
+    fault(fixture, 'state empty', {
+      provoke: on(
+        'for file in /var/lib/borg/.config/borg/security/*/nonce /var/lib/borg/initialised/* /var/lib/borg/records/*/*.json /var/lib/backup-report/status.json; do [ -s "$file" ] || exit 1; : > "$file"; done',
+      ),
+    });
+    fault(fixture, 'path missing', { provoke: on('mv /srv /srv.away'), mend: on('mv /srv.away /srv') });
+    fault(fixture, 'path linked', {
+      provoke: on('mv /srv /var/srv; ln -s /var/srv /srv'),
+      mend: on('rm /srv; mv /var/srv /srv'),
+    });
+    fault(fixture, 'too deep', {
+      provoke: on(
+        `python3 -c 'import os\nos.mkdir("/srv/deep")\nos.chdir("/srv/deep")\nfor _ in range(6000):\n    os.mkdir("d")\n    os.chdir("d")'`,
+      ),
+      mend: on('rm -r /srv/deep'),
+    });
+    fault(fixture, 'leased', {
+      provoke: on(
+        `echo x > /srv/leased; systemd-run --quiet --unit=lease python3 -c 'import fcntl, signal, time
+signal.signal(signal.SIGIO, lambda *_: None)
+file = open("/srv/leased", "r+")
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+while True: time.sleep(60)'; until grep -q LEASE /proc/locks; do sleep 0.1; done`,
+      ),
+      mend: on('systemctl stop lease; rm /srv/leased'),
+    });
+    fault(fixture, 'file grows', {
+      provoke: on(
+        'head -c 20M /dev/urandom > /srv/growing; systemd-run --quiet --unit=grow bash -c "while :; do head -c 4k /dev/zero >> /srv/growing; sleep 0.001; done"',
+      ),
+      mend: on('systemctl stop grow; rm /srv/growing'),
+    });
+    fault(fixture, 'no user', {
+      provoke: on('usermod --login away borg'),
+      mend: on('usermod --login borg away'),
+    });
+    fault(fixture, 'no Borg', { provoke: on('mv /usr/bin/borg /root/'), mend: on('mv /root/borg /usr/bin/') });
+    fault(fixture, 'settings empty', {
+      provoke: on('for f in /etc/backup/backup.json /etc/backup/borg.json; do cp -a $f /root/; : > $f; done'),
+      mend: on('cp -a /root/backup.json /root/borg.json /etc/backup/'),
+    });
     fault(fixture, 'unit hides data', {
       provoke: on(
         'mkdir -p /srv/private; echo InaccessiblePaths=/srv/private >> /etc/systemd/system/backup.service; systemctl daemon-reload',

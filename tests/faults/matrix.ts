@@ -71,6 +71,28 @@ export const faults = {
     hand: 'backup-borg break-lock',
   },
 
+  'stale lock': { ...repository, what: 'a process of this host died and left its lock', result: 'success' },
+  'index cut off': { ...repository, what: 'its index is cut off', result: 'success', note: 'Borg makes it anew.' },
+  'index missing': { ...repository, what: 'its index and its hints are not there', result: 'success' },
+  'configuration empty': {
+    ...repository,
+    what: 'its configuration is empty, as after a power failure',
+    told: 'FAILED: …/mnt/repository…',
+  },
+  'not of borg': {
+    ...repository,
+    what: 'root wrote into it, and its files belong to root',
+    told: 'FAILED: …Permission denied…',
+  },
+  'no inodes': { ...repository, what: 'its disk has no inodes left', told: 'FAILED: …No space left on device…' },
+  'segment missing': {
+    ...repository,
+    what: 'a segment of it is missing',
+    unit: 'backup-check',
+    told: 'backup-check FAILED: …',
+    hand: 'backup-borg check --repair',
+  },
+
   'kill in create': {
     ...killed,
     what: 'Borg is killed while it creates an archive',
@@ -137,6 +159,34 @@ export const faults = {
     note: 'The process ends with the backup.',
   },
 
+  'hook without user': {
+    ...dumps,
+    what: 'the user of a hook is gone',
+    told: 'FAILED: backup-wiki.service (exit-code)…',
+  },
+  'hook without program': {
+    ...dumps,
+    what: 'the program of a hook is gone',
+    told: 'FAILED: backup-wiki.service (exit-code)…',
+  },
+  'hook without directory': { ...dumps, what: 'the directory of a hook in `/backup` was removed', result: 'success' },
+  'hook shouts': {
+    ...dumps,
+    what: 'a hook that fails says 20,000 lines, with a terminal’s commands',
+    told: 'FAILED: backup-wiki.service (exit-code)…',
+  },
+  'hook masked': { ...dumps, what: 'the unit of a hook is masked', told: 'FAILED: …backup-wiki.service…' },
+  'drop-in of nothing': {
+    ...dumps,
+    what: 'a drop-in starts a unit that is not there',
+    told: 'FAILED: …backup-none.service…',
+  },
+  'drop-in nonsense': {
+    ...dumps,
+    what: 'a drop-in has a line that systemd does not know',
+    result: 'success',
+  },
+
   unreadable: {
     ...machine,
     what: 'a directory cannot be read in spite of the capability',
@@ -172,6 +222,51 @@ export const faults = {
     result: 'success',
     note: 'The run is made up at the next boot.',
   },
+  'too slow': {
+    ...machine,
+    what: 'a run takes longer than its limit',
+    result: 'timeout',
+    told: 'FAILED: backup.service…',
+  },
+  'few files': { ...machine, what: 'Borg may open no more files', told: 'FAILED: …' },
+  'clock ahead': {
+    ...machine,
+    what: 'the clock was ten years ahead for one run',
+    result: 'success',
+    note: 'What was saved then is no newer than what is saved now.',
+  },
+  'cache gone': { ...machine, what: 'Borg’s cache is gone', result: 'success' },
+  'chunks damaged': {
+    ...machine,
+    what: 'Borg’s index of chunks on this machine is damaged',
+    result: 'success',
+    note: 'Made anew once, and told as a warning.',
+  },
+  'files cache damaged': { ...machine, what: 'Borg’s cache of files is damaged', result: 'success' },
+  'state empty': {
+    ...machine,
+    what: 'files of state are empty after a power failure',
+    result: 'success',
+    told: 'ok, but …',
+    note: 'They count as absent.',
+  },
+  'path missing': { ...machine, what: 'a path that is to be saved is not there', told: 'FAILED: …/srv…' },
+  'path linked': {
+    ...machine,
+    what: 'a path that is to be saved became a link to another disk',
+    told: 'FAILED: …/srv…',
+  },
+  'too deep': {
+    ...machine,
+    what: 'directories lie deeper than Borg can go',
+    told: 'FAILED: …/srv/deep/…',
+    note: 'The rest is saved, in an archive that is marked.',
+  },
+  leased: { ...machine, what: 'a program holds a lease on a file', result: 'success' },
+  'file grows': { ...machine, what: 'a file grows while it is read', result: 'success' },
+  'no user': { ...machine, what: 'the user borg is gone', told: 'FAILED: backup.service: …' },
+  'no Borg': { ...machine, what: 'Borg was removed', told: 'FAILED: …' },
+  'settings empty': { ...machine, what: 'the settings on the host are empty', told: 'FAILED: …' },
   'credential missing': {
     ...machine,
     what: 'the passphrase is missing on the host',
@@ -198,4 +293,11 @@ export const faults = {
     told: 'FAILED: backup-wiki.service (exit-code)…',
     note: 'The mail is sent all the same; the unit of the report fails, so that it is seen.',
   },
+  'URL fails': {
+    ...reports,
+    what: 'the report’s URL answers with an error when a hook fails',
+    result: 'exit-code',
+    told: 'FAILED: backup-wiki.service (exit-code)…',
+  },
+  'report without state': { ...reports, what: 'all that was known of earlier runs is gone', result: 'success' },
 } satisfies Record<string, Fault>;

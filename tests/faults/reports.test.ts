@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { onEachRelease } from '../host/fixture.ts';
+import { settle } from '../host/mail.ts';
 import { fault, hook, prepare } from './fault.ts';
 
 onEachRelease(
@@ -50,5 +51,23 @@ onEachRelease(
         await lab.roles(['borg'], settings);
       },
     });
+    fault(fixture, 'URL fails', {
+      provoke: async ({ lab, host }) => {
+        await host.run(
+          'systemctl stop silent; mkdir -p /var/empty; systemd-run --quiet --unit=errors python3 -m http.server --bind 127.0.0.1 --directory /var/empty 8080; until ss -Hltn "sport = 8080" | grep -q .; do sleep 0.1; done',
+        );
+        await lab.roles(['borg'], { ...settings, backup_report_url: 'http://127.0.0.1:8080/none' });
+        await broken();
+      },
+      during: async ({ host }) => {
+        await settle(host);
+        expect((await host.run('systemctl is-failed backup-report@backup:failure')).stdout).toBe('failed\n');
+      },
+      mend: async ({ lab }) => {
+        await mended();
+        await lab.roles(['borg'], settings);
+      },
+    });
+    fault(fixture, 'report without state', { provoke: ({ host }) => host.run('rm -r /var/lib/backup-report/*') });
   },
 );

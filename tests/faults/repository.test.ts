@@ -68,25 +68,46 @@ json.dump(settings, open(path, "w"))'; head -c 5M /dev/urandom > /srv/new; cat /
         'install -d -o borg -m 700 /mnt/repository/lock.exclusive; install -o borg /dev/null /mnt/repository/lock.exclusive/elsewhere@123.4567-0',
       ),
     });
-    fault(fixture, 'corrupted', {
-      // In the random data, of which the archives have one copy: what is on the machine is not touched.
-      provoke: on(
-        'f=$(find /mnt/repository/data -type f -size +1M | sort | head -1); printf XXXX | dd of="$f" bs=1 seek=1000000 conv=notrunc status=none',
-      ),
-      run: async () =>
-        (
-          await fixture.host.run(
-            'systemctl start backup-check.service; journalctl --sync; journalctl --output=cat -u backup-check.service',
-            { mayFail: true },
-          )
-        ).stdout,
-      after: async () => {
-        const { stdout } = await fixture.host.run(
-          `backup-borg extract --stdout ::${await newest(fixture.host, 'files')} srv/random | cmp - /srv/random && echo equal`,
+    const check = async (): Promise<string> =>
+      (
+        await fixture.host.run(
+          'systemctl start backup-check.service; journalctl --sync; journalctl --output=cat -u backup-check.service',
           { mayFail: true },
-        );
-        expect(stdout).toBe('equal\n');
-      },
+        )
+      ).stdout;
+    const restored = async (): Promise<unknown> => {
+      const { stdout } = await fixture.host.run(
+        `backup-borg extract --stdout ::${await newest(fixture.host, 'files')} srv/random | cmp - /srv/random && echo equal`,
+        { mayFail: true },
+      );
+      expect(stdout).toBe('equal\n');
+    };
+    // In the random data, of which the archives have one copy: what is on the machine is not touched.
+    const segment = 'f=$(find /mnt/repository/data -type f -size +1M | sort | head -1)';
+    fault(fixture, 'corrupted', {
+      provoke: on(`${segment}; printf XXXX | dd of="$f" bs=1 seek=1000000 conv=notrunc status=none`),
+      run: check,
+      after: restored,
+    });
+    fault(fixture, 'segment missing', { provoke: on(`${segment}; rm "$f"`), run: check, after: restored });
+    fault(fixture, 'stale lock', {
+      provoke: on(
+        `name=$(runuser -u borg -- python3 -c 'from borg.platform import get_process_id; print("%s.%d-0" % (get_process_id()[0], 4194000))'); install -d -o borg -m 700 /mnt/repository/lock.exclusive; install -o borg /dev/null "/mnt/repository/lock.exclusive/$name"`,
+      ),
+    });
+    fault(fixture, 'index cut off', { provoke: on('truncate -s 100 /mnt/repository/index.*') });
+    fault(fixture, 'index missing', { provoke: on('rm -f /mnt/repository/{index,hints,integrity}.*') });
+    fault(fixture, 'configuration empty', {
+      provoke: on('cp -a /mnt/repository/config /root/config; : > /mnt/repository/config'),
+      mend: on('cp -a /root/config /mnt/repository/config'),
+    });
+    fault(fixture, 'not of borg', {
+      provoke: on('chown -R root:root /mnt/repository'),
+      mend: on('chown -R borg: /mnt/repository'),
+    });
+    fault(fixture, 'no inodes', {
+      provoke: on('mount -o remount,nr_inodes=$(($(stat -f -c %c /mnt) - $(stat -f -c %d /mnt) + 1)) /var/disk'),
+      mend: on('mount -o remount,nr_inodes=0 /var/disk'),
     });
   },
 );
