@@ -75,7 +75,7 @@ json.dump(settings, open(path, "w"))'; head -c 5M /dev/urandom > /srv/new; cat /
           { mayFail: true },
         )
       ).stdout;
-    const restored = async (): Promise<unknown> => {
+    const restored = async (): Promise<void> => {
       const { stdout } = await fixture.host.run(
         `backup-borg extract --stdout ::${await newest(fixture.host, 'files')} srv/random | cmp - /srv/random && echo equal`,
         { mayFail: true },
