@@ -44,7 +44,7 @@ for n in range(1, 1_000_000): os.link("/srv/many/0", "/srv/many/%d" % n)'`),
         );
         await withoutDropIns();
       },
-      // They would be listed as the newest for three days.
+      // Else each run tells of them for three days.
       mend: on('backup-borg delete --glob-archives "*-$(date -u -d "3 days" +%F)T*"'),
     });
     fault(fixture, 'clock ahead', {

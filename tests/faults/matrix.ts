@@ -193,7 +193,13 @@ export const faults = {
     told: 'FAILED: …/srv/closed…',
   },
   'many entries': { ...machine, what: 'a directory has a million entries', result: 'success' },
-  'clock back': { ...machine, what: 'the clock is set back by three days', result: 'success' },
+  'clock back': {
+    ...machine,
+    what: 'the clock is set back by three days',
+    result: 'success',
+    told: 'ok, but …: of the files there are archives of a time to come…',
+    note: 'They count as older than all others, and no archive is forgotten for them.',
+  },
   'no memory': { ...machine, what: 'Borg gets no memory', told: 'FAILED: …borg create failed with exit code …' },
   'unit hides data': {
     ...machine,

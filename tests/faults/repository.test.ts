@@ -21,7 +21,7 @@ onEachRelease(
     });
     fault(fixture, 'disk stays full', {
       provoke: on(
-        `for n in {1..4}; do head -c 40M /dev/urandom > /root/older; backup-borg create --timestamp 2026-01-0\${n}T02:00:00 "::web-files-2026-01-0\${n}T02:00:00Z" /root/older; done; rm /root/older; python3 -c '
+        `for n in {1..4}; do head -c 40M /dev/urandom > /var/older; backup-borg create --timestamp 2026-01-0\${n}T02:00:00 "::web-files-2026-01-0\${n}T02:00:00Z" /var/older; done; rm /var/older; python3 -c '
 import json
 path = "/etc/backup/backup.json"
 settings = json.load(open(path))

@@ -1,9 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import { debianFile } from '../lab/packages.ts';
 import type { Host } from '../lab/host.ts';
 import { archives, backUp, onEachRelease, start } from './fixture.ts';
-import { mails, settle } from './mail.ts';
+import { damages, isMended } from './cache.ts';
+import { mails } from './mail.ts';
 
-const cache = '/var/cache/borg/[0-9a-f]*';
 const security = '/var/lib/borg/.config/borg/security/[0-9a-f]*';
 
 /** What Borg 1.2.4 does when it renames, by whatever Borg there is: the archive loses what it is authenticated by. */
@@ -41,23 +43,9 @@ onEachRelease(
     expect(ok, log).toBe(true);
   },
   (fixture) => {
-    it.each([
-      ['an empty index of chunks', `: > ${cache}/chunks`],
-      [
-        'a changed index of chunks',
-        `printf XXXX | dd of=$(echo ${cache}/chunks) bs=1 seek=20000 conv=notrunc status=none`,
-      ],
-      ['no index of chunks', `rm ${cache}/chunks`],
-      ['an empty configuration', `: > ${cache}/config`],
-      ['a configuration of other bytes', `head -c 500 /dev/urandom > ${cache}/config`],
-    ])('a damaged cache is made anew, and told: %s', async (_what, damage) => {
+    it('a damaged cache is made anew, and told', async () => {
       const { host } = fixture;
-      await host.run(['bash', '-c', damage.replaceAll(cache, '$(echo ' + cache + ')')]);
-      const { ok, log } = await backUp(host);
-      expect(ok, log).toBe(true);
-      expect(log).toContain('cache of it on this machine was damaged. It was dropped');
-      await settle(host);
-      expect((await backupctl(host, 'status')).said).toContain('was damaged. It was dropped');
+      for (const damage of damages.slice(0, 2)) await isMended(host, damage);
       const again = await backUp(host);
       expect(again.ok, again.log).toBe(true);
       expect(again.log).not.toContain('damaged');
@@ -83,41 +71,35 @@ onEachRelease(
       await mails(host);
     });
 
-    it('an archive that Borg 1.2.4 renamed is recognised, and what is named lets the next run succeed', async () => {
+    it('what Borg 1.2.4 renamed goes, once, or its way is named; what is not whole is authentic now, and stays', async () => {
       const { host, release } = fixture;
       await host.write('/usr/local/lib/renames.py', renames);
       const borg =
         'env BORG_PASSPHRASE=$(cat /etc/credstore/borg.passphrase) BORG_BASE_DIR=/var/lib/borg BORG_CACHE_DIR=/var/cache/borg BORG_REPO=/var/lib/borg/repository';
+      // As an older version of the collection left it.
       await host.run(
-        `cd /; runuser -u borg -- ${borg} borg create ::renamed /srv/data/1; runuser -u borg -- ${borg} python3 /usr/local/lib/renames.py rename ::renamed renamed.incomplete; rm -r /var/cache/borg/[0-9a-f]*`,
+        `cd /; runuser -u borg -- ${borg} borg create ::renamed /srv/data/1; runuser -u borg -- ${borg} python3 /usr/local/lib/renames.py rename ::renamed web-files-2026-01-02T03:04:05Z.incomplete; rm -r /var/lib/borg/authentic`,
       );
       const { ok, log } = await backUp(host);
       // Borg 1.2.4 itself does not look.
       expect(ok, log).toBe(release === 12);
-      if (release === 12) return;
-      const text = (await mails(host)).map((mail) => mail.text).join();
-      expect(text).toContain('`backup-borg upgrade --archives-tam`');
-      expect(text).not.toMatch(/run `backup-borg check --repair`/);
-      await host.run('backup-borg upgrade --archives-tam');
-      const again = await backUp(host);
-      expect(again.ok, again.log).toBe(true);
-      await mails(host);
-    });
-
-    it('an archive that is not whole is authentic, and what an older version renamed goes, once', async () => {
-      const { host, release } = fixture;
-      await host.run(
-        'backup-borg create ::web-files-2026-01-02T03:04:05Z.incomplete /srv/data/1; rm -r /var/lib/borg/authentic',
-      );
+      if (release !== 12) {
+        const text = (await mails(host)).map((mail) => mail.text).join();
+        expect(text).toContain('`backup-borg upgrade --archives-tam`');
+        expect(text).not.toMatch(/run `backup-borg check --repair`/);
+        await host.run('backup-borg upgrade --archives-tam');
+        const again = await backUp(host);
+        expect(again.ok, again.log).toBe(true);
+      }
+      const marked = async () => (await archives(host)).filter((name) => name.endsWith('.incomplete'));
+      expect(await marked()).toEqual([]);
       await host.write('/etc/backup/exclude.d/test', '/srv\n');
       expect((await backUp(host)).ok).toBe(false);
       await host.run('rm /etc/backup/exclude.d/test');
-      const names = (await archives(host)).filter((name) => name.endsWith('Z.incomplete'));
-      expect(names.length).toBe(2);
       if (release !== 12)
         expect((await host.run('backup-borg upgrade --check-archives-tam')).stdout).not.toContain('missing');
       expect((await backUp(host)).ok).toBe(true);
-      expect((await archives(host)).filter((name) => name.endsWith('Z.incomplete'))).toEqual([]);
+      expect((await marked()).length).toBe(1);
       await mails(host);
     });
 
@@ -161,8 +143,51 @@ onEachRelease(
       expect((await mails(host)).map((mail) => mail.text).join()).toContain('`systemctl start borg-init.service`');
       await host.run('systemctl start borg-init.service');
       expect((await backUp(host)).ok).toBe(true);
-      await lab.roles(['borg'], { backup_paths: ['/srv'], borg_lock_wait: 10 });
       await mails(host);
+    });
+
+    it('a clock that was ahead, or is back, costs no archive, and nothing old is taken for the newest', async () => {
+      const { host } = fixture;
+      await host.write(
+        '/usr/local/lib/faketime.so',
+        readFileSync(await debianFile('libfaketime', '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1')),
+      );
+      const saveAt = async (offset: string, text: string): Promise<{ ok: boolean; log: string }> => {
+        await host.write('/srv/clock', text);
+        const clock = offset && `[Service]\nEnvironment=LD_PRELOAD=/usr/local/lib/faketime.so FAKETIME=${offset}\n`;
+        await host.write('/etc/systemd/system/backup.service.d/zz-clock.conf', clock);
+        await host.run('systemctl daemon-reload');
+        return backUp(host);
+      };
+      // One archive of a day is kept.
+      await host.run(`sed -i.kept -E 's/"keep_(daily|weekly|monthly)": [0-9]+/"keep_\\1": 1/' /etc/backup/backup.json`);
+      for (const days of [40, 50]) expect((await saveAt(`+${days}d`, 'ahead')).ok).toBe(true);
+      await mails(host);
+      const { ok, log } = await saveAt('', 'right');
+      expect(ok, log).toBe(true);
+      expect((await mails(host)).map((mail) => mail.subject).join()).toContain(
+        'ok, but /var/lib/borg/repository: of the files there are archives of a time to come (2, up to web-files-',
+      );
+      expect((await backupctl(host, 'status')).said).toContain('`backup-borg delete ::NAME`');
+      const restored = await backupctl(host, 'restore', '--into', '/root/clock', '/srv/clock');
+      expect(restored.ok, restored.said).toBe(true);
+      expect(restored.said).toMatch(/-files-\S+ is of a time to come.*does not count as the newest/);
+      expect(await host.read('/root/clock/srv/clock')).toBe('right');
+      const drill = await start(host, 'backup-drill.service');
+      expect(drill.ok, drill.log).toBe(true);
+      const right = (await archives(host)).filter((name) => name.includes('-files-')).at(-3) as string;
+      expect(drill.log).toContain(`${right}: `);
+      // Now all are of a time to come but the one that is made then.
+      const back = await saveAt('-40d', 'back');
+      expect(back.ok, back.log).toBe(true);
+      const oldest = (await archives(host)).find((name) => name.includes('-files-')) as string;
+      expect((await host.run(`backup-borg extract --stdout ::${oldest} srv/clock`)).stdout).toBe('back');
+      await host.run(
+        'mv /etc/backup/backup.json.kept /etc/backup/backup.json; rm /etc/systemd/system/backup.service.d/zz-clock.conf; systemctl daemon-reload; backup-borg delete --glob-archives "*-$(date -u -d "40 days" +%F)T*"; backup-borg delete --glob-archives "*-$(date -u -d "50 days" +%F)T*"',
+      );
+      await mails(host);
+      expect((await backUp(host)).ok).toBe(true);
+      expect(await mails(host)).toEqual([]);
     });
 
     it('the end of the room is told in time, by mail, status and metrics', async () => {

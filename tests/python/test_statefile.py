@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from rootless_backup import statefile, untrusted
+from rootless_backup import statefile
 from rootless_backup.borg import state
 from rootless_backup.records import archive
 
@@ -52,26 +52,3 @@ def test_a_damaged_record_counts_as_absent_and_is_told(tmp_path, monkeypatch, ca
         file.write(content)
     assert archive.read("/repository", "web") is None
     assert capsys.readouterr().out.startswith("<4>The record of archive web is left out: ")
-
-
-TRACE = """Traceback (most recent call last):
-  File "x", line 1, in <module>
-    raise ValueError("no")
-ValueError: no"""
-
-
-@pytest.mark.parametrize(
-    ("text", "want"),
-    [
-        ("one\ntwo", "one\ntwo"),
-        (TRACE, "ValueError: no"),
-        ("before\n%s\nafter" % TRACE, "before\nValueError: no\nafter"),
-        (
-            "%s\n\nDuring handling of the above exception, another exception occurred:\n\n%s" % (TRACE, TRACE.replace("no", "yes")),
-            "ValueError: yes",
-        ),
-        ("Traceback (most recent call last):\n  cut", "cut"),
-    ],
-)
-def test_a_trace_is_read_from_its_last_line(text, want):
-    assert untrusted.without_traces(text) == want

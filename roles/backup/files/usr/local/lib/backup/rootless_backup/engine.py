@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import time
 
 from rootless_backup import host, settings, untrusted, voice
 
@@ -58,9 +59,24 @@ def in_use() -> Engine:
     return used
 
 
-def name_of(prefix: str, series: str, time: str) -> str:
+def name_of(prefix: str, series: str, begun: str) -> str:
     """The name of the archive of a series that was begun at a time, which can be a pattern."""
-    return "%s-%s-%s" % (prefix, series, time)
+    return "%s-%s-%s" % (prefix, series, begun)
+
+
+def time_of(archive: str) -> str:
+    """The time in the name of an archive."""
+    return archive.removesuffix(INCOMPLETE)[-len("2026-01-31T02:00:00Z") :]
+
+
+def is_to_come(archive: str) -> bool:
+    """Whether an archive is of a time to come: a clock was ahead when it was made, or is behind now."""
+    return time_of(archive) > time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def age(archive: str) -> tuple[bool, str]:
+    """What archives of a host are sorted by, oldest first. What is made by a clock that is right is newer than all of a time to come."""
+    return not is_to_come(archive), time_of(archive)
 
 
 def digest(location: str) -> str:
@@ -219,7 +235,7 @@ class Repository:
         raise NotImplementedError
 
     def archives(self, series: str, incomplete: bool = False) -> list[str]:
-        """The names of the archives of a series of this host, oldest first: of those that are whole, or of those that are not.
+        """The names of the archives of a series of this host, oldest first by `age`: of those that are whole, or of those that are not.
         Refused: they cannot be listed.
         """
         raise NotImplementedError
@@ -255,7 +271,7 @@ class Repository:
         """Forget archives of this host, of each series by itself. Return whether that succeeded, and the names of those that stay.
 
         `keep`: `{"daily", "weekly", "monthly"}`, of how many of these the newest stays; or `{"last"}`. `incomplete`: of those that are not
-        whole, else of those that are.
+        whole, else of those that are. One of a time to come takes no place of the others, and the newest by `age` always stays.
         """
         raise NotImplementedError
 
@@ -287,6 +303,11 @@ class Repository:
         names = self.archives(series)
         if not names:
             raise Refused("there is no archive %s-%s-… in %s" % (self.prefix, series, self.location))
+        if is_to_come(names[0]) and not is_to_come(names[-1]):
+            self.voice.warning(
+                "%s is of a time to come, so a clock was ahead when it was made, and it does not count as the newest: name it to have it"
+                % max(filter(is_to_come, names))
+            )
         return names[-1]
 
     def attempt(self, action: Callable[..., bool], *arguments: object) -> bool:

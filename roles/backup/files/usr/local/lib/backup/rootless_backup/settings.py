@@ -18,5 +18,8 @@ BACKUP = host.SETTINGS_DIRECTORY + "/backup.json"
 def read(path: str = BACKUP) -> dict[str, Any]:
     """What the settings in a file say."""
     with open(path, encoding="utf-8") as file:
-        found: dict[str, Any] = json.load(file)
+        try:
+            found: dict[str, Any] = json.load(file)
+        except ValueError as trouble:
+            raise ValueError("%s is damaged (%s): apply the role again" % (path, trouble)) from None
     return found

@@ -131,6 +131,17 @@ def crash(kind: type[BaseException] | None, trouble: BaseException | None, trace
     import traceback
 
     say("".join(traceback.format_exception(kind, trouble, trace)).rstrip("\n"), file=sys.stderr)
+    if trouble is not None and is_heard_by_journal():
+        tell(3, reason(trouble))
+
+
+def is_heard_by_journal() -> bool:
+    """Whether what is said goes to the journal; see systemd.exec(5), "$JOURNAL_STREAM"."""
+    try:
+        found = os.fstat(1)
+    except OSError:
+        return False
+    return os.environ.get("JOURNAL_STREAM") == "%d:%d" % (found.st_dev, found.st_ino)
 
 
 sys.excepthook = crash

@@ -51,9 +51,9 @@ def wait_for_rest() -> None:
 
 def wait_for_report(unit: str, begun: float) -> None:
     """Wait a moment for the report: who asks for the status next shall be told of this run."""
-    deadline = time.time() + 10
+    deadline = time.monotonic() + 10
     name = unit[: -len(".service")]
-    while os.access(STATUS, os.R_OK) and time.time() < deadline:
+    while os.access(STATUS, os.R_OK) and time.monotonic() < deadline:
         if known.read()[0]["units"].get(name, {}).get("finished", 0) >= int(begun):
             return
         time.sleep(0.1)
@@ -72,15 +72,15 @@ def ask(unit: str) -> bool:
         os.utime(os.path.join(ASKED, unit[: -len(".service")]))
     except PermissionError:
         untrusted.die("backupctl: only root and the members of the group %s may start it" % known.group_of(ASKED))
-    deadline = time.time() + 30
+    deadline = time.monotonic() + 30
     while True:
         found = state_of(unit)
         if found["InvocationID"] != before and found["ActiveState"] not in ("activating", "active", "deactivating"):
             return found["Result"] == "success"
         if state_of(REST)["ActiveState"] == "activating":
             # It begins behind that.
-            deadline = time.time() + 30
-        if found["InvocationID"] == before and time.time() > deadline:
+            deadline = time.monotonic() + 30
+        if found["InvocationID"] == before and time.monotonic() > deadline:
             untrusted.die("backupctl: %s did not start; is %s running?" % (unit, unit.replace(".service", ".path")))
         time.sleep(0.2)
 

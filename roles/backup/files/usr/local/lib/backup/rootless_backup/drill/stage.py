@@ -10,7 +10,7 @@ import re
 import subprocess
 import tempfile
 
-from rootless_backup import engine, host, tree, untrusted
+from rootless_backup import engine, host, statefile, tree, untrusted
 from rootless_backup.drill.places import FOUND, PROOFS, STAGED, STATE
 from rootless_backup.engine import Refused, Wanted
 from rootless_backup.records import archive as records
@@ -189,12 +189,11 @@ def chosen(names: list[str], turn: str) -> list[str]:
     if not older:
         return names
     try:
-        with open(turn, encoding="utf-8") as file:
-            last = file.read().strip()
-    except FileNotFoundError:
+        last = untrusted.read_plain(turn).decode(errors="replace").strip()
+    except (OSError, untrusted.Untrustworthy):
+        # None had its turn, or that is not known any more.
         last = ""
     # Backwards in time, and again from the newest of them.
-    due = max((name for name in older if name < last), default=older[-1])
-    with open(turn, "w", encoding="utf-8") as file:
-        file.write(due + "\n")
+    due = max((name for name in older if last and engine.age(name) < engine.age(last)), key=engine.age, default=older[-1])
+    statefile.write(turn, due + "\n")
     return [names[-1], due]

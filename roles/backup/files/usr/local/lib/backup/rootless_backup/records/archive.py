@@ -86,6 +86,12 @@ def read(location: str, archive: str) -> Record | None:
         return None
 
 
+def names(location: str) -> list[str]:
+    """Of which archives something is recorded."""
+    directory = os.path.dirname(path_of(location, ""))
+    return [name[: -len(".json")] for name in os.listdir(directory) if name.endswith(".json")] if os.path.isdir(directory) else []
+
+
 def forget(location: str, archives: Collection[str]) -> None:
     """Forget what was kept of all but these archives; nothing if there are none."""
     directory = os.path.dirname(path_of(location, ""))
@@ -147,10 +153,13 @@ def run_began(now: str) -> str:
     """When the backup began, its hooks first: the time that their dumps cannot be older than. By hand it begins with the saving."""
     from rootless_backup import systemd
 
-    known = systemd.show_or_nothing("backup.service", "ActiveState", "InactiveExitTimestamp")
+    asked = "ActiveState", "InactiveExitTimestamp", "InactiveExitTimestampMonotonic"
+    known = systemd.show_or_nothing("backup.service", *asked)
     found = re.fullmatch(r"@(\d+)", known["InactiveExitTimestamp"])
     if known["ActiveState"] == "activating" and found:
-        return utc(int(found[1]))
+        # Where the clock was set since then, the time that it would have shown may be the earlier one.
+        took = time.monotonic() - int(known["InactiveExitTimestampMonotonic"] or 0) / 1e6
+        return utc(min(int(found[1]), int(time.time() - took)))
     return now
 
 

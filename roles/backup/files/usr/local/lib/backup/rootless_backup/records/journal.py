@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 # Fields of our own, which the report reads: of an archive that was made (see status.ARCHIVE), of those that a repository keeps (see
-# status.KEPT), how much room there is (see status.ROOM), and what the administrator can do about a failure.
-RECORD, KEPT, ROOM, ADVICE = "BACKUP_RECORD", "BACKUP_KEPT", "BACKUP_ROOM", "BACKUP_ADVICE"
+# status.KEPT), how much room there is (see status.ROOM), what the administrator can do about a failure, and has to know of a run
+# that is good.
+RECORD, KEPT, ROOM, ADVICE, MIND = "BACKUP_RECORD", "BACKUP_KEPT", "BACKUP_ROOM", "BACKUP_ADVICE", "BACKUP_MIND"
 
 # Of a line of the journal, as JSON, and of a text in it.
 LONGEST_ENTRY = 1 << 20
@@ -44,6 +45,7 @@ class Entry:
         KEPT,
         ROOM,
         ADVICE,
+        MIND,
     )
 
     def __init__(self, found: dict[str, Any]) -> None:

@@ -38,8 +38,8 @@ class Run:
         self.log = found.get("log", "")
         # What failed without making the run fail, a line each.
         self.lesser = [hook.told for hook in self.hooks if hook.failed and not hook.required]
-        # What keeps this report from saying all of it.
-        self.troubles: list[str] = []
+        # What has to be known of a run all the same, and what keeps this report from saying all of it.
+        self.troubles: list[str] = found.get("troubles", [])
 
     def failed(self) -> list[str]:
         """What failed, a line each."""
@@ -73,10 +73,16 @@ def read_rest(finished: float) -> list[str]:
     entries = [each for each in journal.read(20_000, "_SYSTEMD_INVOCATION_ID=" + known["InvocationID"]) if each.pid != "1"]
     records = [status.checked(status.ARCHIVE, each.fields[journal.RECORD], unit) for each in entries if journal.RECORD in each.fields]
     lines = ["%s: %d files, %s" % (each["name"], each["files"], size(each["original_size"])) for each in records]
-    wrong = [each.message for each in entries if each.priority <= 3][:10]
+    errors = [each.message for each in entries if each.priority <= 3]
+    wrong = untrusted.without_traces("\n".join(errors)).split("\n")[:10] if errors else []
     if known["Result"] != "success" and not wrong:
         wrong = ["%s (%s)" % (unit, known["Result"])]
     return [untrusted.printable(line) for line in [*lines, *("but: " + each for each in wrong)]]
+
+
+def fields_of(entries: list[journal.Entry], name: str) -> list[str]:
+    """What entries have in a field of ours that is for people."""
+    return [untrusted.printable(each.fields[name])[: journal.LONGEST_TEXT] for each in entries if name in each.fields][:20]
 
 
 def found_of(name: str, result: str, invocation: str) -> dict[str, Any]:
@@ -119,7 +125,8 @@ def found_of(name: str, result: str, invocation: str) -> dict[str, Any]:
         "room": room,
         "warnings": warnings[:1000],
         "hooks": [(unit, required, result, told) for unit, required, result, told, _log in hooks],
-        "advice": [untrusted.printable(entry.fields[journal.ADVICE]) for entry in said if journal.ADVICE in entry.fields][:20],
+        "advice": fields_of(said, journal.ADVICE),
+        "troubles": fields_of(said, journal.MIND),
         # That a hook failed is better told by the hook than by what waited for it.
         "errors": untrusted.without_traces("\n".join(entry.message for entry in errors if entry not in waits)).split("\n")[:100]
         if len(errors) > len(waits)

@@ -14,9 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# At the end of an archive's name.
-TIME = len("2026-01-31T02:00:00Z")
-
 
 def named(repository: engine.Repository, name: str) -> str:
     """The whole name of an archive. Refused: there is none to be the latest."""
@@ -27,14 +24,16 @@ def named(repository: engine.Repository, name: str) -> str:
 def all_of(repository: engine.Repository) -> list[str]:
     """All archives of this host, newest first."""
     names = [name for series in engine.SERIES for name in repository.archives(series)]
-    return sorted(names, key=lambda name: name[-TIME:], reverse=True)
+    return sorted(names, key=engine.age, reverse=True)
 
 
 def list_all(repository: engine.Repository, archive: str | None) -> bool:
     """Print the archives of this host, whole or not, or all that is in one. Return whether that could be told."""
     if archive is None:
         names = [*all_of(repository), *(name for series in engine.SERIES for name in repository.archives(series, incomplete=True))]
-        say_each(sorted(names, key=lambda name: name.removesuffix(engine.INCOMPLETE)[-TIME:]))
+        say_each(sorted(names, key=engine.age))
+        if any(map(engine.is_to_come, names)):
+            tell("\nThe first of them are of a time to come: a clock was ahead when they were made, or is behind now.")
         others = repository.others()
         if others:
             tell("\nOf no host that is called like this one, so that no rule of it keeps or forgets them:")

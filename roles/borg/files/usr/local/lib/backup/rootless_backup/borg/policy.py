@@ -121,14 +121,18 @@ def has_warned(code: int) -> bool:
     return code == 1 or 100 <= code <= 127
 
 
+def by_hand(repository: Repository) -> str:
+    """The command that has Borg do something with a repository."""
+    return "backup-borg" if repository.number == 1 else "backup-borg --repository %d" % repository.number
+
+
 def advice(run: Run, repository: Repository) -> Iterator[str]:
     """What can be done about a failure of Borg, a line each."""
-    number, location = repository.number, repository.location
-    by_hand = "backup-borg" if number == 1 else "backup-borg --repository %d" % number
+    number, location, command = repository.number, repository.location, by_hand(repository)
     if "LockTimeout" in run.ids:
         yield (
             "Another host, or a command by hand, uses %s. If it is certain that none does any more, run `%s break-lock`."
-            % (location, by_hand)
+            % (location, command)
         )
     if run.ids & {"Repository.DoesNotExist", "Repository.InvalidRepository", "PathNotMounted"}:
         yield "%s is not there. Mount its disk, or bring it back: it is never made anew by itself." % location
@@ -154,10 +158,10 @@ def advice(run: Run, repository: Repository) -> Iterator[str]:
             "An archive in %s is not authentic. Borg 1.2.4, as Debian 12 has it, leaves such ones where it renames: those whose names "
             "end in %s, of an older version of this collection, and what was renamed by hand. `%s upgrade --check-archives-tam` names "
             "them. If it is these alone, and none that somebody else could have written, have them authenticated: run `%s upgrade "
-            "--archives-tam`; never `check --repair`, which deletes them." % (location, engine.INCOMPLETE, by_hand, by_hand)
+            "--archives-tam`; never `check --repair`, which deletes them." % (location, engine.INCOMPLETE, command, command)
         )
     elif run.damaged:
         yield (
             "%s is damaged. Check its disk, copy the repository while it can be read, then run `%s check --repair`; the next backup "
-            "saves again what is gone of it and still on this machine." % (location, by_hand)
+            "saves again what is gone of it and still on this machine." % (location, command)
         )

@@ -8,7 +8,7 @@ import json
 import os
 import re
 
-from rootless_backup import engine
+from rootless_backup import engine, tree
 from rootless_backup.borg import reserve, state
 from rootless_backup.borg.call import borg, is_local
 
@@ -63,8 +63,7 @@ class Repository(engine.Repository):
         run = borg(self, "list", "--json", "--glob-archives", self.names(series, incomplete))
         if not run.ok:
             raise engine.Refused("the archives of %s cannot be listed" % self.location)
-        # By name: the time is in it.
-        return sorted(each["name"] for each in json.loads(run.output)["archives"])
+        return sorted((each["name"] for each in json.loads(run.output)["archives"]), key=engine.age)
 
     def contents(self, archive: str, wanted: Wanted) -> list[Item] | None:
         with patterns(wanted) as options:
@@ -118,18 +117,11 @@ class Repository(engine.Repository):
         return engine.Taken(run.ok, run.made, "Archive.DoesNotExist" not in run.ids)
 
     def forget(self, keep: dict[str, int], incomplete: bool = False) -> tuple[bool, list[str]]:
-        dropped = incomplete or self.drop_renamed()
-        pruned, kept = self.prune(keep, incomplete)
-        return dropped and pruned, kept
+        from rootless_backup.borg import retention
 
-    def prune(self, keep: dict[str, int], incomplete: bool = False) -> tuple[bool, list[str]]:
-        """See `forget`, which also takes away what an older version left."""
-        rules = ["--keep-%s=%d" % rule for rule in keep.items()]
-        ok, kept = True, []
-        for series in engine.SERIES:
-            pruned = borg(self, "prune", "--list", "--glob-archives", self.names(series, incomplete), *rules)
-            ok = pruned.ok and ok
-            kept += [archive for verb, archive in pruned.pruned if verb == "Keeping"]
+        dropped = incomplete or self.drop_renamed()
+        pruned, kept = retention.prune(self, keep, incomplete)
+        ok = dropped and pruned
         if is_local(self.location) or incomplete:
             return ok, kept
         # A server can put words of its own into what Borg logs, and not into what it lists.
@@ -163,21 +155,30 @@ class Repository(engine.Repository):
         ok = borg(self, "compact").ok
         if ok and is_local(self.location):
             reserve.keep(self.location)
+            ok = self.grow_segments()
         return ok
+
+    def grow_segments(self) -> bool:
+        """Have Borg write files of the usual size again, where there is room for them: it wants as much for each time that it forgets."""
+        with open(os.path.join(self.location, "config"), encoding="utf-8", errors="replace") as file:
+            small = re.search(r"^max_segment_size\s*=\s*%d\s*$" % SMALL_SEGMENT, file.read(1 << 20), re.MULTILINE)
+        return not small or tree.room(self.location) < 4 * SEGMENT or self.set_segments(SEGMENT)
+
+    def set_segments(self, size: int) -> bool:
+        return borg(self, "config", self.location, "max_segment_size", str(size)).ok
 
     def make_room(self, keep: dict[str, int]) -> bool:
         if not is_local(self.location):
             return super().make_room(keep)
+        from rootless_backup.borg import retention
+
         reserve.give_up(self.location)
-        # Borg wants room for one more of its files before it takes anything away, which are large.
-        smaller = borg(self, "config", self.location, "max_segment_size", str(SMALL_SEGMENT)).ok
-        try:
-            # First what takes no room to give back.
-            ok = self.prune(keep)[0] and all(borg(self, "compact", "--threshold", str(part)).ok for part in (90, 50, 10))
-        finally:
-            whole = borg(self, "config", self.location, "max_segment_size", str(SEGMENT)).ok
+        # Borg wants room for one more of its files before it takes anything away, which are large; also in each run until there is.
+        ok = self.set_segments(SMALL_SEGMENT) and retention.prune(self, keep)[0]
+        # First what takes no room to give back.
+        ok = ok and all(borg(self, "compact", "--threshold", str(part)).ok for part in (90, 50, 10))
         reserve.keep(self.location)
-        return smaller and ok and whole
+        return ok and self.grow_segments()
 
     def room(self) -> tuple[int, int] | None:
         if not is_local(self.location):

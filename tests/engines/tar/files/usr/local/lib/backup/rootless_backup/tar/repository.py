@@ -27,7 +27,7 @@ class Repository(engine.Repository):
         """The archives of a series of this host, oldest first."""
         pattern = engine.name_of(self.prefix, series, engine.UTC_SECONDS) + suffix + SUFFIX
         try:
-            return sorted(name[:-len(SUFFIX)] for name in fnmatch.filter(os.listdir(self.location), pattern))
+            return sorted((name[:-len(SUFFIX)] for name in fnmatch.filter(os.listdir(self.location), pattern)), key=engine.age)
         except OSError as error:
             raise engine.Refused("the archives of %s cannot be listed: %s" % (self.location, error.strerror)) from error
 
@@ -98,7 +98,9 @@ class Repository(engine.Repository):
         for series in engine.SERIES:
             suffix = engine.INCOMPLETE if incomplete else ""
             names = self.named(series, suffix)
-            staying = {name for period, count in keep.items() for name in newest_of_each(names, suffix, PERIODS[period], count)}
+            later = {name for name in names if engine.is_to_come(name)}
+            due = [name for name in names if name not in later]
+            staying = later.union(*(newest_of_each(due, suffix, PERIODS[period], count) for period, count in keep.items()))
             for name in set(names) - staying:
                 os.unlink(self.path(name))
             kept += sorted(staying)
