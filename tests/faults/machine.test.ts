@@ -18,10 +18,16 @@ onEachRelease(
     const role = (): Promise<unknown> => fixture.lab.roles(['borg'], { borg_lock_wait: 10, backup_paths: ['/srv'] });
     const passphrase = (): string => readFileSync(join(fixture.lab.directory, 'backup-secrets/web/passphrase'), 'utf8');
 
-    // Not even the capability reads another process's files of /proc.
+    // Not even the capability reads what is mounted for one user alone.
     fault(fixture, 'unreadable', {
-      provoke: on('mkdir -p /srv/closed; mount --bind /proc/1/task/1/fd /srv/closed'),
-      mend: on('umount /srv/closed; rmdir /srv/closed'),
+      provoke: on(
+        `[ -e /dev/fuse ] || mknod /dev/fuse c 10 229; mkdir -p /srv/closed; systemd-run --quiet --unit=closed python3 -c 'import ctypes, os, time
+fuse = os.open("/dev/fuse", os.O_RDWR)
+options = b"fd=%d,rootmode=40000,user_id=65534,group_id=65534" % fuse
+assert ctypes.CDLL(None).mount(b"closed", b"/srv/closed", b"fuse", 0, options) == 0
+time.sleep(3600)'; for wait in {1..50}; do grep -q " /srv/closed fuse" /proc/mounts && break; sleep 0.1; done; grep -q " /srv/closed fuse" /proc/1/mounts`,
+      ),
+      mend: on('umount --lazy /srv/closed; systemctl stop closed; rmdir /srv/closed'),
     });
     fault(fixture, 'many entries', {
       provoke: on(`python3 -c 'import os
