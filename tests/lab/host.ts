@@ -151,6 +151,18 @@ export class Host {
     );
   }
 
+  /** Runs a command of bash in its root while it is off, with the network of this machine, as from a rescue system. */
+  rescue(command: string, options: RunOptions = {}): Promise<Result> {
+    if (this.isInit(this.init)) throw new Error(`${this.name} is up: its root is its own`);
+    const mounts =
+      'for path in dev proc sys; do mount --rbind "/$path" "$0/$path"; done; mount -t tmpfs tmpfs "$0/run"; ';
+    const environment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', DEBIAN_FRONTEND: 'noninteractive' };
+    return run('unshare', ['--mount', 'bash', '-c', `${mounts}exec chroot "$0" bash -e -c "$1"`, this.root, command], {
+      ...options,
+      env: { ...process.env, ...environment },
+    });
+  }
+
   /** Writes a file, with the directories above it. */
   async write(path: string, content: string | Buffer, mode = '0644'): Promise<void> {
     await this.run(['bash', '-c', 'mkdir -p "$(dirname "$1")" && cat > "$1" && chmod "$2" "$1"', 'write', path, mode], {

@@ -28,10 +28,11 @@ KEEP_INCOMPLETE = {"last": 7}
 
 def save_rest(engine: engines.Engine) -> bool:
     """Save what is there after a run that failed before anything was saved. Return whether that succeeded."""
-    known = systemd.show(RUN, "ExecMainStartTimestampMonotonic", "InactiveExitTimestampMonotonic")
-    begun, run = (int(each or 0) for each in known.values())
+    # Not its start: where nothing comes before it, that is noted an instant before the run's own.
+    known = systemd.show(RUN, "ExecMainExitTimestampMonotonic", "InactiveExitTimestampMonotonic")
+    ended, run = (int(each or 0) for each in known.values())
     # Somebody stopped it, so nobody waits for an archive.
-    if begun >= run or os.environ.get("MONITOR_SERVICE_RESULT") == "signal":
+    if ended >= run or os.environ.get("MONITOR_SERVICE_RESULT") == "signal":
         VOICE.info("Nothing is to be done: the run had begun to save, or was stopped.")
         return True
     VOICE.info("The run failed before anything was saved: what is there is saved all the same, and marked.")
@@ -96,7 +97,7 @@ class Backup:
         self.settings, self.rest = engine.settings, rest
         self.started = self.named = int(time.time())
         self.now = records.utc(self.started)
-        self.selection = Selection(self.settings, engine.own(), VOICE)
+        self.selection = Selection(self.settings, engine.own(), VOICE, visibility.mounted())
         # Whether nothing is missing or hidden. An archive that is not whole has a name that the rules of keeping do not know: else it
         # could take the place of the good one of the same day.
         self.whole = True

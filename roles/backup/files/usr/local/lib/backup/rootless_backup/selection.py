@@ -21,9 +21,14 @@ SANDBOXED = ("/dev", "/tmp", "/var/tmp")
 
 
 class Selection:
-    """The roots of the archive of files, and the patterns of what is left out below them."""
+    """The roots of the archive of files, and the patterns of what is left out below them.
 
-    def __init__(self, settings: dict[str, Any], own: Iterable[str], voice: Voice) -> None:
+    `mounted`: what the host has mounted, where this process sees that through a sandbox, as proc(5) has it in mountinfo. What the sandbox
+    has in its place is no reason to leave anything out.
+    """
+
+    def __init__(self, settings: dict[str, Any], own: Iterable[str], voice: Voice, mounted: str | None = None) -> None:
+        self.mounted = mounted
         self.paths = roots.what_to_save(settings["paths"], voice)
         self.one_file_system: bool = settings["one_file_system"]
         # `{pattern: why}`
@@ -41,7 +46,9 @@ class Selection:
         table = filesystems.read()
         self.unreal = {
             **dict.fromkeys((place for place in SANDBOXED if not any_below(self.paths, place)), "hidden by the sandbox of the backup"),
-            **filesystems.unreal(table, self.paths),
+            # Also of what was mounted since.
+            **{place: kind for place, kind in filesystems.kinds(table).items() if kind in filesystems.PSEUDO},
+            **filesystems.unreal(self.mounted or table, self.paths),
         }
         self.order, self.troubles = roots.ordered(self.paths, filesystems.mounts(table), self.one_file_system)
 

@@ -16,12 +16,17 @@ if TYPE_CHECKING:
     from rootless_backup.filesystems import Mounts
 
 
+def mounted() -> str:
+    """What the host has mounted, as it was when this unit was started. See proc(5), mountinfo."""
+    return filesystems.read(credentials.path("host.mounts"))
+
+
 def hidden(saved: Collection[str], excludes: Collection[str], awake: Iterable[str] = ()) -> list[str]:
     """Messages for what this process does not see of the saved paths, or not as it is. `awake`: automount points that were mounted."""
     with open("/proc/self/uid_map", encoding="ascii") as ours, open(credentials.path("host.users"), encoding="ascii") as hosts:
         if ours.read().split() != hosts.read().split():
             return ["the sandbox has a user namespace (PrivateUsers=): every owner would be saved as nobody"]
-    host, here = (mounts(filesystems.read(path)) for path in (credentials.path("host.mounts"), "/proc/self/mountinfo"))
+    host, here = mounts(mounted()), mounts(filesystems.read())
     # Mounted since the table of the host was read.
     host.update({place: found for place, found in here.items() if found[2] and any(paths.is_below(place, each) for each in awake)})
     return differences(host, here, {*saved, *map(os.path.realpath, saved)}, excludes)
