@@ -71,7 +71,6 @@ export const faults = {
     hand: 'backup-borg break-lock',
   },
 
-  'stale lock': { ...repository, what: 'a process of this host died and left its lock', result: 'success' },
   'index cut off': { ...repository, what: 'its index is cut off', result: 'success', note: 'Borg makes it anew.' },
   'index missing': { ...repository, what: 'its index and its hints are not there', result: 'success' },
   'configuration empty': {
@@ -89,7 +88,7 @@ export const faults = {
     ...repository,
     what: 'a segment of it is missing',
     unit: 'backup-check',
-    told: 'backup-check FAILED: …',
+    told: 'backup-check FAILED: …ndex object count mismatch…',
     hand: 'backup-borg check --repair',
   },
 
@@ -169,7 +168,12 @@ export const faults = {
     what: 'the program of a hook is gone',
     told: 'FAILED: backup-wiki.service (exit-code)…',
   },
-  'hook without directory': { ...dumps, what: 'the directory of a hook in `/backup` was removed', result: 'success' },
+  'hook without directory': {
+    ...dumps,
+    what: 'the directory of a hook in `/backup` was removed',
+    told: 'FAILED: backup-wiki.service (exit-code)…',
+    note: 'Applying the role, or a reboot, makes it anew.',
+  },
   'hook shouts': {
     ...dumps,
     what: 'a hook that fails says 20,000 lines, with a terminal’s commands',
@@ -239,6 +243,7 @@ export const faults = {
     ...machine,
     what: 'the clock was ten years ahead for one run',
     result: 'success',
+    told: 'ok, but …',
     note: 'What was saved then is no newer than what is saved now.',
   },
   'cache gone': { ...machine, what: 'Borg’s cache is gone', result: 'success' },

@@ -90,11 +90,6 @@ json.dump(settings, open(path, "w"))'; head -c 5M /dev/urandom > /srv/new; cat /
       after: restored,
     });
     fault(fixture, 'segment missing', { provoke: on(`${segment}; rm "$f"`), run: check, after: restored });
-    fault(fixture, 'stale lock', {
-      provoke: on(
-        `name=$(runuser -u borg -- python3 -c 'from borg.platform import get_process_id; print("%s.%d-0" % (get_process_id()[0], 4194000))'); install -d -o borg -m 700 /mnt/repository/lock.exclusive; install -o borg /dev/null "/mnt/repository/lock.exclusive/$name"`,
-      ),
-    });
     fault(fixture, 'index cut off', { provoke: on('truncate -s 100 /mnt/repository/index.*') });
     fault(fixture, 'index missing', { provoke: on('rm -f /mnt/repository/{index,hints,integrity}.*') });
     fault(fixture, 'configuration empty', {

@@ -87,7 +87,7 @@ def is_full(event: Event) -> bool:
 
 def is_damage(text: str) -> bool:
     """Whether an error is of something that is not as it was written."""
-    return bool(re.search(r"(?i)integrity (?:check )?(?:error|failed)|Data integrity|checksum", text))
+    return bool(re.search(r"(?i)integrity (?:check )?(?:error|failed)|Data integrity|checksum|index object count mismatch", text))
 
 
 def crash(text: str) -> str | None:
