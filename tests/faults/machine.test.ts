@@ -5,9 +5,14 @@ import { onEachRelease } from '../host/fixture.ts';
 import { debianFile } from '../lab/packages.ts';
 import { fault, prepare } from './fault.ts';
 
+const paths = ['/srv', '/var/data'];
+
 onEachRelease(
   'the fault matrix: the machine and its settings',
-  (fixture) => prepare(fixture),
+  async (fixture) => {
+    await fixture.host.run('mkdir /var/data; echo data > /var/data/file');
+    await prepare(fixture, { backup_paths: paths });
+  },
   (fixture) => {
     const on = (command: string) => (): Promise<unknown> => fixture.host.run(command);
     const dropIn = async (unit: string, lines: string): Promise<unknown> => {
@@ -15,7 +20,7 @@ onEachRelease(
       return fixture.host.run('systemctl daemon-reload');
     };
     const withoutDropIns = on('rm -f /etc/systemd/system/*.d/fault.conf; systemctl daemon-reload');
-    const role = (): Promise<unknown> => fixture.lab.roles(['borg'], { borg_lock_wait: 10, backup_paths: ['/srv'] });
+    const role = (): Promise<unknown> => fixture.lab.roles(['borg'], { borg_lock_wait: 10, backup_paths: paths });
     const passphrase = (): string => readFileSync(join(fixture.lab.directory, 'backup-secrets/web/passphrase'), 'utf8');
 
     // Not even the capability reads what is mounted for one user alone.
@@ -88,10 +93,10 @@ for n in range(1, 1_000_000): os.link("/srv/many/0", "/srv/many/%d" % n)'`),
         'for file in /var/lib/borg/.config/borg/security/*/nonce /var/lib/borg/initialised/* /var/lib/borg/records/*/*.json /var/lib/backup-report/status.json; do [ -s "$file" ] || exit 1; : > "$file"; done',
       ),
     });
-    fault(fixture, 'path missing', { provoke: on('mv /srv /srv.away'), mend: on('mv /srv.away /srv') });
+    fault(fixture, 'path missing', { provoke: on('mv /var/data /var/away'), mend: on('mv /var/away /var/data') });
     fault(fixture, 'path linked', {
-      provoke: on('mv /srv /var/srv; ln -s /var/srv /srv'),
-      mend: on('rm /srv; mv /var/srv /srv'),
+      provoke: on('mv /var/data /var/disk; ln -s /var/disk /var/data'),
+      mend: on('rm /var/data; mv /var/disk /var/data'),
     });
     fault(fixture, 'too deep', {
       provoke: on(

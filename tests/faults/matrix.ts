@@ -261,7 +261,7 @@ export const faults = {
     told: 'ok, but …',
     note: 'They count as absent.',
   },
-  'path missing': { ...machine, what: 'a path that is to be saved is not there', told: 'FAILED: …/srv…' },
+  'path missing': { ...machine, what: 'a path that is to be saved is not there', told: 'FAILED: …/var/data…' },
   'path linked': {
     ...machine,
     what: 'a path that is to be saved became a link to another disk',
