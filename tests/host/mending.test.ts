@@ -8,7 +8,7 @@ import { mails } from './mail.ts';
 
 const security = '/var/lib/borg/.config/borg/security/[0-9a-f]*';
 
-/** What Borg 1.2.4 does when it renames, by whatever Borg there is: the archive loses what it is authenticated by. */
+/** What Borg 1.2.4 does when it renames, by whatever Borg there is: the tag that the archive is authenticated by stays as it was. */
 const renames = `import sys
 import borg.archive
 from borg.archiver import main
@@ -16,9 +16,7 @@ from borg.helpers import msgpack
 def set_meta(self, key, value):
     metadata = self._load_meta(self.id)
     setattr(metadata, key, value)
-    found = metadata.as_dict()
-    found.pop("tam", None)
-    data = msgpack.packb(found)
+    data = msgpack.packb(metadata.as_dict())
     new_id = self.key.id_hash(data)
     self.cache.add_chunk(new_id, data, self.stats)
     self.manifest.archives[self.name] = (new_id, metadata.time)
@@ -78,7 +76,7 @@ onEachRelease(
         'env BORG_PASSPHRASE=$(cat /etc/credstore/borg.passphrase) BORG_BASE_DIR=/var/lib/borg BORG_CACHE_DIR=/var/cache/borg BORG_REPO=/var/lib/borg/repository';
       // As an older version of the collection left it.
       await host.run(
-        `cd /; runuser -u borg -- ${borg} borg create ::renamed /srv/data/1; runuser -u borg -- ${borg} python3 /usr/local/lib/renames.py rename ::renamed web-files-2026-01-02T03:04:05Z.incomplete; rm -r /var/lib/borg/authentic`,
+        `cd /; runuser -u borg -- ${borg} borg create ::renamed /srv/data/1; runuser -u borg -- ${borg} python3 /usr/local/lib/renames.py rename ::renamed web-files-2026-01-02T03:04:05Z.incomplete; rm -r /var/lib/borg/authentic /var/cache/borg/[0-9a-f]*`,
       );
       const { ok, log } = await backUp(host);
       // Borg 1.2.4 itself does not look.
