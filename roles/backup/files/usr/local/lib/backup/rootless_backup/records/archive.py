@@ -15,6 +15,7 @@ import re
 import time
 
 from rootless_backup import engine, host, paths, statefile, untrusted
+from rootless_backup.figures import DAY
 from rootless_backup.records import status
 
 TYPE_CHECKING = False
@@ -128,7 +129,8 @@ def checksums(directories: Sequence[str], excludes: Iterable[str], count: int, b
                 continue
             with open(untrusted.open_plain(path), "rb") as file:
                 begun = os.fstat(file.fileno())
-                if begun.st_size > BUDGET // 8 or begun.st_ctime >= before:
+                # What changed in a time far to come did so before the clock was set back.
+                if begun.st_size > BUDGET // 8 or before <= begun.st_ctime < time.time() + DAY:
                     continue
                 # No more than there was: it may grow while it is read.
                 digest = hashlib.sha256(file.read(begun.st_size)).hexdigest()
