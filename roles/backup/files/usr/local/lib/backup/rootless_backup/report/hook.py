@@ -44,8 +44,8 @@ def read_hook(unit: str, required: bool, started: float, finished: float) -> tup
             result = "success"
         elif result == NOT_RUN:
             result = RUNNING
-    # Another one failed, so this one was ended.
-    if result == "signal" and any(entry.fields.get("JOB_TYPE") == "stop" for entry in told):
+    # Another one failed, so this one was ended; some say so by their exit code.
+    if result in ("signal", "exit-code") and any(entry.fields.get("JOB_TYPE") == "stop" for entry in told):
         result = RUNNING
     if result in (NOT_RUN, RUNNING):
         # Who says enough pushes what was said of it out of the journal; what systemd remembers may be of a later run, but not of this time.
