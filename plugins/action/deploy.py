@@ -141,40 +141,33 @@ class ActionModule(ActionBase):
         made = wanted.of(result["created"])
         # After an initialisation all of it, since a file of that name can be of a repository that is gone.
         lacking = made if result["started"] else [each for each in made if not wanted.has(each)]
-        contents = [(each, self._read(each["from"], task_vars)) for each in lacking]
-        return [wanted.write(each, content) for each, content in contents]
+        contents = self._read([each["from"] for each in lacking], task_vars) if lacking else []
+        return [wanted.write(each, content) for each, content in zip(lacking, contents)]
 
-    def _read(self, path, task_vars):
-        """The content of a small file of the host, whose path the control node named; no log has it."""
+    def _read(self, paths, task_vars):
+        """The contents of small files of the host, whose paths the control node named, by one call; no log has them."""
         quiet = [self._play_context, getattr(self._connection, "_play_context", self._play_context)]
         before = [each.no_log for each in quiet]
         for each in quiet:
             each.no_log = True
-        # On the host it lies in a directory of the account, which may have put a FIFO or a link there: neither waited for nor followed.
-        read = "dd if=\"$0\" iflag=nofollow,nonblock,fullblock bs=%d count=1 status=none | base64 --wrap=0" % (MOST_SECRET + 1)
+        # Where they lie, accounts that are not trusted may have put a FIFO or a link there: neither waited for nor followed.
+        read = ("for path; do dd if=\"$path\" iflag=nofollow,nonblock,fullblock bs=%d count=1 status=none | base64 --wrap=0; echo .; done"
+                % (MOST_SECRET + 1))
         try:
             came = self._execute_module(module_name="ansible.legacy.command", task_vars=task_vars,
-                                        module_args={"argv": ["timeout", "30", "sh", "-c", read, path]})
+                                        module_args={"argv": ["timeout", "30", "sh", "-c", read, "read", *paths]})
         finally:
             for each, value in zip(quiet, before):
                 each.no_log = value
-        content = came.get("stdout")
-        if came.get("failed") or not isinstance(content, str) or not content:
-            raise Unusable("%s of the host could not be read: %s" % (path, answer.line(came.get("stderr") or came.get("msg"), 500)))
-        if len(content) > 2 * MOST_SECRET:
-            raise Unusable("the host says that %s is larger than %d bytes, which no secret is" % (path, MOST_SECRET))
-        try:
-            secret = base64.b64decode(content.encode("ascii"), validate=True)
-        except (UnicodeEncodeError, binascii.Error):
-            raise Unusable("what the host says is in %s is no base64" % path) from None
-        if len(secret) > MOST_SECRET:
-            raise Unusable("the host says that %s is larger than %d bytes, which no secret is" % (path, MOST_SECRET))
-        return secret
+        said = came.get("stdout")
+        contents = said.split(".\n") if isinstance(said, str) and not came.get("failed") else []
+        # Of the last one the module takes the line's end away.
+        return [secret(path, content.removesuffix("."), came) for path, content in zip(paths, contents + [""] * len(paths))]
 
     def _show_key(self, server, result, task_vars):
         """Print the lines that let this host in, as they have to stand in `authorized_keys`: in Ansible's own messages they are escaped."""
         try:
-            key = public_key(self._read(server["key"], task_vars))
+            key = public_key(self._read([server["key"]], task_vars)[0])
         except Unusable:
             return
         name = re.sub("[^A-Za-z0-9._-]", "_", str(task_vars["inventory_hostname"]))
@@ -219,6 +212,21 @@ def wants_frame(args):
 
 class Unusable(Exception):
     """What a host gave cannot be what it should be; the text says why."""
+
+
+def secret(path, content, came):
+    """What is in a file of the host, of its base64. Unusable: it is none, or larger than any secret."""
+    if not content:
+        raise Unusable("%s of the host could not be read: %s" % (path, answer.line(came.get("stderr") or came.get("msg"), 500)))
+    if len(content) > 2 * MOST_SECRET:
+        raise Unusable("the host says that %s is larger than %d bytes, which no secret is" % (path, MOST_SECRET))
+    try:
+        found = base64.b64decode(content.encode("ascii"), validate=True)
+    except (UnicodeEncodeError, binascii.Error):
+        raise Unusable("what the host says is in %s is no base64" % path) from None
+    if len(found) > MOST_SECRET:
+        raise Unusable("the host says that %s is larger than %d bytes, which no secret is" % (path, MOST_SECRET))
+    return found
 
 
 class Saved:

@@ -12,6 +12,7 @@ export interface Recap {
   readonly changed: number;
   readonly unreachable: number;
   readonly failed: number;
+  readonly skipped: number;
 }
 
 export interface PlaybookResult extends Result {
@@ -226,11 +227,11 @@ ansible_ssh_common_args=-o UserKnownHostsFile=${path('known_hosts')}\n`,
 function recap(stdout: string): Record<string, Recap> {
   const rows = stdout
     .slice(stdout.lastIndexOf('PLAY RECAP'))
-    .matchAll(/^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)/gm);
+    .matchAll(/^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)\s+skipped=(\d+)/gm);
   return Object.fromEntries(
     [...rows].map(([, host = '', ...numbers]) => {
-      const [ok = 0, changed = 0, unreachable = 0, failed = 0] = numbers.map(Number);
-      return [host, { ok, changed, unreachable, failed }];
+      const [ok = 0, changed = 0, unreachable = 0, failed = 0, skipped = 0] = numbers.map(Number);
+      return [host, { ok, changed, unreachable, failed, skipped }];
     }),
   );
 }
