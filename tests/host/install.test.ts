@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { copyTree } from '../lab/collection.ts';
@@ -83,6 +83,21 @@ onEachRelease(
         rmSync(join(installed, name), { recursive: true });
       expect(readdirSync(installed).sort()).toEqual(kept);
       await works();
+    });
+
+    it('from its tarball, unpacked, which is what installing it gives', async () => {
+      const installed = await fixture.lab.installCollection();
+      const again = `${installed}.again`;
+      renameSync(installed, again);
+      await fixture.lab.unpackCollection();
+      const tree = async (at: string): Promise<string> =>
+        (await run('find', ['.', '-type', 'f', '-printf', '%P %m %s\n'], { cwd: at })).stdout
+          .split('\n')
+          .sort()
+          .join('\n');
+      expect(await tree(installed)).toBe(await tree(again));
+      await run('diff', ['--recursive', installed, again]);
+      rmSync(again, { recursive: true });
     });
 
     it('from git+file:// and a clean clone', async () => {

@@ -125,6 +125,15 @@ export class Lab {
     return this.collection;
   }
 
+  /**
+   * Lays this working tree's collection down as installing it does, which takes a second or two: for whom that is not the question.
+   * It is a copy, which a test may change.
+   */
+  async unpackCollection(): Promise<void> {
+    mkdirSync(this.collection, { recursive: true });
+    await run('tar', ['--extract', '--file', await buildCollection(), '--directory', this.collection]);
+  }
+
   /** Runs a program of Ansible on the control node: the distribution's, or that of `ANSIBLE_BIN` to try another version. */
   ansible(program: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
     const env: NodeJS.ProcessEnv = {
@@ -157,13 +166,17 @@ export class Lab {
     };
   }
 
-  /** Applies roles of this collection to all hosts with the given settings. */
-  roles(roles: readonly string[], vars: object = {}, options: PlaybookOptions = {}): Promise<PlaybookResult> {
+  /** Applies roles of this collection to all hosts with the given settings; facts, which no role needs, are gathered if asked for. */
+  roles(
+    roles: readonly string[],
+    vars: object = {},
+    { facts = false, ...options }: PlaybookOptions & { readonly facts?: boolean } = {},
+  ): Promise<PlaybookResult> {
     const tasks = roles.map((role) => ({
       name: role,
       'ansible.builtin.include_role': { name: `rootless.backup.${role}` },
     }));
-    return this.playbook([{ hosts: 'all', vars, tasks }], options);
+    return this.playbook([{ hosts: 'all', gather_facts: facts, vars, tasks }], options);
   }
 
   /** Takes a host away for good, as a fire does; another one may have its name. */
