@@ -15,7 +15,8 @@ const shared = 'ROOTLESS_BACKUP_TARBALL';
 
 /** Has all processes that this one starts from now on use one tarball, which is built by `buildCollection` here. */
 export function shareCollection(): void {
-  process.env[shared] ??= join(tmpdir(), `rootless.backup-run-${process.pid}`);
+  // Only root can put something in its place there.
+  process.env[shared] ??= `/run/rootless.backup-tarball-${process.pid}`;
 }
 
 function ofThisRun(): Promise<string> | undefined {

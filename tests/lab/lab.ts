@@ -126,8 +126,8 @@ export class Lab {
   }
 
   /**
-   * Lays this working tree's collection down as installing it does, which takes a second or two: for whom that is not the question.
-   * It is a copy, which a test may change.
+   * Lays this working tree's collection down without `ansible-galaxy`, which takes a second or two for the same files: for tests that are
+   * not about installing it. They may change it.
    */
   async unpackCollection(): Promise<void> {
     mkdirSync(this.collection, { recursive: true });
