@@ -203,7 +203,7 @@ class Shared(dict):
     """Variables that all templates see. The lookup would copy them for each to the last leaf, which takes longer than to render it."""
 
     def __deepcopy__(self, _memo):
-        return Shared(self)
+        return dict(self)
 
 
 def wants_frame(args):
