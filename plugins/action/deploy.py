@@ -69,8 +69,9 @@ class ActionModule(ActionBase):
             "enable": args.get("enable", []),
             "start": args.get("start", []),
             "users": args.get("users", []),
-            "remove": args.get("remove", []),
-            "disown": args.get("disown", []),
+            # A plan that lays something down names nothing that could go with it.
+            "remove": args.get("remove", []) if state == "absent" else [],
+            "disown": args.get("disown", []) if state == "absent" else [],
         }
         if state == "present" and (wants_frame(args) or boolean(args.get("package", False))):
             package.add_to(plan)
