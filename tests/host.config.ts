@@ -1,4 +1,7 @@
 import { defineConfig } from 'vitest/config';
+import { shareCollection } from './lab/collection.ts';
+
+shareCollection();
 
 export default defineConfig({
   test: {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.rootless.backup.plugins.plugin_utils import answer, facts
+from ansible_collections.rootless.backup.plugins.plugin_utils import answer, facts, module
 
 OPTIONS = {"module", "args", "returns"}
 # What an answer can hold, and how each is met.
@@ -36,7 +36,7 @@ class ActionModule(ActionBase):
         if set(returns.values()) - set(KINDS):
             raise AnsibleActionFail("rootless.backup.ask: returns: allowed are the kinds %s" % ", ".join(sorted(KINDS)))
         facts.refuse(task_vars)
-        came = self._ask(given["module"], given.get("args") or {}, task_vars)
+        came = module.run(self, given["module"], given.get("args") or {}, task_vars)
         result.update(changed=came.get("changed") is True, **answer.interpreter(self))
         if came.get("skipped") is True:
             result["skipped"] = True
@@ -45,17 +45,6 @@ class ActionModule(ActionBase):
         if came.get("failed"):
             result.update(failed=True, msg=answer.failure(came))
         return answer.unsafe(result)
-
-    def _ask(self, module, args, task_vars):
-        task = self._task.copy()
-        task.args = dict(args)
-        # Some modules have a part that runs here, such as that of `copy`, which sends the file.
-        action = self._shared_loader_obj.action_loader.get(
-            module, task=task, connection=self._connection, play_context=self._play_context, loader=self._loader, templar=self._templar,
-            shared_loader_obj=self._shared_loader_obj)
-        if action is None:
-            return self._execute_module(module_name=module, module_args=dict(args), task_vars=task_vars)
-        return action.run(task_vars=task_vars)
 
 
 def take(came, path):

@@ -19,15 +19,17 @@ from ansible.module_utils.ansible_release import __version__ as core_version
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
-from ansible_collections.rootless.backup.plugins.plugin_utils import answer, facts, package, tree
+from ansible_collections.rootless.backup.plugins.plugin_utils import answer, facts, module, package, settings, tree
 
 # Before 2.19 a template that looks like JSON comes back as what it holds, unless that is turned off; since then the
 # option is deprecated.
 AS_TEXT = {"convert_data": False} if tuple(map(int, core_version.split(".")[:2])) < (2, 19) else {}
-OPTIONS = {"name", "state", "templates", "files", "frame", "package", "sensitive", "keep", "former", "expect", "calendars", "enable",
-           "start", "users", "remove", "disown", "save", "authorize"}
+OPTIONS = {"name", "role", "state", "packages", "templates", "files", "frame", "package", "sensitive", "keep", "former", "expect",
+           "calendars", "enable", "start", "users", "remove", "disown", "save", "authorize"}
 # No passphrase and no key is larger.
 MOST_SECRET = 64 << 10
+KEEP = ("What opens the repositories of %s is saved in %s on the control node.\n"
+        "Keep a copy of that directory in a safe place: without it the backup of a lost host cannot be read.")
 
 
 class ActionModule(ActionBase):
@@ -38,7 +40,13 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
+        # All that decides something here is fixed before the host is asked anything.
+        facts.refuse(task_vars)
         args = dict(self._task.args)
+        if args.get("role"):
+            problems = self._complete(args, task_vars)
+            if problems:
+                return dict(result, changed=False, **settings.refusal(problems))
         unknown = set(args) - OPTIONS
         if unknown:
             raise AnsibleActionFail("rootless.backup.deploy has no option %s; it has %s"
@@ -52,6 +60,7 @@ class ActionModule(ActionBase):
         plan = {
             "name": args["name"],
             "state": state,
+            "packages": args.get("packages", []),
             "files": self._tree(args, task_vars) if state == "present" else [],
             "keep": args.get("keep", []),
             "former": args.get("former", []),
@@ -60,25 +69,23 @@ class ActionModule(ActionBase):
             "enable": args.get("enable", []),
             "start": args.get("start", []),
             "users": args.get("users", []),
-            "remove": args.get("remove", []),
-            "disown": args.get("disown", []),
+            # A plan that lays something down names nothing that could go with it.
+            "remove": args.get("remove", []) if state == "absent" else [],
+            "disown": args.get("disown", []) if state == "absent" else [],
         }
         if state == "present" and (wants_frame(args) or boolean(args.get("package", False))):
             package.add_to(plan)
-        # All that decides something here is fixed before the host is asked anything.
-        facts.refuse(task_vars)
         wanted = Saved(args["save"]) if args.get("save") else None
         server = args.get("authorize") or {}
-        # A string, because the host's journal would show what a dict holds.
-        came = self._execute_module(
-            module_name="rootless.backup.transaction", module_args={"plan": json.dumps(plan)}, task_vars=task_vars)
-        result.update(answer.of_transaction(came, plan), **answer.interpreter(self))
+        result.update(self._transact(plan, task_vars), **answer.interpreter(self))
         if self._task.check_mode or state != "present":
             return answer.unsafe(result)
         if wanted is not None:
             try:
                 result["saved"] = self._save(wanted, result, task_vars)
-                result["changed"] = result["changed"] or bool(result["saved"])
+                if result["saved"]:
+                    result["changed"] = True
+                    self._display.display(KEEP % (task_vars["inventory_hostname"], wanted.directory))
             except (Unusable, OSError) as error:
                 said = result.get("msg", "").strip()
                 result.update(failed=True, msg=("%s\nWhat opens the repositories was not saved: %s" % (said, error)).strip())
@@ -86,45 +93,82 @@ class ActionModule(ActionBase):
             self._show_key(server, result, task_vars)
         return answer.unsafe(result)
 
+    def _complete(self, args, task_vars):
+        """Check the settings of the role, then add what the role says of itself, made of settings that are right. Returns the problems."""
+        template, rules = self._templar.template, settings.of_role(args["role"])
+        own = (rules, list(task_vars), template(task_vars[settings.named(rules, "values")]),
+               lambda: template(task_vars.get(settings.named(rules, "together"), [])))
+        problems = settings.problems(own, wants_frame(args), task_vars, template, self._display.warning)
+        if not problems:
+            args.update(template(task_vars.get(settings.named(rules, "deploy"), {})))
+            for tree_of in ("templates", "files"):
+                args.setdefault(tree_of, os.path.join(args["role"], tree_of))
+        return problems
+
+    def _transact(self, plan, task_vars):
+        """Make the host equal to the plan. It asks dpkg for the packages itself; the package manager is only called for those that lack."""
+        came, result = self._once(plan, task_vars)
+        lacking = answer.members(came.get("lacking"), plan["packages"])
+        if result.get("failed") or not lacking:
+            return result
+        installed = self._install(lacking, came.get("dpkg") is True, task_vars)
+        if self._task.check_mode:
+            # What lacks kept nothing else from being looked at.
+            return dict(result, changed=result["changed"] or installed.get("changed") is True)
+        if installed.get("failed"):
+            return answer.of_transaction(installed, plan)
+        # The package manager has the last word: it knows names that dpkg does not.
+        result = self._once(dict(plan, packages=[]), task_vars)[1]
+        return dict(result, changed=result["changed"] or installed.get("changed") is True)
+
+    def _once(self, plan, task_vars):
+        # A string, because the host's journal would show what a dict holds.
+        came = self._execute_module(
+            module_name="rootless.backup.transaction", module_args={"plan": json.dumps(plan)}, task_vars=task_vars)
+        return came, answer.of_transaction(came, plan)
+
+    def _install(self, names, has_dpkg, task_vars):
+        """The answer of the host's package manager."""
+        manager = "ansible.builtin.apt" if has_dpkg else "ansible.builtin.package"
+        wanted = {"name": names, "state": "present"}
+        came = module.run(self, manager, wanted, task_vars)
+        if came.get("failed") and not self._task.check_mode:
+            # Refreshing first would need the network although the lists are good.
+            came = module.run(self, manager, dict(wanted, update_cache=True), task_vars)
+        return came
+
     def _save(self, wanted, result, task_vars):
         """Save on the control node what the host made. Returns the files that were written."""
         made = wanted.of(result["created"])
         # After an initialisation all of it, since a file of that name can be of a repository that is gone.
         lacking = made if result["started"] else [each for each in made if not wanted.has(each)]
-        contents = [(each, self._read(each["from"], task_vars)) for each in lacking]
-        return [wanted.write(each, content) for each, content in contents]
+        contents = self._read([each["from"] for each in lacking], task_vars) if lacking else []
+        return [wanted.write(each, content) for each, content in zip(lacking, contents)]
 
-    def _read(self, path, task_vars):
-        """The content of a small file of the host, whose path the control node named; no log has it."""
+    def _read(self, paths, task_vars):
+        """The contents of small files of the host, whose paths the control node named, by one call; no log has them."""
         quiet = [self._play_context, getattr(self._connection, "_play_context", self._play_context)]
         before = [each.no_log for each in quiet]
         for each in quiet:
             each.no_log = True
-        # On the host it lies in a directory of the account, which may have put a FIFO or a link there: neither waited for nor followed.
-        read = "dd if=\"$0\" iflag=nofollow,nonblock,fullblock bs=%d count=1 status=none | base64 --wrap=0" % (MOST_SECRET + 1)
+        # Where they lie, accounts that are not trusted may have put a FIFO or a link there: neither waited for nor followed.
+        read = ("for path; do dd if=\"$path\" iflag=nofollow,nonblock,fullblock bs=%d count=1 status=none | base64 --wrap=0; echo .; done"
+                % (MOST_SECRET + 1))
         try:
             came = self._execute_module(module_name="ansible.legacy.command", task_vars=task_vars,
-                                        module_args={"argv": ["timeout", "30", "sh", "-c", read, path]})
+                                        module_args={"argv": ["timeout", "30", "sh", "-c", read, "read", *paths]})
         finally:
             for each, value in zip(quiet, before):
                 each.no_log = value
-        content = came.get("stdout")
-        if came.get("failed") or not isinstance(content, str) or not content:
-            raise Unusable("%s of the host could not be read: %s" % (path, answer.line(came.get("stderr") or came.get("msg"), 500)))
-        if len(content) > 2 * MOST_SECRET:
-            raise Unusable("the host says that %s is larger than %d bytes, which no secret is" % (path, MOST_SECRET))
-        try:
-            secret = base64.b64decode(content.encode("ascii"), validate=True)
-        except (UnicodeEncodeError, binascii.Error):
-            raise Unusable("what the host says is in %s is no base64" % path) from None
-        if len(secret) > MOST_SECRET:
-            raise Unusable("the host says that %s is larger than %d bytes, which no secret is" % (path, MOST_SECRET))
-        return secret
+        said = came.get("stdout")
+        contents = said.split(".\n") if isinstance(said, str) and not came.get("failed") else []
+        # Of the last one the module takes the line's end away.
+        return [secret(path, content.removesuffix("."), came) for path, content in zip(paths, contents + [""] * len(paths))]
 
     def _show_key(self, server, result, task_vars):
         """Print the lines that let this host in, as they have to stand in `authorized_keys`: in Ansible's own messages they are escaped."""
         try:
-            key = public_key(self._read(server["key"], task_vars))
+            key = public_key(self._read([server["key"]], task_vars)[0])
         except Unusable:
             return
         name = re.sub("[^A-Za-z0-9._-]", "_", str(task_vars["inventory_hostname"]))
@@ -141,17 +185,26 @@ class ActionModule(ActionBase):
         """Every file of the trees as `{path, content, mode, sensitive}`; an engine's own stand beside those of the frame."""
         frame = (os.path.join(package.FRAME, "templates"), package.HOME) if wants_frame(args) else (None, None)
         sensitive = set(args.get("sensitive", []))
+        trees = [frame, (args.get("templates"), args.get("files"))]
+        templates = [[os.path.join(root, path) for root, path in tree.walk(top) if path.endswith(".j2")] for top, _static in trees]
         lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
+        rendered = iter(lookup.run([path for each in templates for path in each], variables=Shared(task_vars), **AS_TEXT))
         files = []
-        for templates, static in (frame, (args.get("templates"), args.get("files"))):
-            for root, path in tree.walk(templates):
-                if path.endswith(".j2"):
-                    content = lookup.run([os.path.join(root, path)], variables=task_vars, **AS_TEXT)[0] or ""
-                    # An empty rendering says that this host has no such file.
-                    if content.strip():
-                        files.append(tree.entry(path[:-len(".j2")], content, sensitive))
+        for (top, static), paths in zip(trees, templates):
+            for path in paths:
+                content = next(rendered) or ""
+                # An empty rendering says that this host has no such file.
+                if content.strip():
+                    files.append(tree.entry(os.path.relpath(path, top)[:-len(".j2")], content, sensitive))
             files += tree.static(static, sensitive)
         return files
+
+
+class Shared(dict):
+    """Variables that all templates see. The lookup would copy them for each to the last leaf, which takes longer than to render it."""
+
+    def __deepcopy__(self, _memo):
+        return dict(self)
 
 
 def wants_frame(args):
@@ -160,6 +213,21 @@ def wants_frame(args):
 
 class Unusable(Exception):
     """What a host gave cannot be what it should be; the text says why."""
+
+
+def secret(path, content, came):
+    """What is in a file of the host, of its base64. Unusable: it is none, or larger than any secret."""
+    if not content:
+        raise Unusable("%s of the host could not be read: %s" % (path, answer.line(came.get("stderr") or came.get("msg"), 500)))
+    if len(content) > 2 * MOST_SECRET:
+        raise Unusable("the host says that %s is larger than %d bytes, which no secret is" % (path, MOST_SECRET))
+    try:
+        found = base64.b64decode(content.encode("ascii"), validate=True)
+    except (UnicodeEncodeError, binascii.Error):
+        raise Unusable("what the host says is in %s is no base64" % path) from None
+    if len(found) > MOST_SECRET:
+        raise Unusable("the host says that %s is larger than %d bytes, which no secret is" % (path, MOST_SECRET))
+    return found
 
 
 class Saved:

@@ -5,15 +5,9 @@
 
 from __future__ import annotations
 
-import difflib
-import json
-import os
-import re
-from collections.abc import Mapping
-
-from ansible.module_utils.parsing.convert_bool import BOOLEANS, boolean
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.rootless.backup.plugins.plugin_utils import facts, package
+from ansible_collections.rootless.backup.plugins.plugin_utils import facts, settings
 
 
 class ActionModule(ActionBase):
@@ -28,113 +22,9 @@ class ActionModule(ActionBase):
         # First of all: what a host said before this role came to it must not stand for a setting of the inventory.
         facts.refuse(task_vars)
         args = self._task.args
-        checked = [(read(args["rules"]), args["given"], args["values"])]
-        together = list(args.get("together", []))
-        if boolean(args.get("frame", False)):
-            # Together with those of the engine that brings it along: each pass tells of all that is wrong.
-            checked.append((read(os.path.join(package.FRAME, "meta", "settings.rules.json")), list(task_vars),
-                            self._templar.template(task_vars["_backup_values"])))
-
-        problems = []
-        for rules, given, values in checked:
-            slips, doubtful = misspelt(given, rules)
-            problems += slips
-            for each in doubtful:
-                self._display.warning(each)
-            for name, rule in rules["settings"].items():
-                problems += check(name, values[name], rule)
-        if not problems:
-            # What has to hold between settings can only be asked of settings that are each right.
-            if len(checked) > 1:
-                together += self._templar.template(task_vars["_backup_together"])
-            problems = [each["message"] for each in together if each["that"] not in (True, "True")]
-
+        own = settings.read(args["rules"]), args["given"], args["values"], lambda: list(args.get("together", []))
+        problems = settings.problems(own, boolean(args.get("frame", False)), task_vars, self._templar.template, self._display.warning)
         result.update(changed=False)
         if problems:
-            result.update(failed=True, problems=problems, msg="The settings are not usable:\n- " + "\n- ".join(problems))
+            result.update(settings.refusal(problems))
         return result
-
-
-def read(path):
-    """The rules of a role's settings."""
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)
-
-
-def misspelt(given, rules):
-    """What is said of the names in `given` that a setting had once, or that are like a setting's, but none: problems and warnings.
-
-    Other collections have roles of the same prefix, and a name that is like one of ours may be theirs: only what is plainly ours, misspelt,
-    is a problem.
-    """
-    settings, renamed = rules["settings"], rules.get("renamed", {})
-    problems = ["%s: this setting is called %s now" % (name, renamed[name]) for name in sorted(set(given) & set(renamed))]
-    warnings = []
-    for name in sorted(set(given) - set(settings) - set(renamed) - set(rules.get("others", []))):
-        close = difflib.get_close_matches(name, settings, n=1, cutoff=0.8) if name.startswith(rules["prefix"]) else []
-        if close and is_slip(name, close[0]):
-            problems.append("%s: there is no such setting; did you mean %s?" % (name, close[0]))
-        elif close:
-            warnings.append("%s: rootless.backup.%s has no such setting, and leaves it alone; "
-                            "if it is not for another role, did you mean %s?"
-                            % (name, rules["prefix"].rstrip("_"), close[0]))
-    return problems, warnings
-
-
-def is_slip(name, setting):
-    """Whether a name is a setting's with one word that is none: a letter within it is missing, too many, another one, or
-    in the place of the next. Words that begin or end otherwise are words, such as a plural, and somebody else's setting may have them.
-    """
-    apart = [(a, b) for a, b in zip(name.split("_"), setting.split("_")) if a != b]
-    if name.count("_") != setting.count("_") or len(apart) != 1:
-        return False
-    wrong, right = apart[0]
-    if min(len(wrong), len(right)) < 4 or wrong[0] != right[0] or wrong[-2:] != right[-2:]:
-        return False
-    spellings = set()
-    for i in range(len(right)):
-        spellings |= {right[:i] + right[i + 1:], right[:i] + right[i:i + 2][::-1] + right[i + 2:]}
-        spellings |= {right[:i] + letter + right[i + skip:] for letter in wrong for skip in (0, 1)}
-    return wrong in spellings
-
-
-def check(name, value, rule):
-    """Messages for what is wrong with `value`, and with what it holds."""
-    kind = rule["type"]
-    if kind == "array":
-        if not isinstance(value, (list, tuple)) or len(value) < rule.get("minItems", 0):
-            return [message(name, value, rule)]
-        return [p for i, item in enumerate(value) for p in check("%s[%d]" % (name, i), item, rule["items"])]
-    if kind == "object":
-        if not isinstance(value, Mapping):
-            return [message(name, value, rule)]
-        properties = rule["properties"]
-        problems = ["%s.%s: it is missing; allowed is %s" % (name, key, properties[key]["allowed"])
-                    for key in rule.get("required", []) if key not in value]
-        for key in value:
-            if key in properties:
-                problems += check("%s.%s" % (name, key), value[key], properties[key])
-            else:
-                close = difflib.get_close_matches(str(key), properties, n=1)
-                problems.append("%s.%s: there is no such key; %s" % (
-                    name, key, "did you mean %s?" % close[0] if close else "allowed are %s" % ", ".join(properties)))
-        return problems
-    return [] if fits(value, rule) else [message(name, value, rule)]
-
-
-def fits(value, rule):
-    kind = rule["type"]
-    # Templated numbers and booleans are strings on ansible-core < 2.19.
-    text = value if isinstance(value, str) else str(value)
-    if kind == "boolean":
-        return isinstance(value, bool) or (isinstance(value, str) and value.lower() in BOOLEANS)
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return False
-    if kind == "integer":
-        return bool(re.fullmatch("-?[0-9]{1,18}", text)) and rule["minimum"] <= int(text) <= rule["maximum"]
-    return "pattern" not in rule or bool(re.fullmatch(rule["pattern"], text))
-
-
-def message(name, value, rule):
-    given = "(hidden)" if rule.get("secret") else json.dumps(value, default=str)
-    return "%s: given is %s; allowed is %s" % (name, given, rule["allowed"])

@@ -21,6 +21,22 @@ options:
     description: Whose tree it is. What was laid down is remembered by this name, in C(/var/lib/rootless.backup).
     type: str
     required: true
+  role:
+    description:
+      - The directory of the role whose tree it is, on the control node. I(templates) and I(files) are its own then.
+      - Its settings are checked first, as by M(rootless.backup.settings), with the rules in C(meta/settings.rules.json). These say its
+        prefix. In the variable C(_PREFIX_values) are its settings, in C(_PREFIX_together) what has to hold between them, and
+        in C(_PREFIX_deploy) further options of this module, which are evaluated when the settings are found right.
+    type: path
+  packages:
+    description:
+      - Packages that have to be there. The host's dpkg is asked in the same module call; the package manager is called only for those that
+        it does not know to be installed whole, and does not know to be there because somebody asked for them.
+      - A package is named as the package manager takes it; C(NAME=VERSION) wants that version.
+      - With I(state=present) only.
+    type: list
+    elements: str
+    default: []
   state:
     description: C(absent) takes away all that was laid down by this name.
     type: str

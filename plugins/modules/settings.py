@@ -8,7 +8,7 @@ module: settings
 short_description: Check the settings of a role of this collection
 version_added: 0.1.0
 description:
-  - Used by the roles of this collection as their first task.
+  - Used by roles whose tree is not laid down by M(rootless.backup.deploy), which checks the settings of its I(role) itself.
   - Compares the settings with rules that were derived from their schema; an error names each setting that is wrong,
     what was given and what is allowed. Names that are like a setting's, but none, are errors too.
   - Runs on the control node and does not connect to the host.

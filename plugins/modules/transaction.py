@@ -36,6 +36,17 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+lacking:
+  description: The packages of the plan that dpkg does not know to be there. But in check mode, nothing was done then.
+  returned: always
+  type: list
+  elements: str
+  sample: [borgbackup]
+dpkg:
+  description: Whether the host has dpkg.
+  returned: always
+  type: bool
+  sample: true
 paths:
   description: The files that were, or in check mode would be, written or removed.
   returned: always
@@ -73,6 +84,7 @@ import stat
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.rootless.backup.plugins.module_utils import dpkg
 
 OLDEST_SYSTEMD = 252
 UNITS = "/etc/systemd/system/"
@@ -170,7 +182,7 @@ class Transaction:
     def __init__(self, module, plan):
         self.module = module
         self.plan = {"enable": [], "start": [], "users": [], "remove": [], "disown": [], "needs": [], "exposure": None,
-                     "keep": [], "former": [], "expect": {}, "calendars": {}, "version": None, **plan}
+                     "keep": [], "former": [], "expect": {}, "calendars": {}, "version": None, "packages": [], **plan}
         self.host = Host(module)
         self.files = {each["path"]: each for each in plan["files"]}
         self.memory_path = os.path.join(MEMORY, plan["name"] + ".json")
@@ -184,13 +196,15 @@ class Transaction:
         self.started = []
         self.created = []
         self.told = []
+        self.lacking = []
 
     def warn(self, text):
         """Tell the administrator; by a key of our own, since no other part of the answer is taken for words of this module."""
         self.told.append(text)
 
     def result(self):
-        result = {"diff": self.diff, "paths": self.changed_paths, "started": self.started, "created": self.created, "told": self.told}
+        result = {"diff": self.diff, "paths": self.changed_paths, "started": self.started, "created": self.created, "told": self.told,
+                  "lacking": self.lacking, "dpkg": dpkg_query(self.module) is not None}
         if self.plan["exposure"] and self.changed and not self.module.check_mode:
             out = self.module.run_command(["systemd-analyze", "security", "--no-pager", self.plan["exposure"]])[1]
             level = re.search(r"exposure level for \S+ ([0-9.]+)", out)
@@ -202,6 +216,10 @@ class Transaction:
 
     def present(self):
         self._refuse_older()
+        self.lacking = self._lacking()
+        if self.lacking and not self.module.check_mode:
+            # Nothing else is done before they are there: who called installs them, and calls again.
+            return
         for need in self.plan["needs"]:
             if need["kind"] == "hook" and not os.path.exists("%sbackup-%s.service" % (UNITS, need["value"])):
                 self.warn("%s: given is %s, but the host has no such hook; until it has, this one waits for nothing"
@@ -260,6 +278,18 @@ class Transaction:
             os.unlink(path)
         self._compile(different)
         self._start()
+
+    def _lacking(self):
+        """The packages of the plan that dpkg does not know to be there."""
+        packages, program = self.plan["packages"], dpkg_query(self.module)
+        if not packages or program is None:
+            return packages
+        states = ""
+        if os.path.exists(dpkg.AUTOMATIC):
+            with open(dpkg.AUTOMATIC, encoding="utf-8", errors="replace") as file:
+                states = file.read()
+        # It fails if it does not know one of them.
+        return dpkg.lacking(packages, self.module.run_command(dpkg.query(program, packages))[1], states)
 
     def _compile(self, different):
         """Have Python keep the modules of the programs compiled, for its version here: else each start compiles what it imports anew. What
@@ -671,6 +701,11 @@ def remembered(path):
             raise Failure("%s, which says what is laid down here, cannot be read: %s. Take it from a backup, or remove it and what its "
                           "name laid down. Nothing was changed." % (path, error)) from error
     return memory
+
+
+def dpkg_query(module):
+    """Where the program is; None on a host without dpkg."""
+    return module.get_bin_path("dpkg-query")
 
 
 def numbers(version):

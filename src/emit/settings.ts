@@ -21,13 +21,19 @@ export function settingsFiles(schema: RoleSchema): GeneratedFile[] {
       path: `${role}/meta/settings.rules.json`,
       content: `${JSON.stringify({ '#': `${mark}${source}. Do not edit.`, ...rules(schema) }, null, 2)}\n`,
     },
+    {
+      path: `${role}/vars/main/settings.yml`,
+      content: `${markComment(source)}${yamlDocument({ [`_${schema.prefix}values`]: values(schema) })}`,
+    },
     // The frame has no task: an engine has its settings checked with its own.
-    schema.engine === undefined
-      ? { path: `${role}/tasks/settings.yml`, content: `${markComment(source)}${yamlDocument([settingsTask(schema)])}` }
-      : {
-          path: `${role}/vars/main/settings.yml`,
-          content: `${markComment(source)}${yamlDocument({ [`_${schema.prefix}values`]: values(schema) })}`,
-        },
+    ...(schema.engine !== undefined || schema.deployed === true
+      ? []
+      : [
+          {
+            path: `${role}/tasks/settings.yml`,
+            content: `${markComment(source)}${yamlDocument([settingsTask(schema)])}`,
+          },
+        ]),
   ];
 }
 
@@ -155,7 +161,7 @@ function settingsTask(schema: RoleSchema): object {
     'rootless.backup.settings': {
       rules: '{{ role_path }}/meta/settings.rules.json',
       given: `{{ q('ansible.builtin.varnames', '^${schema.prefix}') }}`,
-      values: values(schema),
+      values: `{{ _${schema.prefix}values }}`,
       together: `{{ _${schema.prefix}together }}`,
       ...(schema.frame === true ? { frame: true } : {}),
     },

@@ -8,6 +8,7 @@ const inProgram: ProgramSetting = { file: 'postgresql' };
 export const postgres = roleSchema({
   role: 'postgres',
   prefix: 'postgres_',
+  deployed: true,
   others: ['postgres_user'],
   summary: 'Save PostgreSQL with every backup',
   description: [

@@ -89,6 +89,8 @@ export interface RoleSchema<Name extends string = string> {
   readonly engine?: string;
   /** Of an engine: whether it brings the frame along. */
   readonly frame?: boolean;
+  /** Whether no task checks its settings alone: `deploy` does, when it lays the role's tree down. */
+  readonly deployed?: boolean;
   /** What settings were called before: a name of the old kind is an error that says the new one. */
   readonly renamed?: Readonly<Record<string, string>>;
   /** Names with the prefix that other people's roles have: none is taken for a misspelling. */

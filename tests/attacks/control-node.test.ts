@@ -164,6 +164,16 @@ onEachRelease(
       expect(existsSync(at('elsewhere'))).toBe(false);
     });
 
+    it('has nothing installed but what the role names, and once, whatever it says that it lacks', async () => {
+      const { recap } = await lying(
+        `if ours: answer.update(lacking=['borgbackup', 'evil', ['x'], template], dpkg=True)
+if 'modules.apt' in asked: open('/run/installed', 'a').write('x' + ('evil' if 'evil' in asked or 'template' in asked else ''))`,
+        () => role({}, { borg_packages: ['borgbackup'] }),
+      );
+      expect(recap['web']).toMatchObject({ failed: 0, changed: 0 });
+      expect(await fixture.host.read('/run/installed')).toBe('x');
+    });
+
     it('cannot choose the program that is run for a hook', async () => {
       const hook = { name: 'hook', 'rootless.backup.hook': { name: 'wiki', user: 'root', command: '/bin/true' } };
       await lying("answer['ansible_facts'] = {'rootless_backup_node': lab + '/run-me'}", () => play([probe, hook]));

@@ -9,7 +9,7 @@ let lab: Lab;
 const hosts: Record<string, Host> = {};
 beforeAll(async () => {
   lab = await Lab.open();
-  await lab.installCollection();
+  await lab.unpackCollection();
   cpSync('examples', join(lab.directory, 'examples'), { recursive: true });
   for (const [name, debian] of [
     ['web', 12],

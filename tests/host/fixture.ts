@@ -23,7 +23,7 @@ export function onEachRelease(
     const fixture = { release } as Fixture;
     beforeAll(async () => {
       fixture.lab = await Lab.open();
-      await fixture.lab.installCollection();
+      await fixture.lab.unpackCollection();
       fixture.host = await fixture.lab.boot({ name: 'web', debian: release });
       await prepare(fixture);
     });

@@ -1,18 +1,40 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { run } from './process.ts';
 
 let built: Promise<string> | undefined;
 
-/** The tarball of this working tree, built once, by the distribution's `ansible-galaxy`. */
-export const buildCollection = (): Promise<string> =>
-  (built ??= temporary().then(async (directory) => {
-    await copyTree(join(directory, 'clone'));
-    return buildTarball(join(directory, 'clone'), directory);
-  }));
+/** The tarball of this working tree, built once, by the distribution's `ansible-galaxy`; once for all processes of a run of tests. */
+export const buildCollection = (): Promise<string> => (built ??= ofThisRun() ?? build());
+
+/** The variable that names a link to it. */
+const shared = 'ROOTLESS_BACKUP_TARBALL';
+
+/** Has all processes that this one starts from now on use one tarball, which is built by `buildCollection` here. */
+export function shareCollection(): void {
+  // Only root can put something in its place there.
+  process.env[shared] ??= `/run/rootless.backup-tarball-${process.pid}`;
+}
+
+function ofThisRun(): Promise<string> | undefined {
+  const link = process.env[shared];
+  return link !== undefined && existsSync(link) ? realpath(link) : undefined;
+}
+
+async function build(): Promise<string> {
+  const directory = await temporary();
+  await copyTree(join(directory, 'clone'));
+  const tarball = await buildTarball(join(directory, 'clone'), directory);
+  const link = process.env[shared];
+  if (link?.endsWith(`-${process.pid}`) === true) {
+    process.on('exit', () => rmSync(link, { force: true }));
+    await symlink(tarball, link);
+  }
+  return tarball;
+}
 
 /** A directory that goes when this process ends. */
 export async function temporary(): Promise<string> {

@@ -12,6 +12,7 @@ export interface Recap {
   readonly changed: number;
   readonly unreachable: number;
   readonly failed: number;
+  readonly skipped: number;
 }
 
 export interface PlaybookResult extends Result {
@@ -124,6 +125,15 @@ export class Lab {
     return this.collection;
   }
 
+  /**
+   * Lays this working tree's collection down without `ansible-galaxy`, which takes a second or two for the same files: for tests that are
+   * not about installing it. They may change it.
+   */
+  async unpackCollection(): Promise<void> {
+    mkdirSync(this.collection, { recursive: true });
+    await run('tar', ['--extract', '--file', await buildCollection(), '--directory', this.collection]);
+  }
+
   /** Runs a program of Ansible on the control node: the distribution's, or that of `ANSIBLE_BIN` to try another version. */
   ansible(program: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
     const env: NodeJS.ProcessEnv = {
@@ -156,13 +166,17 @@ export class Lab {
     };
   }
 
-  /** Applies roles of this collection to all hosts with the given settings. */
-  roles(roles: readonly string[], vars: object = {}, options: PlaybookOptions = {}): Promise<PlaybookResult> {
+  /** Applies roles of this collection to all hosts with the given settings; facts, which no role needs, are gathered if asked for. */
+  roles(
+    roles: readonly string[],
+    vars: object = {},
+    { facts = false, ...options }: PlaybookOptions & { readonly facts?: boolean } = {},
+  ): Promise<PlaybookResult> {
     const tasks = roles.map((role) => ({
       name: role,
       'ansible.builtin.include_role': { name: `rootless.backup.${role}` },
     }));
-    return this.playbook([{ hosts: 'all', vars, tasks }], options);
+    return this.playbook([{ hosts: 'all', gather_facts: facts, vars, tasks }], options);
   }
 
   /** Takes a host away for good, as a fire does; another one may have its name. */
@@ -226,11 +240,11 @@ ansible_ssh_common_args=-o UserKnownHostsFile=${path('known_hosts')}\n`,
 function recap(stdout: string): Record<string, Recap> {
   const rows = stdout
     .slice(stdout.lastIndexOf('PLAY RECAP'))
-    .matchAll(/^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)/gm);
+    .matchAll(/^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)\s+skipped=(\d+)/gm);
   return Object.fromEntries(
     [...rows].map(([, host = '', ...numbers]) => {
-      const [ok = 0, changed = 0, unreachable = 0, failed = 0] = numbers.map(Number);
-      return [host, { ok, changed, unreachable, failed }];
+      const [ok = 0, changed = 0, unreachable = 0, failed = 0, skipped = 0] = numbers.map(Number);
+      return [host, { ok, changed, unreachable, failed, skipped }];
     }),
   );
 }

@@ -3,24 +3,21 @@ import { join } from 'node:path';
 import { Lab } from '../../tests/lab/lab.ts';
 import type { Host } from '../../tests/lab/host.ts';
 import { run } from '../../tests/lab/process.ts';
+import { releases, type Release } from '../../tests/lab/root.ts';
 import type { Part } from './part.ts';
-import { milliseconds, ratio, reach, seconds, takeTurns, type Rounds } from './rounds.ts';
+import { milliseconds, ratio, reach, Rounds, seconds, takeMeteredTurns, takeTurns } from './rounds.ts';
 
 type Tasks = readonly object[];
-const play = (tasks: Tasks, vars: object = {}): Tasks => [
-  { hosts: 'all', gather_facts: false, vars: { ansible_python_interpreter: '/usr/bin/python3', ...vars }, tasks },
-];
+const play = (tasks: Tasks, vars: object = {}): Tasks => [{ hosts: 'all', vars, tasks }];
 /** What comes of the inventory's name otherwise: a host has many names here, and is to stay as it is by each of them. */
 const alike = {
   inventory_hostname: 'bench',
   backup_secrets_dir: '{{ inventory_dir }}/backup-secrets/{{ ansible_host }}',
 };
-const roles = (names: readonly string[], vars: object = {}): Tasks =>
-  play(
-    names.map((role) => ({ 'ansible.builtin.include_role': { name: `rootless.backup.${role}` } })),
-    { borg_packages: [], ...alike, ...vars },
-  );
-const present = roles(['borg', 'postgres']);
+const roles = (names: readonly string[], vars: object = {}): Tasks => [
+  { hosts: 'all', vars, roles: names.map((role) => `rootless.backup.${role}`) },
+];
+const both = ['borg', 'postgres'];
 const absent = roles(['postgres', 'borg'], {
   backup_state: 'absent',
   postgres_state: 'absent',
@@ -31,172 +28,31 @@ const ping = play([{ 'ansible.builtin.ping': {} }]);
 /** A pass of Ansible, first and when nothing changes, by the number of hosts, against `ping` and the usual tasks. */
 export const converge: Part = {
   title: 'A pass of Ansible with the roles borg and postgres',
-  about: `\`ansible-playbook\` from start to end, without gathering facts, against a play of \`ping\` and against one that lays down the same files
-with one \`copy\` each, makes the directories and the user and enables the timers, as roles usually do. One host: five rounds, in turns, of a pass that
-changes nothing; and five of the first pass, on a host from which everything was taken away before. More hosts: names in the inventory
-that lead to four booted hosts, with 5 and 20 forks; five rounds with 4 and 20 names, two with 100, and of the usual tasks one round with 4,
-since they take minutes. What a pass costs on the control node is all there; what it costs on the hosts is done by four of them for
-all, on the same machine.`,
+  about: `\`ansible-playbook\` from start to end, with every setting of the roles and of the plays at its default, so facts are gathered, against a
+play of \`ping\` and, on Debian 12, against one that lays down the same files with one \`copy\` each, makes the directories and the user and enables the
+timers, as roles usually do. For all alike the inventory names the Python of the hosts (\`ansible_python_interpreter\`), and pipelining is on. One host
+of each release: five rounds, in turns, of a pass that changes nothing; on Debian 12 five of the first pass, on a host from which
+everything was taken away before. More hosts: names in the inventory that lead to four booted hosts (so \`inventory_hostname\` and
+\`backup_secrets_dir\` are set, to stay the same by each name), with 5 and 20 forks; five rounds with 4 and 20 names, two with 100, and of the
+usual tasks one round with 4, since they take minutes. What the hosts do is done by four of them for all, on the same machine; so the
+processor time of the control node is told apart from theirs.`,
+  releases,
   async measure({ quick }) {
     const instances = await raise('/proc/sys/fs/inotify/max_user_instances', 1024);
     const lab = await Lab.open();
     try {
       await lab.installCollection();
       const rounds = quick ? 1 : 5;
-      const host = await lab.boot({ name: 'bench', debian: 12 });
-      await lab.playbook(present);
-      const { tasks, files } = await usualTasks(lab, host);
-      const passes = { ping, ours: present, usual: play(tasks) };
-      const ssh: Record<string, number> = {};
-      const pass =
-        (name: keyof typeof passes, changes = false, args: readonly string[] = []) =>
-        async (): Promise<void> => {
-          const { sshExecutions, recap } = await lab.playbook(passes[name], { args, timeoutSeconds: 900 });
-          ssh[name] = sshExecutions;
-          if (Object.values(recap).some(({ changed }) => changed > 0 !== changes))
-            throw new Error(`${name} ${changes ? 'changed nothing' : 'changed something'}`);
-        };
-      const still = await takeTurns(rounds, { ping: pass('ping'), ours: pass('ours'), usual: pass('usual') });
-      const executions = { ...ssh };
-      const first = await firstPasses(lab, rounds, passes);
-
-      // Many names, four hosts.
-      for (const name of ['second', 'third', 'fourth']) await lab.boot({ name, debian: 12 });
-      await lab.playbook(present);
-      const inventory = readFileSync(join(lab.directory, 'inventory'), 'utf8');
-      const common = inventory.slice(inventory.indexOf('[all:vars]'));
-      const many: { hosts: number; forks: number; ping: Rounds; ours: Rounds; usual?: Rounds }[] = [];
-      for (const [hosts, times] of (quick
-        ? [[4, 1]]
-        : [
-            [4, 5],
-            [20, 5],
-            [100, 2],
-          ]) as [number, number][]) {
-        const lines = Array.from(
-          { length: hosts },
-          (_, i) => `name${i} ansible_host=${lab.hosts[i % lab.hosts.length]?.address ?? ''}`,
-        );
-        const file = join(lab.directory, `inventory-${hosts}`);
-        writeFileSync(file, `${lines.join('\n')}\n${common}`);
-        for (const forks of hosts <= 4 ? [20] : [5, 20]) {
-          const args = ['--inventory', file, '--forks', String(forks)];
-          const taken = await takeTurns(
-            times,
-            { ping: pass('ping', false, args), ours: pass('ours', false, args) },
-            { warm: true },
-          );
-          const usual =
-            hosts <= 4
-              ? { usual: (await takeTurns(1, { usual: pass('usual', false, args) }, { warm: true })).usual }
-              : {};
-          many.push({ hosts, forks, ...taken, ...usual });
-        }
+      const one: { debian: Release; still: Still }[] = [];
+      for (const debian of [...releases].reverse()) {
+        const host = await lab.boot({ name: `debian-${debian}`, debian });
+        await lab.playbook(roles(both));
+        const usual = debian === 12 ? await usualTasks(lab, host) : undefined;
+        one.push({ debian, still: await oneHost(lab, rounds, usual?.tasks) });
+        if (usual === undefined) await lab.forget(host);
+        else return await tables(lab, quick, one, usual, rounds);
       }
-      /** What each further host adds, in milliseconds. */
-      const each = (taken: Rounds, one: Rounds, hosts: number): string =>
-        `${((taken.median - one.median) / (hosts - 1)).toFixed(0)} ms`;
-      return {
-        tables: [
-          {
-            columns: [
-              'One host, nothing changes',
-              'SSH executions',
-              'Median',
-              'Quartiles',
-              'Ratio to ping',
-              'Reach',
-              'Ratio to the usual',
-              'Reach',
-            ],
-            rows: [
-              ['`ansible.builtin.ping`', String(executions['ping']), ...milliseconds(still.ping), '1', '', '', ''],
-              [
-                'roles `borg` and `postgres`',
-                String(executions['ours']),
-                ...milliseconds(still.ours),
-                ...reach(still.ours.median / still.ping.median, 1.5),
-                ...reach(still.ours.median / still.usual.median, 0.25),
-              ],
-              [
-                `the same ${files} files by \`copy\`, \`file\`, \`user\`, \`systemd_service\``,
-                String(executions['usual']),
-                ...milliseconds(still.usual),
-                ratio(still.usual, still.ping),
-                '',
-                '1',
-                '',
-              ],
-            ],
-          },
-          {
-            columns: ['One host, the first pass', 'Median', 'Quartiles', 'Ratio to the usual'],
-            rows: [
-              [
-                'roles `borg` and `postgres`, with a repository that is initialised',
-                ...seconds(first.ours),
-                ratio(first.ours, first.usual),
-              ],
-              ['the usual tasks, without a repository', ...seconds(first.usual), '1'],
-            ],
-          },
-          {
-            columns: ['Hosts', 'Forks', 'What', 'Median', 'Quartiles', 'Ratio to ping', 'Each further host'],
-            rows: many.flatMap(({ hosts, forks, ping, ours, usual }) => [
-              [
-                String(hosts),
-                String(forks),
-                '`ansible.builtin.ping`',
-                ...seconds(ping),
-                '1',
-                each(ping, still.ping, hosts),
-              ],
-              [
-                String(hosts),
-                String(forks),
-                'roles `borg` and `postgres`',
-                ...seconds(ours),
-                ratio(ours, ping),
-                each(ours, still.ours, hosts),
-              ],
-              ...(usual === undefined
-                ? []
-                : [
-                    [
-                      String(hosts),
-                      String(forks),
-                      'the usual tasks (one round)',
-                      ...seconds(usual),
-                      ratio(usual, ping),
-                      each(usual, still.usual, hosts),
-                    ],
-                  ]),
-            ]),
-          },
-        ],
-        charts: [
-          {
-            name: 'converge',
-            title: 'A pass that changes nothing',
-            bars: [
-              ...(
-                [
-                  ['one host: ping', 'ping'],
-                  ['one host: ours', 'ours'],
-                  ['one host: the usual tasks', 'usual'],
-                ] as const
-              ).map(([label, key]) => bar(label, still[key], key === 'ours')),
-              ...many
-                .filter(({ forks }) => forks === 20)
-                .flatMap(({ hosts, ping, ours, usual }) => [
-                  bar(`${hosts} hosts, 20 forks: ping`, ping, false),
-                  bar(`${hosts} hosts, 20 forks: ours`, ours, true),
-                  ...(usual === undefined ? [] : [bar(`${hosts} hosts, 20 forks: the usual tasks`, usual, false)]),
-                ]),
-            ],
-          },
-        ],
-      };
+      throw new Error('there is no Debian 12');
     } finally {
       await lab.close();
       if (instances !== undefined)
@@ -204,6 +60,244 @@ all, on the same machine.`,
     }
   },
 };
+
+type Usual = Awaited<ReturnType<typeof usualTasks>>;
+
+/** What a pass took: milliseconds, those of the control node's processor and of the hosts', and how often ssh was run. */
+interface Passes {
+  readonly taken: Rounds;
+  readonly control: Rounds;
+  readonly hosts: Rounds;
+  readonly executions: number;
+}
+
+/** Passes in turns that change nothing. @throws if one does. */
+async function unchanged<Name extends string>(
+  lab: Lab,
+  rounds: number,
+  passes: Readonly<Record<Name, Tasks>>,
+  { args = [], warm = false }: { args?: readonly string[]; warm?: boolean } = {},
+): Promise<Record<Name, Passes>> {
+  const names = Object.keys(passes) as Name[];
+  const ssh = new Map<Name, number>();
+  const onHosts = new Map<Name, number[]>(names.map((name) => [name, []]));
+  const hosts = (): number => lab.hosts.reduce((sum, host) => sum + host.cpuSeconds() * 1000, 0);
+  const pass = (name: Name) => async (): Promise<void> => {
+    const before = hosts();
+    const { sshExecutions, recap } = await lab.playbook(passes[name], { args, timeoutSeconds: 900 });
+    onHosts.get(name)?.push(hosts() - before);
+    ssh.set(name, sshExecutions);
+    if (Object.values(recap).some(({ changed }) => changed > 0)) throw new Error(`${name} changed something`);
+  };
+  const { taken, metered } = await takeMeteredTurns(
+    rounds,
+    Object.fromEntries(names.map((name) => [name, pass(name)])) as Record<Name, () => Promise<void>>,
+    { warm, meter: childrenMilliseconds },
+  );
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      {
+        taken: taken[name],
+        control: metered[name],
+        // The first round is not counted unless all was warm.
+        hosts: new Rounds((onHosts.get(name) ?? []).slice(-rounds)),
+        executions: ssh.get(name) ?? 0,
+      },
+    ]),
+  ) as Record<Name, Passes>;
+}
+
+/** Processor time of all that this process started and that has ended: `cutime` and `cstime` of proc(5), in ticks of 10 ms. */
+function childrenMilliseconds(): number {
+  const fields = readFileSync('/proc/self/stat', 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ');
+  return (Number(fields[13]) + Number(fields[14])) * 10;
+}
+
+type Contestant = 'ping' | 'postgres' | 'borg' | 'ours';
+type Still = Record<Contestant, Passes> & { usual?: Passes };
+
+const oneHost = (lab: Lab, rounds: number, usual?: Tasks): Promise<Still> => {
+  const contestants = { ping, postgres: roles(['postgres']), borg: roles(['borg']), ours: roles(both) };
+  return usual === undefined
+    ? unchanged(lab, rounds, contestants)
+    : unchanged(lab, rounds, { ...contestants, usual: play(usual) });
+};
+
+interface Many {
+  readonly hosts: number;
+  readonly forks: number;
+  readonly passes: Record<'ping' | 'ours', Passes> & { usual?: Passes };
+}
+
+/** Many names, four hosts. */
+async function manyHosts(lab: Lab, quick: boolean, usual: Usual): Promise<Many[]> {
+  const present = roles(both, alike);
+  for (const name of ['second', 'third', 'fourth']) await lab.boot({ name, debian: 12 });
+  await lab.playbook(present);
+  const inventory = readFileSync(join(lab.directory, 'inventory'), 'utf8');
+  const common = inventory.slice(inventory.indexOf('[all:vars]'));
+  const many: Many[] = [];
+  for (const [hosts, rounds] of (quick
+    ? [[4, 1]]
+    : [
+        [4, 5],
+        [20, 5],
+        [100, 2],
+      ]) as [number, number][]) {
+    const lines = Array.from(
+      { length: hosts },
+      (_, i) => `name${i} ansible_host=${lab.hosts[i % lab.hosts.length]?.address ?? ''}`,
+    );
+    const file = join(lab.directory, `inventory-${hosts}`);
+    writeFileSync(file, `${lines.join('\n')}\n${common}`);
+    for (const forks of hosts <= 4 ? [20] : [5, 20]) {
+      const args = ['--inventory', file, '--forks', String(forks)];
+      const passes = await unchanged(lab, rounds, { ping, ours: present }, { args, warm: true });
+      const slow = hosts <= 4 ? await unchanged(lab, 1, { usual: play(usual.tasks, alike) }, { args, warm: true }) : {};
+      many.push({ hosts, forks, passes: { ...passes, ...slow } });
+    }
+  }
+  return many;
+}
+
+/** All that is measured from the host with Debian 12 on, and the tables and the chart of the part. */
+async function tables(
+  lab: Lab,
+  quick: boolean,
+  one: readonly { debian: Release; still: Still }[],
+  usual: Usual,
+  rounds: number,
+): ReturnType<Part['measure']> {
+  const first = await firstPasses(lab, rounds, { ours: roles(both), usual: play(usual.tasks) });
+  const many = await manyHosts(lab, quick, usual);
+  const still = one.find(({ debian }) => debian === 12)?.still;
+  if (still?.usual === undefined) throw new Error('Debian 12 was not measured');
+  const slow = still.usual;
+  const labels: readonly (readonly [Contestant, string, number?])[] = [
+    ['ping', '`ansible.builtin.ping`'],
+    ['postgres', 'role `postgres`', 1.5],
+    ['borg', 'role `borg`', 1.5],
+    ['ours', 'roles `borg` and `postgres`', 2],
+  ];
+  /** What each further host adds, in milliseconds. */
+  const further = (all: Rounds, alone: Rounds, hosts: number): number => (all.median - alone.median) / (hosts - 1);
+  const names = {
+    ping: '`ansible.builtin.ping`',
+    ours: 'roles `borg` and `postgres`',
+    usual: 'the usual tasks (one round)',
+  };
+  return {
+    tables: [
+      {
+        columns: [
+          'One host, nothing changes',
+          'Debian',
+          'SSH executions',
+          'Median',
+          'Quartiles',
+          'Ratio to ping',
+          'Reach',
+          'Processor of the control node',
+          'of the host',
+        ],
+        rows: [
+          ...one.flatMap(({ debian, still }) =>
+            labels.map(([name, label, limit]) => [
+              label,
+              String(debian),
+              String(still[name].executions),
+              ...milliseconds(still[name].taken),
+              ...(limit === undefined ? ['1', ''] : reach(still[name].taken.median / still.ping.taken.median, limit)),
+              `${still[name].control.median.toFixed(0)} ms`,
+              `${still[name].hosts.median.toFixed(0)} ms`,
+            ]),
+          ),
+          [
+            `the same ${usual.files} files by \`copy\`, \`file\`, \`user\`, \`systemd_service\``,
+            '12',
+            String(slow.executions),
+            ...milliseconds(slow.taken),
+            ratio(slow.taken, still.ping.taken),
+            '',
+            `${slow.control.median.toFixed(0)} ms`,
+            `${slow.hosts.median.toFixed(0)} ms`,
+          ],
+        ],
+      },
+      {
+        columns: ['One host, the first pass', 'Median', 'Quartiles', 'Ratio to the usual'],
+        rows: [
+          [
+            'roles `borg` and `postgres`, with a repository that is initialised',
+            ...seconds(first.ours),
+            ratio(first.ours, first.usual),
+          ],
+          ['the usual tasks, without a repository', ...seconds(first.usual), '1'],
+        ],
+      },
+      {
+        columns: [
+          'Hosts',
+          'Forks',
+          'What',
+          'Median',
+          'Quartiles',
+          'Ratio to ping',
+          'Processor of the control node for each further host',
+          'Ratio to ping',
+          'Reach',
+          'Processor of the hosts, each',
+        ],
+        rows: many.flatMap(({ hosts, forks, passes }) =>
+          (['ping', 'ours', 'usual'] as const).flatMap((name) => {
+            const found = passes[name];
+            const alone = still[name];
+            if (found === undefined || alone === undefined) return [];
+            const each = further(found.control, alone.control, hosts);
+            const least = further(passes.ping.control, still.ping.control, hosts);
+            return [
+              [
+                String(hosts),
+                String(forks),
+                names[name],
+                ...seconds(found.taken),
+                ratio(found.taken, passes.ping.taken),
+                `${each.toFixed(0)} ms`,
+                ...(name === 'ours' ? reach(each / least, 2) : [(each / least).toFixed(2), '']),
+                `${(found.hosts.median / hosts).toFixed(0)} ms`,
+              ],
+            ];
+          }),
+        ),
+      },
+    ],
+    charts: [
+      {
+        name: 'converge',
+        title: 'A pass that changes nothing',
+        bars: [
+          ...(
+            [
+              ['one host: ping', 'ping'],
+              ['one host: ours', 'ours'],
+            ] as const
+          ).map(([label, key]) => bar(label, still[key].taken, key === 'ours')),
+          bar('one host: the usual tasks', slow.taken, false),
+          ...many
+            .filter(({ forks }) => forks === 20)
+            .flatMap(({ hosts, passes: { ping, ours, usual } }) => [
+              bar(`${hosts} hosts, 20 forks: ping`, ping.taken, false),
+              bar(`${hosts} hosts, 20 forks: ours`, ours.taken, true),
+              ...(usual === undefined ? [] : [bar(`${hosts} hosts, 20 forks: the usual tasks`, usual.taken, false)]),
+            ]),
+        ],
+      },
+    ],
+  };
+}
 
 const bar = (
   label: string,

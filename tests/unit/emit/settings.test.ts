@@ -95,6 +95,7 @@ it('the frame has its settings checked by the engine that brings it along', () =
     ({ path }) => path === 'roles/x/vars/main/settings.yml',
   );
   expect(values?.content).toContain('_x_values:\n  x_mode: "{{ x_mode }}"\n');
+  expect(task({ deployed: true })).toBeUndefined();
   expect(task({ frame: true })).toContain('frame: true\n');
   expect(task({})).not.toContain('frame');
 });

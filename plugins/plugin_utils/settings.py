@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: the authors of rootless.backup
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A role's settings, checked on the control node by rules that the build derived from their schema."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Mapping
+
+from ansible.module_utils.parsing.convert_bool import BOOLEANS
+from ansible_collections.rootless.backup.plugins.plugin_utils import package
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from typing import Any
+
+    # What `meta/settings.rules.json` holds, or a part of it.
+    Rules = dict[str, Any]
+
+
+def of_role(role: str) -> Rules:
+    """The rules of the role in a directory."""
+    return read(os.path.join(role, "meta", "settings.rules.json"))
+
+
+def named(rules: Rules, name: str) -> str:
+    """What a role calls a variable that is not for users: `_PREFIX_NAME`."""
+    return "_%s%s" % (rules["prefix"], name)
+
+
+def problems(own: tuple[Rules, Collection[str], Mapping[str, Any], Callable[[], list[Any]]], frame: bool, task_vars: Mapping[str, Any],
+             template: Callable[[object], Any], warn: Callable[[str], object]) -> list[str]:
+    """What is wrong with settings: a role's own `(rules, names that are given, values, what has to hold between them)`, and those of the
+    frame, if an engine brings it along, so that each pass tells of all that is wrong.
+    """
+    rules, given, values, of_own = own
+    checked = [(rules, given, values)]
+    if frame:
+        of_frame = of_role(package.FRAME)
+        checked.append((of_frame, list(task_vars), template(task_vars[named(of_frame, "values")])))
+    found: list[str] = []
+    for rules, given, values in checked:
+        slips, doubtful = misspelt(given, rules)
+        found += slips
+        for each in doubtful:
+            warn(each)
+        for name, rule in rules["settings"].items():
+            found += check(name, values[name], rule)
+    if not found:
+        # What has to hold between settings can only be asked of settings that are each right.
+        together = of_own() + (template(task_vars[named(of_frame, "together")]) if frame else [])
+        found = [each["message"] for each in together if each["that"] not in (True, "True")]
+    return found
+
+
+def refusal(found: list[str]) -> dict[str, Any]:
+    """The result of a task whose settings are wrong."""
+    return {"failed": True, "problems": found, "msg": "The settings are not usable:\n- " + "\n- ".join(found)}
+
+
+def read(path: str) -> Rules:
+    """The rules of a role's settings."""
+    with open(path, encoding="utf-8") as file:
+        rules: Rules = json.load(file)
+    return rules
+
+
+def misspelt(given: Collection[str], rules: Rules) -> tuple[list[str], list[str]]:
+    """What is said of the names in `given` that a setting had once, or that are like a setting's, but none: problems and warnings.
+
+    Other collections have roles of the same prefix, and a name that is like one of ours may be theirs: only what is plainly ours, misspelt,
+    is a problem.
+    """
+    settings, renamed = rules["settings"], rules.get("renamed", {})
+    problems = ["%s: this setting is called %s now" % (name, renamed[name]) for name in sorted(set(given) & set(renamed))]
+    warnings = []
+    for name in sorted(set(given) - set(settings) - set(renamed) - set(rules.get("others", []))):
+        close = difflib.get_close_matches(name, settings, n=1, cutoff=0.8) if name.startswith(rules["prefix"]) else []
+        if close and is_slip(name, close[0]):
+            problems.append("%s: there is no such setting; did you mean %s?" % (name, close[0]))
+        elif close:
+            warnings.append("%s: rootless.backup.%s has no such setting, and leaves it alone; "
+                            "if it is not for another role, did you mean %s?"
+                            % (name, rules["prefix"].rstrip("_"), close[0]))
+    return problems, warnings
+
+
+def is_slip(name: str, setting: str) -> bool:
+    """Whether a name is a setting's with one word that is none: a letter within it is missing, too many, another one, or
+    in the place of the next. Words that begin or end otherwise are words, such as a plural, and somebody else's setting may have them.
+    """
+    apart = [(a, b) for a, b in zip(name.split("_"), setting.split("_")) if a != b]
+    if name.count("_") != setting.count("_") or len(apart) != 1:
+        return False
+    wrong, right = apart[0]
+    if min(len(wrong), len(right)) < 4 or wrong[0] != right[0] or wrong[-2:] != right[-2:]:
+        return False
+    spellings: set[str] = set()
+    for i in range(len(right)):
+        spellings |= {right[:i] + right[i + 1:], right[:i] + right[i:i + 2][::-1] + right[i + 2:]}
+        spellings |= {right[:i] + letter + right[i + skip:] for letter in wrong for skip in (0, 1)}
+    return wrong in spellings
+
+
+def check(name: str, value: object, rule: Rules) -> list[str]:
+    """Messages for what is wrong with `value`, and with what it holds."""
+    kind = rule["type"]
+    if kind == "array":
+        if not isinstance(value, (list, tuple)) or len(value) < rule.get("minItems", 0):
+            return [message(name, value, rule)]
+        return [p for i, item in enumerate(value) for p in check("%s[%d]" % (name, i), item, rule["items"])]
+    if kind == "object":
+        if not isinstance(value, Mapping):
+            return [message(name, value, rule)]
+        properties = rule["properties"]
+        problems = ["%s.%s: it is missing; allowed is %s" % (name, key, properties[key]["allowed"])
+                    for key in rule.get("required", []) if key not in value]
+        for key in value:
+            if key in properties:
+                problems += check("%s.%s" % (name, key), value[key], properties[key])
+            else:
+                close = difflib.get_close_matches(str(key), properties, n=1)
+                problems.append("%s.%s: there is no such key; %s" % (
+                    name, key, "did you mean %s?" % close[0] if close else "allowed are %s" % ", ".join(properties)))
+        return problems
+    return [] if fits(value, rule) else [message(name, value, rule)]
+
+
+def fits(value: object, rule: Rules) -> bool:
+    kind = rule["type"]
+    # Templated numbers and booleans are strings on ansible-core < 2.19.
+    text = value if isinstance(value, str) else str(value)
+    if kind == "boolean":
+        return isinstance(value, bool) or (isinstance(value, str) and value.lower() in BOOLEANS)
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return False
+    if kind == "integer":
+        return bool(re.fullmatch("-?[0-9]{1,18}", text)) and rule["minimum"] <= int(text) <= rule["maximum"]
+    return "pattern" not in rule or bool(re.fullmatch(rule["pattern"], text))
+
+
+def message(name: str, value: object, rule: Rules) -> str:
+    given = "(hidden)" if rule.get("secret") else json.dumps(value, default=str)
+    return "%s: given is %s; allowed is %s" % (name, given, rule["allowed"])

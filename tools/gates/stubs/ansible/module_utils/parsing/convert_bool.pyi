@@ -1,0 +1,1 @@
+BOOLEANS: frozenset[object]
