@@ -15,8 +15,11 @@ from borg.archiver import main
 from borg.helpers import msgpack
 def set_meta(self, key, value):
     metadata = self._load_meta(self.id)
-    setattr(metadata, key, value)
-    data = msgpack.packb(metadata.as_dict())
+    # As it is kept, with the tag.
+    found = msgpack.unpackb(self.key.decrypt(self.id, self.repository.get(self.id)))
+    of = (lambda text: text.encode()) if b"name" in found else str
+    found[of(key)] = of(value)
+    data = msgpack.packb(found)
     new_id = self.key.id_hash(data)
     self.cache.add_chunk(new_id, data, self.stats)
     self.manifest.archives[self.name] = (new_id, metadata.time)
