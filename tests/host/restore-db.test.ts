@@ -410,7 +410,7 @@ print("right", arrivals.checksum("below/first", open("below/first", "rb")) == ha
         const [raced] = await Promise.all([
           restore(host, '--into', 'first', 'postgresql', 'shop'),
           host.run(
-            'until pgrep pg_restore > /dev/null; do sleep 0.01; done; runuser -u postgres -- psql -Xqc "CREATE TABLE public.meanwhile()" first',
+            'until pgrep -f "[p]g_restore .*--jobs" > /dev/null; do sleep 0.01; done; runuser -u postgres -- psql -Xqc "CREATE TABLE public.meanwhile()" first',
             { timeoutSeconds: 60 },
           ),
         ]);
@@ -443,7 +443,7 @@ print("right", arrivals.checksum("below/first", open("below/first", "rb")) == ha
         const [killed] = await Promise.all([
           restore(host, '--over', 'postgresql', 'shop'),
           host.run(
-            'until pgrep pg_restore > /dev/null; do sleep 0.01; done; systemctl kill --signal=KILL backup-postgresql-restore',
+            'until pgrep -f "[p]g_restore .*--jobs" > /dev/null; do sleep 0.01; done; systemctl kill --signal=KILL backup-postgresql-restore',
             { timeoutSeconds: 60 },
           ),
         ]);
