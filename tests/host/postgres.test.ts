@@ -239,10 +239,13 @@ exec /usr/bin/pg_dump "$@"
         expect(ok, log).toBe(true);
       } finally {
         await host.run(
-          "sed -i '/timeout/d' /var/lib/postgresql/*/main/postgresql.auto.conf; systemctl restart postgresql; PGOPTIONS='-c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0' psql -Xq -c 'ALTER ROLE ALL RESET ALL' -c 'ALTER ROLE postgres RESET ALL' -c 'ALTER DATABASE plain RESET ALL' template1",
-          { user: 'postgres', mayFail: true },
+          "sed -i '/timeout/d' /var/lib/postgresql/*/main/postgresql.auto.conf; systemctl restart postgresql 'postgresql@*'",
         );
-        await host.run('systemctl restart postgresql');
+        const options = ['default_transaction_read_only=off', ...names.map((name) => `${name}=0`)];
+        await host.run(
+          `PGOPTIONS='${options.map((option) => `-c ${option}`).join(' ')}' psql -Xq -v ON_ERROR_STOP=1 -c 'ALTER ROLE ALL RESET ALL' -c 'ALTER ROLE postgres RESET ALL' -c 'ALTER DATABASE plain RESET ALL' template1`,
+          { user: 'postgres' },
+        );
       }
     });
 
