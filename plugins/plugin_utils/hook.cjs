@@ -4023,6 +4023,7 @@ var settingsDirectory = "/etc/backup";
 var engineWord = `${settingsDirectory}/engine.json`;
 var sandboxes = `${programs}/sandboxes.json`;
 var tasks = { run: "backup", check: "backup-check", drill: "backup-drill" };
+var rest = "backup-rest";
 var formerTasks = { [`${account}-check`]: tasks.check };
 var restoreState = "/var/lib/backup-restore";
 var proofs = `${settingsDirectory}/prove.d`;
@@ -4550,13 +4551,17 @@ function background() {
 
 // src/units/task.ts
 var backupService = `${tasks.run}.service`;
+var restService = `${rest}.service`;
+
+// src/units/report.ts
+var failureReport = (unit2) => `backup-report@${unit2}:failure.service`;
 
 // src/units/hook.ts
 var hiddenDirectories = ["/srv", "/mnt", "/media"];
 var hookDirectory = (name) => `${dumps}/${name}`;
 function hookService(hook) {
   const { after = [], order = [] } = hook;
-  const before = ["network-online.target", ...after, ...order.map(hookUnit)];
+  const before = ["network-online.target", restService, failureReport(tasks.run), ...after, ...order.map(hookUnit)];
   return {
     path: `${unitDirectory}/${hookUnit(hook.name)}`,
     sections: [

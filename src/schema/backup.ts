@@ -96,7 +96,7 @@ export const backup = roleSchema({
     backup_paths: {
       type: 'array',
       description: [
-        'What is saved: absolute paths, each with everything beneath it. `/backup`, where hooks leave their dumps, is always saved too, in an archive of its own.',
+        'What is saved: absolute paths, each with everything beneath it; `/` is all of the machine. `/backup`, where hooks leave their dumps, is always saved too, in an archive of its own.',
         'A path that is missing, unreadable, or hidden by the sandbox fails the run.',
       ],
       default: ['/etc', '/home', '/opt', '/root', '/srv', '/usr/local', '/var'],
@@ -113,7 +113,7 @@ export const backup = roleSchema({
       type: 'array',
       description: [
         'What is left out, beside `backup_exclude_default`: absolute paths or shell patterns (`*` stays within a directory, `**` crosses directories), each with everything beneath it.',
-        'Software adds its own in `/etc/backup/exclude.d/`. Local repositories, and what the engine keeps for itself, are always left out.',
+        'Software adds its own in `/etc/backup/exclude.d/`. Local repositories, what the engine keeps for itself, `/dev`, `/tmp`, `/var/tmp` and what is on no disk (`/proc`, `/sys`, `/run`…, wherever it is mounted) are always left out. `backupctl check-paths` shows what comes of it.',
       ],
       default: [],
       items: pattern,
@@ -122,9 +122,21 @@ export const backup = roleSchema({
     backup_exclude_default: {
       type: 'array',
       description: [
-        'What is left out of every machine: what can be made again. Set it only to have some of it saved; `backup_exclude` is for what else is to be left out.',
+        'What is left out of every machine: what can be made again, and the layers of containers, whose `trusted.*` attributes only a privileged process sees: save their volumes. Set it only to have some of it saved; `backup_exclude` is for what else is to be left out.',
       ],
-      default: ['/home/*/.cache', '/root/.cache', '/var/cache', '/var/lib/apt/lists', '/var/tmp'],
+      default: [
+        '/home/*/.cache',
+        '/home/*/.local/share/containers/storage/overlay',
+        '/home/*/.local/share/docker/fuse-overlayfs',
+        '/home/*/.local/share/docker/overlay2',
+        '/root/.cache',
+        '/var/cache',
+        '/var/lib/apt/lists',
+        '/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs',
+        '/var/lib/containers/storage/overlay',
+        '/var/lib/docker/overlay2',
+        '/var/tmp',
+      ],
       items: pattern,
     },
     backup_one_file_system: {

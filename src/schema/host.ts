@@ -28,6 +28,8 @@ export const sandboxes = `${programs}/sandboxes.json`;
 
 /** The tasks of the frame: each is a service, has a timer, is told of by the report, and may be asked for by a member of the group. */
 export const tasks = { run: 'backup', check: 'backup-check', drill: 'backup-drill' } as const;
+/** What saves the rest when the hooks of a run failed; no task of its own: its report is that of the run. */
+export const rest = 'backup-rest';
 /** What tasks were called by an earlier version; what is known of their runs goes on under the name of today. */
 export const formerTasks: Readonly<Record<string, string>> = { [`${account}-check`]: tasks.check };
 /** What notices that nothing ran. */

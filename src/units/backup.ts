@@ -1,12 +1,12 @@
 import type { Unit } from '../render/unit.ts';
 import { backup } from '../schema/backup.ts';
-import { mark, programs, tasks, unitDirectory } from '../schema/host.ts';
+import { mark, programs, rest, tasks, unitDirectory } from '../schema/host.ts';
 import { drillUnits } from './drill.ts';
 import { restoreDirectory } from './hook.ts';
-import { reportsEnd, reportUnits } from './report.ts';
+import { failureReport, reportsEnd, reportUnits } from './report.ts';
 import { requestUnit } from './request.ts';
 import { templateSettings, type SettingsOf } from './settings.ts';
-import { backupService, taskService } from './task.ts';
+import { backupService, restService, taskService } from './task.ts';
 import { timer } from './timer.ts';
 import { set, withDirectives } from './unit.ts';
 
@@ -32,9 +32,25 @@ export const backupUnits = (settings: SettingsOf<typeof backup>): Unit[] => [
   ...Object.values(tasks).map(requestUnit),
 ];
 
-/** `backup.service`: who runs and in which sandbox. What it runs comes from snippets. */
+/**
+ * `backup.service`: who runs and in which sandbox. What it runs comes from snippets. If a hook failed it fails before anything is saved, and
+ * `backup-rest.service` saves what is there; the report waits for that, and the next run for both.
+ */
 const saving = (settings: SettingsOf<typeof backup>): Unit[] => [
-  taskService({ name: tasks.run, description: 'Backup of this machine', timeLimit: settings.backup_time_limit }),
+  withDirectives(
+    taskService({
+      name: tasks.run,
+      description: 'Backup of this machine',
+      after: [restService, failureReport(tasks.run)],
+      timeLimit: settings.backup_time_limit,
+    }),
+    { Unit: [set('OnFailure', restService, 'What is there is saved all the same, if nothing was yet.')] },
+  ),
+  taskService({
+    name: rest,
+    description: 'Save what is there after a run of the backup whose hooks failed',
+    timeLimit: settings.backup_time_limit,
+  }),
   markSnippet(),
   timer({
     name: tasks.run,

@@ -1,6 +1,6 @@
 import type { Directive, Unit } from '../render/unit.ts';
 import { line, word, type Expression, type Value } from '../render/value.ts';
-import { account, cache, tasks, unitDirectory } from '../schema/host.ts';
+import { account, cache, rest, tasks, unitDirectory } from '../schema/host.ts';
 import { networkOpened } from './sandbox.ts';
 import { only, set } from './unit.ts';
 
@@ -11,7 +11,7 @@ import { only, set } from './unit.ts';
 export interface Engine {
   /** Names its drop-ins. */
   readonly name: string;
-  /** Saves with the argument `create`, and looks for damage with `check`. */
+  /** Saves with the argument `create`, what is there after hooks failed with `rest`, and looks for damage with `check`. */
   readonly program: string;
   /** How long looking for damage may take. */
   readonly checkTimeLimit: Value;
@@ -27,6 +27,7 @@ export interface Engine {
 /** The drop-ins of every task of the frame that opens repositories. */
 export const engineDropIns = (engine: Engine): Unit[] => [
   dropIn(engine, tasks.run, [set('ExecStart', `${engine.program} create`)]),
+  dropIn(engine, rest, [set('ExecStart', `${engine.program} rest`)]),
   dropIn(engine, tasks.check, [
     set('ExecStart', `${engine.program} check`),
     set('TimeoutStartSec', line(engine.checkTimeLimit), 'Each repository has its time.'),

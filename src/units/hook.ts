@@ -3,7 +3,8 @@ import type { Directive, Unit } from '../render/unit.ts';
 import { argument, line, word, type Value } from '../render/value.ts';
 import { dumps, programs, proofs, restoreState, tasks, unitDirectory } from '../schema/host.ts';
 import { background, loosened, nothing, sandbox, smallMemory, type Sandbox } from './sandbox.ts';
-import { backupService } from './task.ts';
+import { failureReport } from './report.ts';
+import { backupService, restService } from './task.ts';
 import { set } from './unit.ts';
 
 /** What one piece of software wants done before every backup. */
@@ -63,7 +64,7 @@ export const hookDirectory = (name: string): string => `${dumps}/${name}`;
 export function hookService(hook: Hook): Unit {
   const { after = [], order = [] } = hook;
   // What the backup waits for too: a hook that is done long before it begins would be none of its run.
-  const before = ['network-online.target', ...after, ...order.map(hookUnit)];
+  const before = ['network-online.target', restService, failureReport(tasks.run), ...after, ...order.map(hookUnit)];
   return {
     path: `${unitDirectory}/${hookUnit(hook.name)}`,
     sections: [

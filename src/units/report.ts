@@ -4,8 +4,11 @@ import type { backup } from '../schema/backup.ts';
 import { cache, dumps, programs, reportState, reportUser, state, tasks, unitDirectory, watch } from '../schema/host.ts';
 import { sandbox, smallMemory } from './sandbox.ts';
 import type { SettingsOf } from './settings.ts';
-import { backupService } from './task.ts';
+import { backupService, restService } from './task.ts';
 import { only, set } from './unit.ts';
+
+/** What tells of a failure of a unit. */
+export const failureReport = (unit: string): string => `backup-report@${unit}:failure.service`;
 
 /**
  * What reports the end of a unit, whichever it was. Two instances, since systemd tells one that has two reasons to start
@@ -14,7 +17,7 @@ import { only, set } from './unit.ts';
 export const reportsEnd = (unit: string): Directive[] => [
   set(
     'OnFailure',
-    `backup-report@${unit}:failure.service`,
+    failureReport(unit),
     'Told to the administrator by a unit of its own, which cannot change the result.',
   ),
   set('OnSuccess', `backup-report@${unit}:success.service`),
@@ -27,6 +30,7 @@ export function reportUnits(settings: SettingsOf<typeof backup>): Unit[] {
       file: 'backup-report@.service',
       description: 'Report of %i',
       command: `${programs}/backup-report ended %i`,
+      more: [set('After', restService, 'It tells of that too.')],
     }),
     reportService(settings, {
       file: `${watch}.service`,
@@ -71,16 +75,25 @@ interface ReportService {
   readonly file: string;
   readonly description: string;
   readonly command: string;
+  /** Directives of its section `[Unit]`. */
+  readonly more?: readonly Directive[];
 }
 
-function reportService(settings: SettingsOf<typeof backup>, { file, description, command }: ReportService): Unit {
+function reportService(
+  settings: SettingsOf<typeof backup>,
+  { file, description, command, more = [] }: ReportService,
+): Unit {
   const { backup_report_url: url, backup_mail_smtp: smtp, backup_report_command: program } = settings;
   return {
     path: `${unitDirectory}/${file}`,
     sections: [
       {
         name: 'Unit',
-        directives: [set('Description', line(description).replaceAll('%%i', '%i')), set('StartLimitIntervalSec', '0')],
+        directives: [
+          set('Description', line(description).replaceAll('%%i', '%i')),
+          set('StartLimitIntervalSec', '0'),
+          ...more,
+        ],
       },
       {
         name: 'Service',

@@ -1,11 +1,14 @@
 import type { Directive, Unit } from '../render/unit.ts';
 import { line, type Value } from '../render/value.ts';
-import { account, state, tasks, unitDirectory } from '../schema/host.ts';
+import { account, rest, state, tasks, unitDirectory } from '../schema/host.ts';
 import { background, sandbox } from './sandbox.ts';
 import { set } from './unit.ts';
 
 /** The one unit that every hook injects itself into. */
 export const backupService = `${tasks.run}.service`;
+
+/** What saves the rest when hooks failed. */
+export const restService = `${rest}.service`;
 
 /**
  * What every program of the backup is told. Some hold a capability, and what is kept as the account, code of it may have written:

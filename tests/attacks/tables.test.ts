@@ -453,20 +453,29 @@ for entry in files.values():
     it('keeps no database of others from being saved by a lock that pg_dump waits for without a limit', async () => {
       const { host } = fixture;
       await fixture.lab.roles(['postgres'], { postgres_exclude: ['postgres', 'template1'], postgres_lock_wait: 3 });
-      await sql(host, 'postgres', 'CREATE DATABASE held');
-      await sql(host, 'held', 'CREATE SEQUENCE q');
-      await host.run(
-        `systemd-run --quiet --collect --unit=hold --uid=postgres -- psql -Xq held -c 'BEGIN; ALTER SEQUENCE q RENAME TO q2; SELECT pg_sleep(600); ROLLBACK'`,
+      // A name that is no UTF-8: to the server it is bytes.
+      await sql(host, 'postgres', `CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0`);
+      await host.run(`printf 'CREATE DATABASE "held-\\xe9"' | PGCLIENTENCODING=LATIN1 psql -Xq latin`, {
+        user: 'postgres',
+      });
+      await host.write(
+        '/usr/local/bin/hold',
+        `#!/bin/bash
+export PGDATABASE=$'held-\\xe9'
+exec psql -Xqc 'CREATE SEQUENCE q' -c 'BEGIN; ALTER SEQUENCE q RENAME TO q2; SELECT pg_sleep(600); ROLLBACK'
+`,
+        '0755',
       );
+      await host.run('systemd-run --quiet --collect --unit=hold --uid=postgres -- /usr/local/bin/hold');
       await host.run(
-        `until runuser -u postgres -- psql -XAtqc "SELECT 'holds' FROM pg_stat_activity WHERE datname = 'held' AND query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()" | grep --quiet holds; do sleep 0.1; done`,
+        `until runuser -u postgres -- psql -XAtqc "SELECT 'holds' FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()" | grep --quiet holds; do sleep 0.1; done`,
         { timeoutSeconds: 60 },
       );
       const begun = Date.now();
       const { ok } = await backUp(host);
       await host.run('systemctl stop hold.service');
       expect(ok).toBe(false);
-      expect(await host.journal('backup-postgresql.service')).toMatch(/database "held" was not dumped/);
+      expect(await host.journal('backup-postgresql.service')).toMatch(/database "held-\\udce9" was not dumped/);
       const { files } = JSON.parse((await host.run('cat /backup/postgresql/*-main/manifest.json')).stdout) as {
         files: Record<string, { finished: string }>;
       };

@@ -40,10 +40,9 @@ onEachRelease(
         await broken();
       },
       during: async ({ host }) => {
-        await host.run(
-          'while [ "$(systemctl is-active backup-report@backup:failure)" = activating ]; do sleep 0.5; done',
-          { timeoutSeconds: 120 },
-        );
+        await host.run('while systemctl list-jobs --no-legend | grep -q " backup-re[ps]"; do sleep 0.5; done', {
+          timeoutSeconds: 120,
+        });
         expect((await host.run('systemctl is-failed backup-report@backup:failure')).stdout).toBe('failed\n');
       },
       mend: async ({ lab }) => {

@@ -12,6 +12,10 @@ export async function settle(host: Host): Promise<void> {
     'for unit in backup backup-check backup-drill; do while systemctl is-active $unit | grep -q activating; do sleep 0.1; done; done',
     { timeoutSeconds: 100 },
   );
+  // A report waits for what is saved after hooks failed.
+  await host.run('while systemctl list-jobs --no-legend | grep -q " backup-re[ps]"; do sleep 0.1; done', {
+    timeoutSeconds: 100,
+  });
   const reports = ['backup', 'backup-check', 'backup-drill'].flatMap((unit) =>
     ['success', 'failure', 'begun'].map((end) => `backup-report@${unit}:${end}`),
   );

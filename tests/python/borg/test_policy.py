@@ -53,3 +53,16 @@ def test_knows_damage_that_a_borg_found(recorded_lines, version):
 @pytest.mark.parametrize(("code", "want"), [(0, False), (1, True), (2, False), (99, False), (100, True), (127, True), (-9, False)])
 def test_knows_the_exit_codes_of_warnings(code, want):
     assert policy.has_warned(code) is want
+
+
+@pytest.mark.parametrize(
+    "text", ["%s: file inode changed (race condition), skipping file", "%s: dir_open: [Errno 2] No such file or directory: 'd'"]
+)
+def test_a_directory_that_was_skipped_does_not_pass_unless_it_is_gone(tmp_path, text):
+    (tmp_path / "d: stat: [Errno 2] x").mkdir()
+    (tmp_path / "file").write_text("x")
+    assert policy.is_of_directory({"message": text % tmp_path})
+    assert policy.is_of_directory({"message": text % (tmp_path / "d: stat: [Errno 2] x")})
+    assert not policy.is_of_directory({"message": text % (tmp_path / "file")})
+    assert not policy.is_of_directory({"message": text % (tmp_path / "gone")})
+    assert policy.is_of_directory({"message": text % ("/" + "x" * 5000)})

@@ -178,6 +178,8 @@ describe('the plan of a hook', () => {
       expect(words('BindPaths')).toEqual([`/backup/${options.name}`, ...options.write.map(normal)]);
       expect(words('After')).toEqual([
         'network-online.target',
+        'backup-rest.service',
+        'backup-report@backup:failure.service',
         ...options.after,
         ...options.order.map((name) => `backup-${name}.service`),
       ]);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { backupTemplateSettings, backupUnits } from '../../../src/units/backup.ts';
 import { borgTemplateSettings, borgUnits } from '../../../src/units/borg.ts';
 import { renderUnit, type Unit } from '../../../src/render/unit.ts';
-import { account, cache, state, tasks, unitDirectory } from '../../../src/schema/host.ts';
+import { account, cache, state, rest, tasks, unitDirectory } from '../../../src/schema/host.ts';
 import { hookService, hookSnippet } from '../../../src/units/hook.ts';
 import { postgresTemplateSettings, postgresUnits } from '../../../src/units/postgres.ts';
 
@@ -112,7 +112,7 @@ describe('the frame', () => {
   it('has drop-ins of the engine in each unit that opens repositories', () => {
     const paths = all.map(({ path }) => path.replace(`${unitDirectory}/`, ''));
     expect(paths.filter((path) => path.endsWith('/00-borg.conf'))).toEqual(
-      [...Object.values(tasks), 'backup-stage@'].map((name) => `${name}.service.d/00-borg.conf`),
+      [tasks.run, rest, tasks.check, tasks.drill, 'backup-stage@'].map((name) => `${name}.service.d/00-borg.conf`),
     );
   });
 });

@@ -11,28 +11,50 @@ import os
 import time
 
 from rootless_backup import engine as engines
-from rootless_backup import host, paths, roots, untrusted, visibility
+from rootless_backup import host, paths, roots, systemd, untrusted, visibility
 from rootless_backup.records import archive as records
 from rootless_backup.records import journal
+from rootless_backup.selection import Selection
 from rootless_backup.voice import JOURNAL as VOICE
 
+RUN = host.TASKS["run"] + ".service"
 # Of archives that are not whole so many of the newest stay.
-KEEP_INCOMPLETE = {"last": 3}
+KEEP_INCOMPLETE = {"last": 7}
 
 
-def create(engine: engines.Engine) -> bool:
-    """Save files and dumps into every repository. Return whether all of it succeeded."""
-    backup = Backup(engine)
-    saved = [*backup.paths, host.DUMPS]
-    problems = roots.missing(saved) + visibility.hidden(saved, backup.excludes)
+def save_rest(engine: engines.Engine) -> bool:
+    """Save what is there after a run that failed before anything was saved. Return whether that succeeded."""
+    known = systemd.show(RUN, "ExecMainStartTimestampMonotonic", "InactiveExitTimestampMonotonic")
+    begun, run = (int(each or 0) for each in known.values())
+    # Somebody stopped it, so nobody waits for an archive.
+    if begun >= run or os.environ.get("MONITOR_SERVICE_RESULT") == "signal":
+        VOICE.info("Nothing is to be done: the run had begun to save, or was stopped.")
+        return True
+    VOICE.info("The run failed before anything was saved: what is there is saved all the same, and marked.")
+    return create(engine, rest=True)
+
+
+def create(engine: engines.Engine, rest: bool = False) -> bool:
+    """Save files and dumps into every repository. Return whether all of it succeeded. `rest`: it is known that it is not all."""
+    backup = Backup(engine, rest)
+    awake = backup.selection.wake()
+    saved = [*backup.selection.paths, host.DUMPS]
+    problems = roots.missing(saved) + awake.problems + backup.selection.troubles
+    problems += visibility.hidden(saved, [*backup.selection.excludes(), *backup.selection.unreal], awake.places)
+    backup.choose()
     for problem in problems:
         VOICE.error(problem)
+    for directory in backup.selection.layers():
+        VOICE.warning(
+            "%s is the directory of an overlay, such as a container's: its trusted.* attributes cannot be saved without privileges. Save "
+            "the volumes, and leave it out by backup_exclude" % untrusted.printable(directory)
+        )
     for directory in roots.empty_dumps():
         VOICE.warning("%s is empty: its hook left nothing to be saved" % untrusted.printable(directory))
-    backup.whole = not problems
+    backup.whole = not problems and not rest
     done = [engine.open(location).attempt(backup.save) for location in engine.repositories]
     backup.wait_out()
-    return all(done) and backup.whole
+    return all(done) and not problems
 
 
 def verify(engine: engines.Engine) -> bool:
@@ -44,30 +66,42 @@ def verify(engine: engines.Engine) -> bool:
 class Series:
     """What an archive is to be made of."""
 
-    def __init__(self, name: str, roots: list[str], excludes: list[str], one_file_system: bool) -> None:
-        self.name, self.roots, self.excludes, self.one_file_system = name, roots, excludes, one_file_system
+    def __init__(self, name: str, asked: list[str], roots: list[str], excludes: list[str], one_file_system: bool) -> None:
+        # What has to be in it, and what leads there, in order.
+        self.asked, self.roots = asked, roots
+        self.name, self.excludes, self.one_file_system = name, excludes, one_file_system
 
 
 class Backup:
     """One run."""
 
-    def __init__(self, engine: engines.Engine) -> None:
-        self.settings = engine.settings
-        self.started = int(time.time())
+    def __init__(self, engine: engines.Engine, rest: bool = False) -> None:
+        self.settings, self.rest = engine.settings, rest
+        self.started = self.named = int(time.time())
         self.now = records.utc(self.started)
-        self.excludes = [*self.settings["exclude"], *roots.injected_excludes(), *engine.own()]
-        self.paths = roots.what_to_save(self.settings["paths"], VOICE)
+        self.selection = Selection(self.settings, engine.own(), VOICE)
         # Whether nothing is missing or hidden. An archive that is not whole has a name that the rules of keeping do not know: else it
         # could take the place of the good one of the same day.
         self.whole = True
+        self.series: list[Series] = []
+        # The repositories that got an archive which is not whole.
+        self.marked: set[str] = set()
+
+    def choose(self) -> None:
+        """Settle what the archives are made of, when all that is to be mounted is."""
+        chosen, excludes, dumps = self.selection, list(self.selection.excludes()), roots.of_dumps()
         self.series = [
-            Series(engines.FILES, self.paths, [*self.excludes, host.DUMPS], self.settings["one_file_system"]),
-            Series(engines.DUMPS, [host.DUMPS], [], False),
+            Series(engines.FILES, chosen.paths, chosen.order, excludes, chosen.one_file_system),
+            Series(engines.DUMPS, dumps, dumps, [], False),
         ]
+        if chosen.unreal:
+            places = ", ".join("%s (%s)" % each for each in sorted(chosen.unreal.items()) if chosen.is_saved(each[0]))
+            if places:
+                VOICE.info("No real file systems, so nothing of them is saved: %s" % untrusted.printable(places))
 
     def wait_out(self) -> None:
         """Names are unique by the second, so the next run must not begin in this one."""
-        while int(time.time()) == self.started:
+        while int(time.time()) == self.named:
             time.sleep(0.05)
 
     def save(self, repository: engines.Repository) -> bool:
@@ -87,6 +121,11 @@ class Backup:
                 ok = False
         if not ok:
             repository.explain()
+        if repository.location in self.marked:
+            # Of these no other rule forgets any while runs fail, so they would come to fill the repository.
+            ok = repository.forget(KEEP_INCOMPLETE, incomplete=True)[0] and ok
+        if self.rest:
+            return ok
         if not ok or not self.whole:
             VOICE.error("%s: not everything was saved, so nothing was pruned" % repository.location)
             return False
@@ -95,41 +134,54 @@ class Backup:
     def save_series(self, repository: engines.Repository, series: Series) -> tuple[bool, bool]:
         """Save and record a series. Return whether it is whole, and whether the repository let this host in.
 
-        The name of an archive that is not whole says so.
+        The name of an archive that is not whole says so from its making: no archive is given another name.
         """
-        archive = engines.name_of(self.settings["prefix"], series.name, self.now)
-        whole = self.whole or series.name == engines.DUMPS
-        directories = records.Sample(4 * self.settings["drill_sample"])
-        made, proven = prove(repository, archive if whole else archive + engines.INCOMPLETE, series, directories)
-        if made.there and not (proven and whole):
-            os.makedirs(os.path.dirname(unfinished(repository)), exist_ok=True)
-            with open(unfinished(repository), "w", encoding="ascii"):
-                pass
-            if whole:
-                repository.rename(archive, archive + engines.INCOMPLETE)
-        if proven:
+        marked = self.rest or not (self.whole or series.name == engines.DUMPS)
+        lacking: list[str] = []
+        while True:
+            archive = engines.name_of(self.settings["prefix"], series.name, records.utc(self.named))
+            directories = records.Sample(4 * self.settings["drill_sample"])
+            made, proven = prove(repository, archive + (engines.INCOMPLETE if marked else ""), series, directories)
+            if marked and made.there:
+                self.marked.add(repository.location)
+                note(repository, lacking)
+            if proven or not made.there or marked:
+                break
+            lacking.append(archive)
+            note(repository, lacking)
+            marked = made.again is None or len(lacking) > 1
+            if not marked:
+                VOICE.warning("%s: archive %s lacks what may be had by trying again" % (repository.location, archive))
+                time.sleep(made.again or 0)
+                self.wait_out()
+                self.named = int(time.time())
+        # Only now: until the next one is there it is all that was saved.
+        if made.there and lacking:
+            note(repository, [each for each in lacking if not repository.remove(each)])
+        if proven and not marked:
             self.record(repository, archive, series, directories.taken, made.original_size)
-        return proven, made.reachable
+        return proven and (not marked or not lacking), made.reachable
 
     def record(self, repository: engines.Repository, archive: str, series: Series, directories: list[str], size: int) -> None:
         """Keep what the drill will hold the archive to: when the run began, what has to be in it, checksums of files taken at random."""
         if self.settings["one_file_system"]:
             # Of a mount below only the directory it is mounted on is in the archive.
             directories = records.on_file_system_of(series.roots, directories)
-        left_out = self.excludes if series.name == engines.DUMPS else series.excludes
-        files = records.checksums(directories, left_out, self.settings["drill_sample"], self.started)
+        files = records.checksums(directories, series.excludes, self.settings["drill_sample"], self.started)
         hooks = sorted(entry.name for entry in roots.hooks()) if series.name == engines.DUMPS else []
         records.write(
             repository.location,
             archive,
-            {"begun": records.run_began(self.now), "roots": series.roots, "hooks": hooks, "files": files, "size": size},
+            {"begun": records.run_began(self.now), "roots": series.asked, "hooks": hooks, "files": files, "size": size},
         )
 
     def forget(self, repository: engines.Repository) -> bool:
         """Forget what is too old. Return whether that succeeded."""
         ok = True
         if os.path.exists(unfinished(repository)):
-            ok, _forgotten = repository.forget(KEEP_INCOMPLETE, incomplete=True)
+            with open(unfinished(repository), encoding="ascii") as file:
+                stay = [archive for archive in file.read().split() if not repository.remove(archive)]
+            ok = repository.forget(KEEP_INCOMPLETE, incomplete=True)[0] and not stay
             os.unlink(unfinished(repository))
         rules = {period: self.settings["keep_" + period] for period in ("daily", "weekly", "monthly")}
         forgotten, kept = repository.forget(rules)
@@ -148,7 +200,7 @@ def prove(repository: engines.Repository, archive: str, series: Series, director
 
     `directories` takes a sample of the directories that are in it.
     """
-    absent = {root.strip("/") for root in series.roots}
+    absent = {root.strip("/") for root in series.asked}
 
     def seen(path: str, is_directory: bool) -> None:
         path = path.strip("/")
@@ -184,6 +236,13 @@ def prove(repository: engines.Repository, archive: str, series: Series, director
     }
     VOICE.note(text, **{journal.RECORD: json.dumps(record)})
     return made, True
+
+
+def note(repository: engines.Repository, lacking: list[str]) -> None:
+    """Note that archives which are not whole may be in the repository; `lacking`: those whose names do not say so."""
+    os.makedirs(os.path.dirname(unfinished(repository)), exist_ok=True)
+    with open(unfinished(repository), "w", encoding="ascii") as file:
+        file.writelines(name + "\n" for name in lacking)
 
 
 def unfinished(repository: engines.Repository) -> str:

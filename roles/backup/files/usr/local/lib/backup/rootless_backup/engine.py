@@ -103,9 +103,12 @@ class Made:
         original_size: int = 0,
         deduplicated_size: int = 0,
         seconds: float = 0.0,
+        again: float | None = None,
     ) -> None:
         # Whether all that the roots lead to could be read and is in it; if not, why not has been told.
         self.whole = whole
+        # If what was not saved may be by trying again, after how many seconds.
+        self.again = again
         # Whether an archive of that name is there now, whole or not.
         self.there = there
         # Whether the repository let this host in; if not, it is not asked again in this run.
@@ -189,12 +192,14 @@ class Repository:
         """
         raise NotImplementedError
 
-    def rename(self, archive: str, new: str) -> bool:
-        """Give an archive another name. Return whether it has it."""
+    def remove(self, archive: str) -> bool:
+        """Take an archive away. Return whether it is gone."""
         raise NotImplementedError
 
-    def archives(self, series: str) -> list[str]:
-        """The names of the archives of a series of this host that are whole, oldest first. Refused: they cannot be listed."""
+    def archives(self, series: str, incomplete: bool = False) -> list[str]:
+        """The names of the archives of a series of this host, oldest first: of those that are whole, or of those that are not.
+        Refused: they cannot be listed.
+        """
         raise NotImplementedError
 
     def contents(self, archive: str, wanted: Wanted) -> list[Item] | None:

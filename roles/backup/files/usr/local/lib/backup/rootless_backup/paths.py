@@ -21,3 +21,8 @@ def shell_pattern(pattern: str, below: bool = True) -> str:
     special = {"**/": "(?:[^/]*/)*", "*": "[^/]*", "?": "[^/]"}
     regular = (special.get(part) or (part.replace("[!", "[^", 1) if part.startswith("[") else re.escape(part)) for part in parts)
     return "".join(regular) + ("(?:/.*)?" if below else "")
+
+
+def literal(path: str) -> str:
+    """A pattern that matches this path and no other."""
+    return re.sub(r"([*?\[])", r"[\1]", path)

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import os
 
-from rootless_backup import host, paths
+from rootless_backup import filesystems, host, paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from rootless_backup.filesystems import Mounts
     from rootless_backup.voice import Voice
 
 
@@ -19,24 +20,77 @@ def what_to_save(asked: Iterable[str], voice: Voice) -> list[str]:
     roots = []
     for path in asked:
         roots.append(os.path.normpath(path))
-        if os.path.islink(path) and os.path.isdir(path):
+        if os.path.islink(path) and os.path.exists(path):
             voice.warning("%s is a symbolic link: what it points to, %s, is saved too" % (path, os.path.realpath(path)))
             roots.append(os.path.realpath(path))
     # An engine need not go into a root again that it has saved, so the deeper ones first: else they would be in twice.
-    return sorted({path for path in roots if not paths.is_below(path, host.DUMPS)}, key=lambda path: (-path.count("/"), path))
+    return sorted({path for path in roots if not paths.is_below(path, host.DUMPS)}, key=lambda path: (-depth(path), path))
+
+
+def depth(path: str) -> int:
+    return path.rstrip("/").count("/")
+
+
+def of_dumps() -> list[str]:
+    """The roots of the archive of the dumps. Of a link what it points to is saved, under the same names."""
+    if os.path.islink(host.DUMPS) and os.path.isdir(host.DUMPS):
+        return [os.path.join(host.DUMPS, name) for name in sorted(os.listdir(host.DUMPS))]
+    return [host.DUMPS]
 
 
 def missing(saved: Iterable[str]) -> list[str]:
     """Messages for what is to be saved and is not there."""
-    return ["%s does not exist; take it out of backup_paths if that is right" % path for path in saved if not os.path.lexists(path)]
+    saved = list(saved)
+    absent = ["%s does not exist; take it out of backup_paths if that is right" % path for path in saved if not os.path.lexists(path)]
+    dangling = [path for path in saved if os.path.islink(path) and not os.path.exists(path)]
+    return absent + ["%s is a symbolic link to what does not exist, %s" % (path, os.path.realpath(path)) for path in dangling]
 
 
-def injected_excludes() -> list[str]:
-    """What other software wants left out: in each file of a directory a pattern a line."""
-    patterns = []
+def ordered(asked: Sequence[str], table: Mounts, one_file_system: bool) -> tuple[list[str], list[str]]:
+    """The roots as an engine takes them, which goes into no directory that was a root before; and messages for what no order saves.
+
+    A root can be seen elsewhere too (a bind mount), with other mounts below: what leads there comes first, and the root after it.
+    """
+    before: dict[str, set[str]] = {root: {other for other in asked if other != root and paths.is_below(other, root)} for root in asked}
+    covered, problems = set(), []
+    for root in asked:
+        for place in filesystems.elsewhere(table, root):
+            for other in asked:
+                if other == root or not paths.is_below(place, other) or not same(root, place):
+                    continue
+                if place == other:
+                    problems += ["%s and %s are one directory: take one out of backup_paths" % (root, other)] if root < other else []
+                elif one_file_system and os.lstat(root).st_dev != os.lstat(other).st_dev:
+                    continue
+                elif paths.is_below(root, other):
+                    covered.add(root)
+                else:
+                    before[root].add(other)
+    left, order = [root for root in asked if root not in covered], []
+    while left:
+        ready = [root for root in left if not before[root].intersection(left)]
+        if not ready:
+            problems.append("%s are mounted below each other: name in backup_paths what is to be saved of them" % ", ".join(left))
+        order.append((ready or left)[0])
+        left.remove(order[-1])
+    return order, problems
+
+
+def same(path: str, other: str) -> bool:
+    """Whether two paths are of one thing."""
+    try:
+        return os.path.samestat(os.lstat(path), os.lstat(other))
+    except OSError:
+        return False
+
+
+def injected_excludes() -> dict[str, str]:
+    """What other software wants left out: in each file of a directory a pattern a line. `{pattern: file}`."""
+    patterns = {}
     for name in sorted(os.listdir(host.EXCLUDES)) if os.path.isdir(host.EXCLUDES) else ():
-        with open(os.path.join(host.EXCLUDES, name), encoding="utf-8", errors="surrogateescape") as file:
-            patterns += [line.rstrip("\n") for line in file if line.startswith("/")]
+        path = os.path.join(host.EXCLUDES, name)
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            patterns.update({line.rstrip("\n"): path for line in file if line.startswith("/")})
     return patterns
 
 

@@ -5,6 +5,7 @@ usage: backupctl status [--json]     the last run and its parts, the last good o
        backupctl run                 back up now, and follow the log; exits with 1 if it failed
        backupctl drill               prove the backups by restoring them, and follow the log
        backupctl check               check the repositories for damage now, and follow the log
+       backupctl check-paths         what would be saved, and what is left out by which pattern, in the order of size
        backupctl list [ARCHIVE]      the archives, or all that is in one
        backupctl find PATTERN        in which archives a file is; see backupctl restore --help for this and the next two
        backupctl show ARCHIVE [PATH] what is in an archive
@@ -39,6 +40,10 @@ def act(command: str = "", *more: str) -> int:
         from rootless_backup.control import task
 
         return task.follow(host.TASKS[command] + ".service")
+    if command == "check-paths" and not more:
+        from rootless_backup.control import selected
+
+        return selected.check_paths()
     if command == "list" and not more and os.geteuid() != 0:
         from rootless_backup.control import known
 

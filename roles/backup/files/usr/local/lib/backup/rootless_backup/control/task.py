@@ -15,7 +15,7 @@ from rootless_backup.control import known
 from rootless_backup.figures import span
 from rootless_backup.records.status import STATUS
 
-BACKUP = host.TASKS["run"] + ".service"
+BACKUP, REST = host.TASKS["run"] + ".service", host.REST + ".service"
 # Who touches the pipe of a task's name in it asks for it.
 ASKED = host.REQUEST_DIRECTORY
 
@@ -24,7 +24,7 @@ def follow(unit: str) -> int:
     """Start a unit and show its log until it has ended. Return whether it failed."""
     begun = time.time()
     # By name: a pattern finds only units that have a log already, which a new hook has not.
-    units = [unit, *(hooks() if unit == BACKUP else [])]
+    units = [unit, *([REST, *hooks()] if unit == BACKUP else [])]
     log = subprocess.Popen(
         ["journalctl", "--follow", "--output=cat", "--lines=0", *("--unit=" + each for each in units)], stdout=subprocess.PIPE
     )
@@ -33,12 +33,20 @@ def follow(unit: str) -> int:
     telling.start()
     time.sleep(0.2)
     ok = systemd.start(unit) if os.geteuid() == 0 else ask(unit)
+    if unit == BACKUP and not ok:
+        wait_for_rest()
     wait_for_report(unit, begun)
     time.sleep(0.5)
     log.terminate()
     telling.join()
     untrusted.say("%s %s after %s" % (unit, "succeeded" if ok else "failed", span(time.time() - begun)))
     return 0 if ok else 1
+
+
+def wait_for_rest() -> None:
+    """Wait until what is there is saved of a run that failed before it saved anything."""
+    while state_of(REST)["ActiveState"] == "activating":
+        time.sleep(0.2)
 
 
 def wait_for_report(unit: str, begun: float) -> None:
@@ -69,6 +77,9 @@ def ask(unit: str) -> bool:
         found = state_of(unit)
         if found["InvocationID"] != before and found["ActiveState"] not in ("activating", "active", "deactivating"):
             return found["Result"] == "success"
+        if state_of(REST)["ActiveState"] == "activating":
+            # It begins behind that.
+            deadline = time.time() + 30
         if found["InvocationID"] == before and time.time() > deadline:
             untrusted.die("backupctl: %s did not start; is %s running?" % (unit, unit.replace(".service", ".path")))
         time.sleep(0.2)

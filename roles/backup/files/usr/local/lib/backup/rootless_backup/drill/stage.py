@@ -122,7 +122,11 @@ class Drill:
             if not done:
                 self.wrong("%s: not all of the dumps could be restored" % archive)
             top = directory + host.DUMPS
-            there = {entry.name for entry in os.scandir(top) if entry.is_dir(follow_symlinks=False)} if os.path.isdir(top) else set()
+            # A link would lead to the dumps of this machine, which did not come from the archive.
+            came = os.path.isdir(top) and not os.path.islink(top)
+            there = {entry.name for entry in os.scandir(top) if entry.is_dir(follow_symlinks=False)} if came else set()
+            if not came:
+                self.wrong("%s: what it has as %s is no directory" % (archive, host.DUMPS))
             for hook in sorted(set(record["hooks"]) - there):
                 self.wrong("%s: /backup/%s is missing" % (archive, hook))
             for hook in sorted(there):

@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 import time
 
-from rootless_backup import untrusted
+from rootless_backup import host, systemd, untrusted
+from rootless_backup.figures import size
 from rootless_backup.records import journal, status
 from rootless_backup.report.apart import apart
 from rootless_backup.report.hook import NOT_RUN, Hook, failed, hooks_of, read_hook
@@ -31,6 +32,8 @@ class Run:
         self.hooks = [Hook(*each) for each in found.get("hooks", [])]
         self.archives, self.kept, self.advice = found.get("archives", []), found.get("kept", []), found.get("advice", [])
         self.errors, self.waiters, self.warnings = found.get("errors", []), found.get("waiters", []), found.get("warnings", [])
+        # What came of saving the rest, a line each.
+        self.rest = found.get("rest", [])
         self.log = found.get("log", "")
         # What failed without making the run fail, a line each.
         self.lesser = [hook.told for hook in self.hooks if hook.failed and not hook.required]
@@ -59,6 +62,22 @@ def read_run(name: str, result: str, invocation: str) -> Run:
         return run
 
 
+def read_rest(finished: float) -> list[str]:
+    """What was saved when a run had failed before it saved anything, and what was not, a line each."""
+    unit = host.REST + ".service"
+    known = systemd.show_or_nothing(unit, "InvocationID", "InactiveExitTimestamp", "Result")
+    at = re.fullmatch(r"@(\d+)", known["InactiveExitTimestamp"])
+    if not known["InvocationID"] or not at or int(at[1]) < int(finished):
+        return []
+    entries = [each for each in journal.read(20_000, "_SYSTEMD_INVOCATION_ID=" + known["InvocationID"]) if each.pid != "1"]
+    records = [status.checked(status.ARCHIVE, each.fields[journal.RECORD], unit) for each in entries if journal.RECORD in each.fields]
+    lines = ["%s: %d files, %s" % (each["name"], each["files"], size(each["original_size"])) for each in records]
+    wrong = [each.message for each in entries if each.priority <= 3][:10]
+    if known["Result"] != "success" and not wrong:
+        wrong = ["%s (%s)" % (unit, known["Result"])]
+    return [untrusted.printable(line) for line in [*lines, *("but: " + each for each in wrong)]]
+
+
 def found_of(name: str, result: str, invocation: str) -> dict[str, Any]:
     """What the journal says of a run, as `Run` takes it."""
     unit = name + ".service"
@@ -83,8 +102,10 @@ def found_of(name: str, result: str, invocation: str) -> dict[str, Any]:
                 warnings.insert(0, "%s said something of its archives that is not understood, and is left out: %s" % (unit, trouble))
     waits = [entry for entry in errors if entry.uid == "0" and entry.identifier == "systemctl"]
     lines = ["%s %s" % (time.strftime("%H:%M:%S", time.gmtime(entry.time)), entry.message) for entry in entries]
+    rest = read_rest(finished) if name == "backup" and result != "success" else []
     return {
         "started": started,
+        "rest": rest,
         "finished": finished,
         "archives": archives,
         "kept": kept,

@@ -50,6 +50,9 @@ def summary(run: Run, entry: UnitEntry, settings: dict[str, Any]) -> str:
         item("Failing since", ["%s, %s" % (stamp(entry["failing_since"] or run.finished), runs)])
         good = entry["last_good"]
         item("Last good one", ["%s, %s" % (stamp(good), ago(time.time() - good)) if good else "never"])
+        item("Saved anyway", run.rest)
+        if run.rest:
+            item("", ["These are marked: they count as no good backup, and of a hook that failed they hold an earlier dump, or none."])
         failed = [hook.unit for hook in run.hooks if hook.failed and hook.required]
         if failed:
             item(

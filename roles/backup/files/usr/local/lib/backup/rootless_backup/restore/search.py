@@ -10,6 +10,10 @@ from rootless_backup import engine, untrusted
 from rootless_backup.paths import shell_pattern
 from rootless_backup.restore.terminal import tell
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 # At the end of an archive's name.
 TIME = len("2026-01-31T02:00:00Z")
 
@@ -27,15 +31,21 @@ def all_of(repository: engine.Repository) -> list[str]:
 
 
 def list_all(repository: engine.Repository, archive: str | None) -> bool:
-    """Print the archives of this host, or all that is in one. Return whether that could be told."""
+    """Print the archives of this host, whole or not, or all that is in one. Return whether that could be told."""
     if archive is None:
-        for name in reversed(all_of(repository)):
-            untrusted.say(untrusted.printable(name))
+        names = [*all_of(repository), *(name for series in engine.SERIES for name in repository.archives(series, incomplete=True))]
+        say_each(sorted(names, key=lambda name: name.removesuffix(engine.INCOMPLETE)[-TIME:]))
         return True
     items = repository.contents(named(repository, archive), engine.Wanted())
-    for item in items or ():
-        untrusted.say(untrusted.printable(line_of(item)))
+    say_each(map(line_of, items or ()))
     return items is not None
+
+
+def say_each(lines: Iterable[str]) -> None:
+    """Print lines for as long as somebody reads."""
+    for line in lines:
+        if not untrusted.say(untrusted.printable(line)):
+            return
 
 
 def find(repository: engine.Repository, archive: str | None, pattern: str) -> bool:
@@ -62,9 +72,7 @@ def show(repository: engine.Repository, archive: str, path: str) -> bool:
     """Print what is in an archive directly below a path. Return whether there was anything."""
     archive, path = named(repository, archive), os.path.normpath("/" + path).strip("/")
     items = repository.contents(archive, engine.Wanted(below=[path] if path else []))
-    for item in items or ():
-        if item["path"] == path or os.path.dirname(item["path"]) == path:
-            untrusted.say(untrusted.printable(line_of(item)))
+    say_each(line_of(item) for item in items or () if path in (item["path"], os.path.dirname(item["path"])))
     if items == []:
         tell("backupctl show: archive %s holds no /%s; see backupctl find" % (archive, path))
     return bool(items)

@@ -60,6 +60,8 @@ class Run:
         # What prune did with each archive: `(verb, name)`.
         self.pruned: list[tuple[str, str]] = []
         self.full = self.damaged = False
+        # If all that was not saved may be by trying again, after how many seconds.
+        self.again: float | None = None
         # Borg's names of what it said. See borg-internals-frontends, "Message IDs".
         self.ids: set[str | None] = set()
 
@@ -97,6 +99,8 @@ def borg(
     warned = policy.has_warned(process.returncode)
     run.made = process.returncode == 0 or warned
     run.ok = log.errors == 0 and (process.returncode == 0 or (warned and log.explained > 0 and log.unexplained == 0))
+    if log.errors == 0 and warned and log.unexplained == len(log.passing) > 0:
+        run.again = max(log.passing)
     if not run.ok and not run.quieted:
         repository.voice.error("%s: borg %s failed with exit code %d" % (repository.location, command, process.returncode))
         for text in policy.advice(run, repository):
@@ -153,6 +157,8 @@ class Log:
         self.run, self.command, self.seen, self.quiet = run, command, seen, quiet
         # Warnings that may be, others, and errors.
         self.explained = self.unexplained = self.errors = 0
+        # Of those of the others that may not come again, after how many seconds.
+        self.passing: list[float] = []
         # When progress was last told, by the monotonic clock.
         self.told = time.monotonic()
         self.inform, self.warn, self.complain = Teller(voice.info), Teller(voice.warning), Teller(voice.error)
@@ -204,13 +210,14 @@ class Log:
             self.inform(text)
 
     def warning(self, event: Event, text: str) -> None:
-        if policy.is_passing(event):
+        if policy.is_passing(event) and not policy.is_of_directory(event):
             self.explained += 1
             self.warn(text)
         elif policy.is_housekeeping(event):
             self.warn(text)
         else:
             self.unexplained += 1
+            self.passing += policy.passes_after(event)
             self.complain(text)
 
     def error(self, event: Event, text: str) -> None:

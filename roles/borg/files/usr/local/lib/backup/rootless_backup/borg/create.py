@@ -75,7 +75,7 @@ def make(
         suffix=series,
     )
     # By how it ended, and not by words alone: a server, or the name of a file, can say them too.
-    made = engine.Made(there=run.made, reachable=run.made or run.reachable)
+    made = engine.Made(there=run.made, reachable=run.made or run.reachable, again=run.again)
     if not run.ok:
         repository.voice.error("%s: archive %s is not whole" % (repository.location, archive))
         return made
@@ -100,7 +100,8 @@ def dump_chunks(rules: Rules, voice: Voice) -> str:
             before = file.read().strip()
     except FileNotFoundError:
         before = None
-    size = size_of(host.DUMPS)
+    # What it is a link to, if it is one.
+    size = size_of(host.DUMPS + "/.")
     chunks = chunks_for(rules, size, before)
     if chunks != before:
         with open(CHUNKER_PARAMS + ".new", "w", encoding="ascii") as file:

@@ -2,13 +2,17 @@
 """What becomes of what Borg says, and what can be done about it.
 
 a file changed, was replaced or vanished while it was read   reported; the run goes on (the next one has it again)
+the same of a directory that is there                        an error: all that is below is not in the archive
 Borg removed a stale lock, rebuilt a cache or an index        reported; the run goes on
+a file that is leased (EAGAIN), a directory that was skipped  as what follows, and it is tried once more
 anything else: unreadable, input/output error, unknown        an error; the run goes on with the rest, then fails
 """
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from rootless_backup.borg.repository import Repository
 
 PASSING_MESSAGES = {"FileChangedWarning", "BackupRaceConditionError", "BackupFileNotFoundError"}
+LEASE = 46
 HOUSEKEEPING_LOGGERS = {"borg.locking", "borg.cache", "borg.repository"}
 
 
@@ -30,6 +35,34 @@ def is_passing(event: Event) -> bool:
     if "[Errno " in text:
         return text.count("[Errno ") == 1 and bool(re.search(r": [a-z_]+: \[Errno 2\] No such file or directory: ", text))
     return text.endswith((": file changed while we backed it up", " (race condition), skipping file"))
+
+
+def is_of_directory(event: Event) -> bool:
+    """Whether a warning that may pass is of a directory: by what is there now, since Borg calls everything a file."""
+    text: str = event["message"]
+    # A name can hold the same words: wherever the path ends, it must not be that of a directory.
+    ends = re.finditer(r": (?:[a-z_]+: \[Errno 2\] |file (?:type|inode) changed \(race condition\), skipping file$)", text)
+    return any(is_directory(text[: end.start()]) for end in ends)
+
+
+def passes_after(event: Event) -> list[float]:
+    """After how many seconds what was not saved may be, as a list of one; an empty one if by nothing that passes."""
+    if is_passing(event):
+        # A directory that was replaced while it was opened.
+        return [0]
+    # Who has a file leased gives it up when somebody comes, or the kernel takes it after /proc/sys/fs/lease-break-time.
+    found = re.search(r": [a-z_]+: \[Errno 11\] Resource temporarily unavailable: ", event["message"])
+    return [LEASE] if found and event["message"].count("[Errno ") == 1 else []
+
+
+def is_directory(path: str) -> bool:
+    """Whether there is a directory, or it cannot be told what there is."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError):
+        return True
 
 
 def is_housekeeping(event: Event) -> bool:

@@ -1,5 +1,5 @@
 # Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
-"""Run Borg for the backup's units: create, init, check; or a command of Borg's own in a unit of its own (run, restore).
+"""Run Borg for the backup's units: create, rest, init, check; or a command of Borg's own in a unit of its own (run, restore).
 
 Settings come from /etc/backup, the passphrase from the unit's credentials.
 """
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from rootless_backup.borg.engine import Engine
 
-USAGE = "usage: backup-borg create | init | check | run DIRECTORY BORG-COMMAND… | restore DIRECTORY BORG-COMMAND…"
+USAGE = "usage: backup-borg create | rest | init | check | run DIRECTORY BORG-COMMAND… | restore DIRECTORY BORG-COMMAND…"
 
 
 def main() -> None:
     command, *arguments = sys.argv[1:] or [""]
     if command in ("run", "restore") and len(arguments) > 1:
         by_hand(command == "restore", *arguments)
-    actions: dict[str, Callable[[Any], bool]] = {"create": create, "init": initialise, "check": check}
+    actions: dict[str, Callable[[Any], bool]] = {"create": create, "rest": save_rest, "init": initialise, "check": check}
     if command not in actions or arguments:
         untrusted.die(USAGE)
     from rootless_backup import engine
@@ -38,6 +38,12 @@ def create(engine: Engine) -> bool:
     from rootless_backup import backup
 
     return backup.create(engine)
+
+
+def save_rest(engine: Engine) -> bool:
+    from rootless_backup import backup
+
+    return backup.save_rest(engine)
 
 
 def initialise(engine: Engine) -> bool:

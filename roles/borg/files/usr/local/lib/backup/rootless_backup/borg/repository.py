@@ -37,6 +37,10 @@ class Repository(engine.Repository):
         """An archive, as Borg takes it."""
         return "%s::%s" % (self.location, archive)
 
+    def names(self, series: str, incomplete: bool) -> str:
+        """A shell pattern of the names of a series of this host."""
+        return engine.name_of(self.prefix, series, engine.UTC_SECONDS + (engine.INCOMPLETE if incomplete else ""))
+
     def make(
         self, archive: str, series: str, roots: list[str], excludes: list[str], one_file_system: bool, seen: Callable[[str, bool], object]
     ) -> Made:
@@ -44,11 +48,11 @@ class Repository(engine.Repository):
 
         return create.make(self, archive, series, roots, excludes, one_file_system, seen)
 
-    def rename(self, archive: str, new: str) -> bool:
-        return borg(self, "rename", self.named(archive), new).ok
+    def remove(self, archive: str) -> bool:
+        return borg(self, "delete", self.named(archive)).ok
 
-    def archives(self, series: str) -> list[str]:
-        run = borg(self, "list", "--json", "--glob-archives", engine.name_of(self.prefix, series, engine.UTC_SECONDS))
+    def archives(self, series: str, incomplete: bool = False) -> list[str]:
+        run = borg(self, "list", "--json", "--glob-archives", self.names(series, incomplete))
         if not run.ok:
             raise engine.Refused("the archives of %s cannot be listed" % self.location)
         # By name: the time is in it.
@@ -98,8 +102,7 @@ class Repository(engine.Repository):
         rules = ["--keep-%s=%d" % rule for rule in keep.items()]
         ok, kept = True, []
         for series in engine.SERIES:
-            names = engine.name_of(self.prefix, series, engine.UTC_SECONDS + (engine.INCOMPLETE if incomplete else ""))
-            pruned = borg(self, "prune", "--list", "--glob-archives", names, *rules)
+            pruned = borg(self, "prune", "--list", "--glob-archives", self.names(series, incomplete), *rules)
             ok = pruned.ok and ok
             kept += [archive for verb, archive in pruned.pruned if verb == "Keeping"]
         if is_local(self.location) or incomplete:

@@ -22,7 +22,6 @@ from rootless_backup.databases.postgresql import client, contents, servers
 from rootless_backup.databases.postgresql.client import output, query
 from rootless_backup.databases.postgresql.meanwhile import Meanwhile
 from rootless_backup.databases.postgresql.script import Unread
-from rootless_backup.databases.postgresql.sql import literal
 from rootless_backup.records import manifest as manifests
 from rootless_backup.records.manifest import Manifest
 
@@ -286,8 +285,9 @@ def end_waiting(env: dict[str, str], lock_wait: int, ended: threading.Event) -> 
     locks tables, and somebody may hold a sequence or a view, or one table after the other, as long as he likes, before all other databases.
     """
     waiting = (
-        "FROM pg_stat_activity WHERE application_name = 'backup-postgresql' AND datname = %s AND pid <> pg_backend_pid()"
-        " AND wait_event_type = 'Lock'" % literal(env["PGDATABASE"])
+        "FROM pg_stat_activity WHERE application_name = 'backup-postgresql' AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'"
+        # In hex: a name need not be UTF-8. And ours: anybody may call his session as he likes.
+        " AND encode(textsend(datname::text), 'hex') = '%s' AND usename = session_user" % os.fsencode(env["PGDATABASE"]).hex()
     )
     seen = 0
     while not ended.wait(max(1.0, lock_wait / WATCHES)):

@@ -49,12 +49,12 @@ class Repository(engine.Repository):
         made.seconds = time.monotonic() - begun
         return made
 
-    def rename(self, archive, new):
-        os.rename(self.path(archive), self.path(new))
+    def remove(self, archive):
+        os.unlink(self.path(archive))
         return True
 
-    def archives(self, series):
-        return self.named(series)
+    def archives(self, series, incomplete=False):
+        return self.named(series, engine.INCOMPLETE if incomplete else "")
 
     def contents(self, archive, wanted):
         try:
