@@ -583,7 +583,7 @@ print("right", arrivals.checksum("below/first", open("below/first", "rb")) == ha
       expect((await contents(host, 'parts_copy')).split('\n')[0]).toBe(data.split('\n')[0]);
       const limit = (name: string): Promise<string> =>
         sql(host, 'postgres', `SELECT datconnlimit FROM pg_database WHERE datname = '${name}'`);
-      expect(await limit('parts_copy')).toBe('-1\n');
+      expect(await limit('parts_copy'), copy.said).toBe('-1\n');
       await sql(host, 'parts', 'DELETE FROM public.data WHERE n > 10');
       const over = await restore(host, '--over', 'postgresql', 'parts');
       expect(over.ok).toBe(false);
