@@ -232,7 +232,11 @@ exec /usr/bin/pg_dump "$@"
       );
       // A transaction is limited while a session begins already: no client would get in within a millisecond.
       const value = (name: string): string => (name === 'transaction_timeout' ? "'700ms'" : '1');
-      const options = ['default_transaction_read_only=off', ...names.map((name) => `${name}=0`)]
+      const options = [
+        'default_transaction_read_only=off',
+        'local_preload_libraries=',
+        ...names.map((name) => `${name}=0`),
+      ]
         .map((option) => `-c ${option}`)
         .join(' ');
       await sql(
@@ -242,12 +246,20 @@ exec /usr/bin/pg_dump "$@"
       );
       try {
         // What pg_dump waits for takes longer than any of that.
+        const held = host.run(
+          ['env', 'PGDATABASE=plain', `PGOPTIONS=${options}`, 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', '-'],
+          {
+            user: 'postgres',
+            input: `SET SESSION AUTHORIZATION postgres; BEGIN; LOCK TABLE held IN ACCESS EXCLUSIVE MODE;
+              DO $$ BEGIN FOR i IN 1..600 LOOP EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'held'::regclass); PERFORM pg_sleep(0.1); END LOOP; PERFORM pg_sleep(1); END $$; COMMIT`,
+          },
+        );
         await host.run(
-          `systemd-run --quiet --collect --unit=hold --uid=postgres --setenv=PGOPTIONS='${options}' -- psql -Xqc 'BEGIN; LOCK TABLE held IN ACCESS EXCLUSIVE MODE' -c "DO \\$\\$ BEGIN FOR i IN 1..600 LOOP EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'held'::regclass); PERFORM pg_sleep(0.1); END LOOP; PERFORM pg_sleep(1); END \\$\\$" -c COMMIT plain
-          until [ "$(PGOPTIONS='${options}' runuser -u postgres -- psql -XqAtc "SELECT 'held' FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock' AND relation = 'held'::regclass" plain)" = held ]; do sleep 0.1; done`,
-          { timeoutSeconds: 30 },
+          `until [ "$(PGOPTIONS='${options}' psql -XqAtc "SELECT 'held' FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock' AND relation = 'held'::regclass" plain)" = held ]; do sleep 0.1; done`,
+          { user: 'postgres', timeoutSeconds: 30 },
         );
         const { ok, log } = await backUp(host);
+        await held;
         expect(ok, ok ? log : await host.journal('backup-postgresql.service')).toBe(true);
       } finally {
         await host.run(
