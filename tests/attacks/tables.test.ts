@@ -210,6 +210,12 @@ onEachRelease(
         'postgres',
         `SET SESSION AUTHORIZATION anybody; ${long('ALTER ROLE anybody IN DATABASE shop SET application_name = %L', 2_000_000)}`,
       );
+      // Quoted, it is twice as long, and no argument for any program.
+      await sql(
+        host,
+        'postgres',
+        `SET SESSION AUTHORIZATION mallory; ${long('ALTER ROLE mallory IN DATABASE shop SET application_name = %L', 65_519).replace('é', '\\')}`,
+      );
       const { ok, log } = await backUp(host);
       expect(ok, log).toBe(true);
       const said = await host.journal('backup-postgresql.service');
@@ -448,6 +454,41 @@ for entry in files.values():
       expect(await sql(host, 'postgres', "SELECT datconnlimit FROM pg_database WHERE datname = 'copy'")).toBe('-1\n');
       await sql(host, 'postgres', 'DROP DATABASE copy; DROP ROLE watcher');
       await sql(host, 'shop', 'DROP TABLE slowly; DROP FUNCTION public.slow');
+    });
+
+    it('does not get what is half loaded, whatever its parts are called and whatever is set for it, and the rest is loaded', async () => {
+      const { host } = fixture;
+      const forged = '"f\nCommand was: CREATE INDEX i ON t (n);\n"()';
+      await sql(host, 'postgres', 'CREATE ROLE passing; CREATE DATABASE half OWNER mallory');
+      await sql(
+        host,
+        'half',
+        `CREATE FUNCTION ${forged} RETURNS void SECURITY DEFINER LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'ALTER ROLE mallory SUPERUSER'; END $$;
+        ALTER FUNCTION ${forged} OWNER TO passing; CREATE TABLE t AS SELECT n FROM generate_series(1, 100) n;
+        CREATE FUNCTION here() RETURNS int LANGUAGE plpgsql AS $$ BEGIN IF current_database() <> 'half' THEN RAISE 'not here'; END IF; RETURN 1; END $$; CREATE MATERIALIZED VIEW v AS SELECT here();
+        ALTER ROLE postgres IN DATABASE half SET exit_on_error = on; ALTER DATABASE half SET work_mem = '7MB'; ALTER DATABASE half SET session_preload_libraries = 'nosuch'`,
+      );
+      const { ok, log } = await backUp(host);
+      expect(ok, log).toBe(true);
+      await sql(host, 'postgres', 'ALTER ROLE passing RENAME TO gone');
+      const restored = await restore(host, '--into', 'half_copy', 'postgresql', 'half');
+      expect(restored.ok).toBe(false);
+      for (const part of [
+        /not loaded: ALTER FUNCTION public\."f/,
+        /not loaded: a materialized view has no rows until it is refreshed: .*not here/,
+        /not loaded: ALTER DATABASE \S+ SET "session_preload_libraries".*could not access file "nosuch"/,
+        /"half_copy": restored from "half" but for what is named above/,
+        /nobody but superusers is let in/,
+      ])
+        expect(restored.said).toMatch(new RegExp(part.source, 's'));
+      const { stderr } = await host.run(
+        `psql -Xqc 'SET SESSION AUTHORIZATION mallory' -c 'ALTER DATABASE half_copy CONNECTION LIMIT -1' postgres`,
+        { user: 'postgres', mayFail: true },
+      );
+      expect(stderr).toContain('must be owner of database half_copy');
+      expect(await superusers(host)).toBe('postgres\n');
+      expect(await sql(host, 'half_copy', 'SELECT count(*) FROM t; SHOW work_mem')).toBe('100\n7MB\n');
+      await sql(host, 'postgres', 'DROP DATABASE half_copy; DROP DATABASE half; DROP ROLE gone');
     });
 
     it('keeps no database of others from being saved by a lock that pg_dump waits for without a limit', async () => {

@@ -106,7 +106,9 @@ def test_what_is_in_its_place_is_in_the_manifest_if_the_hook_is_ended(dumps):
 def test_who_locks_one_thing_after_the_other_holds_a_dump_no_longer_than_its_limit(monkeypatch, waits, ended):
     said = []
 
-    def query(_env, statement):
+    def query(env, statement):
+        # It is not the session that it looks for.
+        assert env["PGAPPNAME"] != "backup-dump-1"
         if "'waits'" in statement:
             return b"waits\n" if waits.pop(0) else b""
         said.append(statement)
@@ -119,8 +121,8 @@ def test_who_locks_one_thing_after_the_other_holds_a_dump_no_longer_than_its_lim
             return not waits
 
     monkeypatch.setattr(dump, "query", query)
-    dump.end_waiting({"PGDATABASE": "it's"}, 600, Event())
-    assert [("pg_terminate_backend" in each and b"it's".hex() in each) for each in said] == [True] * ended
+    dump.end_waiting({"PGDATABASE": "it's", "PGAPPNAME": "backup-dump-1"}, 600, Event())
+    assert [("pg_terminate_backend" in each and "= 'backup-dump-1'" in each) for each in said] == [True] * ended
 
 
 @pytest.mark.parametrize(
@@ -150,3 +152,10 @@ def test_what_is_dropped_while_it_is_dumped_is_dumped_once_more_and_no_more(monk
     with pytest.raises(subprocess.CalledProcessError):
         dump.dump_database(str(path), {"PGDATABASE": "x"}, {"encoding": "UTF8"}, 600)
     assert len(tried) == times
+
+
+def test_what_is_being_restored_is_not_dumped_and_it_is_said(capsys):
+    names = ["shop", "restoring_0123456789abcdef", "restoring_0123456789abcdef0", "restoring_me"]
+    found = dump.connectable({name: {"datallowconn": True, "datconnlimit": -1} for name in names}, set())
+    assert found == (["shop", "restoring_0123456789abcdef0", "restoring_me"], [])
+    assert '"restoring_0123456789abcdef" is being restored' in capsys.readouterr().out

@@ -14,7 +14,7 @@ from rootless_backup.databases.postgresql.sql import identifier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     # A row of pg_database, and more; see PROPERTIES.
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 # What the server says is read here, and names are compared with what pg_dumpall(1) writes. Settings of a database, which its owner makes,
 # and those of a role come behind these: nothing of ours is looked up where others may have put something of the same name, nothing of ours
 # runs as somebody else or loads what he names, and rows are written alike wherever they are.
-WRITING = " -c TimeZone=UTC -c bytea_output=hex"
+WRITING = " -c TimeZone=UTC -c bytea_output=hex -c session_preload_libraries="
 OPTIONS = (
     "-c lc_messages=C -c quote_all_identifiers=off -c search_path=pg_catalog -c role=none -c standard_conforming_strings=on"
-    " -c local_preload_libraries= -c lock_timeout=600s -c statement_timeout=3600s"
+    " -c local_preload_libraries= -c exit_on_error=off -c lock_timeout=600s -c statement_timeout=3600s"
     " -c idle_in_transaction_session_timeout=0 -c default_transaction_isolation=read\\ committed"
     " -c default_transaction_read_only=off -c default_transaction_deferrable=off" + WRITING
 )
@@ -34,8 +34,11 @@ OPTIONS = (
 READING = " -c array_nulls=on"
 # What would end a session of ours too, or keep it out, since which version.
 SINCE = {"idle_session_timeout=0": 14, "transaction_timeout=0": 17, "event_triggers=off": 17}
-# Of the settings of a role in a database, and of a comment, in bytes.
-LONGEST = 64 << 10
+# Of the settings of a role in a database, and of a comment, in bytes. The kernel gives a program no argument of more than 128 KiB, and what
+# is quoted is up to twice as long.
+LONGEST = 16 << 10
+# So much is given to a client at once, in bytes.
+BATCH = 256 << 10
 # What a dump does not hold by itself, but CREATE and ALTER DATABASE need. Names are bytes: a database made from another encoding need not
 # be UTF-8. Hex survives every client encoding. Whoever may log in gives a role settings in any database, of any length: what is longer than
 # anybody needs is left out, and `left_out` tells of it.
@@ -111,15 +114,34 @@ def query(env: dict[str, str], *statements: str, database: str | None = "templat
     return output(command, env=where, preexec_fn=functools.partial(signal.signal, signal.SIGTERM, signal.SIG_IGN) if deaf else None)
 
 
-def refused(env: dict[str, str], statements: Sequence[str]) -> list[tuple[str, subprocess.CalledProcessError]]:
-    """Have each of these done that can be. Return the others, and why."""
-    found = []
-    for each in statements:
+def refused(env: dict[str, str], statements: Iterable[str], tried: bool = False) -> Iterator[tuple[str, Exception]]:
+    """Have each of these done that can be, many at once. Give the others, and why. `tried`: they are done, and undone again."""
+    for batch in batches(statements):
         try:
-            query(env, each)
-        except subprocess.CalledProcessError as error:
-            found.append((each, error))
-    return found
+            query(env, *(["BEGIN", *batch, "ROLLBACK"] if tried else batch))
+        # OSError: one that is too long is no argument for a client.
+        except (subprocess.CalledProcessError, OSError) as error:
+            if len(batch) == 1:
+                yield batch[0], error
+                continue
+            for each in batch:
+                yield from refused(env, [each], tried)
+
+
+def batches(statements: Iterable[str]) -> Iterator[list[str]]:
+    """The same, in parts that a client can be given."""
+    batch: list[str] = []
+    size = 0
+    for each in statements:
+        length = len(os.fsencode(each))
+        if batch and size + length > BATCH:
+            yield batch
+            batch, size = [], 0
+        batch.append(each)
+        # With what leads to it.
+        size += length + 100
+    if batch:
+        yield batch
 
 
 def drop(env: dict[str, str], name: str) -> None:

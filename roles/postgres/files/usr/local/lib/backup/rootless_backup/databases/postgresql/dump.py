@@ -18,7 +18,7 @@ import time
 from rootless_backup import untrusted
 from rootless_backup.databases import base
 from rootless_backup.databases.base import reason, shown
-from rootless_backup.databases.postgresql import client, contents, servers
+from rootless_backup.databases.postgresql import client, contents, servers, sql
 from rootless_backup.databases.postgresql.client import output, query
 from rootless_backup.databases.postgresql.meanwhile import Meanwhile
 from rootless_backup.databases.postgresql.script import Unread
@@ -139,6 +139,9 @@ def connectable(properties: dict[str, Properties], exclude: set[str]) -> tuple[l
     for name, row in properties.items():
         if name in exclude:
             continue
+        if sql.LOADED.fullmatch(name):
+            untrusted.tell(5, "%s is being restored, or was when that was killed, and is not dumped." % shown(name))
+            continue
         if row.get("left_out"):
             untrusted.tell(4, "%s has settings or a comment of more than %d bytes, which are not saved." % (shown(name), client.LONGEST))
         invalid = row["datconnlimit"] == -2
@@ -250,6 +253,8 @@ def run_dump(path: str, env: dict[str, str], encoding: str, lock_wait: int) -> C
         "--file",
         path,
     ]
+    # Its own, by which its session is found, and nobody else's.
+    env = dict(env, PGAPPNAME="backup-dump-%s" % os.urandom(8).hex())
     source, sink = os.pipe()
     contents.widen(source)
     ended = threading.Event()
@@ -284,11 +289,11 @@ def end_waiting(env: dict[str, str], lock_wait: int, ended: threading.Event) -> 
     """Until the event comes, end the session of a pg_dump that has waited for locks for too long: its own limit is of a statement that
     locks tables, and somebody may hold a sequence or a view, or one table after the other, as long as he likes, before all other databases.
     """
+    # Of its name, and ours: anybody may call his session as he likes. The one that asks has another.
     waiting = (
-        "FROM pg_stat_activity WHERE application_name = 'backup-postgresql' AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'"
-        # In hex: a name need not be UTF-8. And ours: anybody may call his session as he likes.
-        " AND encode(textsend(datname::text), 'hex') = '%s' AND usename = session_user" % os.fsencode(env["PGDATABASE"]).hex()
+        "FROM pg_stat_activity WHERE application_name = '%s' AND usename = session_user AND wait_event_type = 'Lock'" % env["PGAPPNAME"]
     )
+    env = dict(env, PGAPPNAME="backup-postgresql")
     seen = 0
     while not ended.wait(max(1.0, lock_wait / WATCHES)):
         with contextlib.suppress(subprocess.CalledProcessError):

@@ -27,56 +27,87 @@ else:
 MOST, LONGEST = 100, 500
 # Of a line no more is read at once.
 LINE = 64 << 10
-ERROR = re.compile(rb"pg_restore: .*?error: (?:could not execute query: (?:ERROR:  )?)?(.*)")
+# So much of what is said of one failure PostgreSQL's own fprintf writes at once, in bytes; several workers write to the same place.
+PIECE = 1000
+ERROR = re.compile(rb"pg_restore: error: (could not execute query: ERROR:  )?(.*)")
 COMMAND = re.compile(rb"Command was: (.*)")
 MORE = re.compile(rb"(?:DETAIL|HINT): +(.*)")
-# Its last word, if it went on to the end.
+# Wherever it stands, something went wrong.
+SIGN = re.compile(rb"could not execute query:|error:")
+# Its last word, if it went on to the end. Workers count what was counted before them again.
 IGNORED = re.compile(rb"pg_restore: warning: errors ignored on restore: \d+")
 # What is harmless, by how the statement begins: who lacks one of these can read, write or do nothing that he could not. Of anything else,
-# such as grants, a policy or the owner of a function, it is not known.
-IDENTIFIER = r"""(?:"(?:[^"]|"")*"|[^\s".;]+)"""
+# such as grants, a policy or the owner of a function, it is not known; nor of rows and of what refuses rows, which may be about rights.
 HARMLESS = {
     "COMMENT": "COMMENT ON ",
-    "CONSTRAINT": r"ALTER TABLE (?:ONLY )?%s(?:\.%s)?\s+ADD CONSTRAINT " % (IDENTIFIER, IDENTIFIER),
     "EXTENSION": "CREATE EXTENSION ",
-    "INDEX": "CREATE (?:UNIQUE )?INDEX |ALTER INDEX ",
+    "INDEX": "(?:CREATE|ALTER) INDEX ",
     "PUBLICATION": "(?:CREATE|ALTER) PUBLICATION ",
-    "ROWS": "COPY failed for table ",
-    "SEQUENCE": r"SELECT pg_catalog\.setval\(",
     "STATISTICS": "CREATE STATISTICS ",
 }
+# What else may be missing, beside what pg_restore says: a setting, a right, the tablespace, the rows of a materialized view.
+SETTING, RIGHT, TABLESPACE, EMPTY = "SETTING", "RIGHT", "TABLESPACE", "EMPTY"
+
+
+class Message:
+    """What is said of one failure. There may be any name in it, with any line in that: what could be forged is not known."""
+
+    def __init__(self, why: bytes, known: bool) -> None:
+        """`known`: whether its first line is what pg_restore says of a statement that failed."""
+        self.why, self.name = cut(os.fsdecode(why)), ""
+        self.known = known and not SIGN.search(why)
+        self.commands, self.size = 0, len(why)
+        # Of how many lines more the statement is taken.
+        self.lines = 0
+
+    def take(self, line: bytes) -> None:
+        """Take another line of it."""
+        if line.startswith(b"pg_restore: "):
+            self.lines = 0
+            return
+        self.size += len(line) + 1
+        if match := COMMAND.fullmatch(line):
+            self.commands += 1
+            self.lines, self.name = 5, cut("%s %s" % (self.name, os.fsdecode(match[1]))).strip()
+        elif self.lines > 0:
+            self.lines -= 1
+            self.name = cut("%s %s" % (self.name, os.fsdecode(line.strip()))).strip()
+        elif match := MORE.fullmatch(line):
+            self.why = cut("%s (%s)" % (self.why, os.fsdecode(match[1])))
+
+    def failure(self) -> Failure:
+        known = self.known and self.commands == 1 and self.size < PIECE
+        return Failure(kind_of(self.name) if known else "", self.name, self.why)
 
 
 def in_log(said: IO[bytes]) -> list[Failure] | None:
     """The failures, of all that it said. None: it did not go on to the end."""
-    found: list[Failure] = []
+    found: list[Message] = []
     last = b""
-    # Of how many lines more the statement is taken.
-    lines = 0
     for raw in iter(lambda: said.readline(LINE), b""):
         line = raw.rstrip(b"\n")
         last = line or last
-        if match := ERROR.fullmatch(line):
-            lines = 0
-            found.append(Failure("", "", cut(os.fsdecode(match[1]))))
-            if len(found) > MOST:
-                found[MOST:] = [Failure("", "", "more errors than are told of")]
-        elif not found or len(found) > MOST:
+        if len(found) > MOST:
             continue
-        elif match := MORE.fullmatch(line):
-            found[-1] = found[-1]._replace(why=cut("%s (%s)" % (found[-1].why, os.fsdecode(match[1]))))
-        elif match := COMMAND.fullmatch(line):
-            lines = 5
-            found[-1] = found[-1]._replace(name=cut(os.fsdecode(match[1])))
-        elif lines > 0 and not line.startswith(b"pg_restore: "):
-            lines -= 1
-            found[-1] = found[-1]._replace(name=cut("%s %s" % (found[-1].name, os.fsdecode(line.strip()))).strip())
-    return [each._replace(kind=kind_of(each)) for each in found] if IGNORED.fullmatch(last) else None
+        match = ERROR.fullmatch(line)
+        if match:
+            found.append(Message(match[2], match[1] is not None))
+        elif SIGN.search(line):
+            found.append(Message(line, False))
+        elif found:
+            found[-1].take(line)
+    if IGNORED.fullmatch(last) is None:
+        return None
+    failures = [each.failure() for each in found[:MOST]]
+    if len(found) > MOST:
+        failures.append(Failure("", "", "more errors than are told of"))
+    elif not found:
+        failures.append(Failure("", "", "what failed is not known"))
+    return failures
 
 
-def kind_of(failure: Failure) -> str:
+def kind_of(statement: str) -> str:
     """What a statement that failed makes, if it is harmless."""
-    statement = failure.name or failure.why
     return next((kind for kind, begins in HARMLESS.items() if re.match(begins, statement)), "")
 
 

@@ -60,9 +60,10 @@ class Item:
         if self.into in ("template0", "template1"):
             yield ("%s is a template that new databases are made from; restore it under another name (--into NAME)" % shown(self.into))
         elif self.into in there and not over and not self.is_empty():
+            looked_into = "it is not empty" if there[self.into]["datallowconn"] else "it lets nobody in, who could see whether it is empty"
             yield (
-                "there is a database %s already, and it is not empty. Restore under another name (--into NAME), or in its place "
-                "(--over)." % shown(self.into)
+                "there is a database %s already, and %s. Restore under another name (--into NAME), or in its place (--over)."
+                % (shown(self.into), looked_into)
             )
         elif there.get(self.into, {}).get("prepared"):
             yield (
@@ -78,9 +79,8 @@ class Item:
             return "?"
 
     def is_empty(self, name: str | None = None) -> bool:
-        """Whether a database, its own if none is named, has nothing that the server did not bring.
-
-        See FirstNormalObjectId in PostgreSQL's transam.h.
+        """Whether a database, its own if none is named, has nothing that the server did not bring; of one that lets nobody in it is not
+        known. See FirstNormalObjectId in PostgreSQL's transam.h.
         """
         catalogues = (
             "pg_class",
@@ -112,7 +112,13 @@ class Item:
         found = " UNION ALL ".join(
             ["SELECT oid FROM pg_largeobject_metadata", *("SELECT oid FROM %s WHERE oid >= 16384" % each for each in catalogues)]
         )
-        return query(dict(self.env, PGDATABASE=name or self.into), "SELECT count(*) FROM (%s) AS found" % found, database=None) == b"0\n"
+        try:
+            return (
+                query(dict(self.env, PGDATABASE=name or self.into), "SELECT count(*) FROM (%s) AS found" % found, database=None) == b"0\n"
+            )
+        except subprocess.CalledProcessError as error:
+            untrusted.tell(4, "database %s: %s" % (shown(name or self.into), reason(error)))
+            return False
 
     def restore(self, databases: dict[str, Properties], request: dict[str, Any]) -> str:
         """Load it and put it in its place. Return what came of it."""
@@ -128,12 +134,12 @@ class Attempt:
         self.over, self.partial, self.strict = (request.get(each, False) for each in ("over", "partial", "strict"))
         self.in_place: bool = request.get("in_place", False)
         self.beside, self.away = ("%s_%s" % (verb, os.urandom(8).hex()) for verb in ("restoring", "replaced"))
+        # What it is called now.
+        self.at = self.beside
         self.properties: dict[str, Any] = item.entry.get("properties", {})
         self.begun = time.monotonic()
-        # Of one that is loaded in place: whether what was there is away, and whether the new one is made.
-        self.moved = self.made = False
-        # Whether only the name is lacking.
-        self.whole = False
+        # Whether there is one; whether only its name and its rights are lacking.
+        self.made = self.whole = False
         # Whether what was there is of any worth.
         self.precious = False
 
@@ -156,16 +162,15 @@ class Attempt:
 
     def load(self, dump: Dump) -> None:
         """Make a database and load the dump into it. OSError: not all of it was loaded, and what is there is not to go for that."""
+        env = dump.make_database(self.beside)
+        self.made = True
         if self.in_place:
-            self.beside = self.into
             if self.old is not None:
                 self.precious = self.is_precious()
                 untrusted.tell(5, "what there is of database %s is database %s until it is restored" % (shown(self.into), self.away))
-                query(self.env, *sql.moving(self.into, self.away))
-                self.moved = True
-        env = dump.make_database(self.beside)
-        self.made = True
-        dump.load(env, self.beside, strict=self.strict)
+            query(self.env, *sql.swap(self.beside, self.into, None if self.old is None else self.away))
+            self.at = self.into
+        dump.load(env, self.at, strict=self.strict)
         if self.strict and dump.failures:
             raise OSError("; ".join(each.why for each in dump.failures))
 
@@ -180,7 +185,7 @@ class Attempt:
         """Give it its name, unless it may not have it; see `demand`."""
         for each in dump.failures:
             untrusted.tell(3, "database %s: not loaded: %s" % (shown(self.into), failures.told(each)))
-        if not self.over and not self.moved:
+        if not self.over and not self.in_place:
             self.is_precious()
         self.demand(dump)
         stop.go_on()
@@ -193,7 +198,7 @@ class Attempt:
     def demand(self, dump: Dump) -> None:
         """OSError: not all of it is there, and what was there is not to go for that."""
         lacking = lost(dump)
-        if not self.moved and lacking:
+        if not self.in_place and lacking:
             self.precious = self.is_precious()
         if lacking and self.precious and not self.partial:
             bound = " What is bound to the name of its database is loaded with --in-place." if dump.bound() and not self.in_place else ""
@@ -204,24 +209,35 @@ class Attempt:
 
     def take_place(self, dump: Dump) -> None:
         """Give it its owner, its rights and its name. What the server refuses of the rights is a failure each; see `demand`."""
-        rights = list(sql.rights_of(self.beside, self.properties))
+        for privilege in sql.unknown(self.properties):
+            untrusted.tell(4, "what is granted on database %s as %s is left out: it is not known" % (shown(self.into), shown(privilege)))
+        owner, rights = list(sql.owner_of(self.at, self.properties)), sql.rights_of(self.at, self.properties)
         try:
-            query(self.env, *rights, "SELECT 'given'", *self.placing(dump))
-        except subprocess.CalledProcessError as error:
-            if self.strict or b"given" in error.stdout:
+            # Tried first: what is there goes on meanwhile.
+            query(self.env, "BEGIN", *owner, *rights, "ROLLBACK", "SELECT 'given'", *self.placing(dump))
+        except (subprocess.CalledProcessError, OSError) as error:
+            if self.strict or b"given" in (getattr(error, "stdout", None) or b""):
                 raise
-            found = [Failure("RIGHT", failures.cut(each), reason(trouble)) for each, trouble in client.refused(self.env, rights)]
-            for each in found:
-                untrusted.tell(3, "database %s: left out: %s" % (shown(self.into), failures.told(each)))
-            dump.failures += found
+            found = [*client.refused(self.env, owner, tried=True)]
+            found += client.refused(self.env, sql.rights_of(self.at, self.properties, owned=False))
+            for statement, trouble in found:
+                failure = Failure(failures.RIGHT, failures.cut(statement), failures.cut(reason(trouble)))
+                untrusted.tell(3, "database %s: left out: %s" % (shown(self.into), failures.told(failure)))
+                dump.failures.append(failure)
             self.demand(dump)
-            query(self.env, *self.placing(dump))
+            query(self.env, *self.placing(dump, given=True))
 
-    def placing(self, dump: Dump) -> Iterator[str]:
-        """Statements that give it its name, and let in whom it let in, if nothing is lost that may keep others out."""
-        limit = self.properties.get("datconnlimit", -1) if failures.harmless(lost(dump)) else 0
-        yield from sql.swap(self.beside, self.into, None if self.old is None else self.away, limit)
-        if self.properties.get("datistemplate"):
+    def placing(self, dump: Dump, given: bool = False) -> Iterator[str]:
+        """Statements that give it its name, and let in whom it let in, if nothing is lost that may keep others out: else it is ours, for
+        an owner lets in whom he likes, and no template, which is copied. `given`: it has its rights.
+        """
+        whole = failures.harmless(lost(dump))
+        rights = list(sql.owner_of(self.into, self.properties)) if whole else []
+        if not given:
+            rights += sql.rights_of(self.into, self.properties, owned=whole)
+        rights.append(sql.limit(self.into, self.properties.get("datconnlimit", -1) if whole else 0))
+        yield from sql.swap(self.at, self.into, None if self.old is None else self.away, rights)
+        if whole and self.properties.get("datistemplate"):
             # Last: a template cannot be dropped.
             yield "ALTER DATABASE %s IS_TEMPLATE true" % identifier(self.into)
 
@@ -256,11 +272,16 @@ class Attempt:
             ),
         )
         if not failures.harmless(lacking):
+            owner = "".join("%s; " % each for each in sql.owner_of(self.into, self.properties))
             untrusted.tell(
                 4,
-                "some of that may be what keeps others out, so nobody but superusers is let in. When you have looked: ALTER DATABASE %s "
-                "CONNECTION LIMIT %d;%s"
-                % (identifier(self.into), self.properties.get("datconnlimit", -1), roles_hint(" ".join(each.why for each in lacking))),
+                "some of that may be what keeps others out, so nobody but superusers is let in, and it is not its owner's yet. When you "
+                "have looked: %s%s;%s"
+                % (
+                    owner,
+                    sql.limit(self.into, self.properties.get("datconnlimit", -1)),
+                    roles_hint(" ".join(each.why for each in lacking)),
+                ),
             )
         for name, plugin in pairs(self.properties.get("slots")):
             call = "SELECT pg_create_logical_replication_slot(%s, %s)" % (sql.literal(name), sql.literal(plugin))
@@ -287,43 +308,51 @@ class Attempt:
 
     def give_up(self, error: BaseException) -> str:
         """Take away what was begun, and say what is there now."""
+        what = "database %s" % shown(self.into)
         if stop.STOPPED.is_set():
             error = OSError("It was stopped.")
         try:
             now = client.properties_of(self.env)
-            if self.in_place:
-                self.undo(now)
-                return not_restored("database %s" % shown(self.into), error)
-            if self.whole and self.beside not in now:
+            if self.whole and not self.in_place and self.is_placed(now):
                 before = "" if self.old is None else "; what was there before is database %s, and lets nobody in" % self.away
-                untrusted.tell(3, "database %s: restored, but not to the end%s. %s" % (shown(self.into), before, reason(error)))
+                untrusted.tell(3, "%s: restored, but not to the end%s. %s" % (what, before, reason(error)))
                 return IN_PART
+            if self.in_place and self.is_placed(now):
+                self.undo()
+            elif self.old is not None:
+                self.reopen()
             self.take_away()
         except subprocess.CalledProcessError as trouble:
-            now = {}
             untrusted.tell(
-                4, "what was begun, database %s, could not be taken away; the next restore does it: %s" % (self.beside, reason(trouble))
+                3,
+                "%s was not restored, and what was begun could not be taken away: database %s, which the next restore does. What was there "
+                "is database %s if there is one of this name, and is as it was; it may have to be renamed, and opened: ALTER DATABASE … "
+                "ALLOW_CONNECTIONS true. %s; %s" % (what, self.beside, self.away, reason(error), reason(trouble)),
             )
-        if self.whole and self.old is not None and self.old["datallowconn"] and self.into in (now or {self.into}):
-            try:
-                query(self.env, "ALTER DATABASE %s ALLOW_CONNECTIONS true" % identifier(self.into))
-            except subprocess.CalledProcessError as trouble:
-                untrusted.tell(3, "%s may let nobody in: ALTER DATABASE … ALLOW_CONNECTIONS true. %s" % (shown(self.into), reason(trouble)))
-        return not_restored("database %s" % shown(self.into), error)
+            return NOT
+        return not_restored(what, error)
 
-    def undo(self, now: dict[str, Properties]) -> None:
-        """Let what was there before have its name again."""
-        if self.made:
-            self.take_away()
-        if self.away in now:
-            query(self.env, *sql.moving_back(self.away, self.into))
-        elif self.old is not None and self.old["datallowconn"]:
+    def is_placed(self, now: dict[str, Properties]) -> bool:
+        """Whether what was loaded has its name, of the databases that are there."""
+        return self.made and self.beside not in now and (self.into if self.old is None else self.away) in now
+
+    def undo(self) -> None:
+        """Let what was there before have its name again, at once."""
+        if self.old is None:
+            query(self.env, sql.ending(self.into), "ALTER DATABASE %s RENAME TO %s" % (identifier(self.into), self.beside))
+        else:
+            query(self.env, *sql.swap(self.away, self.into, self.beside))
+            self.reopen()
+
+    def reopen(self) -> None:
+        """Let in again whom what was there before let in."""
+        if self.old is not None and self.old["datallowconn"]:
             query(self.env, "ALTER DATABASE %s ALLOW_CONNECTIONS true" % identifier(self.into))
 
 
 def lost(dump: Dump) -> list[Failure]:
     """What is not there of what was dumped; a setting that is refused is only told of."""
-    return [each for each in dump.failures if each.kind not in ("SETTING", "TABLESPACE")]
+    return [each for each in dump.failures if each.kind not in (failures.SETTING, failures.TABLESPACE, failures.EMPTY)]
 
 
 def pairs(found: object) -> Iterator[tuple[str, str]]:

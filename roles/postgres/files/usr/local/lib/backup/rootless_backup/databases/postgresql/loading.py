@@ -14,7 +14,7 @@ from rootless_backup import untrusted
 from rootless_backup.databases.base import reason, shown
 from rootless_backup.databases.postgresql import client, failures, sql, stop
 from rootless_backup.databases.postgresql.client import output, query
-from rootless_backup.databases.postgresql.failures import Failure
+from rootless_backup.databases.postgresql.failures import EMPTY, SETTING, TABLESPACE, Failure
 from rootless_backup.databases.postgresql.sql import identifier, literal
 
 TYPE_CHECKING = False
@@ -58,6 +58,8 @@ class Dump:
         self.extensions = {*self.names(b"EXTENSION")}
         # What was not loaded.
         self.failures: list[Failure] = []
+        # The options of what is read as it was written.
+        self.reading = client.READING
 
     def names(self, kind: bytes) -> Iterator[str]:
         """The names of entries that are of no schema, such as extensions; not of those with an odd owner."""
@@ -73,39 +75,65 @@ class Dump:
     def make_database(self, name: str) -> dict[str, str]:
         """Make an empty database with the encoding, locale and settings of the one that was dumped. Return the clients' environment."""
         properties = self.entry.get("properties", {})
-        settings = list(sql.settings_of(name, properties))
         try:
-            given, money, preloaded, available, version = self.made(name, properties, settings)
+            given, money, preloaded, available, version = self.made(name, properties)
         except subprocess.CalledProcessError as error:
             place = properties.get("tablespace")
             if not (place and NO_PLACE.search(error.stderr or b"")):
                 raise
             self.failures.append(
-                Failure("TABLESPACE", "tablespace %s" % shown(place), "it is not there, so all of it is in pg_default; --globals makes it")
+                Failure(TABLESPACE, "tablespace %s" % shown(place), "it is not there, so all of it is in pg_default; --globals makes it")
             )
-            without = {**properties, "tablespace": None}
-            given, money, preloaded, available, version = self.made(name, without, settings)
+            given, money, preloaded, available, version = self.made(name, {**properties, "tablespace": None})
         memory, server = map(int, given.split("|"))
         self.forewarn(server, preloaded, available.split(), version)
         memory = INDEX_MEMORY if memory == GIVEN else memory
         env = dict(self.env, PGOPTIONS=self.env["PGOPTIONS"] + LOADING % memory)
+        self.settle(env, name, dict(sql.settings_of(name, properties)))
         return with_money(env, self.entry, client.text(money))
 
-    def made(self, name: str, properties: Properties, settings: list[str]) -> list[str]:
-        """Make the database. Return what HAS and MADE say; settings that are refused are a failure each."""
+    def made(self, name: str, properties: Properties) -> list[str]:
+        """Make the database. Return what HAS and MADE say."""
         has = [*HAS[:-1], HAS[-1] % ("true" if self.extensions else "false")]
         create = "CREATE DATABASE %s TEMPLATE template0 CONNECTION LIMIT 0 %s" % (identifier(name), options(properties))
         # Nobody but superusers is let in, until it has its name: whoever may log in could read what is for others.
-        try:
-            said = query(self.env, *has, create, MADE % literal(name), *settings)
-        except subprocess.CalledProcessError as error:
-            said = error.stdout
-            if b"\nmade|" not in said:
-                raise
-            for statement, trouble in client.refused(self.env, settings):
-                self.failures.append(Failure("SETTING", failures.cut(statement), reason(trouble)))
-        *told, version = said.decode("ascii").split("\n")[: len(HAS) + 1]
+        *told, version = query(self.env, *has, create, MADE % literal(name)).decode("ascii").split("\n")[: len(HAS) + 1]
         return [*told, version.split("|")[1]]
+
+    def settle(self, env: dict[str, str], name: str, settings: dict[str, str]) -> None:
+        """Give the database these settings, see `sql.settings_of`. What is refused is a failure each, as is what keeps sessions from it."""
+        for statement, trouble in client.refused(self.env, [*settings]):
+            del settings[statement]
+            self.refuse(statement, trouble)
+        kept = self.unreachable(env, name)
+        if kept is None:
+            return
+        list(client.refused(self.env, settings.values()))
+        if self.unreachable(env, name) is not None:
+            # The role or the server has one.
+            self.reading += " -c session_preload_libraries="
+            untrusted.tell(4, "it is loaded without session_preload_libraries, which keep sessions from this server: %s" % reason(kept))
+        for statement, reset in settings.items():
+            query(self.env, statement)
+            kept = self.unreachable(env, name)
+            if kept is not None:
+                query(self.env, reset)
+                self.refuse(statement, kept)
+
+    def refuse(self, statement: str, trouble: Exception) -> None:
+        self.failures.append(Failure(SETTING, failures.cut(statement), failures.cut(reason(trouble))))
+
+    def unreachable(self, env: dict[str, str], name: str) -> subprocess.CalledProcessError | None:
+        """What keeps a session that loads from a database."""
+        try:
+            query(dict(self.as_set(env), PGDATABASE=name), "SELECT 1", database=None)
+        except subprocess.CalledProcessError as trouble:
+            return trouble
+        return None
+
+    def as_set(self, env: dict[str, str]) -> dict[str, str]:
+        """The environment in which what is set for a database holds."""
+        return dict(env, PGOPTIONS=env["PGOPTIONS"].replace(client.WRITING, self.reading))
 
     def forewarn(self, server: int, preloaded: str, available: list[str], version: str) -> None:
         """Say what this machine lacks, before it shows. `server`: the version of its server."""
@@ -126,13 +154,12 @@ class Dump:
                 "partition or a CHECK that compares texts may refuse rows" % (shown(was), shown(now)),
             )
 
-    def load(self, env: dict[str, str], database: str, *more: str, strict: bool = False, level: int = 4) -> None:
+    def load(self, env: dict[str, str], database: str, *more: str, strict: bool = False) -> None:
         """Load it into an empty database; materialized views last: of tables elsewhere they may fail.
 
         All that can be loaded is; `failures` has the rest. CalledProcessError: the first, where it is `strict`, or it came to no end.
-        `level`: of sd-daemon(3), to tell of a materialized view with.
         """
-        env = dict(env, PGOPTIONS=env["PGOPTIONS"].replace(client.WRITING, client.READING))
+        env = self.as_set(env)
         command = ["pg_restore", "--dbname", sql.connection_string(database), *more]
         views = [line for line in self.listed if re.match(rb"\d+; \d+ \d+ MATERIALIZED VIEW DATA ", line)]
         with tempfile.NamedTemporaryFile() as chosen:
@@ -150,8 +177,8 @@ class Dump:
                     output([*command, "--exit-on-error", "--use-list", chosen.name, self.path], env=env)
                 except subprocess.CalledProcessError as error:
                     stop.go_on()
-                    untrusted.tell(
-                        level, "a materialized view has no rows until it is refreshed (REFRESH MATERIALIZED VIEW): %s" % reason(error)
+                    self.failures.append(
+                        Failure(EMPTY, "a materialized view has no rows until it is refreshed", failures.cut(reason(error)))
                     )
 
 
@@ -218,7 +245,8 @@ def missing_locale(properties: Properties) -> str | None:
             continue
         try:
             locale.setlocale(locale.LC_COLLATE, name)
-        except locale.Error:
+        # ValueError: it is no UTF-8.
+        except (locale.Error, ValueError):
             return name
         finally:
             with contextlib.suppress(locale.Error):

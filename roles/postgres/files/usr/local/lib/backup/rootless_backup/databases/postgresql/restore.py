@@ -7,7 +7,6 @@ import contextlib
 import glob
 import json
 import os
-import re
 import signal
 import subprocess
 import time
@@ -144,7 +143,7 @@ def clear(env: dict[str, str]) -> dict[str, Properties]:
     """
     there = client.properties_of(env)
     for name in there:
-        if re.fullmatch("restoring_[0-9a-f]{16}", name):
+        if sql.LOADED.fullmatch(name):
             try:
                 query(env, sql.ending(name))
                 client.drop(env, name)

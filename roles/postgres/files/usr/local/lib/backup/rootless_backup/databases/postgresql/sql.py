@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
+# The name of a database that is being loaded. None of another kind is called so.
+LOADED = re.compile("restoring_[0-9a-f]{16}")
 # The settings whose value is a list of names, each quoted by itself. See variable_is_guc_list_quote in pg_dump's source.
 LISTED = (
     "local_preload_libraries",
@@ -22,6 +24,8 @@ LISTED = (
     "temp_tablespaces",
     "unix_socket_directories",
 )
+# What can be granted on a database.
+PRIVILEGES = ("CREATE", "CONNECT", "TEMPORARY")
 SPACES = " \t\n\r\f\v"
 
 
@@ -30,71 +34,72 @@ def ending(name: str) -> str:
     return "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s" % literal(name)
 
 
-def moving(name: str, away: str) -> tuple[str, ...]:
-    """Statements that give a database another name, under which it lets nobody in."""
-    shut = "ALTER DATABASE %s ALLOW_CONNECTIONS false" % identifier(name)
-    return shut, ending(name), "ALTER DATABASE %s RENAME TO %s" % (identifier(name), away)
+def swap(new: str, name: str, away: str | None, rights: Iterable[str] = ()) -> Iterator[str]:
+    """Statements that give a database its name, and what else it is given with it; the one that has the name gets the name `away`."""
+    if new != name:
+        # A superuser may be in.
+        yield ending(new)
+        if away is not None:
+            yield "ALTER DATABASE %s ALLOW_CONNECTIONS false" % identifier(name)
+            yield ending(name)
+    # In one transaction: there is one of this name at any time, and nobody owns it before it is whole.
+    yield "BEGIN"
+    if new != name:
+        if away is not None:
+            yield "ALTER DATABASE %s RENAME TO %s" % (identifier(name), identifier(away))
+        yield "ALTER DATABASE %s RENAME TO %s" % (identifier(new), identifier(name))
+    yield from rights
+    yield "COMMIT"
 
 
-def moving_back(away: str, name: str) -> tuple[str, ...]:
-    """Statements that undo it."""
-    renamed = "ALTER DATABASE %s RENAME TO %s" % (away, identifier(name))
-    return renamed, "ALTER DATABASE %s ALLOW_CONNECTIONS true" % identifier(name)
+def limit(name: str, most: int) -> str:
+    """A statement that lets as many into a database, and superusers."""
+    return "ALTER DATABASE %s CONNECTION LIMIT %d" % (identifier(name), most)
 
 
-def swap(new: str, name: str, away: str | None, limit: int) -> Iterator[str]:
-    """Statements that give a database its name, and let in as many as `limit` says; the one that has the name gets the name `away`."""
-    opened = "ALTER DATABASE %s CONNECTION LIMIT %d" % (identifier(name), limit)
-    if new == name:
-        yield opened
-        return
-    renamed = "ALTER DATABASE %s RENAME TO %s; %s" % (new, identifier(name), opened)
-    # A superuser may be in.
-    yield ending(new)
-    if away is not None:
-        yield "ALTER DATABASE %s ALLOW_CONNECTIONS false" % identifier(name)
-        yield ending(name)
-        # In one transaction: there is one of this name at any time.
-        yield "BEGIN; ALTER DATABASE %s RENAME TO %s; %s; COMMIT" % (identifier(name), away, renamed)
-    else:
-        yield "BEGIN; %s; COMMIT" % renamed
-
-
-def settings_of(name: str, properties: dict[str, Any]) -> Iterator[str]:
-    """Statements that give a database the settings of the one that was dumped. They hold while it is loaded."""
-    database = identifier(name)
-    for setting in assignments(properties.get("settings") or []):
-        yield "ALTER DATABASE %s SET %s" % (database, setting)
+def settings_of(name: str, properties: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Statements that give a database the settings of the one that was dumped, which hold while it is loaded; and what takes each back."""
+    database = "ALTER DATABASE %s" % identifier(name)
+    for option, value in assignments(properties.get("settings") or []):
+        yield "%s SET %s = %s" % (database, option, value), "%s RESET %s" % (database, option)
     for role, settings in (properties.get("role_settings") or {}).items():
-        for setting in assignments(settings):
-            yield "ALTER ROLE %s IN DATABASE %s SET %s" % (identifier(role), database, setting)
+        there = "ALTER ROLE %s IN DATABASE %s" % (identifier(role), identifier(name))
+        for option, value in assignments(settings):
+            yield "%s SET %s = %s" % (there, option, value), "%s RESET %s" % (there, option)
 
 
-def rights_of(name: str, properties: dict[str, Any]) -> Iterator[str]:
-    """Statements that give a database the owner, comment and grants of the one that was dumped."""
-    database = identifier(name)
+def owner_of(name: str, properties: dict[str, Any]) -> Iterator[str]:
+    """The statement that gives a database the owner of the one that was dumped, if that is known."""
     if properties.get("owner"):
-        yield "ALTER DATABASE %s OWNER TO %s" % (database, identifier(properties["owner"]))
+        yield "ALTER DATABASE %s OWNER TO %s" % (identifier(name), identifier(properties["owner"]))
+
+
+def rights_of(name: str, properties: dict[str, Any], owned: bool = True) -> Iterator[str]:
+    """Statements that give a database the comment and grants of the one that was dumped; `owned`: by its owner, and not yet by us."""
+    database = identifier(name)
     if properties.get("comment") is not None:
         yield "COMMENT ON DATABASE %s IS %s" % (database, literal(properties["comment"]))
     if properties.get("grants") is not None:
         yield "REVOKE ALL ON DATABASE %s FROM PUBLIC" % database
         if properties.get("owner"):
-            yield "REVOKE ALL ON DATABASE %s FROM %s" % (database, identifier(properties["owner"]))
+            yield "REVOKE ALL ON DATABASE %s FROM %s" % (database, identifier(properties["owner"]) if owned else "SESSION_USER")
         for role, privilege, grantable in properties["grants"]:
-            if privilege not in ("CREATE", "CONNECT", "TEMPORARY"):
-                untrusted.tell(4, "what is granted on database %s as %s is left out: it is not known" % (shown(name), shown(privilege)))
-                continue
-            yield "GRANT %s ON DATABASE %s TO %s%s" % (
-                privilege,
-                database,
-                "PUBLIC" if role is None else identifier(role),
-                " WITH GRANT OPTION" if grantable else "",
-            )
+            if privilege in PRIVILEGES:
+                yield "GRANT %s ON DATABASE %s TO %s%s" % (
+                    privilege,
+                    database,
+                    "PUBLIC" if role is None else identifier(role),
+                    " WITH GRANT OPTION" if grantable else "",
+                )
 
 
-def assignments(settings: Iterable[str]) -> Iterator[str]:
-    """Of `name=value` each, as the catalogue has it, what stands behind SET. A role makes them as it likes: none of it is SQL."""
+def unknown(properties: dict[str, Any]) -> list[str]:
+    """What was granted on a database, and is no privilege that is known."""
+    return sorted({str(privilege) for _role, privilege, _grantable in properties.get("grants") or []} - {*PRIVILEGES})
+
+
+def assignments(settings: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Of `name=value` each, as the catalogue has it, what stands at both sides of SET. A role makes them as it likes: none of it is SQL."""
     for setting in settings:
         option, _sign, value = setting.partition("=")
         values: list[str] | None = [value]
@@ -103,7 +108,7 @@ def assignments(settings: Iterable[str]) -> Iterator[str]:
             if values is None:
                 untrusted.tell(4, "setting %s is left out: the value is no list of names: %s" % (shown(option), shown(value)))
                 continue
-        yield "%s = %s" % (".".join(map(identifier, option.split("."))), ", ".join(map(literal, values or [""])))
+        yield ".".join(map(identifier, option.split("."))), ", ".join(map(literal, values or [""]))
 
 
 def split_list(value: str) -> list[str] | None:
