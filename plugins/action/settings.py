@@ -37,7 +37,10 @@ class ActionModule(ActionBase):
 
         problems = []
         for rules, given, values in checked:
-            problems += misspelt(given, rules)
+            slips, doubtful = misspelt(given, rules)
+            problems += slips
+            for each in doubtful:
+                self._display.warning(each)
             for name, rule in rules["settings"].items():
                 problems += check(name, values[name], rule)
         if not problems:
@@ -59,14 +62,40 @@ def read(path):
 
 
 def misspelt(given, rules):
-    """Messages for the names in `given` that a setting had once, or that are like a setting's, but none; others can be another role's."""
+    """What is said of the names in `given` that a setting had once, or that are like a setting's, but none: problems and warnings.
+
+    Other collections have roles of the same prefix, and a name that is like one of ours may be theirs: only what is plainly ours, misspelt,
+    is a problem.
+    """
     settings, renamed = rules["settings"], rules.get("renamed", {})
     problems = ["%s: this setting is called %s now" % (name, renamed[name]) for name in sorted(set(given) & set(renamed))]
+    warnings = []
     for name in sorted(set(given) - set(settings) - set(renamed) - set(rules.get("others", []))):
         close = difflib.get_close_matches(name, settings, n=1, cutoff=0.8) if name.startswith(rules["prefix"]) else []
-        if close:
+        if close and is_slip(name, close[0]):
             problems.append("%s: there is no such setting; did you mean %s?" % (name, close[0]))
-    return problems
+        elif close:
+            warnings.append("%s: rootless.backup.%s has no such setting, and leaves it alone; "
+                            "if it is not for another role, did you mean %s?"
+                            % (name, rules["prefix"].rstrip("_"), close[0]))
+    return problems, warnings
+
+
+def is_slip(name, setting):
+    """Whether a name is a setting's with one word that is none: a letter within it is missing, too many, another one, or
+    in the place of the next. Words that begin or end otherwise are words, such as a plural, and somebody else's setting may have them.
+    """
+    apart = [(a, b) for a, b in zip(name.split("_"), setting.split("_")) if a != b]
+    if name.count("_") != setting.count("_") or len(apart) != 1:
+        return False
+    wrong, right = apart[0]
+    if min(len(wrong), len(right)) < 4 or wrong[0] != right[0] or wrong[-2:] != right[-2:]:
+        return False
+    spellings = set()
+    for i in range(len(right)):
+        spellings |= {right[:i] + right[i + 1:], right[:i] + right[i:i + 2][::-1] + right[i + 2:]}
+        spellings |= {right[:i] + letter + right[i + skip:] for letter in wrong for skip in (0, 1)}
+    return wrong in spellings
 
 
 def check(name, value, rule):

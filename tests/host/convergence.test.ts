@@ -67,6 +67,37 @@ onEachRelease(
       expect(await state()).toBe(before);
     });
 
+    it('leave variables of other roles alone, with a warning where one is only like a setting', async () => {
+      const { stderr, recap } = await fixture.lab.roles(
+        ['borg', 'postgres', 'mariadb'],
+        {
+          borg_repository: '/elsewhere',
+          postgres_users: [{ name: 'app' }],
+          mariadb_users: [{ name: 'app' }],
+          mariadb_root_password: 'hush',
+          mariadb_data_directory: '/var/lib/mysql',
+        },
+        { args: ['--check'], mayFail: true },
+      );
+      expect(recap['web']?.failed).toBe(0);
+      expect(stderr.replaceAll(/\s+/g, ' ')).toContain(
+        'mariadb_data_directory: rootless.backup.mariadb has no such setting, and leaves it alone; if it is not for another role, did you mean mariadb_data_directories?',
+      );
+      expect(stderr).not.toContain('hush');
+    });
+
+    it('refuse a place for the secrets that cannot be written to, before anything on the host is touched; who becomes root by a variable changes nothing here', async () => {
+      const before = await state();
+      const refused = await fixture.lab.roles(
+        ['borg'],
+        { backup_secrets_dir: '/proc/nowhere', ansible_become: true },
+        { mayFail: true },
+      );
+      expect(refused.recap['web']?.failed).toBe(1);
+      expect(refused.stdout).toContain('what opens the repositories could not be saved there, so nothing was done');
+      expect(await state()).toBe(before);
+    });
+
     it('refuse a time that never comes, in check mode too, naming the setting', async () => {
       const before = await state();
       const events = {
