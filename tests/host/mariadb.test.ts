@@ -71,7 +71,7 @@ const objects = (host: Host): Promise<string> =>
     SELECT TRIGGER_NAME, ACTION_STATEMENT, DEFINER FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = 'plain' ORDER BY 1;
     SELECT TABLE_NAME, VIEW_DEFINITION, DEFINER FROM information_schema.VIEWS WHERE TABLE_SCHEMA = 'plain' ORDER BY 1;
     SELECT TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_COLLATION FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'plain' ORDER BY 1;
-    SELECT v, ROW_START, ROW_END FROM plain.past FOR SYSTEM_TIME ALL ORDER BY v; SELECT NEXTVAL(plain.numbers); SELECT * FROM plain.latin; SELECT MD5(b) FROM plain.large; SELECT * FROM plain.viewed;`,
+    SELECT v, ROW_START, ROW_END FROM plain.past FOR SYSTEM_TIME ALL ORDER BY v; SELECT next_not_cached_value FROM plain.numbers; SELECT * FROM plain.latin; SELECT MD5(b) FROM plain.large; SELECT * FROM plain.viewed;`,
   );
 
 /** Every account and role with all that it may do. */
@@ -191,9 +191,9 @@ onEachRelease(
       expect(
         await sql(
           host,
-          'SELECT COUNT(*) FROM `it``s 100%_other`.viewed; SELECT DEFINER, STATUS FROM information_schema.EVENTS WHERE EVENT_SCHEMA = "it`s 100%_other"',
+          'SELECT TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA = "it`s 100%_other"; SELECT DEFINER, STATUS FROM information_schema.EVENTS WHERE EVENT_SCHEMA = "it`s 100%_other"',
         ),
-      ).toBe('2\nroot@localhost\tDISABLED\n');
+      ).toBe('viewed\nroot@localhost\tDISABLED\n');
       await sql(
         host,
         'DROP DATABASE `it``s 100%_other`; DELETE FROM plain.data WHERE n > 5; DROP VIEW plain.viewed; CREATE TABLE plain.later (n INT)',
@@ -203,7 +203,7 @@ onEachRelease(
       const over = await restore('--over', 'mariadb', 'plain');
       expect(over.ok, over.said).toBe(true);
       expect(await contents(host, 'plain')).toBe(before.contents);
-      expect((await objects(host)).replace(/NOCACHE/g, '')).toBe(before.objects);
+      expect(await objects(host)).toBe(before.objects);
       expect(
         await sql(
           host,
@@ -302,7 +302,9 @@ onEachRelease(
       const before = await manifest();
       const { ok } = await backUp(host);
       expect(ok).toBe(false);
-      expect(await hook()).toMatch(/Database "plain" was not dumped.*Somebody has held a lock on it for 5 s/);
+      expect(await hook()).toMatch(
+        /Database "plain" was not dumped.*(?:Somebody has held a lock on it for 5 s|Lock wait timeout)/,
+      );
       const after = await manifest();
       expect(after['databases/plain.sql']).toEqual(before['databases/plain.sql']);
       for (const file of ['databases/plain2.sql', 'databases/upper.sql', 'users.sql'])

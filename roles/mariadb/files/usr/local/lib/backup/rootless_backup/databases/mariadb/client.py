@@ -51,6 +51,9 @@ def quoted(value: str) -> str:
     return '"%s"' % value.replace("\\", "\\\\").replace('"', '\\"')
 
 
+LOCK_WAIT = 600
+
+
 class Lacking(Exception):
     """An account that may not do what is needed."""
 
@@ -58,8 +61,9 @@ class Lacking(Exception):
 class Server:
     """The server for one account."""
 
-    def __init__(self, options: str) -> None:
-        self.options = "--defaults-file=" + options
+    def __init__(self, options: str, wait: int = LOCK_WAIT) -> None:
+        """`wait`: how many seconds a statement waits for a lock of somebody else."""
+        self.options, self.wait = "--defaults-file=" + options, wait
 
     @classmethod
     @contextlib.contextmanager
@@ -72,20 +76,18 @@ class Server:
 
     def client(self, *arguments: str) -> list[str]:
         # No other setting of the machine, and no command of the client's own: in a text that an owner wrote these would run programs.
-        return [
-            "mariadb",
-            self.options,
-            "--default-character-set=utf8mb4",
-            "--max-allowed-packet=1G",
-            "--binary-mode",
-            "--batch",
-            *arguments,
-        ]
+        options = ["--default-character-set=utf8mb4", "--max-allowed-packet=1G", "--binary-mode", "--batch"]
+        return ["mariadb", self.options, *options, "--init-command=SET lock_wait_timeout = %d" % self.wait, *arguments]
 
     def query(self, sql: str) -> list[list[str]]:
         """The rows of the answer, a list of texts each. CalledProcessError: the server refused."""
         command = self.client("--skip-column-names")
-        out = subprocess.run(command, input=sql.encode(errors="surrogateescape"), capture_output=True, check=True).stdout
+        run = subprocess.run(command, input=sql.encode(errors="surrogateescape"), capture_output=True, check=False)
+        if run.returncode != 0:
+            # Not the statement, which the client says too: there may be a password in it.
+            said = b"\n".join(line for line in run.stderr.splitlines() if line.startswith(b"ERROR"))
+            raise subprocess.CalledProcessError(run.returncode, command[0], stderr=said or run.stderr[-1000:])
+        out = run.stdout
         return [[unescaped(text) for text in line.split("\t")] for line in out.decode(errors="surrogateescape").split("\n")[:-1]]
 
     def refused(self, statements: list[str]) -> list[int]:

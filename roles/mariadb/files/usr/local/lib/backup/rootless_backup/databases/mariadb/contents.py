@@ -39,8 +39,8 @@ def tables_in(path: str, begin: int, end: int) -> Tables:
     with open(path, "rb") as file:
         file.seek(begin)
         name = None
-        while file.tell() < end:
-            line = file.readline()
+        while begin < end and (line := file.readline()):
+            begin += len(line)
             if not line.startswith(b"("):
                 made, filled = CREATE.match(line), INSERT.match(line)
                 match = made or filled
@@ -60,7 +60,7 @@ def tables_in(path: str, begin: int, end: int) -> Tables:
 def definers_of(server: Server, database: str) -> tuple[dict[str, int], dict[str, int]]:
     """How many triggers, routines and events there are, and as whom how many of them run: `{kind: number}`, `{definer: number}`."""
     sql = " UNION ALL ".join(
-        "SELECT '%s', %s FROM (%s = %s) AS each" % (kind, hexed("DEFINER"), each, literal(database)) for kind, each in KINDS.items()
+        "SELECT '%s', %s FROM (%s = %s) AS found" % (kind, hexed("DEFINER"), each, literal(database)) for kind, each in KINDS.items()
     )
     objects: dict[str, int] = dict.fromkeys(KINDS, 0)
     definers: dict[str, int] = {}

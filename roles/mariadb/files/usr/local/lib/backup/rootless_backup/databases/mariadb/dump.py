@@ -39,6 +39,8 @@ PLACES = "SELECT @@datadir UNION SELECT @@innodb_data_home_dir UNION SELECT @@in
 # Between two writings of the manifest while dumps come, and between two looks at a dump that is made.
 SECONDS = 10
 POLL = 5
+# Of what is told of a view, in characters.
+LONGEST_VIEW = 64 << 10
 COMPLETE = b"\n-- Dump completed\n"
 
 
@@ -64,6 +66,7 @@ def dump_all() -> bool:
 
 def dump_server(server: Server, settings: dict[str, Any]) -> bool:
     """Return whether everything was dumped."""
+    wait = server.wait = int(settings["lock_wait"])
     for directory in (TARGET, os.path.join(TARGET, "databases")):
         base.clear(directory)
     try:
@@ -78,7 +81,6 @@ def dump_server(server: Server, settings: dict[str, Any]) -> bool:
     except (subprocess.CalledProcessError, Incomplete) as error:
         return base.failed("The server", error)
 
-    wait = int(settings["lock_wait"])
     with Manifest(TARGET, every=SECONDS, server={"version": version}) as manifest:
         # --insert-ignore: a restore finds root and mysql on the new server, and leaves their accounts be.
         ok = dump(manifest, "system.sql", None, lambda path: dump_system(server, path, "plugins,udfs,servers" + zones, wait))
@@ -144,6 +146,7 @@ def dump_database(server: Server, path: str, name: str, wait: int) -> Entry:
         "properties": properties,
         "definers": definers,
         "objects": {**objects, "views": len(whole)},
+        "left out": {view: text_of_view(server, name, view) for view in views if not views[view]},
         "tables": contents.tables_in(path, parts[0], parts[1]),
     }
 
@@ -174,10 +177,18 @@ def views_of(server: Server, name: str) -> dict[str, bool]:
     for number in broken:
         untrusted.tell(
             4,
-            "%s: its view %s is not in the dump, since what it looks at is gone, or its definer may not look at it; SHOW CREATE VIEW "
-            "shows what it was. DROP VIEW, or mend it." % (base.shown(name), base.shown(names[number])),
+            "%s: its view %s is not in the dump, since what it looks at is gone, or its definer may not look at it; what it was stands in "
+            "manifest.json. DROP VIEW, or mend it." % (base.shown(name), base.shown(names[number])),
         )
     return {view: number not in broken for number, view in enumerate(names)}
+
+
+def text_of_view(server: Server, name: str, view: str) -> str | None:
+    """The statement that makes a view, whether it can be read or not."""
+    try:
+        return server.query("SHOW CREATE VIEW %s.%s" % (identifier(name), identifier(view)))[0][1][:LONGEST_VIEW]
+    except (subprocess.CalledProcessError, IndexError):
+        return None
 
 
 def properties_of(server: Server, name: str) -> dict[str, str]:
@@ -254,7 +265,7 @@ def dump(manifest: Manifest, name: str, database: str | None, make: Callable[[st
     """Have `make(path)` write a dump. Return whether it is complete."""
     try:
         new = base.Dump(manifest, name, database)
-        if not new.put_in_place(new.write(make), {"tables"}):
+        if not new.put_in_place(new.write(make), {"tables", "left out"}):
             untrusted.tell(4, "%s has too many tables to tell of, so the drill cannot prove it." % base.shown(str(database)))
         return True
     except (subprocess.CalledProcessError, Incomplete, OSError) as error:

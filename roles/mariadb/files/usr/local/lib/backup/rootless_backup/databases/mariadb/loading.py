@@ -189,15 +189,17 @@ def untangled(running: subprocess.Popen[bytes]) -> Iterator[list[bytes]]:
 
 def disable_events(server: Server, database: str) -> list[str]:
     """Switch the events of a database off, of which another has the same. Return their names."""
-    columns = "%s, %s" % (hexed("EVENT_NAME"), hexed("DEFINER"))
+    columns = "%s, %s, SQL_MODE" % (hexed("EVENT_NAME"), hexed("DEFINER"))
     rows = server.query(
         "SELECT %s FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s AND STATUS = 'ENABLED'" % (columns, literal(database))
     )
     names = []
-    for event, definer in ((named(event), named(definer)) for event, definer in rows):
-        user, _at, host = definer.rpartition("@")
+    for encoded, definer, mode in rows:
+        event = named(encoded)
+        user, _at, host = named(definer).rpartition("@")
         server.query(
-            "ALTER DEFINER=%s@%s EVENT %s.%s DISABLE" % (identifier(user), identifier(host), identifier(database), identifier(event))
+            "SET sql_mode = %s; ALTER DEFINER=%s@%s EVENT %s.%s DISABLE"
+            % (literal(mode), identifier(user), identifier(host), identifier(database), identifier(event))
         )
         names.append(event)
     return names
