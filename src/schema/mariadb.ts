@@ -8,8 +8,7 @@ export const mariadb = roleSchema({
   others: ['mariadb_user', 'mariadb_account', 'mariadb_password', 'mariadb_socket'],
   summary: 'Save MariaDB with every backup',
   description: [
-    'Injects `backup-mariadb.service` into `backup.service` by the module `rootless.backup.hook`: a sandboxed hook that dumps every database, and the users, roles and grants, into `/backup/mariadb`, and that loads them by `backupctl restore-db mariadb`.',
-    'The drill loads what it restores into a server that is thrown away, dumps that, and compares.',
+    'Injects `backup-mariadb.service` into `backup.service` by the module `rootless.backup.hook`: a sandboxed hook that dumps every database, and the users, roles and grants, into `/backup/mariadb`.',
     'Each dump is uncompressed SQL, which Borg deduplicates well; a manifest holds sizes and checksums.',
   ],
   settings: {
@@ -82,15 +81,6 @@ export const mariadb = roleSchema({
         pattern: `/${printable}*`,
         allowed: 'an absolute path or shell pattern',
       },
-    },
-    mariadb_lock_wait: {
-      type: 'integer',
-      description: [
-        'How many seconds the dump of a database waits for a lock, such as one by `LOCK TABLES`, before it fails; those of the others go on.',
-      ],
-      default: 600,
-      minimum: 1,
-      maximum: 86_400,
     },
     mariadb_time_limit: {
       type: 'string',
