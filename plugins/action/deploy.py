@@ -77,6 +77,13 @@ class ActionModule(ActionBase):
             package.add_to(plan)
         wanted = Saved(args["save"]) if args.get("save") else None
         server = args.get("authorize") or {}
+        if wanted is not None and state == "present" and not self._task.check_mode:
+            try:
+                wanted.prepare()
+            except OSError as error:
+                # Before anything is made that nobody could open again.
+                raise AnsibleActionFail("backup_secrets_dir: what opens the repositories could not be saved there, so nothing was done: %s"
+                                        % error) from None
         result.update(self._transact(plan, task_vars), **answer.interpreter(self))
         if self._task.check_mode or state != "present":
             return answer.unsafe(result)
@@ -248,6 +255,13 @@ class Saved:
 
     def has(self, each):
         return os.path.isfile(os.path.join(self.directory, each["as"]))
+
+    def prepare(self):
+        """Make the directory, and see that files can be laid down in it. OSError: they cannot."""
+        os.makedirs(self.directory, mode=0o700, exist_ok=True)
+        probe = os.path.join(self.directory, ".%d.probe" % os.getpid())
+        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        os.unlink(probe)
 
     def write(self, each, content):
         """Swap the file in; another one of that name stays beside it. Returns its path."""

@@ -87,6 +87,18 @@ onEachRelease(
       expect(stderr).not.toContain('hush');
     });
 
+    it('refuse a place for the secrets that cannot be written to, before anything on the host is touched; who becomes root by a variable changes nothing here', async () => {
+      const before = await state();
+      const refused = await fixture.lab.roles(
+        ['borg'],
+        { backup_secrets_dir: '/proc/nowhere', ansible_become: true },
+        { mayFail: true },
+      );
+      expect(refused.recap['web']?.failed).toBe(1);
+      expect(refused.stdout).toContain('what opens the repositories could not be saved there, so nothing was done');
+      expect(await state()).toBe(before);
+    });
+
     it('refuse a time that never comes, in check mode too, naming the setting', async () => {
       const before = await state();
       const events = {

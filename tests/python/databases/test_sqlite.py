@@ -1,4 +1,5 @@
 import pathlib
+import sqlite3
 
 import pytest
 from rootless_backup.databases import sqlite
@@ -25,3 +26,20 @@ def test_finds_by_a_pattern_what_borg_leaves_out_by_it(tmp_path, pattern, want):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     assert [path[len(top) :] for path in sqlite.matches(top + pattern)] == want
+
+
+def test_what_works_is_read_though_sqlite_complains_of_it_and_what_cannot_be_read_is_not(tmp_path, capfd):
+    path = str(tmp_path / "x.db")
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("CREATE TABLE t (n)")
+    database.execute("INSERT INTO t VALUES (NULL), (1)")
+    database.execute("PRAGMA writable_schema=ON")
+    database.execute("UPDATE sqlite_master SET sql = 'CREATE TABLE t (n NOT NULL)'")
+    database.close()
+    assert sqlite.check(path, "it")["t"]["rows"] == 2
+    assert "it: every table of it can be read" in capfd.readouterr().out
+    with open(path, "r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 4096)
+    with pytest.raises(sqlite3.DatabaseError):
+        sqlite.check(path, "it")

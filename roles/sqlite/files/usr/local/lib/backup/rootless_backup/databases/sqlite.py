@@ -8,9 +8,10 @@
 SQLite's backup API copies all pages within one read transaction: what others write meanwhile waits (rollback journal)
 or is not in the copy (WAL), so the copy is consistent and cannot starve. See https://www.sqlite.org/backup.html
 
-A copy takes the place of the last good one only when it is complete and passes `PRAGMA integrity_check`: a
-failure keeps the old one, and makes the backup fail. After a run without a failure, copies of databases that are gone
-are removed.
+A copy takes the place of the last good one only when it is complete and every table of it can be read: a failure keeps
+the old one, and makes the backup fail. What `PRAGMA integrity_check` says beyond that is told, and keeps nothing from being
+saved or restored: a program can work for years on a database of which it complains. After a run without a failure, copies of
+databases that are gone are removed.
 
 A database is opened read-only, and its directory has to be writable all the same: for the index of a WAL, which SQLite
 makes when nobody else has the database open. Only if a crash left a transaction half done is the database opened for
@@ -142,7 +143,7 @@ def copy(manifest: manifests.Manifest, path: str, busy_timeout: int) -> bool:
         remove(partial)
         demand_database(path)
         copy_pages(path, partial, busy_timeout)
-        return {"tables": check(partial)}
+        return {"tables": check(partial, shown(path))}
 
     try:
         new.put_in_place(new.write(make))
@@ -192,22 +193,35 @@ def open_as(path: str, parameters: str, **options: Any) -> sqlite3.Connection:
     return opened
 
 
-def check(path: str) -> Tables:
-    """The tables, see `tables_of`. Unusable: the database is damaged, and so is what it was copied from."""
+def check(path: str, what: str) -> Tables:
+    """The tables, see `tables_of`; of what SQLite finds wrong with it, of which these can be read all the same, is warned. sqlite3.Error:
+    one of them cannot be read, and so it is in what it was copied from.
+    """
     database = open_as(path, "mode=ro&immutable=1")
     try:
-        try:
-            found = [row[0] for row in database.execute("PRAGMA integrity_check(5)")]
-        except sqlite3.OperationalError as error:
-            if not re.match(FOREIGN, str(error)):
-                raise
-            untrusted.tell(4, "A database could not be checked, since it needs what only its own program has: %s" % error)
-            found = ["ok"]
-        if found != ["ok"]:
-            raise Unusable("it is damaged: %s" % "; ".join(found))
-        return tables_of(database)
+        tables = tables_of(database)
+        wrong = complaints(database)
+        if wrong:
+            untrusted.tell(
+                4,
+                "%s: every table of it can be read, but SQLite finds something wrong with it, in the database itself as in this copy; "
+                "look at it with PRAGMA integrity_check: %s" % (what, "; ".join(wrong)),
+            )
+        return tables
     finally:
         database.close()
+
+
+def complaints(database: sqlite3.Connection) -> list[str]:
+    """What SQLite finds wrong."""
+    database.text_factory = lambda text: text.decode(errors="backslashreplace")
+    try:
+        found = [str(row[0]) for row in database.execute("PRAGMA integrity_check(5)")]
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError) and not re.match(FOREIGN, str(error)):
+            raise
+        return ["it cannot be checked: %s" % error]
+    return [] if found == ["ok"] else found
 
 
 def tables_of(database: sqlite3.Connection) -> Tables:
@@ -269,7 +283,7 @@ def restore_one(source: str, place: str, over: bool, busy_timeout: int) -> bool:
     try:
         remove(new)
         shutil.copyfile(source, new)
-        check(new)
+        check(new, shown(place))
         if replaced:
             old = os.stat(place)
             os.chmod(new, stat.S_IMODE(old.st_mode))
@@ -368,7 +382,7 @@ def prove_one(path: str, entry: Entry) -> bool:
             "%s: nothing was recorded of its tables, since an older version of the role copied it. The next backup will record it." % what
         )
     try:
-        found, ok = check(path), True
+        found, ok = check(path, what), True
     except (sqlite3.Error, OSError, Unusable) as error:
         return complain("%s cannot be restored: %s" % (what, error))
     for table in sorted({*found, *entry["tables"]}):
