@@ -229,7 +229,7 @@ onEachRelease(
       await sql(
         host,
         'postgres',
-        'DROP DATABASE mine; DROP DATABASE copy; DROP ROLE anybody; ALTER ROLE mallory RESET ALL',
+        'DROP DATABASE mine; DROP DATABASE copy; DROP ROLE anybody; ALTER ROLE mallory RESET ALL; ALTER ROLE mallory IN DATABASE shop RESET ALL',
       );
     });
 

@@ -107,3 +107,13 @@ def test_knows_the_automount_points_that_are_mounted_too():
     text = ROOT + "2 1 0:7 / /net rw - autofs s rw\n3 1 0:8 / /auto rw - autofs s rw\n4 3 8:9 / /auto rw - ext4 d rw\n"
     assert filesystems.automounts(text) == ["/auto", "/net"]
     assert filesystems.kinds(text)["/auto"] == "ext4"
+
+
+@pytest.mark.parametrize("name", ["a\x0cb", "a\rb", "a\x0bb", "a\x1cb", "a\x85b", "a\u2028b"])
+def test_a_name_ends_no_line_but_by_a_line_feed_which_the_kernel_escapes(tmp_path, name):
+    table = "36 35 0:30 / /home/%s rw - fuse.x x rw,user_id=1000\n37 35 0:31 / /srv rw - ext4 /dev/sda rw\n" % name
+    (tmp_path / "mountinfo").write_text(table, encoding="utf-8", newline="")
+    found = filesystems.read(str(tmp_path / "mountinfo"))
+    assert filesystems.kinds(found) == {"/home/" + name: "fuse.x", "/srv": "ext4"}
+    assert set(filesystems.mounts(found)) == {"/home/" + name, "/srv"}
+    assert filesystems.unreal(found, ["/home"]) == {}

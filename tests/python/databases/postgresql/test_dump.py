@@ -156,6 +156,19 @@ def test_what_is_dropped_while_it_is_dumped_is_dumped_once_more_and_no_more(monk
 
 def test_what_is_being_restored_is_not_dumped_and_it_is_said(capsys):
     names = ["shop", "restoring_0123456789abcdef", "restoring_0123456789abcdef0", "restoring_me"]
-    found = dump.connectable({name: {"datallowconn": True, "datconnlimit": -1} for name in names}, set())
-    assert found == (["shop", "restoring_0123456789abcdef0", "restoring_me"], [])
+    found = dump.connectable({name: {"datallowconn": True, "datconnlimit": 0} for name in names}, set())
+    assert found == (["shop", "restoring_0123456789abcdef0", "restoring_me"], ["restoring_0123456789abcdef"], True)
     assert '"restoring_0123456789abcdef" is being restored' in capsys.readouterr().out
+
+
+def test_who_calls_a_database_as_one_that_is_restored_has_it_dumped(capsys):
+    found = dump.connectable({"restoring_0123456789abcdef": {"datallowconn": True, "datconnlimit": -1}}, set())
+    assert found == (["restoring_0123456789abcdef"], [], True)
+    assert capsys.readouterr().out == ""
+
+
+def test_what_is_loaded_under_its_own_name_fails_the_dump_and_keeps_its_last_one(capsys):
+    row = {"datallowconn": True, "datconnlimit": 0}
+    properties = {"shop": {**row, "settings": ["work_mem=1MB", "rootless_backup.restoring=on"]}, "wiki": {**row, "settings": None}}
+    assert dump.connectable(properties, set()) == (["wiki"], ["shop"], False)
+    assert '"shop" is being restored' in capsys.readouterr().out

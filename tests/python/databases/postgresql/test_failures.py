@@ -28,7 +28,7 @@ pg_restore: warning: errors ignored on restore: 4
 def test_tells_what_was_not_loaded_and_why():
     found = failures.in_log(io.BytesIO(SAID))
     assert [(each.kind, each.name) for each in found] == [
-        ("EXTENSION", "CREATE EXTENSION IF NOT EXISTS ours WITH SCHEMA public;"),
+        ("", "CREATE EXTENSION IF NOT EXISTS ours WITH SCHEMA public;"),
         ("", "ALTER TABLE ONLY public.child ADD CONSTRAINT child_id_fkey FOREIGN KEY (id) REFERENCES public.parent(id);"),
         ("", "ALTER TABLE public.t OWNER TO gone;"),
         ("", ""),

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 
 from rootless_backup import engine as engines
-from rootless_backup import host, paths, roots, statefile, systemd, untrusted, visibility
+from rootless_backup import host, paths, roots, systemd, untrusted, visibility
 from rootless_backup.records import archive as records
-from rootless_backup.records import journal
+from rootless_backup.records import journal, unfinished
 from rootless_backup.selection import Selection
 from rootless_backup.voice import JOURNAL as VOICE
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 RUN = host.TASKS["run"] + ".service"
 # Of archives that are not whole so many of the newest stay.
 KEEP_INCOMPLETE = {"last": 7}
+# Another host, which uses the repository too, has saved within so many seconds.
+IN_USE = 30 * 86400
 
 
 def save_rest(engine: engines.Engine) -> bool:
@@ -72,13 +75,21 @@ def verify_one(repository: engines.Repository) -> bool:
     """Look for damage in a repository; where there is none also for archives that nobody decides about."""
     if not repository.verify():
         return False
-    others = repository.others()
-    if others:
+    left = left_alone(repository.others(), time.strftime("%Y-%m-%d", time.gmtime(time.time() - IN_USE)))
+    if left:
         VOICE.warning(
             "%s: %d archives are of no host that is called like this one, so no rule keeps or forgets them here: see `backupctl list`"
-            % (repository.location, len(others))
+            % (repository.location, left)
         )
     return True
+
+
+def left_alone(others: dict[str, str], since: str) -> int:
+    """How many archives of others, `{name: when}`, are of a name of which there is none since a day: whoever made them does so no more."""
+    by: dict[str, list[str]] = {}
+    for name, when in others.items():
+        by.setdefault(re.sub(r"[-_.:]?\d{4}-?\d\d-?\d\d.*", "", name, flags=re.DOTALL), []).append(when)
+    return sum(len(times) for times in by.values() if max(times) < since)
 
 
 class Series:
@@ -141,7 +152,7 @@ class Backup:
             repository.explain()
         if repository.location in self.marked:
             # Of these no other rule forgets any while runs fail, so they would come to fill the repository.
-            ok = repository.forget(KEEP_INCOMPLETE, incomplete=True)[0] and ok
+            ok = repository.forget(KEEP_INCOMPLETE, incomplete=True)[0] and repository.compact() and ok
         if self.rest:
             return ok
         if not ok or not self.whole:
@@ -162,11 +173,11 @@ class Backup:
             made, proven = prove(repository, archive + (engines.INCOMPLETE if marked else ""), series, directories)
             if marked and made.there:
                 self.marked.add(repository.location)
-                note(repository, lacking)
+                unfinished.note(repository.location, known_lacking(repository))
             if proven or not made.there or marked:
                 break
             lacking.append(archive)
-            note(repository, lacking)
+            unfinished.note(repository.location, {*known_lacking(repository), archive})
             marked = made.again is None or len(lacking) > 1
             if not marked:
                 VOICE.warning("%s: archive %s lacks what may be had by trying again" % (repository.location, archive))
@@ -175,7 +186,8 @@ class Backup:
                 self.named = int(time.time())
         # Only now: until the next one is there it is all that was saved.
         if made.there and lacking:
-            note(repository, [each for each in lacking if not repository.remove(each)])
+            gone = {each for each in lacking if repository.remove(each)}
+            unfinished.note(repository.location, known_lacking(repository) - gone)
         if proven and not marked:
             self.record(repository, archive, series, directories.taken, made.original_size)
         return proven and (not marked or not lacking), made.reachable
@@ -196,11 +208,11 @@ class Backup:
     def forget(self, repository: engines.Repository) -> bool:
         """Forget what is too old. Return whether that succeeded."""
         ok = True
-        if os.path.exists(unfinished(repository)):
-            there = {archive for series in engines.SERIES for archive in repository.archives(series)}
-            stay = [archive for archive in lacking_in(repository) if archive in there and not repository.remove(archive)]
-            ok = repository.forget(KEEP_INCOMPLETE, incomplete=True)[0] and not stay
-            os.unlink(unfinished(repository))
+        if unfinished.is_noted(repository.location):
+            ok = drop_lacking(repository)
+            ok = repository.forget(KEEP_INCOMPLETE, incomplete=True)[0] and ok
+            if ok:
+                unfinished.forget(repository.location)
         forgotten, kept = repository.forget(rules(self.settings))
         ok = forgotten and ok
         VOICE.note(
@@ -217,6 +229,19 @@ class Backup:
 def rules(settings: dict[str, Any]) -> dict[str, int]:
     """Of how many periods an archive is kept."""
     return {period: settings["keep_" + period] for period in ("daily", "weekly", "monthly")}
+
+
+def make_room(repository: engines.Repository, settings: dict[str, Any]) -> bool:
+    """Forget what the rules do not keep, on a disk that may be full. Return whether that succeeded."""
+    ok = True
+    lacking = known_lacking(repository)
+    for series in engines.SERIES:
+        there = repository.archives(series)
+        # One that is not whole takes no place of one that is; where there is none it is all there is.
+        if set(there) - lacking:
+            stay = [archive for archive in there if archive in lacking and not repository.remove(archive)]
+            ok = ok and not stay
+    return repository.make_room(rules(settings)) and ok
 
 
 def tell_room(repository: engines.Repository) -> None:
@@ -271,21 +296,19 @@ def prove(repository: engines.Repository, archive: str, series: Series, director
     return made, True
 
 
-def note(repository: engines.Repository, lacking: list[str]) -> None:
-    """Note that archives which are not whole may be in the repository; `lacking`: those whose names do not say so."""
-    os.makedirs(os.path.dirname(unfinished(repository)), exist_ok=True)
-    statefile.write(unfinished(repository), "".join(name + "\n" for name in lacking))
-
-
-def lacking_in(repository: engines.Repository) -> list[str]:
-    """What `note` noted."""
+def known_lacking(repository: engines.Repository) -> set[str]:
+    """The archives that were noted as not whole though their names do not say so."""
     try:
-        return untrusted.read_plain(unfinished(repository)).decode("ascii").split()
+        return unfinished.names(repository.location)
     except (OSError, ValueError) as trouble:
-        VOICE.warning("%s counts as empty: %s" % (unfinished(repository), untrusted.reason(trouble)))
-        return []
+        VOICE.warning("%s counts as empty: %s" % (unfinished.path(repository.location), untrusted.reason(trouble)))
+        return set()
 
 
-def unfinished(repository: engines.Repository) -> str:
-    """Is there while an archive that is not whole may be in the repository."""
-    return "%s/incomplete/%s" % (host.STATE, engines.digest(repository.location))
+def drop_lacking(repository: engines.Repository) -> bool:
+    """Take them away, since there is a whole one. Return whether none of them stays."""
+    known = known_lacking(repository)
+    there = known and known.intersection(archive for series in engines.SERIES for archive in repository.archives(series))
+    stay = {archive for archive in there if not repository.remove(archive)}
+    unfinished.note(repository.location, stay)
+    return not stay

@@ -13,6 +13,7 @@ and the run goes on; whatever else keeps something from being saved is an error,
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import time
@@ -287,9 +288,12 @@ class Repository:
         """How many bytes are free where the repository is, and how many there are at all; None: nobody knows."""
         return None
 
-    def others(self) -> list[str]:
-        """The names of all archives that are none of this host's, as it is called now: no rule keeps them, and nothing forgets them."""
-        return []
+    def others(self) -> dict[str, str]:
+        """All archives that are none of this host's, as it is called now: no rule keeps them, and nothing forgets them.
+
+        `{name: when it was made, in ISO 8601}`.
+        """
+        return {}
 
     def verify(self) -> bool:
         """Look for damage, for as long as the settings say, from where the last time ended. Return whether none was found."""
@@ -300,7 +304,12 @@ class Repository:
 
     def newest(self, series: str) -> str:
         """The name of the newest whole archive of a series. Refused: there is none."""
-        names = self.archives(series)
+        lacking: set[str] = set()
+        with contextlib.suppress(OSError, ValueError):
+            from rootless_backup.records import unfinished
+
+            lacking = unfinished.names(self.location)
+        names = [name for name in self.archives(series) if name not in lacking]
         if not names:
             raise Refused("there is no archive %s-%s-… in %s" % (self.prefix, series, self.location))
         if is_to_come(names[0]) and not is_to_come(names[-1]):

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     # `{place: type}`
     Kinds = dict[str, str]
 
-# What the kernel, or a daemon, makes up as it is read.
+# What the kernel makes up as it is read. Of FUSE the type is a word of whoever mounts it.
 PSEUDO = {
     *("proc", "sysfs", "devtmpfs", "devpts", "cgroup", "cgroup2", "cpuset", "mqueue", "hugetlbfs", "debugfs", "tracefs", "securityfs"),
     *("pstore", "bpf", "configfs", "efivarfs", "fusectl", "binfmt_misc", "selinuxfs", "smackfs", "resctrl", "rpc_pipefs", "nfsd"),
-    *("nsfs", "fuse.lxcfs", "fuse.gvfsd-fuse", "fuse.portal"),
+    "nsfs",
 }
 # What is gone with the next boot. Somebody may want it saved, but for that of the running system.
 MEMORY = {"tmpfs", "ramfs"}
@@ -30,8 +30,14 @@ AUTOMOUNT = "autofs"
 
 
 def read(path: str = "/proc/self/mountinfo") -> str:
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+    # Of what ends a line the kernel escapes the line feed alone, and anybody may mount on a name with another.
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
         return file.read()
+
+
+def lines(mountinfo: str) -> list[list[str]]:
+    """The fields of each line."""
+    return [line.split(" ") for line in mountinfo.split("\n") if line]
 
 
 def mounts(mountinfo: str) -> Mounts:
@@ -40,8 +46,7 @@ def mounts(mountinfo: str) -> Mounts:
     A mount that the sandbox made itself receives nothing from the host: it has no master.
     """
     result = {}
-    for line in mountinfo.splitlines():
-        fields = line.split(" ")
+    for fields in lines(mountinfo):
         device, root, place = (unescape(field) for field in fields[2:5])
         result[place] = (device, root, any(field.startswith("master:") for field in fields[6 : fields.index("-")]))
     return result
@@ -49,8 +54,7 @@ def mounts(mountinfo: str) -> Mounts:
 
 def kinds(mountinfo: str) -> Kinds:
     """The type of what one sees at each place: what was mounted there last."""
-    lines = [line.split(" ") for line in mountinfo.splitlines()]
-    return {unescape(fields[4]): fields[fields.index("-") + 1] for fields in lines}
+    return {unescape(fields[4]): fields[fields.index("-") + 1] for fields in lines(mountinfo)}
 
 
 def unescape(field: str) -> str:
@@ -83,7 +87,7 @@ def unreal(mountinfo: str, roots: Collection[str]) -> Kinds:
 def layers(mountinfo: str) -> list[str]:
     """The directories of overlays that are written to: what they hold is in `trusted.*` attributes too, unless they are a user's own."""
     found: set[str] = set()
-    for fields in (line.split(" ") for line in mountinfo.splitlines()):
+    for fields in lines(mountinfo):
         end = fields.index("-")
         options = unescape(fields[end + 3]).split(",")
         if fields[end + 1] == "overlay" and "userxattr" not in options:
@@ -93,8 +97,7 @@ def layers(mountinfo: str) -> list[str]:
 
 def automounts(mountinfo: str) -> list[str]:
     """The places where something is mounted when somebody comes, whether it is or not."""
-    lines = [line.split(" ") for line in mountinfo.splitlines()]
-    return sorted({unescape(fields[4]) for fields in lines if fields[fields.index("-") + 1] == AUTOMOUNT})
+    return sorted({unescape(fields[4]) for fields in lines(mountinfo) if fields[fields.index("-") + 1] == AUTOMOUNT})
 
 
 def elsewhere(table: Mounts, path: str) -> Iterator[str]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # It is told when the room will end within so many days, as it went in the last so many; and when less than this part is left.
 SOON, LOOKED_AT = 14, 28
 LITTLE = 0.02
+# In fewer days one large night would be taken for the rule.
+KNOWN_AFTER = 3
 
 
 def taken(samples: list[Sample], new: Sample) -> list[Sample]:
@@ -33,7 +35,7 @@ def days_left(samples: list[Sample]) -> float | None:
     if len(samples) < 2:
         return None
     days, less = (samples[-1][0] - samples[0][0]) / DAY, samples[0][1] - samples[-1][1]
-    return samples[-1][1] / (less / days) if less > 0 and days > 0 else None
+    return samples[-1][1] / (less / days) if less > 0 and days >= KNOWN_AFTER else None
 
 
 def warnings(known: Mapping[str, list[Sample]]) -> Iterator[str]:

@@ -71,8 +71,13 @@ def read_rest(finished: float) -> list[str]:
     if not known["InvocationID"] or not at or int(at[1]) < int(finished):
         return []
     entries = [each for each in journal.read(20_000, "_SYSTEMD_INVOCATION_ID=" + known["InvocationID"]) if each.pid != "1"]
-    records = [status.checked(status.ARCHIVE, each.fields[journal.RECORD], unit) for each in entries if journal.RECORD in each.fields]
-    lines = ["%s: %d files, %s" % (each["name"], each["files"], size(each["original_size"])) for each in records]
+    lines = []
+    for said in (each.fields[journal.RECORD] for each in entries if journal.RECORD in each.fields):
+        try:
+            found = status.checked(status.ARCHIVE, said, unit)
+            lines.append("%s: %d files, %s" % (found["name"], found["files"], size(found["original_size"])))
+        except untrusted.Untrustworthy as trouble:
+            lines.append("what %s said of an archive is not understood: %s" % (unit, trouble))
     errors = [each.message for each in entries if each.priority <= 3]
     wrong = untrusted.without_traces("\n".join(errors)).split("\n")[:10] if errors else []
     if known["Result"] != "success" and not wrong:

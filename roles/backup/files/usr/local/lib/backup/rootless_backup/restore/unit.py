@@ -56,7 +56,7 @@ def make_room(asked: types.SimpleNamespace) -> bool:
     host = engine.in_use()
     with host.alone():
         repository = opened(asked, host)
-        ok = repository.make_room(backup.rules(host.settings))
+        ok = backup.make_room(repository, host.settings)
         room = repository.room()
     if room is not None:
         untrusted.say("%.1f of %.1f MB are free now" % (room[0] / 1e6, room[1] / 1e6))

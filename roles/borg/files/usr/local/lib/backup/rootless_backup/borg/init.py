@@ -81,6 +81,13 @@ def accept_moved(repository: Repository, known: str | None) -> Run | None:
     if known not in (None, found) or (known is None and found not in state.stamps().values()):
         voice.error("%s: this is repository %s, which was never initialised by this host's settings" % (location, found))
         return None
+    elsewhere = [each for each in repository.engine.repositories if each != location and state.read_stamp(each, voice) == found]
+    if elsewhere:
+        voice.error(
+            "%s: this is repository %s, and so is %s: of copies Borg uses one. Give each place a repository of its own"
+            % (location, found, elsewhere[0])
+        )
+        return None
     moved = borg(repository, "info", "--json", location, more={"BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes"})
     if not moved.ok:
         return None

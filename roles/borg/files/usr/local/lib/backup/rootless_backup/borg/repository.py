@@ -145,13 +145,13 @@ class Repository(engine.Repository):
         state.set_authentic(self.location)
         return True
 
-    def others(self) -> list[str]:
+    def others(self) -> dict[str, str]:
         listed = borg(self, "list", "--json", self.location)
         if not listed.ok:
             raise engine.Refused("the archives of %s cannot be listed" % self.location)
         own = [engine.name_of(re.escape(self.prefix), series, UTC_SECONDS) for series in engine.SERIES]
         ours = re.compile("(%s)(%s)?" % ("|".join(own), re.escape(engine.INCOMPLETE)))
-        return [each["name"] for each in json.loads(listed.output)["archives"] if not ours.fullmatch(each["name"])]
+        return {each["name"]: each["start"] for each in json.loads(listed.output)["archives"] if not ours.fullmatch(each["name"])}
 
     def compact(self) -> bool:
         ok = borg(self, "compact").ok
@@ -194,10 +194,13 @@ class Repository(engine.Repository):
         if not known.ok:
             return False
         # Only a check that goes through all at once compares what it read with the index, and so notices a file that is gone.
-        whole = json.loads(known.output)["cache"]["stats"]["unique_csize"] < duration * CHECKED_IN_A_SECOND
-        if not whole:
-            self.voice.info("%s: too large to be checked at once, so it is checked in parts" % self.location)
-        return borg(self, "check", "--repository-only", *(() if whole else ("--max-duration", str(duration))), self.location).ok
+        large = json.loads(known.output)["cache"]["stats"]["unique_csize"] >= duration * CHECKED_IN_A_SECOND
+        # One that was ended before its end would be ended each time.
+        if large or state.is_checked_whole(self.location):
+            self.voice.info("%s: too large, or its disk too slow, to be checked at once, so it is checked in parts" % self.location)
+            return borg(self, "check", "--repository-only", "--max-duration", str(duration), self.location).ok
+        with state.checked_whole(self.location):
+            return borg(self, "check", "--repository-only", self.location).ok
 
     def explain(self) -> None:
         if is_local(self.location):

@@ -16,21 +16,21 @@ PLENTY = 8
 
 
 def keep(location: str) -> None:
-    """Make it, where there is plenty of room."""
+    """Make it, where there is plenty of room. It is only a help: where it cannot be made there is none."""
     path = os.path.join(location, NAME)
-    if os.path.lexists(path):
-        return
-    size = SIZE + 4 * sum(entry.stat().st_size for entry in os.scandir(location) if entry.name.startswith("index."))
-    if tree.room(location) < PLENTY * size:
-        return
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        os.posix_fallocate(file, 0, size)
-    except OSError:
-        # It is only a help.
-        os.unlink(path)
-    finally:
-        os.close(file)
+    with contextlib.suppress(OSError):
+        if os.path.lexists(path):
+            return
+        size = SIZE + 4 * sum(entry.stat().st_size for entry in os.scandir(location) if entry.name.startswith("index."))
+        if tree.room(location) < PLENTY * size:
+            return
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(file, 0, size)
+        except OSError:
+            os.unlink(path)
+        finally:
+            os.close(file)
 
 
 def give_up(location: str) -> None:

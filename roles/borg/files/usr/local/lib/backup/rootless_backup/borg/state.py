@@ -153,6 +153,21 @@ def set_authentic(location: str) -> None:
     statefile.write(authentic(location), "")
 
 
+@contextlib.contextmanager
+def checked_whole(location: str) -> Iterator[None]:
+    """Note that a repository is being checked all at once, for as long as that takes."""
+    path = "%s/checked-whole/%s" % (host.STATE, engine.digest(location))
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    statefile.write(path, "")
+    yield
+    os.unlink(path)
+
+
+def is_checked_whole(location: str) -> bool:
+    """Whether that was noted, and not taken back: it was ended from outside."""
+    return os.path.lexists("%s/checked-whole/%s" % (host.STATE, engine.digest(location)))
+
+
 def exported_key(location: str) -> str:
     """The file that the key of a repository is exported to."""
     return "%s/exported-keys/%s" % (host.STATE, engine.digest(location))

@@ -98,7 +98,7 @@ def dump_cluster(settings: dict[str, Any], cluster: Cluster) -> bool:
     except (subprocess.CalledProcessError, OSError) as error:
         return base.failed("cluster %s" % cluster["name"], error)
 
-    databases, others = connectable(properties, set(settings["exclude"]))
+    databases, others, whole = connectable(properties, set(settings["exclude"]))
     base.warn_of_uncovered(places, settings["data_directories"], "postgres_data_directories")
     version, maker, zone, preloaded = server.split("|", 3)
     told = {"version": int(version), "superuser": client.text(maker), "timezone": client.text(zone), "shared_preload_libraries": preloaded}
@@ -110,7 +110,7 @@ def dump_cluster(settings: dict[str, Any], cluster: Cluster) -> bool:
                 untrusted.tell(6, "%s: %d databases, %d bytes" % (cluster["name"], len(databases), manifest.size()))
     except OSError as error:
         return base.failed("cluster %s" % cluster["name"], error)
-    return ok
+    return ok and whole
 
 
 def dump_each(manifest: Manifest, env: dict[str, str], databases: dict[str, Properties], lock_wait: int) -> bool:
@@ -133,14 +133,24 @@ def dump_each(manifest: Manifest, env: dict[str, str], databases: dict[str, Prop
     return all(each.result() for each in completing)
 
 
-def connectable(properties: dict[str, Properties], exclude: set[str]) -> tuple[list[str], list[str]]:
-    """The names of the databases to dump, and of those that are there but cannot be dumped now."""
-    databases, others = [], []
+def connectable(properties: dict[str, Properties], exclude: set[str]) -> tuple[list[str], list[str], bool]:
+    """The names of the databases to dump, of those that are there but cannot be dumped now, and whether none of these has to be."""
+    databases, others, whole = [], [], True
     for name, row in properties.items():
         if name in exclude:
             continue
-        if sql.LOADED.fullmatch(name):
+        if sql.LOADED.fullmatch(name) and row["datconnlimit"] == 0:
             untrusted.tell(5, "%s is being restored, or was when that was killed, and is not dumped." % shown(name))
+            others.append(name)
+            continue
+        if sql.is_marked(row.get("settings")):
+            untrusted.tell(
+                3,
+                "%s is being restored, or was when that was killed, and is not dumped; its last dump stays. Restore it again."
+                % shown(name),
+            )
+            others.append(name)
+            whole = False
             continue
         if row.get("left_out"):
             untrusted.tell(4, "%s has settings or a comment of more than %d bytes, which are not saved." % (shown(name), client.LONGEST))
@@ -153,7 +163,7 @@ def connectable(properties: dict[str, Properties], exclude: set[str]) -> tuple[l
             untrusted.tell(4, "%s is invalid (its DROP DATABASE was interrupted) and cannot be dumped; drop it." % shown(name))
         elif name != "template0":
             untrusted.tell(4, "%s does not allow connections and is not dumped." % shown(name))
-    return databases, others
+    return databases, others, whole
 
 
 def dump(manifest: Manifest, name: str, database: str | None, make: Callable[[str], Tell], before: Meanwhile | None = None) -> Meanwhile:

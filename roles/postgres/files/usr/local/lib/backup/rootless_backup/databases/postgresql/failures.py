@@ -37,10 +37,10 @@ SIGN = re.compile(rb"could not execute query:|error:")
 # Its last word, if it went on to the end. Workers count what was counted before them again.
 IGNORED = re.compile(rb"pg_restore: warning: errors ignored on restore: \d+")
 # What is harmless, by how the statement begins: who lacks one of these can read, write or do nothing that he could not. Of anything else,
-# such as grants, a policy or the owner of a function, it is not known; nor of rows and of what refuses rows, which may be about rights.
+# such as grants, a policy or the owner of a function, it is not known; nor of rows and of what refuses rows, which may be about rights;
+# nor of an extension, whose names somebody else could take.
 HARMLESS = {
     "COMMENT": "COMMENT ON ",
-    "EXTENSION": "CREATE EXTENSION ",
     "INDEX": "(?:CREATE|ALTER) INDEX ",
     "PUBLICATION": "(?:CREATE|ALTER) PUBLICATION ",
     "STATISTICS": "CREATE STATISTICS ",

@@ -168,7 +168,8 @@ class Attempt:
             if self.old is not None:
                 self.precious = self.is_precious()
                 untrusted.tell(5, "what there is of database %s is database %s until it is restored" % (shown(self.into), self.away))
-            query(self.env, *sql.swap(self.beside, self.into, None if self.old is None else self.away))
+            away = None if self.old is None else self.away
+            query(self.env, sql.mark(self.beside, restoring=True), *sql.swap(self.beside, self.into, away))
             self.at = self.into
         dump.load(env, self.at, strict=self.strict)
         if self.strict and dump.failures:
@@ -235,6 +236,8 @@ class Attempt:
         rights = list(sql.owner_of(self.into, self.properties)) if whole else []
         if not given:
             rights += sql.rights_of(self.into, self.properties, owned=whole)
+        if self.in_place:
+            rights.append(sql.mark(self.into, restoring=False))
         rights.append(sql.limit(self.into, self.properties.get("datconnlimit", -1) if whole else 0))
         yield from sql.swap(self.at, self.into, None if self.old is None else self.away, rights)
         if whole and self.properties.get("datistemplate"):

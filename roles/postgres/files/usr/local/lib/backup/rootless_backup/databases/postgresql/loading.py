@@ -121,7 +121,9 @@ class Dump:
                 self.refuse(statement, kept)
 
     def refuse(self, statement: str, trouble: Exception) -> None:
-        self.failures.append(Failure(SETTING, failures.cut(statement), failures.cut(reason(trouble))))
+        # Which libraries sessions load may be what keeps others out.
+        kind = "" if '"session_preload_libraries"' in statement else SETTING
+        self.failures.append(Failure(kind, failures.cut(statement), failures.cut(reason(trouble))))
 
     def unreachable(self, env: dict[str, str], name: str) -> subprocess.CalledProcessError | None:
         """What keeps a session that loads from a database."""

@@ -143,10 +143,12 @@ def clear(env: dict[str, str]) -> dict[str, Properties]:
     """
     there = client.properties_of(env)
     for name in there:
-        if sql.LOADED.fullmatch(name):
+        if sql.LOADED.fullmatch(name) and there[name]["datconnlimit"] == 0:
             try:
                 query(env, sql.ending(name))
                 client.drop(env, name)
             except subprocess.CalledProcessError as error:
                 untrusted.tell(4, "what a restore that was killed had begun is still there, as database %s: %s" % (name, reason(error)))
+        elif sql.REPLACED.fullmatch(name):
+            untrusted.tell(4, "%s was there before a restore that was killed: drop it when what took its place is whole" % name)
     return there

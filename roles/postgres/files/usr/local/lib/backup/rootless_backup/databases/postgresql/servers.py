@@ -37,7 +37,8 @@ def found() -> list[Cluster]:
     clusters = []
     for line in output(["pg_lsclusters", "--no-header"]).decode(errors="surrogateescape").splitlines():
         version, name, port, status, _owner, data = line.split(maxsplit=6)[:6]
-        removed = "binaries_missing" in status.split(",")
+        # One that is online can be dumped by the programs of another version.
+        removed = "binaries_missing" in status.split(",") and not status.startswith("online")
         if removed:
             untrusted.tell(
                 4,

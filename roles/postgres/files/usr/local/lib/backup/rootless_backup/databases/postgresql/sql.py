@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 # The name of a database that is being loaded. None of another kind is called so.
 LOADED = re.compile("restoring_[0-9a-f]{16}")
+# The name of what was there before, until what takes its place is whole.
+REPLACED = re.compile("replaced_[0-9a-f]{16}")
+# A setting of a database that is loaded under its own name, until it is whole.
+RESTORING = "rootless_backup.restoring"
 # The settings whose value is a list of names, each quoted by itself. See variable_is_guc_list_quote in pg_dump's source.
 LISTED = (
     "local_preload_libraries",
@@ -55,6 +59,16 @@ def swap(new: str, name: str, away: str | None, rights: Iterable[str] = ()) -> I
 def limit(name: str, most: int) -> str:
     """A statement that lets as many into a database, and superusers."""
     return "ALTER DATABASE %s CONNECTION LIMIT %d" % (identifier(name), most)
+
+
+def mark(name: str, restoring: bool) -> str:
+    """A statement that notes of a database that it is not whole yet, or is: what dumps it then must not take it for what it was."""
+    return "ALTER DATABASE %s %s" % (identifier(name), "SET %s = on" % RESTORING if restoring else "RESET %s" % RESTORING)
+
+
+def is_marked(settings: Iterable[str] | None) -> bool:
+    """Whether a database with these settings, `name=value` each, is not whole yet."""
+    return RESTORING + "=on" in (settings or ())
 
 
 def settings_of(name: str, properties: dict[str, Any]) -> Iterator[tuple[str, str]]:
