@@ -96,9 +96,16 @@ const commands = {
   long() {
     installMachine();
     const suites = args.length === 0 ? ['tests/attacks', 'tests/long'] : args;
-    vitest('tests/host.config.ts', ['--testTimeout=3600000', '--hookTimeout=3600000', ...suites], {
-      ATTACK_ROUNDS: longRounds,
-    });
+    const env = { ATTACK_ROUNDS: longRounds };
+    vitest('tests/host.config.ts', ['--testTimeout=3600000', '--hookTimeout=3600000', ...suites], env);
+    if (args.length > 0) return;
+    // 80 and 20 kills on each release, at instants of their own.
+    vitest(
+      'tests/faults.config.ts',
+      ['--testTimeout=3600000', 'tests/faults/kill.test.ts', '-t', 'is killed while'],
+      env,
+    );
+    vitest('tests/host.config.ts', ['--testTimeout=3600000', 'tests/host/restore.test.ts', '-t', 'and killed'], env);
   },
   format() {
     const files = ['eslint.config.mjs', '{src,tests,tools}/**/*.{ts,mjs}'];

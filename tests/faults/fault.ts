@@ -58,9 +58,13 @@ export function fault(fixture: Fixture, key: keyof typeof faults, trial: Trial):
 
 /** A test of one row of the matrix, at several instants. */
 export function faultRepeatedly(fixture: Fixture, key: keyof typeof faults, times: number, trial: () => Trial): void {
-  it(`${faults[key].what}, at ${times} random instants`, async () => {
-    for (let done = 0; done < times; done++) await suffer(fixture, key, trial());
-  }, 300_000);
+  it(
+    `${faults[key].what}, at ${times} random instants`,
+    async () => {
+      for (let done = 0; done < times; done++) await suffer(fixture, key, trial());
+    },
+    times * 75_000,
+  );
 }
 
 /** One trial: the fault, what was told of it, what is still there, and the next run. */

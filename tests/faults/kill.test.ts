@@ -14,11 +14,13 @@ onEachRelease(
     const ended = 'while systemctl is-active backup.service | grep -q activating; do sleep 0.05; done';
     const borg = (command: string): string => `[/]usr/bin/borg .* ${command}( |$)`;
 
-    // How long each of them takes here, roughly; a kill that comes too late is tried again, a little earlier.
+    // How long each of them takes here, roughly; a kill that comes too late is tried again, a little earlier. Many are tried in
+    // `npm run test:long`.
+    const many = process.env['ATTACK_ROUNDS'] !== undefined;
     for (const [command, kills, megabytes, seconds] of [
-      ['create', 8, 30, 1.5],
-      ['prune', 6, 1, 0.3],
-      ['compact', 6, 1, 0.3],
+      ['create', many ? 40 : 4, 30, 1.5],
+      ['prune', many ? 20 : 3, 1, 0.3],
+      ['compact', many ? 20 : 3, 1, 0.3],
     ] as const) {
       const data = `head -c ${megabytes}M /dev/urandom > /srv/random`;
       faultRepeatedly(fixture, `kill in ${command}`, kills, () => {

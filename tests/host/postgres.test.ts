@@ -409,7 +409,7 @@ for path in glob.glob('${target}/*/manifest.json'):
       expect((await host.run(['python3', '-c', differing])).stdout).toBe('');
       await lab.roles(['postgres'], {}, { args: ['--limit', 'web'] });
       await host.run(
-        'systemctl start --no-block backup.service; until [ "$(systemctl is-active backup-postgresql)" = activating ]; do sleep 0.1; done; sleep 1; systemctl stop backup.service; for wait in {1..50}; do [ "$(systemctl is-active backup-postgresql)" = deactivating ] || break; sleep 0.1; done',
+        'systemctl start --no-block backup.service; until [ "$(systemctl is-active backup-postgresql)" = activating ] && pgrep pg_dump && pgrep --full "[s]ystemctl start backup-postgresql"; do sleep 0.1; done > /dev/null; systemctl stop backup.service; for wait in {1..50}; do [ "$(systemctl is-active backup-postgresql)" = deactivating ] || break; sleep 0.1; done',
       );
       expect(
         (await host.run('systemctl is-active backup-postgresql; pgrep pg_dump', { mayFail: true })).stdout.trim(),
