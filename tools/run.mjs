@@ -102,7 +102,7 @@ const commands = {
     // 80 and 20 kills on each release, at instants of their own.
     vitest(
       'tests/faults.config.ts',
-      ['--testTimeout=3600000', 'tests/faults/kill.test.ts', '-t', 'is killed while'],
+      ['--testTimeout=3600000', 'tests/faults', '-t', 'is killed while|thousand entries'],
       env,
     );
     vitest('tests/host.config.ts', ['--testTimeout=3600000', 'tests/host/restore.test.ts', '-t', 'and killed'], env);

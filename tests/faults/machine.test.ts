@@ -23,6 +23,7 @@ onEachRelease(
     const role = (): Promise<unknown> => fixture.lab.roles(['borg'], { borg_lock_wait: 10, backup_paths: paths });
     const passphrase = (): string => readFileSync(join(fixture.lab.directory, 'backup-secrets/web/passphrase'), 'utf8');
 
+    const entries = process.env['ATTACK_ROUNDS'] === undefined ? 100_000 : 1_000_000;
     // Not even the capability reads what is mounted for one user alone.
     fault(fixture, 'unreadable', {
       provoke: on(
@@ -38,7 +39,7 @@ time.sleep(3600)'; for wait in {1..50}; do grep -q " /srv/closed fuse" /proc/mou
       provoke: on(`python3 -c 'import os
 os.mkdir("/srv/many")
 open("/srv/many/0", "w").close()
-for n in range(1, 1_000_000): os.link("/srv/many/0", "/srv/many/%d" % n)'`),
+for n in range(1, ${entries}): os.link("/srv/many/0", "/srv/many/%d" % n)'`),
       mend: on('rm -r /srv/many'),
     });
     fault(fixture, 'clock back', {

@@ -40,7 +40,7 @@ onEachRelease(
     await server.run('useradd --create-home --shell /bin/bash store && install -d -o store -m 700 ~store/.ssh');
     await host.run(tree);
     await host.run(
-      "usermod --password '$6$salt$hash' --append --groups adm alice; echo letter > /home/alice/letter; chown alice: /home/alice/letter; mkdir /opt/app; echo app > /opt/app/app; echo old > /etc/app.conf",
+      "usermod --password '$6$salt$hash' --append --groups adm alice; echo letter > /home/alice/letter; chown alice: /home/alice/letter; mkdir /opt/app; echo app > /opt/app/app; useradd --system --uid 977 --home-dir /srv/service service; install -d -o service -g service -m 0700 /srv/service; install -o service -g service /dev/null /srv/service/state; echo old > /etc/app.conf",
     );
     await host.run(
       [
@@ -103,6 +103,8 @@ onEachRelease(
       fixture.host = await lab.boot({ name: 'web', debian: fixture.release });
       const { host } = fixture;
       expect(await host.exists('/srv/tree')).toBe(false);
+      // Its packages were installed in another order.
+      await host.run('useradd --system --uid 977 newcomer');
       const result = await lab.run(`${lab.collection}/playbooks/restore.yml`, {
         args: ['--extra-vars', JSON.stringify({ restore_host: 'web', ...settings() })],
         timeoutSeconds: 400,
@@ -114,6 +116,9 @@ onEachRelease(
       console.log(`Debian ${fixture.release}: ${times.join('; ')}`);
       expect(times.map((each) => each.replace(/ [\d:].*/, ''))).toEqual(['set up', 'files', 'databases', 'all of it']);
       expect((await host.run(describeTree('/srv/tree'))).stdout).toBe(before);
+      expect(
+        (await host.run("stat -c '%U %G %a' /srv/service /srv/service/state; stat -c %u /srv/service")).stdout,
+      ).toMatch(/^service service 700\nservice service 755\n(?!977\n)\d{3}\n$/);
       expect(
         (
           await host.run(
