@@ -136,7 +136,7 @@ onEachRelease(
       expect((await host.run('backupctl show latest /srv/data')).stdout).not.toContain('srv/data/new');
       // Seven stay of each series, while no run succeeds; what had begun to save is not saved twice.
       await host.run(
-        'for s in files dumps; do for d in 1 2 3 4 5 6; do backup-borg create ::web-$s-2020-01-0${d}T00:00:00Z.incomplete /etc/hostname || exit; done; done',
+        'for s in files dumps; do for d in 1 2 3 4 5 6; do backup-borg create --timestamp 2020-01-0${d}T00:00:00 ::web-$s-2020-01-0${d}T00:00:00Z.incomplete /etc/hostname || exit; done; done',
       );
       await host.run('systemctl start backup', { mayFail: true });
       await host.run('while systemctl list-jobs | grep -q "backup-re"; do sleep 0.1; done');
