@@ -106,7 +106,9 @@ onEachRelease(
 
     it('archives that no rule keeps or forgets are named in one place, with what decides', async () => {
       const { host } = fixture;
-      await host.run('backup-borg create --timestamp 2026-01-02T03:04:05 ::former-files-2026-01-02T03:04:05Z /srv/data/1');
+      await host.run(
+        'backup-borg create --timestamp 2026-01-02T03:04:05 ::former-files-2026-01-02T03:04:05Z /srv/data/1',
+      );
       const { said } = await backupctl(host, 'list');
       expect(said).toMatch(/no rule of it keeps or forgets them:\s+(\S+\s+)?former-files-2026-01-02T03:04:05Z/);
       expect(said).toContain('`backup-borg delete ::ARCHIVE`');
