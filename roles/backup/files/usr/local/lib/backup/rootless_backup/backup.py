@@ -233,15 +233,7 @@ def rules(settings: dict[str, Any]) -> dict[str, int]:
 
 def make_room(repository: engines.Repository, settings: dict[str, Any]) -> bool:
     """Forget what the rules do not keep, on a disk that may be full. Return whether that succeeded."""
-    ok = True
-    lacking = known_lacking(repository)
-    for series in engines.SERIES:
-        there = repository.archives(series)
-        # One that is not whole takes no place of one that is; where there is none it is all there is.
-        if set(there) - lacking:
-            stay = [archive for archive in there if archive in lacking and not repository.remove(archive)]
-            ok = ok and not stay
-    return repository.make_room(rules(settings)) and ok
+    return repository.make_room(rules(settings), known_lacking(repository))
 
 
 def tell_room(repository: engines.Repository) -> None:

@@ -22,7 +22,7 @@ from rootless_backup import host, settings, untrusted, voice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from contextlib import AbstractContextManager
     from typing import Any, TypedDict
 
@@ -280,9 +280,21 @@ class Repository:
         """Give back the room of what was forgotten. Return whether that succeeded."""
         raise NotImplementedError
 
-    def make_room(self, keep: dict[str, int]) -> bool:
-        """Forget what the rules do not keep and give back its room, on a disk that may be full. Return whether that succeeded."""
-        return self.forget(keep)[0] and self.compact()
+    def make_room(self, keep: dict[str, int], lacking: Collection[str] = ()) -> bool:
+        """Forget what the rules do not keep and give back its room, on a disk that may be full. Return whether that succeeded.
+
+        `lacking`: archives that are not whole, though their names do not say so.
+        """
+        return self.drop(lacking) and self.forget(keep)[0] and self.compact()
+
+    def drop(self, lacking: Collection[str]) -> bool:
+        """Remove these where there are others: they take no place of a whole one. Return whether that succeeded."""
+        stay: list[str] = []
+        for series in SERIES if lacking else ():
+            there = self.archives(series)
+            if set(there).difference(lacking):
+                stay += [archive for archive in there if archive in lacking and not self.remove(archive)]
+        return not stay
 
     def room(self) -> tuple[int, int] | None:
         """How many bytes are free where the repository is, and how many there are at all; None: nobody knows."""

@@ -14,7 +14,7 @@ from rootless_backup.borg.call import borg, is_local
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from rootless_backup.borg.call import Event
     from rootless_backup.borg.engine import Engine
@@ -169,14 +169,14 @@ class Repository(engine.Repository):
     def set_segments(self, size: int) -> bool:
         return borg(self, "config", self.location, "max_segment_size", str(size)).ok
 
-    def make_room(self, keep: dict[str, int]) -> bool:
+    def make_room(self, keep: dict[str, int], lacking: Collection[str] = ()) -> bool:
         if not is_local(self.location):
-            return super().make_room(keep)
+            return super().make_room(keep, lacking)
         from rootless_backup.borg import retention
 
         reserve.give_up(self.location)
         # Borg wants room for one more of its files before it takes anything away, which are large; also in each run until there is.
-        ok = self.set_segments(SMALL_SEGMENT) and retention.prune(self, keep)[0]
+        ok = self.set_segments(SMALL_SEGMENT) and self.drop(lacking) and retention.prune(self, keep)[0]
         # First what takes no room to give back.
         ok = ok and all(borg(self, "compact", "--threshold", str(part)).ok for part in (90, 50, 10))
         reserve.keep(self.location)
