@@ -88,7 +88,7 @@ export const faults = {
     ...repository,
     what: 'a segment of it is missing',
     unit: 'backup-check',
-    told: 'backup-check FAILED: …ndex object count mismatch…',
+    told: 'backup-check FAILED: …',
     hand: 'backup-borg check --repair',
   },
 

@@ -87,7 +87,8 @@ def is_full(event: Event) -> bool:
 
 def is_damage(text: str) -> bool:
     """Whether an error is of something that is not as it was written."""
-    return bool(re.search(r"(?i)integrity (?:check )?(?:error|failed)|Data integrity|checksum|index object count mismatch", text))
+    gone = r"index object count mismatch|object with key \S+ not found in repository"
+    return bool(re.search(r"(?i)integrity (?:check )?(?:error|failed)|Data integrity|checksum|" + gone, text))
 
 
 def crash(text: str) -> str | None:

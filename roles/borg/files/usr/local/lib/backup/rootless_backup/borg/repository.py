@@ -191,14 +191,12 @@ class Repository(engine.Repository):
     def verify(self) -> bool:
         duration: int = self.settings["check_duration"]
         known = borg(self, "info", "--json", self.location)
-        if not known.ok:
-            return False
         # Only a check that goes through all at once compares what it read with the index, and so notices a file that is gone.
-        large = json.loads(known.output)["cache"]["stats"]["unique_csize"] >= duration * CHECKED_IN_A_SECOND
+        large = not known.ok or json.loads(known.output)["cache"]["stats"]["unique_csize"] >= duration * CHECKED_IN_A_SECOND
         # One that was ended before its end would be ended each time.
         if large or state.is_checked_whole(self.location):
             self.voice.info("%s: too large, or its disk too slow, to be checked at once, so it is checked in parts" % self.location)
-            return borg(self, "check", "--repository-only", "--max-duration", str(duration), self.location).ok
+            return borg(self, "check", "--repository-only", "--max-duration", str(duration), self.location).ok and known.ok
         with state.checked_whole(self.location):
             return borg(self, "check", "--repository-only", self.location).ok
 
