@@ -268,6 +268,8 @@ class Log:
             self.warn(crash or text)
             return
         if crash is not None:
+            # A part of the repository that is gone ends Borg so.
+            self.run.damaged = self.run.damaged or policy.is_damage(crash)
             self.complain(crash)
             self.inform(text, lines=True)
             return

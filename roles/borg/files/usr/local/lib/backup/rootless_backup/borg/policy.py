@@ -87,7 +87,7 @@ def is_full(event: Event) -> bool:
 
 def is_damage(text: str) -> bool:
     """Whether an error is of something that is not as it was written."""
-    gone = r"index object count mismatch|object with key \S+ not found in repository"
+    gone = r"index object count mismatch|object with key \S+ not found in repository|FileNotFoundError: .*/data/\d+/\d+'$"
     return bool(re.search(r"(?i)integrity (?:check )?(?:error|failed)|Data integrity|checksum|" + gone, text))
 
 
