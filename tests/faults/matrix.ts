@@ -84,13 +84,6 @@ export const faults = {
     told: 'FAILED: …Permission denied…',
   },
   'no inodes': { ...repository, what: 'its disk has no inodes left', told: 'FAILED: …No space left on device…' },
-  'segment missing': {
-    ...repository,
-    what: 'a segment of it is missing',
-    unit: 'backup-check',
-    told: 'backup-check FAILED: …',
-    hand: 'backup-borg check --repair',
-  },
 
   'kill in create': {
     ...killed,

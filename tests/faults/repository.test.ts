@@ -89,7 +89,6 @@ json.dump(settings, open(path, "w"))'; head -c 5M /dev/urandom > /srv/new; cat /
       run: check,
       after: restored,
     });
-    fault(fixture, 'segment missing', { provoke: on(`${segment}; rm "$f"`), run: check, after: restored });
     fault(fixture, 'index cut off', { provoke: on('truncate -s 100 /mnt/repository/index.*') });
     fault(fixture, 'index missing', { provoke: on('rm -f /mnt/repository/{index,hints,integrity}.*') });
     fault(fixture, 'configuration empty', {
