@@ -77,13 +77,13 @@ class ActionModule(ActionBase):
             package.add_to(plan)
         wanted = Saved(args["save"]) if args.get("save") else None
         server = args.get("authorize") or {}
-        if wanted is not None and state == "present" and not self._task.check_mode:
+        if wanted is not None and state == "present" and not self._task.check_mode and not all(map(wanted.has, wanted.files)):
             try:
                 wanted.prepare()
             except OSError as error:
                 # Before anything is made that nobody could open again.
-                raise AnsibleActionFail("backup_secrets_dir: what opens the repositories could not be saved there, so nothing was done: %s"
-                                        % error) from None
+                raise AnsibleActionFail("backup_secrets_dir: what opens the repositories could not be saved there, so nothing was done: "
+                                        "%s. Make it writable for who runs Ansible, or name another directory." % error) from None
         result.update(self._transact(plan, task_vars), **answer.interpreter(self))
         if self._task.check_mode or state != "present":
             return answer.unsafe(result)
@@ -121,7 +121,9 @@ class ActionModule(ActionBase):
         installed = self._install(lacking, came.get("dpkg") is True, task_vars)
         if self._task.check_mode:
             # What lacks kept nothing else from being looked at.
-            return dict(result, changed=result["changed"] or installed.get("changed") is True)
+            if installed.get("failed"):
+                self._display.warning("%s cannot be installed: %s" % (", ".join(lacking), answer.failure(installed)))
+            return dict(result, changed=True)
         if installed.get("failed"):
             return answer.of_transaction(installed, plan)
         # The package manager has the last word: it knows names that dpkg does not.

@@ -84,6 +84,14 @@ export const faults = {
     told: 'FAILED: …Permission denied…',
   },
   'no inodes': { ...repository, what: 'its disk has no inodes left', told: 'FAILED: …No space left on device…' },
+  'segment missing': {
+    ...repository,
+    what: 'a segment of it is missing',
+    unit: 'backup-check',
+    told: 'backup-check FAILED: …Index object count mismatch…',
+    hand: 'backup-borg check --repair',
+    note: 'Only a check of all at once finds that: see `borg_check_duration`.',
+  },
 
   'kill in create': {
     ...killed,

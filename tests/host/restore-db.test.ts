@@ -722,6 +722,7 @@ print("right", arrivals.checksum("below/first", open("below/first", "rb")) == ha
       await sql(host, 'postgres', 'CREATE DATABASE bound OWNER app; ALTER DATABASE bound CONNECTION LIMIT 9');
       await sql(host, 'bound', 'CREATE EXTENSION bound; INSERT INTO jobs VALUES (1)');
       expect((await backUp(host)).ok).toBe(true);
+      const archive = await newest(host, 'dumps');
       await sql(host, 'bound', 'INSERT INTO jobs VALUES (2)');
       const refused = await restore(host, '--over', 'postgresql', 'bound');
       expect(refused.ok).toBe(false);
@@ -733,6 +734,14 @@ print("right", arrivals.checksum("below/first", open("below/first", "rb")) == ha
       const placed = await restore(host, '--over', '--in-place', 'postgresql', 'bound');
       expect(placed.ok, placed.said).toBe(true);
       expect(await jobs()).toBe('1\n');
+      // One that is not whole, since the machine died meanwhile, is marked: no dump of it takes the place of the last one.
+      const dump = async (): Promise<string> => (await host.run('sha256sum /backup/postgresql/*/bound.dump')).stdout;
+      const good = await dump();
+      await sql(host, 'postgres', 'ALTER DATABASE bound SET rootless_backup.restoring = on');
+      expect((await backUp(host)).ok).toBe(false);
+      expect(await host.journal('backup-postgresql.service')).toContain('"bound" is being restored, or was');
+      expect(await dump()).toBe(good);
+      await sql(host, 'postgres', 'ALTER DATABASE bound RESET rootless_backup.restoring');
       // What does not come leaves what was there.
       await host.run(`mv ${extension}.control /root`);
       await sql(host, 'bound', 'INSERT INTO jobs VALUES (3)');
@@ -750,12 +759,12 @@ print("right", arrivals.checksum("below/first", open("below/first", "rb")) == ha
           await sql(
             host,
             'postgres',
-            "SELECT datname, datconnlimit, datallowconn FROM pg_database WHERE datname ~ '^(bound|restoring_|replaced_)'",
+            "SELECT datname, datconnlimit, datallowconn, (SELECT count(*) FROM pg_db_role_setting WHERE setdatabase = pg_database.oid) FROM pg_database WHERE datname ~ '^(bound|restoring_|replaced_)'",
           ),
-        ).toBe('bound|9|t\n');
+        ).toBe('bound|9|t|0\n');
       }
       await sql(host, 'postgres', 'DROP DATABASE bound');
-      await host.run(`rm ${extension}*; backup-borg delete ::${await newest(host, 'dumps')}`);
+      await host.run(`rm ${extension}*; backup-borg delete ::${archive}`);
     });
 
     it('says what is not in a dump, with the command that makes it again: slots, subscriptions, prepared transactions', async () => {

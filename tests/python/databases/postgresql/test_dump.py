@@ -169,6 +169,6 @@ def test_who_calls_a_database_as_one_that_is_restored_has_it_dumped(capsys):
 
 def test_what_is_loaded_under_its_own_name_fails_the_dump_and_keeps_its_last_one(capsys):
     row = {"datallowconn": True, "datconnlimit": 0}
-    properties = {"shop": {**row, "settings": ["work_mem=1MB", "rootless_backup.restoring=on"]}, "wiki": {**row, "settings": None}}
+    properties = {"shop": {**row, "restoring": True}, "wiki": {**row, "restoring": False}}
     assert dump.connectable(properties, set()) == (["wiki"], ["shop"], False)
     assert '"shop" is being restored' in capsys.readouterr().out

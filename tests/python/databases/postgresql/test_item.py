@@ -48,6 +48,8 @@ class Server:
             assert words[5] not in self.names, statement
             self.names[words[5]] = self.names.pop(name)
             self.limits[words[5]] = self.limits.get(name, 0)
+            if name in self.closed:
+                self.closed = {*self.closed - {name}, words[5]}
         elif what == "OWNER TO":
             self.names[name] = words[5]
         elif what.startswith("ALLOW_CONNECTIONS"):

@@ -51,7 +51,8 @@ def create(engine: engines.Engine, rest: bool = False) -> bool:
     problems += visibility.hidden(saved, [*backup.selection.excludes(), *backup.selection.unreal], awake.places)
     backup.choose()
     for problem in problems:
-        VOICE.error(problem)
+        # With names in it that anybody gave.
+        VOICE.error(untrusted.printable(problem))
     for directory in backup.selection.layers():
         VOICE.warning(
             "%s is the directory of an overlay, such as a container's: its trusted.* attributes cannot be saved without privileges. Save "
@@ -78,8 +79,8 @@ def verify_one(repository: engines.Repository) -> bool:
     left = left_alone(repository.others(), time.strftime("%Y-%m-%d", time.gmtime(time.time() - IN_USE)))
     if left:
         VOICE.warning(
-            "%s: %d archives are of no host that is called like this one, so no rule keeps or forgets them here: see `backupctl list`"
-            % (repository.location, left)
+            "%s: %d archives are of no host that is called like this one, so no rule keeps or forgets them here: see `backupctl list`. "
+            "What is not needed any more: `%s`" % (repository.location, left, repository.removal())
         )
     return True
 
@@ -174,7 +175,7 @@ class Backup:
             if marked and made.there:
                 self.marked.add(repository.location)
                 unfinished.note(repository.location, known_lacking(repository))
-            if proven or not made.there or marked:
+            if proven or not made.there or marked or made.foreign:
                 break
             lacking.append(archive)
             unfinished.note(repository.location, {*known_lacking(repository), archive})
@@ -211,7 +212,7 @@ class Backup:
         if unfinished.is_noted(repository.location):
             ok = drop_lacking(repository)
             ok = repository.forget(KEEP_INCOMPLETE, incomplete=True)[0] and ok
-            if ok:
+            if ok and not known_lacking(repository):
                 unfinished.forget(repository.location)
         forgotten, kept = repository.forget(rules(self.settings))
         ok = forgotten and ok
@@ -298,9 +299,10 @@ def known_lacking(repository: engines.Repository) -> set[str]:
 
 
 def drop_lacking(repository: engines.Repository) -> bool:
-    """Take them away, since there is a whole one. Return whether none of them stays."""
+    """Take them away where there are whole ones. Return whether that succeeded."""
     known = known_lacking(repository)
-    there = known and known.intersection(archive for series in engines.SERIES for archive in repository.archives(series))
-    stay = {archive for archive in there if not repository.remove(archive)}
-    unfinished.note(repository.location, stay)
-    return not stay
+    ok = repository.drop(known)
+    if known:
+        there = {archive for series in engines.SERIES for archive in repository.archives(series)}
+        unfinished.note(repository.location, known & there)
+    return ok

@@ -13,7 +13,6 @@ and the run goes on; whatever else keeps something from being saved is an error,
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib
 import time
@@ -121,11 +120,14 @@ class Made:
         deduplicated_size: int = 0,
         seconds: float = 0.0,
         again: float | None = None,
+        foreign: bool = False,
     ) -> None:
         # Whether all that the roots lead to could be read and is in it; if not, why not has been told.
         self.whole = whole
         # If what was not saved may be by trying again, after how many seconds.
         self.again = again
+        # Whether the repository is not the one that was meant: nothing more is written into it.
+        self.foreign = foreign
         # Whether an archive of that name is there now, whole or not.
         self.there = there
         # Whether the repository let this host in; if not, it is not asked again in this run.
@@ -300,6 +302,10 @@ class Repository:
         """How many bytes are free where the repository is, and how many there are at all; None: nobody knows."""
         return None
 
+    def removal(self) -> str:
+        """The command that removes an archive of this repository, which it calls ARCHIVE."""
+        raise NotImplementedError
+
     def others(self) -> dict[str, str]:
         """All archives that are none of this host's, as it is called now: no rule keeps them, and nothing forgets them.
 
@@ -314,14 +320,20 @@ class Repository:
     def explain(self) -> None:
         """Say what can be found out about why the repository could not be used."""
 
+    def whole(self, series: str) -> list[str]:
+        """As `archives`, without those that are not whole though their names do not say so."""
+        from rootless_backup.records import unfinished
+
+        try:
+            lacking = unfinished.names(self.location)
+        except (OSError, ValueError) as trouble:
+            self.voice.warning("%s counts as empty: %s" % (unfinished.path(self.location), untrusted.reason(trouble)))
+            lacking = set()
+        return [name for name in self.archives(series) if name not in lacking]
+
     def newest(self, series: str) -> str:
         """The name of the newest whole archive of a series. Refused: there is none."""
-        lacking: set[str] = set()
-        with contextlib.suppress(OSError, ValueError):
-            from rootless_backup.records import unfinished
-
-            lacking = unfinished.names(self.location)
-        names = [name for name in self.archives(series) if name not in lacking]
+        names = self.whole(series)
         if not names:
             raise Refused("there is no archive %s-%s-… in %s" % (self.prefix, series, self.location))
         if is_to_come(names[0]) and not is_to_come(names[-1]):

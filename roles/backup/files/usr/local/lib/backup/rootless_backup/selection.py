@@ -35,7 +35,7 @@ class Selection:
         self.patterns = {
             **dict.fromkeys(settings["exclude"], "backup_exclude, backup_exclude_default"),
             **roots.injected_excludes(),
-            **dict.fromkeys(own, "the engine's own"),
+            **dict.fromkeys(map(paths.literal, own), "the engine's own"),
             **dict.fromkeys(dumps(self.paths), "dumps are in an archive of their own"),
         }
         self.unreal: dict[str, str] = {}
@@ -44,13 +44,14 @@ class Selection:
     def look(self) -> None:
         """See anew what is mounted."""
         table = filesystems.read()
+        from_host = filesystems.mounts(table)
         self.unreal = {
             **dict.fromkeys((place for place in SANDBOXED if not any_below(self.paths, place)), "hidden by the sandbox of the backup"),
-            # Also of what was mounted since.
-            **{place: kind for place, kind in filesystems.kinds(table).items() if kind in filesystems.PSEUDO},
+            # Also of what the host mounted since.
+            **{place: kind for place, kind in filesystems.kinds(table).items() if kind in filesystems.PSEUDO and from_host[place][2]},
             **filesystems.unreal(self.mounted or table, self.paths),
         }
-        self.order, self.troubles = roots.ordered(self.paths, filesystems.mounts(table), self.one_file_system)
+        self.order, self.troubles = roots.ordered(self.paths, from_host, self.one_file_system)
 
     def excludes(self) -> dict[str, str]:
         """All patterns of what is left out, and why; of what is no real file system the directory stays that it is mounted on."""

@@ -67,7 +67,7 @@ class Drill:
         """Prove one repository."""
         if not repository.verify():
             self.wrong("%s: the check of the repository failed" % repository.location)
-        files, dumps = (repository.archives(series) for series in engine.SERIES)
+        files, dumps = (repository.whole(series) for series in engine.SERIES)
         if not files and not dumps:
             raise Refused("there is no archive to prove")
         for archive in chosen(files, turn(number, engine.FILES)):

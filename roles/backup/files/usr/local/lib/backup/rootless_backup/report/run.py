@@ -82,7 +82,8 @@ def read_rest(finished: float) -> list[str]:
     wrong = untrusted.without_traces("\n".join(errors)).split("\n")[:10] if errors else []
     if known["Result"] != "success" and not wrong:
         wrong = ["%s (%s)" % (unit, known["Result"])]
-    return [untrusted.printable(line) for line in [*lines, *("but: " + each for each in wrong)]]
+    advice = fields_of(entries, journal.ADVICE)
+    return [*(untrusted.printable(line) for line in [*lines, *("but: " + each for each in wrong)]), *advice]
 
 
 def fields_of(entries: list[journal.Entry], name: str) -> list[str]:

@@ -8,6 +8,7 @@ import os
 import time
 
 from rootless_backup import statefile, untrusted
+from rootless_backup.figures import DAY
 from rootless_backup.records import room, status
 from rootless_backup.report.metrics import metrics
 from rootless_backup.untrusted import reason
@@ -72,8 +73,9 @@ class State:
             for each in run.room
         }
         if new:
-            # What was told of a repository that is used no more is forgotten with it.
-            self.known["room"] = new
+            # Of a repository that could not be used now it stays for a while.
+            lately = run.finished - room.LOOKED_AT * DAY
+            self.known["room"] = {**{each: samples for each, samples in known.items() if samples[-1][0] >= lately}, **new}
         return list(room.warnings(new))
 
     def alerted(self) -> float:

@@ -39,7 +39,7 @@ def list_all(repository: engine.Repository, archive: str | None) -> bool:
             tell("\nOf no host that is called like this one, so that no rule of it keeps or forgets them:")
             for name in others:
                 tell(name)
-            tell("What another host still uses it forgets itself; the rest stays until you decide: `backup-borg delete ::ARCHIVE`.")
+            tell("What another host still uses it forgets itself; the rest stays until you decide: `%s`." % repository.removal())
         return True
     items = repository.contents(named(repository, archive), engine.Wanted())
     say_each(map(line_of, items or ()))

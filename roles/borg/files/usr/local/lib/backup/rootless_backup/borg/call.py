@@ -228,7 +228,7 @@ class Log:
         run, text, level = self.run, event.get("message", ""), event.get("levelname", "")
         if event.get("name") == "borg.output.list" and self.command == "prune":
             # Beside the name stand its rule, its time and its id, none of which has its form.
-            run.pruned += re.findall(r"^(\w+) .*?\s(\S+-%s)\s" % engine.UTC_SECONDS, text)
+            run.pruned += re.findall(r"^(\w+) .*?\s(\S+-%s(?:%s)?)\s" % (engine.UTC_SECONDS, re.escape(engine.INCOMPLETE)), text)
             return
         # Of ssh, on a line of its own.
         if not level and "Connection closed by remote host" in text:
@@ -261,7 +261,9 @@ class Log:
             self.complain(text)
 
     def error(self, event: Event, text: str) -> None:
-        self.run.full = self.run.full or policy.is_full(event)
+        # A server's words, which Borg marks so, are no reason for advice of ours.
+        ours = not text.startswith("Remote: ")
+        self.run.full = self.run.full or (ours and policy.is_full(event))
         crash = policy.crash(text)
         if not self.again and not self.run.full and policy.is_of_cache(event):
             self.run.cache = True
@@ -269,11 +271,11 @@ class Log:
             return
         if crash is not None:
             # A part of the repository that is gone ends Borg so.
-            self.run.damaged = self.run.damaged or policy.is_damage(crash)
+            self.run.damaged = self.run.damaged or (ours and policy.is_damage(crash))
             self.complain(crash)
             self.inform(text, lines=True)
             return
-        self.run.damaged = self.run.damaged or policy.is_damage(text)
+        self.run.damaged = self.run.damaged or (ours and policy.is_damage(text))
         if text:
             self.complain(text)
 

@@ -84,6 +84,7 @@ def make(
     made.files, made.original_size, made.deduplicated_size = (stats[key] for key in ("nfiles", "original_size", "deduplicated_size"))
     made.seconds = result["archive"]["duration"]
     made.whole = is_the_one(repository, result["repository"]["id"])
+    made.foreign = not made.whole
     return made
 
 

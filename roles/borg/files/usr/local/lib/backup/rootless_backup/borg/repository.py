@@ -7,9 +7,10 @@ import contextlib
 import json
 import os
 import re
+import time
 
 from rootless_backup import engine, tree
-from rootless_backup.borg import reserve, state
+from rootless_backup.borg import policy, reserve, state
 from rootless_backup.borg.call import borg, is_local
 
 TYPE_CHECKING = False
@@ -70,7 +71,7 @@ class Repository(engine.Repository):
     def contents(self, archive: str, wanted: Wanted) -> list[Item] | None:
         with patterns(wanted) as options:
             run = borg(self, "list", "--json-lines", "--format", ITEM, *options, self.named(archive))
-        return [json.loads(line) for line in run.output.splitlines()] if run.ok else None
+        return [json.loads(line) for line in run.output.split("\n") if line] if run.ok else None
 
     def files(self, archive: str, wanted: Wanted) -> Files | None:
         files = engine.Files()
@@ -145,6 +146,9 @@ class Repository(engine.Repository):
         state.set_authentic(self.location)
         return True
 
+    def removal(self) -> str:
+        return "%s delete ::ARCHIVE" % policy.by_hand(self)
+
     def others(self) -> dict[str, str]:
         listed = borg(self, "list", "--json", self.location)
         if not listed.ok:
@@ -192,13 +196,21 @@ class Repository(engine.Repository):
         duration: int = self.settings["check_duration"]
         known = borg(self, "info", "--json", self.location)
         # Only a check that goes through all at once compares what it read with the index, and so notices a file that is gone.
-        large = not known.ok or json.loads(known.output)["cache"]["stats"]["unique_csize"] >= duration * CHECKED_IN_A_SECOND
-        # One that was ended before its end would be ended each time.
-        if large or state.is_checked_whole(self.location):
-            self.voice.info("%s: too large, or its disk too slow, to be checked at once, so it is checked in parts" % self.location)
-            return borg(self, "check", "--repository-only", "--max-duration", str(duration), self.location).ok and known.ok
-        with state.checked_whole(self.location):
-            return borg(self, "check", "--repository-only", self.location).ok
+        large = known.ok and json.loads(known.output)["cache"]["stats"]["unique_csize"] >= duration * CHECKED_IN_A_SECOND
+        slow = state.is_checked_whole(self.location)
+        if known.ok and not large and not slow:
+            with state.checked_whole(self.location):
+                return borg(self, "check", "--repository-only", self.location).ok
+        if known.ok:
+            # One that was ended before its end would be ended each time.
+            why = "one of all at once did not come to its end" if slow else "it is too large for one of all at once"
+            self.voice.info("%s: it is checked in parts, since %s (see borg_check_duration)" % (self.location, why))
+        begun = time.monotonic()
+        ok = borg(self, "check", "--repository-only", "--max-duration", str(duration), self.location).ok and known.ok
+        if ok and time.monotonic() - begun < duration / 2:
+            # It was no slow disk that ended the other one.
+            state.forget_whole_check(self.location)
+        return ok
 
     def explain(self) -> None:
         if is_local(self.location):

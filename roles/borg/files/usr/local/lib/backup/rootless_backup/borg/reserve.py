@@ -16,17 +16,16 @@ PLENTY = 8
 
 
 def keep(location: str) -> None:
-    """Make it, where there is plenty of room. It is only a help: where it cannot be made there is none."""
+    """Make it, or let it grow, where there is plenty of room. It is only a help: where it cannot be made there is none."""
     path = os.path.join(location, NAME)
     with contextlib.suppress(OSError):
-        if os.path.lexists(path):
-            return
         size = SIZE + 4 * sum(entry.stat().st_size for entry in os.scandir(location) if entry.name.startswith("index."))
         if tree.room(location) < PLENTY * size:
             return
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            os.posix_fallocate(file, 0, size)
+            if os.fstat(file).st_size < size:
+                os.posix_fallocate(file, 0, size)
         except OSError:
             os.unlink(path)
         finally:

@@ -14,6 +14,7 @@ import stat
 
 from rootless_backup import engine, host, statefile, untrusted, voice
 from rootless_backup.records import archive as records
+from rootless_backup.records import unfinished
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ REPOSITORY_ID = re.compile("[0-9a-f]{64}")
 # What Borg knows of a repository, in files of these forms, and what is lost with one.
 SECURITY = {
     "key-type": (re.compile(r"\d+"), ""),
-    "location": (re.compile(r"[^\ufffd]+"), ""),
+    "location": (re.compile(r"[^\x00-\x1f\ufffd]+"), ""),
     "manifest-timestamp": (
         re.compile(r"\d{4}-\d\d-\d\dT[\d:.+-]+"),
         ": in the next run alone an older copy of the repository, put in its place, would not be noticed",
@@ -73,7 +74,7 @@ def stamps() -> dict[str, str]:
 
 def take_over(digest: str, location: str) -> None:
     """What is known of a repository goes on under its new place; that it was at the old one is forgotten."""
-    for directory in (records.RECORDS, host.STATE + "/incomplete", host.STATE + "/authentic"):
+    for directory in (records.RECORDS, os.path.dirname(unfinished.path("")), os.path.dirname(authentic(""))):
         old, new = os.path.join(directory, digest), os.path.join(directory, engine.digest(location))
         if os.path.lexists(old) and not os.path.lexists(new):
             os.rename(old, new)
@@ -117,7 +118,11 @@ def mend_security(voice: Voice, encryption: str) -> None:
         for path in glob.glob(os.path.join(glob.escape(host.STATE), ".config/borg/security/*", name)):
             trouble = look(path, form)[1]
             if trouble:
-                os.unlink(path)
+                try:
+                    os.unlink(path)
+                except OSError as kept:
+                    voice.error("%s: %s, and it cannot be taken away: %s" % (path, trouble, kept.strerror))
+                    continue
                 voice.warning("%s was taken away, since %s%s." % (path, trouble, lost))
                 if encryption == "none":
                     # To Borg the repository is unknown now. Which one it has to be the stamp says.
@@ -155,17 +160,27 @@ def set_authentic(location: str) -> None:
 
 @contextlib.contextmanager
 def checked_whole(location: str) -> Iterator[None]:
-    """Note that a repository is being checked all at once, for as long as that takes."""
-    path = "%s/checked-whole/%s" % (host.STATE, engine.digest(location))
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    statefile.write(path, "")
-    yield
-    os.unlink(path)
+    """Note that a repository is being checked all at once, for as long as that takes: what ends it from outside leaves the note."""
+    os.makedirs(os.path.dirname(whole_check(location)), exist_ok=True)
+    statefile.write(whole_check(location), "")
+    try:
+        yield
+    finally:
+        forget_whole_check(location)
+
+
+def forget_whole_check(location: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(whole_check(location))
+
+
+def whole_check(location: str) -> str:
+    return "%s/checked-whole/%s" % (host.STATE, engine.digest(location))
 
 
 def is_checked_whole(location: str) -> bool:
     """Whether that was noted, and not taken back: it was ended from outside."""
-    return os.path.lexists("%s/checked-whole/%s" % (host.STATE, engine.digest(location)))
+    return os.path.lexists(whole_check(location))
 
 
 def exported_key(location: str) -> str:

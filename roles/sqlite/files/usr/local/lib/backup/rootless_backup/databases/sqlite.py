@@ -81,7 +81,7 @@ def copy_all(target: str, patterns: Iterable[str], busy_timeout: int) -> bool:
         try:
             found = [path for path in matches(pattern) if not is_companion(path)]
         except OSError as error:
-            ok = complain("%s: %s" % (shown(pattern), error))
+            ok = complain("%s: %s" % (shown(pattern), base.reason(error)))
             continue
         if not found:
             ok = complain("%s: there is no such file. Correct it in sqlite_databases, or take it out." % shown(pattern))
@@ -150,7 +150,9 @@ def copy(manifest: manifests.Manifest, path: str, busy_timeout: int) -> bool:
         return True
     except (sqlite3.Error, OSError, Unusable) as error:
         remove(new.partial)
-        return complain("%s was not copied; the last good copy, if there is one, is still there. The reason: %s" % (shown(path), error))
+        return complain(
+            "%s was not copied; the last good copy, if there is one, is still there. The reason: %s" % (shown(path), base.reason(error))
+        )
 
 
 class Unusable(Exception):
@@ -218,10 +220,15 @@ def complaints(database: sqlite3.Connection) -> list[str]:
     try:
         found = [str(row[0]) for row in database.execute("PRAGMA integrity_check(5)")]
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError) and not re.match(FOREIGN, str(error)):
-            raise
-        return ["it cannot be checked: %s" % error]
-    return [] if found == ["ok"] else found
+        if isinstance(error, sqlite3.OperationalError):
+            if not re.match(FOREIGN, str(error)):
+                raise
+            # Nothing is wrong with it.
+            untrusted.tell(4, "A database could not be checked, since it needs what only its own program has: %s" % base.reason(error))
+            return []
+        return ["it cannot be checked: %s" % base.reason(error)]
+    # There may be any name in it: none of its lines is one of ours.
+    return [] if found == ["ok"] else [each.replace("\n", "\n    ") for each in found]
 
 
 def tables_of(database: sqlite3.Connection) -> Tables:
@@ -303,7 +310,7 @@ def restore_one(source: str, place: str, over: bool, busy_timeout: int) -> bool:
         )
         return True
     except (sqlite3.Error, OSError, Unusable) as error:
-        return complain("%s was not restored, and what is there stays as it was. The reason: %s" % (shown(place), error))
+        return complain("%s was not restored, and what is there stays as it was. The reason: %s" % (shown(place), base.reason(error)))
     finally:
         remove(new)
 
@@ -328,7 +335,7 @@ def replace(new: str, place: str, busy_timeout: int) -> None:
             raise Unusable("a program has it open. Stop that program, and try again.") from error
         if not name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
             raise
-        untrusted.tell(5, "%s is damaged (%s) and replaced all the same." % (shown(place), error))
+        untrusted.tell(5, "%s is damaged (%s) and replaced all the same." % (shown(place), base.reason(error)))
         old = None
     try:
         # Empty by now, or of a database that nobody can read.
@@ -351,7 +358,7 @@ def prove(dump: str, _busy_timeout: int) -> bool:
     try:
         files = manifests.read(os.path.join(dump, manifests.NAME))["files"]
     except (OSError, ValueError) as error:
-        return complain("manifest.json cannot be read, so nothing is proven: %s" % error)
+        return complain("manifest.json cannot be read, so nothing is proven: %s" % base.reason(error))
     ok = True
     for directory, _directories, names in os.walk(dump):
         for name in names:
@@ -384,7 +391,7 @@ def prove_one(path: str, entry: Entry) -> bool:
     try:
         found, ok = check(path, what), True
     except (sqlite3.Error, OSError, Unusable) as error:
-        return complain("%s cannot be restored: %s" % (what, error))
+        return complain("%s cannot be restored: %s" % (what, base.reason(error)))
     for table in sorted({*found, *entry["tables"]}):
         ok = same(what, table, entry["tables"].get(table, "missing"), found.get(table, "missing")) and ok
     return ok

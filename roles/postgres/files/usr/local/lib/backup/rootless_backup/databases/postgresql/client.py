@@ -10,7 +10,7 @@ import signal
 import subprocess
 
 from rootless_backup.databases.postgresql import stop
-from rootless_backup.databases.postgresql.sql import identifier
+from rootless_backup.databases.postgresql.sql import RESTORING, identifier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,19 +53,26 @@ PROPERTIES = """WITH settings AS (SELECT setdatabase, setrole, setconfig,
     'settings', (SELECT to_jsonb(setconfig) FROM settings WHERE setdatabase = d.oid AND setrole = 0 AND size <= %(most)d),
     'role_settings', (SELECT jsonb_object_agg(pg_get_userbyid(setrole), setconfig) FROM settings
         WHERE setdatabase = d.oid AND setrole <> 0 AND size <= %(most)d),
+    'restoring', EXISTS (SELECT FROM pg_db_role_setting r WHERE r.setdatabase = d.oid AND r.setrole = 0
+        AND '%(mark)s=on' = ANY (r.setconfig)),
     'comment', (SELECT comment FROM shobj_description(d.oid, 'pg_database') AS comment WHERE octet_length(comment) <= %(most)d),
     'left_out', (SELECT count(*) FROM settings WHERE setdatabase = d.oid AND size > %(most)d)
         + (octet_length(coalesce(shobj_description(d.oid, 'pg_database'), '')) > %(most)d)::int,
     'grants', (SELECT jsonb_agg(jsonb_build_array(
         CASE grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(grantee) END, privilege_type, is_grantable)) FROM aclexplode(datacl))
-    ))::text), 'hex') FROM pg_database d ORDER BY datname""" % {"most": LONGEST}
+    ))::text), 'hex') FROM pg_database d ORDER BY datname""" % {"most": LONGEST, "mark": RESTORING}
 # 10 is the role that made the server; PostgreSQL 16 and later has memberships granted by it.
 # The time zone is that of its files: that of this session is ours.
 SERVER = """SELECT current_setting('server_version_num')::int / 10000, encode(textsend(pg_get_userbyid(10)::text), 'hex'),
     encode(textsend(coalesce((SELECT setting FROM pg_file_settings WHERE lower(name) = 'timezone' AND applied LIMIT 1), '')), 'hex'),
-    current_setting('shared_preload_libraries')"""
+    encode(textsend(current_setting('shared_preload_libraries')), 'hex')"""
 # In hex: a locale may have a line end in its name, or what is no UTF-8, and who owns a database chooses one.
 MONEY = "SELECT encode(textsend(current_setting('lc_monetary')), 'hex')"
+
+
+def options(version: int) -> str:
+    """What sessions with a server of a version, such as 15, are told."""
+    return OPTIONS + "".join(" -c " + setting for setting, since in SINCE.items() if version >= since)
 
 
 def environment(host: str, port: str) -> dict[str, str]:

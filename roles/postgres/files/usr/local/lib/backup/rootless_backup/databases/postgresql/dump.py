@@ -101,7 +101,12 @@ def dump_cluster(settings: dict[str, Any], cluster: Cluster) -> bool:
     databases, others, whole = connectable(properties, set(settings["exclude"]))
     base.warn_of_uncovered(places, settings["data_directories"], "postgres_data_directories")
     version, maker, zone, preloaded = server.split("|", 3)
-    told = {"version": int(version), "superuser": client.text(maker), "timezone": client.text(zone), "shared_preload_libraries": preloaded}
+    told = {
+        "version": int(version),
+        "superuser": client.text(maker),
+        "timezone": client.text(zone),
+        "shared_preload_libraries": client.text(preloaded),
+    }
     try:
         with Manifest(directory, every=SECONDS, server=told) as manifest:
             ok = dump_each(manifest, env, {name: properties[name] for name in databases}, settings["lock_wait"])
@@ -143,10 +148,10 @@ def connectable(properties: dict[str, Properties], exclude: set[str]) -> tuple[l
             untrusted.tell(5, "%s is being restored, or was when that was killed, and is not dumped." % shown(name))
             others.append(name)
             continue
-        if sql.is_marked(row.get("settings")):
+        if row.get("restoring"):
             untrusted.tell(
                 3,
-                "%s is being restored, or was when that was killed, and is not dumped; its last dump stays. Restore it again."
+                "%s is being restored, or was when that was killed, and is not dumped; its last dump stays. Restore it again with --over."
                 % shown(name),
             )
             others.append(name)

@@ -122,4 +122,5 @@ def harmless(failures: Iterable[Failure]) -> bool:
 
 def told(failure: Failure) -> str:
     """A failure, for people."""
-    return ": ".join(filter(None, [failure.name, failure.why]))
+    # There may be any name in it: none of its lines is one of ours.
+    return ": ".join(filter(None, [failure.name, failure.why])).replace("\n", "\n    ")

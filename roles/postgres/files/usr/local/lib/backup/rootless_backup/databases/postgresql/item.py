@@ -157,7 +157,7 @@ class Attempt:
                 dump.failures, self.in_place, self.made = [], True, False
                 self.load(dump)
             return self.put_in_place(dump)
-        except (subprocess.CalledProcessError, OSError) as error:
+        except Exception as error:  # told; the other databases come all the same
             return self.give_up(error)
 
     def load(self, dump: Dump) -> None:
@@ -275,7 +275,7 @@ class Attempt:
             ),
         )
         if not failures.harmless(lacking):
-            owner = "".join("%s; " % each for each in sql.owner_of(self.into, self.properties))
+            owner = "".join("%s; " % each for each in sql.owner_of(self.into, self.properties)).replace("\n", "\n    ")
             untrusted.tell(
                 4,
                 "some of that may be what keeps others out, so nobody but superusers is let in, and it is not its owner's yet. When you "
@@ -325,12 +325,13 @@ class Attempt:
             elif self.old is not None:
                 self.reopen()
             self.take_away()
-        except subprocess.CalledProcessError as trouble:
+        except Exception as trouble:  # told, with what is left to do
+            begun = "%s, which the next restore does" % self.beside if self.at == self.beside else shown(self.at) + ": drop that first"
             untrusted.tell(
                 3,
-                "%s was not restored, and what was begun could not be taken away: database %s, which the next restore does. What was there "
+                "%s was not restored, and what was begun could not be taken away: database %s. What was there "
                 "is database %s if there is one of this name, and is as it was; it may have to be renamed, and opened: ALTER DATABASE … "
-                "ALLOW_CONNECTIONS true. %s; %s" % (what, self.beside, self.away, reason(error), reason(trouble)),
+                "ALLOW_CONNECTIONS true. %s; %s" % (what, begun, self.away, reason(error), reason(trouble)),
             )
             return NOT
         return not_restored(what, error)
@@ -342,10 +343,12 @@ class Attempt:
     def undo(self) -> None:
         """Let what was there before have its name again, at once."""
         if self.old is None:
-            query(self.env, sql.ending(self.into), "ALTER DATABASE %s RENAME TO %s" % (identifier(self.into), self.beside))
+            closed = "ALTER DATABASE %s ALLOW_CONNECTIONS false" % identifier(self.into)
+            query(self.env, closed, sql.ending(self.into), "ALTER DATABASE %s RENAME TO %s" % (identifier(self.into), self.beside))
         else:
             query(self.env, *sql.swap(self.away, self.into, self.beside))
             self.reopen()
+        self.at = self.beside
 
     def reopen(self) -> None:
         """Let in again whom what was there before let in."""

@@ -136,7 +136,8 @@ def others(env: dict[str, str], was: Properties) -> Iterator[str]:
         rights.append("ALTER DATABASE drill IS_TEMPLATE true")
     try:
         found = query(env, *rights, client.PROPERTIES)
-    except subprocess.CalledProcessError as error:
+    # OSError: there are more than a client can be given.
+    except (subprocess.CalledProcessError, OSError) as error:
         yield "its owner, its rights or its comment cannot be given to it: %s" % reason(error)
         return
     now = client.properties_in(found.decode("ascii").split("\n"))["drill"]

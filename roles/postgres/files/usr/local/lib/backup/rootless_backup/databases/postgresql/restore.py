@@ -147,8 +147,12 @@ def clear(env: dict[str, str]) -> dict[str, Properties]:
             try:
                 query(env, sql.ending(name))
                 client.drop(env, name)
-            except subprocess.CalledProcessError as error:
+            except (subprocess.CalledProcessError, OSError) as error:
                 untrusted.tell(4, "what a restore that was killed had begun is still there, as database %s: %s" % (name, reason(error)))
         elif sql.REPLACED.fullmatch(name):
-            untrusted.tell(4, "%s was there before a restore that was killed: drop it when what took its place is whole" % name)
+            untrusted.tell(
+                4,
+                "%s was there before a restore: drop it when what took its place is whole. To have it back: ALTER DATABASE %s RENAME TO …, "
+                "ALLOW_CONNECTIONS true" % (name, name),
+            )
     return there

@@ -29,7 +29,9 @@ def load_globals(
 
     `within`: tablespaces are made in the server's own directory.
     """
-    there = set(query(env, "SELECT quote_ident(rolname) FROM pg_roles").splitlines())
+    # In hex: a name may have a line end in it.
+    named = query(env, "SELECT encode(textsend(quote_ident(rolname)), 'hex') FROM pg_roles").decode("ascii").split()
+    there = {bytes.fromhex(each) for each in named}
     script = b""
     try:
         with open(path, "rb") as file:

@@ -86,10 +86,8 @@ def connection(cluster: Cluster) -> dict[str, str]:
     host, port = socket_of(cluster), str(cluster.get("port", 5432))
     # Debian's choice is the newest: its dumps the older ones do not read, and what it loads may be too new for the server.
     version = cluster.get("version") or client.version_of(host, port)
-    env = dict(client.environment(host, port), **preferring(cluster.get("programs") or programs_of(version)))
-    for setting, since in client.SINCE.items():
-        env["PGOPTIONS"] += " -c " + setting if version >= since else ""
-    return env
+    programs = preferring(cluster.get("programs") or programs_of(version))
+    return dict(client.environment(host, port), PGOPTIONS=client.options(version), **programs)
 
 
 def socket_of(cluster: Cluster) -> str:

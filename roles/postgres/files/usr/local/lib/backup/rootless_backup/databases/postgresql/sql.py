@@ -66,11 +66,6 @@ def mark(name: str, restoring: bool) -> str:
     return "ALTER DATABASE %s %s" % (identifier(name), "SET %s = on" % RESTORING if restoring else "RESET %s" % RESTORING)
 
 
-def is_marked(settings: Iterable[str] | None) -> bool:
-    """Whether a database with these settings, `name=value` each, is not whole yet."""
-    return RESTORING + "=on" in (settings or ())
-
-
 def settings_of(name: str, properties: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Statements that give a database the settings of the one that was dumped, which hold while it is loaded; and what takes each back."""
     database = "ALTER DATABASE %s" % identifier(name)
@@ -149,4 +144,5 @@ def identifier(name: str) -> str:
 
 def literal(text: str) -> str:
     """A string of SQL, whatever standard_conforming_strings says."""
-    return "E'%s'" % text.replace("\\", "\\\\").replace("'", "''")
+    # On one line: it is told too.
+    return "E'%s'" % text.replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n")

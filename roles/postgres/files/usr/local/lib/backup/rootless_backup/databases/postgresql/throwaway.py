@@ -105,7 +105,7 @@ class Throwaway:
             PGPORT="5432",
             PGUSER=user,
             PGAPPNAME="backup-drill",
-            PGOPTIONS=client.OPTIONS,
+            PGOPTIONS=client.options(self.server["version"]),
             **servers.preferring(programs),
         )
         command = [programs + "postgres", "-D", top + "/data", *(a for setting in settings.items() for a in ("-c", "%s=%s" % setting))]
