@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { onEachRelease } from '../host/fixture.ts';
+import { newest, onEachRelease } from '../host/fixture.ts';
 import { debianFile } from '../lab/packages.ts';
 import { fault, prepare } from './fault.ts';
 
@@ -82,6 +82,7 @@ for n in range(1, ${entries}): os.link("/srv/many/0", "/srv/many/%d" % n)'`),
     });
     fault(fixture, 'cache gone', { provoke: on('rm -r /var/cache/borg/*') });
     fault(fixture, 'chunks damaged', {
+      during: async ({ host }) => expect(await host.journal('backup.service')).toContain('was damaged. It was dropped'),
       provoke: on(
         'printf XXXX | dd of="$(echo /var/cache/borg/[0-9a-f]*/chunks)" bs=1 seek=100 conv=notrunc status=none',
       ),
@@ -97,6 +98,10 @@ for n in range(1, ${entries}): os.link("/srv/many/0", "/srv/many/%d" % n)'`),
     fault(fixture, 'path missing', { provoke: on('mv /var/data /var/away'), mend: on('mv /var/away /var/data') });
     fault(fixture, 'path linked', {
       provoke: on('mv /var/data /var/disk; ln -s /var/disk /var/data'),
+      during: async ({ host }) =>
+        expect((await host.run(`backup-borg list --short ::${await newest(host, 'files')}`)).stdout).toContain(
+          'var/disk/file\n',
+        ),
       mend: on('rm /var/data; mv /var/disk /var/data'),
     });
     fault(fixture, 'too deep', {

@@ -21,14 +21,14 @@ onEachRelease(
     });
     fault(fixture, 'disk stays full', {
       provoke: on(
-        `for n in {1..4}; do head -c 40M /dev/urandom > /var/older; backup-borg create --timestamp 2026-01-0\${n}T02:00:00 "::web-files-2026-01-0\${n}T02:00:00Z" /var/older; done; rm /var/older; python3 -c '
+        `for n in {1..4}; do head -c 40M /dev/urandom > /var/older; backup-borg create --timestamp 2026-01-0\${n}T02:00:00 "::web-files-2026-01-0\${n}T02:00:00Z" /var/older; done; rm /var/older; cp -a /etc/backup/backup.json /root/; python3 -c '
 import json
 path = "/etc/backup/backup.json"
 settings = json.load(open(path))
 settings.update(keep_daily=1, keep_weekly=0, keep_monthly=0)
 json.dump(settings, open(path, "w"))'; head -c 5M /dev/urandom > /srv/new; cat /dev/zero > /mnt/filler 2> /dev/null || true`,
       ),
-      after: on('rm /mnt/filler /srv/new'),
+      after: on('rm /mnt/filler /srv/new; cp -a /root/backup.json /etc/backup/'),
     });
     fault(fixture, 'read-only', {
       provoke: on('mount -o remount,bind,ro /mnt'),

@@ -121,7 +121,7 @@ onEachRelease(
 
     it('a repository that was moved is accepted where the settings name it, once, and told', async () => {
       const { lab, host } = fixture;
-      await host.run('mkdir /srv/.disk; mv /var/lib/borg/repository /var/lib/borg/moved');
+      await host.run('mv /var/lib/borg/repository /var/lib/borg/moved');
       const before = await host.run('ls /var/lib/borg/records/*/');
       await lab.roles(['borg'], {
         backup_paths: ['/srv'],
@@ -134,7 +134,11 @@ onEachRelease(
         'which was at another place before. borg_repositories names this place now',
       );
       expect((await host.run('ls /var/lib/borg/initialised')).stdout.trim().split('\n').length).toBe(1);
-      expect(before.stdout).not.toBe('');
+      // What was known of its archives goes on.
+      expect(before.stdout).toContain('-files-');
+      expect((await host.run('ls /var/lib/borg/records/*/')).stdout).toContain(
+        before.stdout.split('\n').filter((line) => line.includes('-files-'))[0],
+      );
       const drill = await start(host, 'backup-drill.service');
       expect(drill.ok, drill.log).toBe(true);
       // Moved again, and nobody set it so: the next run says what is the way.
@@ -247,7 +251,8 @@ END`,
       expect(said).toMatch(/\/srv\/data\/large: the repository lost a part of it.*so it was not put in place/);
       expect(await host.read('/srv/data/large')).toBe('live\n');
       expect((await host.run('stat -c %s /srv/data/1')).stdout).toBe('20000\n');
-      await backupctl(host, 'restore', '--in-place', '--damaged', '/srv/data/large');
+      const damaged = await backupctl(host, 'restore', '--in-place', '--damaged', '/srv/data/large');
+      expect(damaged.ok, damaged.said).toBe(true);
       expect((await host.run('stat -c %s /srv/data/large')).stdout).toBe('3145728\n');
     });
   },

@@ -296,7 +296,7 @@ onEachRelease(
       await host.run('umount /srv/whole');
       const again = await backupctl(host, 'restore', '--in-place', '/srv/whole');
       expect(again.ok, again.said).toBe(true);
-      await host.run('cd /root/whole; for n in *; do cmp $n /srv/whole/$n; done; rm -r /srv/whole /root/whole');
+      await host.run('set -e; cd /root/whole; for n in *; do cmp $n /srv/whole/$n; done; rm -r /srv/whole /root/whole');
     });
 
     it('in place, several times within a second: each keeps what was there in a directory of its own', async () => {

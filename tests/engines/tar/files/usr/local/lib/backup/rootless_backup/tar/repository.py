@@ -109,6 +109,9 @@ class Repository(engine.Repository):
     def compact(self):
         return True
 
+    def removal(self):
+        return "rm %s/ARCHIVE%s" % (untrusted.printable(self.location), SUFFIX)
+
     def verify(self):
         codes = [self.tar("--list", "--file", self.path(name)) for series in engine.SERIES for name in self.named(series)]
         return not any(codes)
