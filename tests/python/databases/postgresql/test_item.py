@@ -2,7 +2,8 @@ import re
 import subprocess
 
 import pytest
-from rootless_backup.databases.postgresql import client, item, stop
+from rootless_backup.databases import stop
+from rootless_backup.databases.postgresql import client, item
 from rootless_backup.databases.postgresql.failures import EMPTY, Failure
 
 INDEX = Failure("INDEX", "CREATE INDEX i", "why")

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 
-from rootless_backup.databases.postgresql import stop
+from rootless_backup.databases import stop
 from rootless_backup.databases.postgresql.sql import RESTORING, identifier
 
 TYPE_CHECKING = False

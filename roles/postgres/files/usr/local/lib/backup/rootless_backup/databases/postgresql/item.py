@@ -9,12 +9,14 @@ import subprocess
 import time
 
 from rootless_backup import untrusted
+from rootless_backup.databases import stop
 from rootless_backup.databases.base import reason, shown
-from rootless_backup.databases.postgresql import client, contents, failures, servers, sql, stop
+from rootless_backup.databases.postgresql import client, contents, failures, servers, sql
 from rootless_backup.databases.postgresql.client import query
 from rootless_backup.databases.postgresql.failures import Failure
 from rootless_backup.databases.postgresql.loading import Dump
 from rootless_backup.databases.postgresql.sql import identifier
+from rootless_backup.databases.request import IN_PART, NOT, RESTORED
 from rootless_backup.records import manifest as manifests
 
 TYPE_CHECKING = False
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
 
     from rootless_backup.databases.postgresql.client import Properties
     from rootless_backup.restore.dumps import Choice
-
-# What comes of it.
-RESTORED, IN_PART, NOT = "restored", "restored in part", "not restored"
 
 
 class Item:

@@ -11,8 +11,9 @@ import subprocess
 import tempfile
 
 from rootless_backup import untrusted
+from rootless_backup.databases import stop
 from rootless_backup.databases.base import reason, shown
-from rootless_backup.databases.postgresql import client, failures, sql, stop
+from rootless_backup.databases.postgresql import client, failures, sql
 from rootless_backup.databases.postgresql.client import output, query
 from rootless_backup.databases.postgresql.failures import EMPTY, SETTING, TABLESPACE, Failure
 from rootless_backup.databases.postgresql.sql import identifier, literal

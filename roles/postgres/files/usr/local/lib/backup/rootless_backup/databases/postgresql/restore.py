@@ -12,10 +12,12 @@ import subprocess
 import time
 
 from rootless_backup import untrusted
+from rootless_backup.databases import stop
 from rootless_backup.databases.base import reason, shown
-from rootless_backup.databases.postgresql import client, loading, roles, servers, sql, stop
+from rootless_backup.databases.postgresql import client, loading, roles, servers, sql
 from rootless_backup.databases.postgresql.client import query
-from rootless_backup.databases.postgresql.item import NOT, RESTORED, Item
+from rootless_backup.databases.postgresql.item import Item
+from rootless_backup.databases.request import NOT, RESTORED, asked_twice, refuse, say_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ def restore() -> bool:
             return False
         clusters = {item.address: item.env for item in items}
         there = {address: clear(env) for address, env in clusters.items()}
-        refused = [item for item in items if refuse(item, there[item.address], request["over"])]
+        refused = [item for item in items if refuse(item.problems(there[item.address], request["over"]))]
         # Of all that there is, the others do not wait for that.
         if refused and not request.get("all"):
             return False
@@ -69,27 +71,6 @@ def restore() -> bool:
     return ok and all(result == RESTORED for _item, _seconds, result in results)
 
 
-def asked_twice(items: list[Item]) -> bool:
-    """Whether two are to have the same name; then it is said."""
-    places = [(item.address, item.into) for item in items]
-    for into in {into for address, into in places if places.count((address, into)) > 1}:
-        untrusted.tell(
-            3,
-            "%s is asked for more than once; nothing was restored. Restore them one by one, another under another name "
-            "(--into NAME): %s" % (shown(into), ", ".join(item.file for item in items if item.into == into)),
-        )
-        return True
-    return False
-
-
-def refuse(item: Item, there: dict[str, Properties], over: bool) -> bool:
-    """Whether something stands in the way of a database; then it is said."""
-    problems = list(item.problems(there, over))
-    for problem in problems:
-        untrusted.tell(3, problem)
-    return bool(problems)
-
-
 def load_globals() -> bool:
     """Bring back the roles and tablespaces of each cluster. Return whether all of them came; what did not is told."""
     done = []
@@ -103,15 +84,6 @@ def timed(item: Item, there: dict[str, Properties], request: dict[str, Any], ref
     begun = time.monotonic()
     result = NOT if item in refused or stop.STOPPED.is_set() else item.restore(there, request)
     return time.monotonic() - begun, result
-
-
-def say_all(results: list[tuple[Item, float, str]]) -> None:
-    """A table of what came of each database."""
-    lines = [("database", "rows", "seconds", "result")]
-    lines += [(shown(item.into), item.rows(), "%.1f" % seconds, result) for item, seconds, result in results]
-    first, second = (max(len(line[column]) for line in lines) for column in (0, 1))
-    for name, rows, seconds, result in lines:
-        untrusted.tell(6, "%s  %s  %s  %s" % (name.ljust(first), rows.rjust(second), seconds.rjust(7), result))
 
 
 def wait_for_turn() -> bool:

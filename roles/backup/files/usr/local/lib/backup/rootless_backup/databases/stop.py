@@ -1,4 +1,4 @@
-# Managed by Ansible (collection rootless.backup, role postgres): changes made here are overwritten.
+# Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """What becomes of a restore that is stopped: it takes away what it began, see STOPPED."""
 
 from __future__ import annotations

@@ -1,0 +1,56 @@
+# Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
+"""What `backupctl restore-db` asks of a hook of databases, and what comes of it."""
+
+from __future__ import annotations
+
+from rootless_backup import untrusted
+from rootless_backup.databases.base import shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Protocol
+
+    class Item(Protocol):
+        """A database to restore: `file` below $BACKUP_DUMP, as the database `into` of the server at `address`."""
+
+        file: str
+        into: str
+        address: tuple[str, str]
+
+        def rows(self) -> str:
+            """How many rows were dumped, for people."""
+
+
+# What comes of a database.
+RESTORED, IN_PART, NOT = "restored", "restored in part", "not restored"
+
+
+def asked_twice(items: Sequence[Item]) -> bool:
+    """Whether two are to have the same name; then it is said."""
+    places = [(item.address, item.into) for item in items]
+    for into in {into for address, into in places if places.count((address, into)) > 1}:
+        untrusted.tell(
+            3,
+            "%s is asked for more than once; nothing was restored. Restore them one by one, another under another name "
+            "(--into NAME): %s" % (shown(into), ", ".join(item.file for item in items if item.into == into)),
+        )
+        return True
+    return False
+
+
+def refuse(problems: Iterable[str]) -> bool:
+    """Whether something stands in the way of a database; then it is said."""
+    found = list(problems)
+    for problem in found:
+        untrusted.tell(3, problem)
+    return bool(found)
+
+
+def say_all(results: Sequence[tuple[Item, float, str]]) -> None:
+    """A table of what came of each database, and how many seconds it took."""
+    lines = [("database", "rows", "seconds", "result")]
+    lines += [(shown(item.into), item.rows(), "%.1f" % seconds, result) for item, seconds, result in results]
+    first, second = (max(len(line[column]) for line in lines) for column in (0, 1))
+    for name, rows, seconds, result in lines:
+        untrusted.tell(6, "%s  %s  %s  %s" % (name.ljust(first), rows.rjust(second), seconds.rjust(7), result))
