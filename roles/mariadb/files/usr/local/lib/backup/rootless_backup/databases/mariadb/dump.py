@@ -1,40 +1,26 @@
 # Managed by Ansible (collection rootless.backup, role mariadb): changes made here are overwritten.
-"""Dump every database of a MariaDB server into /backup/mariadb, for backup-mariadb.service.
-
-  system.sql           plugins, servers and functions that were installed: the first to restore
-  databases/NAME.sql   a database with its tables, views, routines, events and triggers, as SQL that creates it;
-                       NAME is percent-encoded where it has to be
-  users.sql            users, roles and their grants: the last to restore, since grants name tables and routines
-  manifest.json        for each file its database, size in bytes, SHA-256 and the time it was finished (UTC)
-
-A dump is made beside the last good one and takes its place only when it is complete: a failure keeps the old one,
-and makes the backup fail. After a run without a failure, dumps of databases that are gone are removed.
-
-Each database is read in one transaction, which blocks nobody. Tables of engines without transactions (MyISAM, Aria) are
-read one after another: each is consistent in itself but not with the others, and the program warns of them.
-
-Environment: SETTINGS (JSON) with the keys account, socket, exclude and data_directories. The credential `password`
-is the password of the account, if it has one.
-"""
+"""Dump every database of the server, as the hook."""
 
 from __future__ import annotations
 
 import functools
-import json
 import os
 import re
 import subprocess
-import sys
-import tempfile
 
 from rootless_backup import untrusted
 from rootless_backup.databases import base
+from rootless_backup.databases.mariadb import client, contents, definitions
+from rootless_backup.databases.mariadb.client import COMPLETE, Incomplete, hexed, identifier, literal, named
 from rootless_backup.records.manifest import Manifest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
-    from typing import Any
+    from typing import IO, Any
+
+    from rootless_backup.databases.mariadb.client import Server
+    from rootless_backup.records.manifest import Entry
 
 TARGET = "/backup/mariadb"
 # Not data, or saved as users.sql and system.sql, which every later version of the server can read.
@@ -43,93 +29,26 @@ SYSTEM = {"information_schema", "performance_schema", "sys", "mysql"}
 NO_DATABASE = "#mysql50#lost+found"
 # What an account may not see is not in its dumps, without a word; see mariadb-dump(1).
 PRIVILEGES = {"SELECT", "SHOW VIEW", "TRIGGER", "EVENT"}
-# Hex survives every character set.
-DATABASES = "SELECT HEX(CONVERT(SCHEMA_NAME USING utf8mb4)) FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME"
-WITHOUT_TRANSACTIONS = """SELECT HEX(CONVERT(TABLE_SCHEMA USING utf8mb4)), COUNT(*) FROM information_schema.TABLES
+DATABASES = "SELECT %s, %s FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME" % (hexed("SCHEMA_NAME"), hexed("SCHEMA_COMMENT"))
+# What a restore has begun, and what its comment says when it is all that there is of a database.
+BEGUN = re.compile("restoring_[0-9a-f]{16}")
+WHOLE = "restored; its tables are to be renamed into"
+WITHOUT_TRANSACTIONS = """SELECT %s, COUNT(*) FROM information_schema.TABLES
     JOIN information_schema.ENGINES USING (ENGINE) WHERE TRANSACTIONS <> 'YES' AND TABLE_TYPE = 'BASE TABLE'
-    GROUP BY TABLE_SCHEMA"""
+    GROUP BY TABLE_SCHEMA""" % hexed("TABLE_SCHEMA")
 PLACES = "SELECT @@datadir UNION SELECT @@innodb_data_home_dir UNION SELECT @@innodb_undo_directory"
-COMPLETE = b"\n-- Dump completed\n"
+# Seconds between two writings of the manifest while dumps come.
+SECONDS = 10
 
 
-def main() -> None:
-    os.umask(0o077)
-    settings = json.loads(os.environ["SETTINGS"])
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".cnf") as file:
-        file.write(client_options(settings["account"], settings["socket"], password()))
-        file.flush()
-        try:
-            ok = dump_server(Server(file.name), settings)
-        except OSError as error:
-            # Such as files of another user, as whom the hook ran before.
-            ok = base.failed("The server", error)
-    sys.exit(0 if ok else 1)
-
-
-def password() -> str | None:
-    path = os.path.join(os.environ.get("CREDENTIALS_DIRECTORY", "/nowhere"), "password")
-    if not os.path.exists(path):
-        return None
-    with open(path, encoding="utf-8") as file:
-        return file.read()
-
-
-def client_options(account: str, socket: str, secret: str | None) -> str:
-    """The options of the clients, as a file: an argument or a variable could be read by others."""
-    options = {"protocol": "socket", "socket": socket, "user": account}
-    if secret is not None:
-        options["password"] = secret
-    return "[client]\n" + "".join("%s=%s\n" % (name, quoted(value)) for name, value in options.items())
-
-
-def quoted(value: str) -> str:
-    """A value as it stands in an option file. See https://mariadb.com/kb/en/configuring-mariadb-with-option-files/"""
-    return '"%s"' % value.replace("\\", "\\\\").replace('"', '\\"')
-
-
-class Server:
-    """The server as the clients that come with it see it."""
-
-    def __init__(self, options: str) -> None:
-        self.options = "--defaults-file=" + options
-
-    def query(self, sql: str) -> list[list[str]]:
-        """The rows of the answer, a list of texts each. CalledProcessError: the server refused."""
-        command = ["mariadb", self.options, "--default-character-set=utf8mb4", "--batch", "--skip-column-names", "--execute", sql]
-        out = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout
-        return [[unescaped(text) for text in line.split("\t")] for line in out.decode().split("\n")[:-1]]
-
-    def dump(self, path: str, *arguments: str) -> None:
-        """Dump into a new file. CalledProcessError, Incomplete: what is there is of no use."""
-        # Without the date, a database that did not change is the same file as yesterday.
-        command = [
-            "mariadb-dump",
-            self.options,
-            "--default-character-set=utf8mb4",
-            "--max-allowed-packet=1G",
-            "--skip-dump-date",
-            *arguments,
-        ]
-        with open(path, "wb") as file:
-            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.PIPE, check=True)
-            os.fsync(file.fileno())
-        if not is_complete(path):
-            raise Incomplete("mariadb-dump ended without an error, but not with `-- Dump completed`.")
-
-
-class Incomplete(Exception):
-    """A dump that says of itself that it is not whole."""
-
-
-def unescaped(text: str) -> str:
-    """A field of mariadb(1) --batch as it is in the server."""
-    return re.sub(r"\\(.)", lambda match: {"n": "\n", "t": "\t", "0": "\0"}.get(match[1], match[1]), text, flags=re.DOTALL)
-
-
-def is_complete(path: str) -> bool:
-    with open(path, "rb") as file:
-        file.seek(max(0, os.path.getsize(path) - len(COMPLETE)))
-        return file.read() == COMPLETE
+def dump_all() -> bool:
+    """Dump the server. Return whether everything was dumped."""
+    try:
+        with client.connected() as server:
+            return dump_server(server, client.settings())
+    except OSError as error:
+        # Such as files of another user, as whom the hook ran before.
+        return base.failed("The server", error)
 
 
 def dump_server(server: Server, settings: dict[str, Any]) -> bool:
@@ -138,16 +57,17 @@ def dump_server(server: Server, settings: dict[str, Any]) -> bool:
         base.clear(directory)
     try:
         demand_privileges(server)
-        names = [bytes.fromhex(row[0]).decode() for row in server.query(DATABASES)]
-        databases = [name for name in names if name not in {*SYSTEM, NO_DATABASE, *settings["exclude"]}]
+        databases = [name for name, begun in databases_of(server) if not begun and name not in {*SYSTEM, NO_DATABASE, *settings["exclude"]}]
         warn_of_mixtures(server, databases)
         base.warn_of_uncovered([row[0] for row in server.query(PLACES)], settings["data_directories"], "mariadb_data_directories")
+        # Named zones are tables of the server, which events need.
+        zones = ",timezones" if server.query("SELECT 1 FROM mysql.time_zone_name LIMIT 1") else ""
+        version = server.query("SELECT VERSION()")[0][0]
     except (subprocess.CalledProcessError, Incomplete) as error:
         return base.failed("The server", error)
 
-    with Manifest(TARGET) as manifest:
-        # --insert-ignore: a restore finds root and mysql on the new server, and leaves their accounts be.
-        ok = dump(manifest, "system.sql", None, lambda path: server.dump(path, "--insert-ignore", "--system=plugins,udfs,servers"))
+    with Manifest(TARGET, every=SECONDS, server={"version": version}) as manifest:
+        ok = dump(manifest, "system.sql", None, lambda path: dump_system(server, path, "plugins,udfs,servers" + zones))
         for name in databases:
             ok = dump(manifest, file_name(name), name, functools.partial(dump_database, server, name=name)) and ok
         ok = dump(manifest, "users.sql", None, lambda path: dump_users(server, path)) and ok
@@ -155,6 +75,12 @@ def dump_server(server: Server, settings: dict[str, Any]) -> bool:
             base.keep_only(manifest, {*map(file_name, databases), "system.sql", "users.sql"})
             untrusted.tell(6, "%d databases, %d bytes" % (len(databases), manifest.size()))
     return ok
+
+
+def databases_of(server: Server) -> list[tuple[str, bool]]:
+    """The databases, and of each whether it is what a restore has begun and not ended."""
+    rows = [(named(name), named(comment)) for name, comment in server.query(DATABASES)]
+    return [(name, BEGUN.fullmatch(name) is not None and comment != WHOLE) for name, comment in rows]
 
 
 def demand_privileges(server: Server) -> None:
@@ -171,10 +97,60 @@ def demand_privileges(server: Server) -> None:
         )
 
 
-def dump_database(server: Server, path: str, name: str) -> None:
-    options = ["--single-transaction", "--quick", "--routines", "--events", "--triggers", "--hex-blob"]
+def dump_system(server: Server, path: str, what: str) -> Entry:
+    with open(path, "wb") as file:
+        # --insert-ignore: a restore finds root and mysql on the new server, and leaves their accounts be.
+        server.dump(file, "--insert-ignore", "--system=" + what)
+        os.fsync(file.fileno())
+    return {}
+
+
+def dump_users(server: Server, path: str) -> Entry:
+    dump_system(server, path, "users")
+    # mariadb-dump knows of no grants to everybody.
+    if server.query("SELECT 1 FROM mysql.global_priv WHERE User = 'PUBLIC' AND Host = ''"):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("\n" + "".join("%s;\n" % row[0] for row in server.query("SHOW GRANTS FOR PUBLIC")))
+            file.write(COMPLETE.decode())
+    return {}
+
+
+def dump_database(server: Server, path: str, name: str) -> Entry:
+    """Dump a database: its tables, and behind them what runs or looks as somebody else. Return what is told of it."""
+    properties = properties_of(server, name)
+    with open(path, "wb") as file:
+        file.write(("%s;\nUSE %s;\n" % (create_database(name, properties), identifier(name))).encode())
+        parts = [file.tell()]
+        dump_tables(server, file, name)
+        parts.append(file.tell())
+        made, lacking = definitions.write(server, file, name, properties["collation"])
+        file.flush()
+        os.fsync(file.fileno())
+    for view in (each["name"] for each in made if each["broken"]):
+        untrusted.tell(
+            4,
+            "%s: its view %s cannot be read, since what it looks at is gone, or its definer may not look at it. It is saved as it is: mend "
+            "it, or DROP VIEW." % (base.shown(name), base.shown(view)),
+        )
+    return {
+        "parts": parts,
+        "properties": properties,
+        "definitions": made,
+        "tables": contents.tables_in(path, parts[0], parts[1]),
+        **({"lacking": lacking} if lacking else {}),
+    }
+
+
+def dump_tables(server: Server, file: IO[bytes], name: str) -> None:
+    """The tables with their rows, and with their past if it can be had."""
+    views = server.query(
+        "SELECT %s FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_TYPE = 'VIEW'" % (hexed("TABLE_NAME"), literal(name))
+    )
+    options = ["--single-transaction", "--quick", "--hex-blob", "--skip-triggers"]
+    options += ["--ignore-table=%s.%s" % (name, named(row[0])) for row in views]
+    begin = file.tell()
     try:
-        server.dump(path, *options, "--dump-history", "--databases", "--", name)
+        server.dump(file, *options, "--dump-history", "--", name)
     except subprocess.CalledProcessError as error:
         if b"transaction-precise history" not in error.stderr:
             raise
@@ -183,21 +159,33 @@ def dump_database(server: Server, path: str, name: str) -> None:
             "%s: the past rows of its system-versioned tables are not in the dump: mariadb-dump saves only those "
             "of tables that are versioned by time, and some here are by transaction." % base.shown(name),
         )
-        server.dump(path, *options, "--databases", "--", name)
+        file.seek(begin)
+        file.truncate()
+        server.dump(file, *options, "--", name)
 
 
-def dump_users(server: Server, path: str) -> None:
-    server.dump(path, "--insert-ignore", "--system=users")
-    # mariadb-dump knows of no grants to everybody.
-    if server.query("SELECT 1 FROM mysql.global_priv WHERE User = 'PUBLIC' AND Host = ''"):
-        with open(path, "a", encoding="utf-8") as file:
-            file.write("\n" + "".join("%s;\n" % row[0] for row in server.query("SHOW GRANTS FOR PUBLIC")))
-            file.write(COMPLETE.decode())
+def properties_of(server: Server, name: str) -> dict[str, str]:
+    """What CREATE DATABASE needs."""
+    columns = ", ".join(map(hexed, ("DEFAULT_CHARACTER_SET_NAME", "DEFAULT_COLLATION_NAME", "SCHEMA_COMMENT")))
+    rows = server.query("SELECT %s FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s" % (columns, literal(name)))
+    if not rows:
+        raise Incomplete("It is gone.")
+    return dict(zip(("charset", "collation", "comment"), map(named, rows[0])))
+
+
+def create_database(name: str, properties: dict[str, str]) -> str:
+    words = ["CREATE DATABASE IF NOT EXISTS " + identifier(name)]
+    for key, option in (("charset", "CHARACTER SET"), ("collation", "COLLATE")):
+        if re.fullmatch("[A-Za-z0-9_]+", properties.get(key, "")):
+            words.append("%s %s" % (option, properties[key]))
+    if properties.get("comment"):
+        words.append("COMMENT '%s'" % properties["comment"].replace("\\", "\\\\").replace("'", "''"))
+    return " ".join(words)
 
 
 def warn_of_mixtures(server: Server, databases: Collection[str]) -> None:
     for encoded, count in server.query(WITHOUT_TRANSACTIONS):
-        name = bytes.fromhex(encoded).decode()
+        name = named(encoded)
         if name in databases:
             untrusted.tell(
                 4,
@@ -207,15 +195,19 @@ def warn_of_mixtures(server: Server, databases: Collection[str]) -> None:
             )
 
 
-def dump(manifest: Manifest, name: str, database: str | None, make: Callable[[str], object]) -> bool:
+def dump(manifest: Manifest, name: str, database: str | None, make: Callable[[str], Entry]) -> bool:
     """Have `make(path)` write a dump. Return whether it is complete."""
+    what = "Database %s" % base.shown(database) if database is not None else name
     try:
         new = base.Dump(manifest, name, database)
-        new.write(make)
-        new.put_in_place({})
-        return True
+        entry = new.write(make)
+        if not new.put_in_place(entry, {"tables"}):
+            untrusted.tell(4, "%s has too many tables to tell of, so the drill cannot prove it." % what)
     except (subprocess.CalledProcessError, Incomplete, OSError) as error:
-        return base.failed("Database %s" % base.shown(database) if database is not None else name, error)
+        return base.failed(what, error)
+    if entry.get("lacking"):
+        return base.complain("%s was dumped without what the server does not show: %s" % (what, ", ".join(entry["lacking"])))
+    return True
 
 
 def file_name(database: str) -> str:

@@ -1,0 +1,163 @@
+# Managed by Ansible (collection rootless.backup, role mariadb): changes made here are overwritten.
+"""What is in a dump is run by the client, all of it that goes; what did not is told.
+
+The tables of an owner are filled by an account that may do nothing but that, in that database only: what stands in a dump is his.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import tempfile
+
+from rootless_backup import untrusted
+from rootless_backup.databases.base import shown
+from rootless_backup.databases.mariadb.client import AT_LINE, Server, errors_in, identifier
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import IO
+
+    from rootless_backup.records.manifest import Entry
+
+ACCOUNT = "backup_restore"
+# What tables with their rows need; REFERENCES is for those that refer to another database.
+TABLES = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, LOCK TABLES, DELETE HISTORY"
+ELSEWHERE = "REFERENCES"
+# What a server lets through: see client.PACKET.
+PACKET = 1 << 30
+# A grant outlives what it is for: of a table, a column, a routine that is not there.
+GONE = re.compile(r"ERROR (?:1054|1146|1305) ")
+# The errors of one text that are told, and so much of each.
+MOST_TOLD, LONGEST = 20, 1000
+# Where an older version of this collection has the name of a database, at the beginning of its dump.
+HEAD = 64 << 10
+LONGEST_NAME = 64
+
+
+@contextlib.contextmanager
+def ready(server: Server) -> Iterator[None]:
+    """The server lets through what has to be, such as large rows."""
+    before = int(server.query("SELECT @@GLOBAL.max_allowed_packet")[0][0])
+    try:
+        server.query("SET GLOBAL max_allowed_packet = %d" % max(PACKET, before))
+        yield
+    finally:
+        server.query("SET GLOBAL max_allowed_packet = %d" % before)
+
+
+@contextlib.contextmanager
+def filling(server: Server, database: str, rights: str) -> Iterator[Server]:
+    """The server for an account that is there for this only, with some rights in a database."""
+    secret = "Aa1-" + os.urandom(20).hex()
+    account = "%s@localhost" % ACCOUNT
+    statements = [
+        "DROP USER IF EXISTS " + account,
+        "CREATE USER %s IDENTIFIED BY '%s'" % (account, secret),
+        "GRANT %s ON %s.* TO %s" % (rights, identifier(pattern_of(database)), account),
+        "GRANT %s ON *.* TO %s" % (ELSEWHERE, account),
+    ]
+    try:
+        server.query("; ".join(statements))
+        with Server.of(ACCOUNT, server.socket, secret) as filler:
+            yield filler
+    finally:
+        server.query("DROP USER IF EXISTS " + account)
+
+
+def pattern_of(database: str) -> str:
+    """A name as GRANT takes it, which is as a pattern of at most 64 characters."""
+    pattern = re.sub(r"([\\_%])", r"\\\1", database)
+    if len(pattern) > LONGEST_NAME:
+        # An underscore stands for itself too.
+        pattern = re.sub(r"([\\%])", r"\\\1", database)
+    if len(pattern) > LONGEST_NAME:
+        raise OSError("Its name is too long to give rights in it alone: restore it under another name (--into NAME).")
+    return pattern
+
+
+def load_globals(server: Server, directory: str, name: str, what: str, telling: bool = True) -> bool:
+    """Load what belongs to no database, all that goes, if it is there. Return whether all of it did.
+
+    `telling`: what did not is told.
+    """
+    path = os.path.join(directory, name)
+    if not os.path.exists(path):
+        return True
+    with open(path, "rb") as file:
+        errors = run(server, None, file, os.path.getsize(path))
+    if telling:
+        gone = [error for error in errors if GONE.match(error)]
+        for error in short(gone):
+            untrusted.tell(4, "%s: left out, since it is for what is not there: %s" % (what, error))
+        errors = [error for error in errors if error not in gone]
+        for error in short(errors):
+            untrusted.tell(3, "%s: not loaded: %s" % (what, error))
+    return not errors
+
+
+def load_tables(server: Server, path: str, entry: Entry, into: str) -> list[str]:
+    """Load the tables of a dump into a database that is there. Return what did not load."""
+    with open(path, "rb") as file:
+        if "parts" in entry:
+            begin, end = entry["parts"]
+            file.seek(begin)
+            with filling(server, into, TABLES) as filler:
+                return run(filler, into, file, end - begin)
+        untrusted.tell(
+            4,
+            "%s was dumped by an older version of this collection, which did not keep apart what runs as somebody else: of its views, "
+            "routines and the like those of others than the account of the restore are left out. By hand all of it can be loaded; see "
+            "docs/restore.md." % shown(into),
+        )
+        with filling(server, into, "ALL PRIVILEGES") as filler:
+            return run(filler, into, file, os.path.getsize(path), heads(file, entry["database"]))
+
+
+def heads(file: IO[bytes], database: str) -> list[bytes]:
+    """The statements at the beginning of an older dump that name its database."""
+    name = re.escape(identifier(database).encode())
+    found = re.finditer(
+        rb"^(?:CREATE DATABASE /\*!32312 IF NOT EXISTS\*/ %s [^;]*|USE %s);\n" % (name, name), file.read(HEAD), re.MULTILINE
+    )
+    file.seek(0)
+    return [match[0] for match in found]
+
+
+def run(server: Server, database: str | None, file: IO[bytes], length: int, skip: list[bytes] | None = None) -> list[str]:
+    """Have the client run so many bytes of a file, all that goes. Return the errors.
+
+    `skip`: what is left out of its beginning.
+    """
+    command = server.client(database, "--force")
+    ended = False
+    with tempfile.TemporaryFile() as said:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said) as running:
+            assert running.stdin
+            try:
+                first = file.read(min(length, HEAD))
+                length -= len(first)
+                for each in skip or []:
+                    first = first.replace(each, b"", 1)
+                running.stdin.write(first)
+                while length and (block := file.read(min(length, 1 << 20))):
+                    running.stdin.write(block)
+                    length -= len(block)
+                running.stdin.close()
+            except BrokenPipeError:
+                ended = True
+        said.seek(0)
+        # What is wrong with a dump of anything can be endless.
+        errors = [AT_LINE.sub(rb"ERROR \1: \3", line) for line in errors_in(said.read(LONGEST << 10))]
+    if ended or length or (running.returncode != 0 and not errors):
+        errors.append(b"ERROR: the client ended with %d" % running.returncode)
+    return [error[:LONGEST].decode(errors="backslashreplace") for error in errors]
+
+
+def short(errors: list[str]) -> list[str]:
+    """Some of the errors, and how many more there are."""
+    more = len(errors) - MOST_TOLD
+    return errors if more <= 0 else [*errors[:MOST_TOLD], "and %d more of the kind" % more]

@@ -1,0 +1,106 @@
+# Managed by Ansible (collection rootless.backup, role mariadb): changes made here are overwritten.
+"""Load what is asked for: the databases, then what looks from one into another."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+
+from rootless_backup import untrusted
+from rootless_backup.databases import stop
+from rootless_backup.databases.base import reason
+from rootless_backup.databases.mariadb import client, definitions, dump, loading
+from rootless_backup.databases.mariadb.client import identifier
+from rootless_backup.databases.mariadb.item import Item
+from rootless_backup.databases.request import RESTORED, asked_twice, refuse, say_all
+from rootless_backup.records import manifest as manifests
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless_backup.databases.mariadb.client import Server
+
+
+class Lacking(Exception):
+    """An account that may not do what is needed."""
+
+
+def restore() -> bool:
+    """Load what is asked for. Return whether all of it succeeded."""
+    signal.signal(signal.SIGTERM, stop.stopping)
+    with open(os.environ["BACKUP_REQUEST"], encoding="utf-8") as file:
+        request = json.load(file)
+    try:
+        manifest = manifests.read(os.path.join(os.environ["BACKUP_DUMP"], manifests.NAME))
+        with client.connected() as server:
+            demand_all(server)
+            tell_of_versions(str(manifest.get("server", {}).get("version", "")), server)
+            items = [Item(server, each, manifest["files"]) for each in request["items"]]
+            if asked_twice(items):
+                return False
+            clear(server)
+            refused = [item for item in items if refuse(item.problems(request["over"]))]
+            # Of all that there is, the others do not wait for that.
+            if refused and not request.get("all"):
+                return False
+            with loading.ready(server):
+                ok = load_all(server, [item for item in items if item not in refused], request)
+    except (subprocess.CalledProcessError, OSError, KeyError, ValueError, Lacking) as error:
+        untrusted.tell(3, "The restore ended; what was not said to be restored is as it was. %s" % reason(error))
+        return False
+    if request.get("all"):
+        say_all([(item, item.seconds, item.result) for item in items])
+    return ok and all(item.result == RESTORED for item in items)
+
+
+def load_all(server: Server, items: list[Item], request: dict[str, Any]) -> bool:
+    """Load plugins and the like, databases, what looks from one into another, and grants, which name tables. Return whether all that is
+    of no database went.
+    """
+    directory, ok = os.environ["BACKUP_DUMP"], True
+    if request["globals"]:
+        ok = loading.load_globals(server, directory, "system.sql", "globals")
+        # As whom a view looks has to be there when another looks into it. What lacks its table yet is told of at the end.
+        loading.load_globals(server, directory, "users.sql", "globals", telling=False)
+    for item in items:
+        item.restore(request)
+    for kind in (definitions.PLACE, "VIEW", "EVENT"):
+        for item in items:
+            item.make(kind)
+    if request["globals"]:
+        ok = loading.load_globals(server, directory, "users.sql", "globals") and ok
+    for item in items:
+        item.end(request.get("strict", False))
+    return ok
+
+
+def demand_all(server: Server) -> None:
+    """Lacking: the account may not do what a restore needs."""
+    held = " ".join(row[0] for row in server.query("SHOW GRANTS"))
+    if "GRANT ALL PRIVILEGES ON *.* TO" not in held or "WITH GRANT OPTION" not in held:
+        raise Lacking(
+            "The account %s may not do all that a restore needs. Give it, for as long as that takes, as root: GRANT ALL ON *.* TO this "
+            "account WITH GRANT OPTION." % server.query("SELECT CURRENT_USER()")[0][0]
+        )
+
+
+def tell_of_versions(dumped: str, server: Server) -> None:
+    """Warn of a server that is older than the one that was dumped."""
+    here = server.query("SELECT VERSION()")[0][0]
+    numbers = [[int(each) for each in version.split("-")[0].split(".")[:2] if each.isdecimal()] for version in (dumped, here)]
+    if numbers[0] > numbers[1]:
+        untrusted.tell(
+            4, "The dump is of MariaDB %s, and this server is older, %s: what it does not know does not come back." % (dumped, here)
+        )
+
+
+def clear(server: Server) -> None:
+    """Take away what a restore that was killed had begun; only one is at work at a time."""
+    for name, begun in dump.databases_of(server):
+        if begun:
+            server.query("SET foreign_key_checks = 0; DROP DATABASE %s" % identifier(name))
+        elif dump.BEGUN.fullmatch(name):
+            untrusted.tell(4, "database %s was loaded and never took its place: take from it what you need, and drop it." % name)
