@@ -9,7 +9,8 @@ export const mariadb = roleSchema({
   renamed: { mariadb_account: 'mariadb_dump_account' },
   summary: 'Save MariaDB with every backup',
   description: [
-    'Injects `backup-mariadb.service` into `backup.service` by the module `rootless.backup.hook`: a sandboxed hook that dumps every database, and the users, roles and grants, into `/backup/mariadb`.',
+    'Injects `backup-mariadb.service` into `backup.service` by the module `rootless.backup.hook`: a sandboxed hook that dumps every database, and the users, roles and grants, into `/backup/mariadb`, and that loads them by `backupctl restore-db mariadb`.',
+    'The drill loads the dumps into a server that is thrown away, and compares.',
     'Each dump is uncompressed SQL, which Borg deduplicates well; a manifest holds sizes and checksums.',
   ],
   settings: {
@@ -32,7 +33,7 @@ export const mariadb = roleSchema({
     mariadb_dump_account: {
       type: 'string',
       description: [
-        'The account of the server. Empty: the one with the name of `mariadb_dump_user`. It needs the privileges `SELECT`, `SHOW VIEW`, `TRIGGER` and `EVENT` on everything; the hook fails if it lacks one.',
+        'The account of the server. Empty: the one with the name of `mariadb_dump_user`. It needs the privileges `SELECT`, `SHOW VIEW`, `TRIGGER` and `EVENT` on everything; the hook fails if it lacks one. A restore needs all.',
       ],
       default: '',
       pattern: `${printable}{0,128}`,

@@ -29,6 +29,11 @@ const contents = async (host: Host): Promise<string> =>
 
 let server: Host;
 
+/** A server of MariaDB, as Debian's package makes it. */
+const serve =
+  'mariadb-install-db --user=mysql --skip-test-db --auth-root-authentication-method=socket && systemctl start mariadb';
+const readStock = "mariadb -BN -e 'SELECT * FROM stock.item; SHOW GRANTS FOR keeper@localhost'";
+
 /** A SQLite database, and who may read it. */
 const readNotes = `python3 -c 'import sqlite3; print(sqlite3.connect("/home/alice/notes/notes.db").execute("SELECT * FROM note").fetchall())'; stat -c '%U %a' /home/alice/notes/notes.db`;
 
@@ -49,6 +54,10 @@ onEachRelease(
         `umask 077; mkdir -p /home/alice/notes; python3 -c 'import sqlite3; d = sqlite3.connect("/home/alice/notes/notes.db"); d.execute("CREATE TABLE note (t)"); d.execute("INSERT INTO note VALUES (?)", ["remember"]); d.commit()'`,
       ],
       { user: 'alice' },
+    );
+    await host.run(serve);
+    await host.run(
+      'mariadb -e "CREATE DATABASE stock; CREATE TABLE stock.item AS SELECT 7 AS n; CREATE USER keeper@localhost IDENTIFIED BY \'x\'; GRANT SELECT ON stock.* TO keeper@localhost"',
     );
     await sql(host, 'postgres', 'CREATE ROLE app LOGIN');
     for (const [index, name] of databases.entries()) {
@@ -71,6 +80,7 @@ onEachRelease(
     let letters = '';
     let rows = '';
     let notes = '';
+    let stock = '';
 
     it('has a backup on a server, and what opens it on the control node', async () => {
       const { lab, host } = fixture;
@@ -80,7 +90,9 @@ onEachRelease(
         `restrict,command="borg serve --restrict-to-repository web" ${(await host.read('/etc/credstore/borg.ssh-key.pub')).trim()}\n`,
         '0644',
       );
-      const { recap } = await lab.roles(['borg', 'postgres', 'sqlite'], settings(), { args: ['--limit', 'web'] });
+      const { recap } = await lab.roles(['borg', 'postgres', 'mariadb', 'sqlite'], settings(), {
+        args: ['--limit', 'web'],
+      });
       expect(recap['web']?.failed).toBe(0);
       const { ok, log } = await backUp(host);
       expect(ok, log).toBe(true);
@@ -93,6 +105,8 @@ onEachRelease(
       rows = await contents(host);
       notes = (await host.run(readNotes)).stdout;
       expect(notes).toContain('remember');
+      stock = (await host.run(readStock)).stdout;
+      expect(stock).toMatch(/^7\n[^]*GRANT SELECT ON `stock`/);
       expect(before.split('\n').length).toBeGreaterThan(60);
       expect(rows.split('\n').length).toBe(4);
     });
@@ -105,6 +119,7 @@ onEachRelease(
       expect(await host.exists('/srv/tree')).toBe(false);
       // Its packages were installed in another order.
       await host.run('useradd --system --uid 977 newcomer');
+      await host.run(serve);
       const result = await lab.run(`${lab.collection}/playbooks/restore.yml`, {
         args: ['--extra-vars', JSON.stringify({ restore_host: 'web', ...settings() })],
         timeoutSeconds: 400,
@@ -128,6 +143,7 @@ onEachRelease(
       ).toBe(letters);
       expect(await contents(host)).toBe(rows);
       expect((await host.run(readNotes)).stdout).toBe(notes);
+      expect((await host.run(readStock)).stdout).toBe(stock);
       expect(await host.exists('/etc/app.conf')).toBe(false);
       expect((await host.run('cat /var/tmp/restored-*/etc/app.conf')).stdout).toBe('old\n');
     });

@@ -49,8 +49,9 @@ OBJECTS = " UNION ALL ".join(
 PACKAGED = (2, 1, None, 3, 4, 5)
 FIELDS = {**dict.fromkeys((*ROUTINES, "TRIGGER"), PACKAGED), "EVENT": (3, 1, 2, 4, 5, 6), "VIEW": (1, None, None, 2, 3, None)}
 # What stands in a dump for each; nothing else is taken for one.
+COMMENT, BEGIN = "-- ", "SET @made = NULL; "
 LINE = re.compile(
-    r"SET @made = NULL; (?:ALTER DATABASE COLLATE (?P<collation>\w+); )?SET character_set_client = \w+, collation_connection = \w+, "
+    BEGIN + r"(?:ALTER DATABASE COLLATE (?P<collation>\w+); )?SET character_set_client = \w+, collation_connection = \w+, "
     r"sql_mode = '[A-Z0-9_,]*', time_zone = '[A-Za-z0-9_+:/.-]*', @made = 0x(?P<made>(?:[0-9a-f]{2})+); EXECUTE IMMEDIATE @made;"
     r"(?: ALTER DATABASE COLLATE \w+;)?"
 )
@@ -82,7 +83,9 @@ def write(server: Server, file: IO[bytes], database: str, collation: str) -> tup
             lacking.append("%s %s" % (kind.lower(), json.dumps(name)))
             continue
         broken = kind == "VIEW" and name not in columns
-        found.append(({"kind": kind, "name": name, "broken": broken}, line_of(kind, row, collation)))
+        # By hand it would keep the rest from being made.
+        text = (COMMENT if broken else "") + line_of(kind, row, collation)
+        found.append(({"kind": kind, "name": name, "broken": broken}, text))
         if kind == "VIEW" and not broken:
             place = "CREATE VIEW %s AS SELECT %s" % (identifier(name), ", ".join("1 AS " + identifier(each) for each in columns[name]))
             found.append(({"kind": PLACE, "name": name, "broken": False}, line(place.encode())))
@@ -141,7 +144,7 @@ def line_of(kind: str, row: list[bytes], collation: str) -> str:
 def line(made: bytes, client: str = "utf8mb4", connection: str = "utf8mb4_general_ci", mode: str = "", zone: str = "SYSTEM") -> str:
     """What has a statement made as it was. Where one of the settings is refused, there is nothing to be made."""
     return (
-        "SET @made = NULL; SET character_set_client = %s, collation_connection = %s, sql_mode = '%s', time_zone = '%s', @made = 0x%s; "
+        BEGIN + "SET character_set_client = %s, collation_connection = %s, sql_mode = '%s', time_zone = '%s', @made = 0x%s; "
         "EXECUTE IMMEDIATE @made;" % (client, connection, mode, zone, made.hex())
     )
 
@@ -152,7 +155,9 @@ def lines_in(path: str, entry: Entry) -> list[tuple[Definition, str]]:
         return []
     with open(path, "rb") as file:
         file.seek(entry["parts"][1])
-        lines = [each.decode("ascii") for each in file.read().split(b"\n") if each and not each.startswith(b"-- ")]
+        texts = [each.decode("ascii") for each in file.read().split(b"\n")]
+    lines = [text[len(COMMENT) :] if text.startswith(COMMENT + BEGIN) else text for text in texts]
+    lines = [text for text in lines if text and not text.startswith(COMMENT)]
     told = [(each["kind"], each["name"]) for each in entry["definitions"]]
     known = all(kind in KINDS and isinstance(name, str) for kind, name in told)
     if not known or len(lines) != len(told) or not all(map(LINE.fullmatch, lines)):
