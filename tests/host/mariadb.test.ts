@@ -265,6 +265,23 @@ onEachRelease(
       );
     });
 
+    it('loads what an older version of this collection dumped, but for what runs as somebody else, which is named', async () => {
+      const { host } = fixture;
+      const entry = { database: 'plain', finished: '2026-01-01T00:00:00Z', size: 1, sha256: '0'.repeat(64) };
+      await host.run('mkdir /run/older');
+      await host.run(
+        'mariadb-dump --default-character-set=utf8mb4 --routines --events --triggers --hex-blob --dump-history --databases plain > /run/older/plain.sql',
+      );
+      await host.write('/run/older/manifest.json', JSON.stringify({ files: { 'plain.sql': entry } }));
+      const items = [{ file: 'plain.sql', name: 'plain', into: 'older' }];
+      const { code, stdout } = await loadBy(host, '/run/older', { items });
+      expect([code, stdout]).toEqual([1, expect.stringContaining('"older" was dumped by an older version')]);
+      expect(stdout).toMatch(/not loaded: ERROR 1227 .*SET USER/);
+      expect(await contents(host, 'older')).toBe(await contents(host, 'plain'));
+      await sql(host, 'DROP DATABASE older');
+      await host.run('rm -r /run/older');
+    });
+
     it('takes the place of nothing unless it is whole, and runs nothing that was smuggled into its tables: no command of the client, nothing in another database', async () => {
       const { host } = fixture;
       const tables = `CREATE TABLE \`t\` (n INT);

@@ -193,12 +193,23 @@ class Item:
         with self.at_work():
             self.define(self.into, (kind,))
             events = [each["name"] for each, _line in self.lines if each["kind"] == kind == "EVENT"]
-            if events and self.into != self.name:
-                untrusted.tell(
-                    4,
-                    "database %s: its events are switched off, since those of %s may run: %s"
-                    % (shown(self.into), shown(self.name), ", ".join(map(shown, events))),
-                )
+            if events:
+                self.tell_of_events(events)
+
+    def tell_of_events(self, events: list[str]) -> None:
+        rows = self.server.query(
+            "SELECT %s FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s" % (hexed("EVENT_NAME"), literal(self.into))
+        )
+        there = {named(row[0]) for row in rows}
+        for name in events:
+            if name not in there and not any(why.startswith("event %s:" % shown(name)) for why in self.failures):
+                untrusted.tell(4, "database %s: event %s is not made, since its time is over" % (shown(self.into), shown(name)))
+        if there and self.into != self.name:
+            untrusted.tell(
+                4,
+                "database %s: its events are switched off, since those of %s may run: %s"
+                % (shown(self.into), shown(self.name), ", ".join(map(shown, sorted(there)))),
+            )
 
     def end(self, strict: bool) -> None:
         """Say what came of it."""

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import calendar
 import os
 import re
 import subprocess
 import tempfile
+import time
 
 from rootless_backup import untrusted
 from rootless_backup.databases.base import reason, shown
@@ -73,7 +75,9 @@ class Proof:
         self.problems += loading.short(loading.load_tables(server, self.path, self.entry, self.name))
 
     def define(self, server: Server, kinds: tuple[str, ...]) -> None:
-        chosen = [each for each in self.lines if each[0]["kind"] in kinds]
+        # An event whose time is over meanwhile would not be made.
+        then = "SET timestamp = %d; " % calendar.timegm(time.strptime(self.entry["finished"], manifests.TIME))
+        chosen = [(each, then + line) for each, line in self.lines if each["kind"] in kinds]
         for definition, why in definitions.make(server, chosen, self.name, elsewhere=False):
             self.lacks(server, definition, why)
 
