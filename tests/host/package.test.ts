@@ -172,7 +172,7 @@ onEachRelease(
         for (const role of coming) {
           await roles([role]);
           // What a role adds is its own, so only what was there must be as it was.
-          const own = `/(?:mariadb|sqlite)\\.[^/]*$|/(?:borg|postgresql)/`;
+          const own = `/sqlite\\.[^/]*$|/(?:borg|mariadb|postgresql)/`;
           const common = (await modules())
             .split('\n')
             .filter((line) => !new RegExp(own).test(line))

@@ -1,3 +1,5 @@
+import io
+
 import pytest
 from rootless_backup.databases.mariadb import client, loading
 
@@ -44,3 +46,13 @@ def test_skips_what_names_the_database_of_an_older_dump(tmp_path):
         heads = loading.heads(file, "a`b")
         assert file.tell() == 0
     assert heads == [b"CREATE DATABASE /*!32312 IF NOT EXISTS*/ `a``b` /*!40100 x */;\n", b"USE `a``b`;\n"]
+
+
+def test_hears_an_error_behind_a_statement_of_any_length():
+    found = []
+    said = b"--------------\nINSERT INTO `t` VALUES ('%s')\n--------------\n\nERROR 1146 (42S02) at line 1: %s\n" % (
+        b"xERROR" * 500,
+        b"y" * 2000,
+    )
+    loading.hear(io.BytesIO(said), found)
+    assert found == [b"ERROR 1146 (42S02) at line 1: " + b"y" * 970]

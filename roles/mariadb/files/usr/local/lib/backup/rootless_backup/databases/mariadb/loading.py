@@ -10,11 +10,11 @@ import contextlib
 import os
 import re
 import subprocess
-import tempfile
+import threading
 
 from rootless_backup import untrusted
 from rootless_backup.databases.base import shown
-from rootless_backup.databases.mariadb.client import AT_LINE, Server, errors_in, identifier
+from rootless_backup.databases.mariadb.client import AT_LINE, Server, identifier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ ELSEWHERE = "REFERENCES"
 PACKET = 1 << 30
 # A grant outlives what it is for: of a table, a column, a routine that is not there.
 GONE = re.compile(r"ERROR (?:1054|1146|1305) ")
-# The errors of one text that are told, and so much of each.
-MOST_TOLD, LONGEST = 20, 1000
+# The errors of one text that are told and that are kept, and so much of each.
+MOST_TOLD, MOST_KEPT, LONGEST = 20, 10_000, 1000
 # Where an older version of this collection has the name of a database, at the beginning of its dump.
 HEAD = 64 << 10
 LONGEST_NAME = 64
@@ -132,29 +132,39 @@ def run(server: Server, database: str | None, file: IO[bytes], length: int, skip
 
     `skip`: what is left out of its beginning.
     """
-    command = server.client(database, "--force")
+    found: list[bytes] = []
     ended = False
-    with tempfile.TemporaryFile() as said:
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said) as running:
-            assert running.stdin
-            try:
-                first = file.read(min(length, HEAD))
-                length -= len(first)
-                for each in skip or []:
-                    first = first.replace(each, b"", 1)
-                running.stdin.write(first)
-                while length and (block := file.read(min(length, 1 << 20))):
-                    running.stdin.write(block)
-                    length -= len(block)
-                running.stdin.close()
-            except BrokenPipeError:
-                ended = True
-        said.seek(0)
-        # What is wrong with a dump of anything can be endless.
-        errors = [AT_LINE.sub(rb"ERROR \1: \3", line) for line in errors_in(said.read(LONGEST << 10))]
+    command = server.client(database, "--force")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as running:
+        assert running.stdin and running.stderr
+        hearing = threading.Thread(target=hear, args=[running.stderr, found])
+        hearing.start()
+        try:
+            first = file.read(min(length, HEAD))
+            length -= len(first)
+            for each in skip or []:
+                first = first.replace(each, b"", 1)
+            running.stdin.write(first)
+            while length and (block := file.read(min(length, 1 << 20))):
+                running.stdin.write(block)
+                length -= len(block)
+            running.stdin.close()
+        except BrokenPipeError:
+            ended = True
+        hearing.join()
+    errors = [AT_LINE.sub(rb"ERROR \1: \3", line).decode(errors="backslashreplace") for line in found]
     if ended or length or (running.returncode != 0 and not errors):
-        errors.append(b"ERROR: the client ended with %d" % running.returncode)
-    return [error[:LONGEST].decode(errors="backslashreplace") for error in errors]
+        errors.append("ERROR: the client ended with %d" % running.returncode)
+    return errors
+
+
+def hear(pipe: IO[bytes], found: list[bytes]) -> None:
+    """Keep the errors that a client tells of, as it tells them: it says each statement too, of whatever length."""
+    begins = True
+    while piece := pipe.readline(LONGEST):
+        if begins and piece.startswith(b"ERROR") and len(found) < MOST_KEPT:
+            found.append(piece.rstrip(b"\n"))
+        begins = piece.endswith(b"\n")
 
 
 def short(errors: list[str]) -> list[str]:
