@@ -278,6 +278,7 @@ onEachRelease(
       expect([code, stdout]).toEqual([1, expect.stringContaining('"older" was dumped by an older version')]);
       expect(stdout).toMatch(/not loaded: ERROR 1227 .*SET USER/);
       expect(await contents(host, 'older')).toBe(await contents(host, 'plain'));
+      expect(await sql(host, "SHOW FULL TABLES FROM older WHERE Table_type = 'VIEW'")).toBe('');
       await sql(host, 'DROP DATABASE older');
       await host.run('rm -r /run/older');
     });

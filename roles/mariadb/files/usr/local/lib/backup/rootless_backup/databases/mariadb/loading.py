@@ -14,7 +14,7 @@ import threading
 
 from rootless_backup import untrusted
 from rootless_backup.databases.base import shown
-from rootless_backup.databases.mariadb.client import AT_LINE, Server, identifier
+from rootless_backup.databases.mariadb.client import AT_LINE, Server, hexed, identifier, literal, named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,7 +114,12 @@ def load_tables(server: Server, path: str, entry: Entry, into: str) -> list[str]
             "docs/restore.md." % shown(into),
         )
         with filling(server, into, "ALL PRIVILEGES") as filler:
-            return run(filler, into, file, os.path.getsize(path), heads(file, entry["database"]))
+            errors = run(filler, into, file, os.path.getsize(path), heads(file, entry["database"]))
+    # Those that took the place of views, for mariadb-dump says of each whose it is.
+    where = "TABLE_SCHEMA = %s AND DEFINER = '%s@localhost'" % (literal(into), ACCOUNT)
+    for row in server.query("SELECT %s FROM information_schema.VIEWS WHERE %s" % (hexed("TABLE_NAME"), where)):
+        server.query("DROP VIEW %s.%s" % (identifier(into), identifier(named(row[0]))))
+    return errors
 
 
 def heads(file: IO[bytes], database: str) -> list[bytes]:

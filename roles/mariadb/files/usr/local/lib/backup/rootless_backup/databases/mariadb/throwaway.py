@@ -27,6 +27,9 @@ SETTINGS = (
     "--max-allowed-packet=1G",
     "--skip-log-bin",
 )
+# Not root: how that is let in comes with what is loaded.
+ACCOUNT = "backup_prove"
+RIGHTS = ("GRANT ALL ON *.* TO %s WITH GRANT OPTION", "GRANT PROXY ON ''@'%%' TO %s WITH GRANT OPTION")
 # Seconds until it answers.
 LONGEST_START = 120
 
@@ -36,7 +39,7 @@ def throwaway() -> Iterator[Server]:
     """A server below the working directory, which nobody else reaches, and which is gone at the end."""
     # The name of a socket may have 107 bytes.
     top = os.path.abspath(tempfile.mkdtemp(prefix="m", dir="."))
-    data, socket = top + "/data", top + "/s"
+    data, socket, secret = top + "/data", top + "/s", os.urandom(20).hex()
     try:
         install = ["mariadb-install-db", "--no-defaults", "--datadir=" + data, "--auth-root-authentication-method=normal"]
         subprocess.run([*install, "--skip-test-db", "--skip-name-resolve"], stdin=subprocess.DEVNULL, capture_output=True, check=True)
@@ -50,6 +53,10 @@ def throwaway() -> Iterator[Server]:
                         log.seek(0)
                         said = log.read().decode(errors="backslashreplace")[-1000:]
                         raise OSError("the server that is to prove it does not start: %s" % said)
+                    server.query(
+                        "; ".join(each % (ACCOUNT + "@localhost") for each in ("CREATE USER %s IDENTIFIED BY '" + secret + "'", *RIGHTS))
+                    )
+                with Server.of(ACCOUNT, socket, secret) as server:
                     yield server
             finally:
                 process.kill()
