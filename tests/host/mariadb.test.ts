@@ -148,7 +148,7 @@ onEachRelease(
       CREATE TRIGGER logged AFTER DELETE ON data FOR EACH ROW BEGIN INSERT INTO log VALUES (OLD.n); END//
       CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY DO BEGIN CALL fill(1); END//
       DELIMITER ;
-      CREATE VIEW plain2.across AS SELECT d.n, twice(d.n) AS m FROM \`my plain app\`.data AS d; CREATE VIEW plain2.aaa AS SELECT m FROM plain2.across;
+      CREATE VIEW plain2.across AS SELECT d.n, plain.twice(d.n) AS m FROM \`my plain app\`.data AS d; CREATE VIEW plain2.aaa AS SELECT m FROM plain2.across;
       CREATE TABLE plain2.gone (n INT); CREATE VIEW plain2.lost AS SELECT n FROM plain2.gone; DROP TABLE plain2.gone;
       SET time_zone = 'Europe/Berlin'; CREATE EVENT plain2.monthly ON SCHEDULE EVERY 1 MONTH STARTS '2030-01-01 03:00:00' DO SET @done = 1; SET time_zone = 'SYSTEM';
       CREATE TRIGGER plain2.first BEFORE INSERT ON plain2.data FOR EACH ROW SET NEW.t = CONCAT(NEW.t, 1); CREATE TRIGGER plain2.another BEFORE INSERT ON plain2.data FOR EACH ROW SET NEW.t = CONCAT(NEW.t, 2);
