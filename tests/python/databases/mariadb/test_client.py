@@ -56,3 +56,29 @@ def test_hears_an_error_behind_a_statement_of_any_length():
     )
     loading.hear(io.BytesIO(said), found)
     assert found == [b"ERROR 1146 (42S02) at line 1: " + b"y" * 970]
+
+
+def test_tells_what_came_neither_before_nor_after_there_was_what_is_granted(monkeypatch, capsys):
+    before = [
+        "ERROR 1146 (42S02) at line 3: Table 'a.b' doesn't exist",
+        "ERROR 1045 (28000) at line 4: denied",
+        "ERROR 1146 (42S02) at line 7: x",
+    ]
+    after = [
+        "ERROR 1045 (28000) at line 4: denied",
+        "ERROR 1698 (28000) at line 5: no admin of the role",
+        "ERROR 1146 (42S02) at line 7: x",
+    ]
+    monkeypatch.setattr(loading, "globals_in", lambda *_: after)
+    assert loading.load_grants(None, "/dump", before, "globals") is False
+    assert capsys.readouterr().out == (
+        "<4>globals: left out, since it is for what is not there: ERROR 1146 (42S02): x\n"
+        "<3>globals: not loaded: ERROR 1045 (28000): denied\n"
+    )
+
+
+def test_takes_the_character_set_of_an_older_dump_from_its_head(tmp_path):
+    head = b"CREATE DATABASE /*!32312 IF NOT EXISTS*/ `a` /*!40100 DEFAULT CHARACTER SET latin1 COLLATE latin1_bin */;\n"
+    (tmp_path / "dump").write_bytes(head)
+    assert loading.older_properties(str(tmp_path / "dump"), "a") == {"charset": "latin1", "collation": "latin1_bin"}
+    assert loading.older_properties(str(tmp_path / "dump"), "b") == {}

@@ -153,6 +153,11 @@ def literal(text: str) -> str:
     return "CONVERT(0x%s USING utf8mb4)" % text.encode().hex() if text else "''"
 
 
+def within(column: str, database: str) -> str:
+    """The condition that a column of information_schema names a database: by itself it compares without regard to case."""
+    return "%s = %s AND BINARY %s = %s" % (column, literal(database), column, literal(database))
+
+
 def hexed(column: str) -> str:
     """A column of names: hex survives every character set."""
     return "HEX(CONVERT(%s USING utf8mb4))" % column

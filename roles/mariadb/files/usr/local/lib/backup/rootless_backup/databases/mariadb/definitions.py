@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 
-from rootless_backup.databases.mariadb.client import COMPLETE, hexed, identifier, literal, named
+from rootless_backup.databases.mariadb.client import COMPLETE, hexed, identifier, named, within
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,12 +37,11 @@ KINDS = (*ROUTINES, "TRIGGER", PLACE, "VIEW", "EVENT")
 # The objects of a database: kind and name, in the order in which the triggers of a table are to run.
 OBJECTS = " UNION ALL ".join(
     [
-        "SELECT ROUTINE_TYPE, %s, '', 0 FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = %%(database)s" % hexed("ROUTINE_NAME"),
+        "SELECT ROUTINE_TYPE, %s, '', 0 FROM information_schema.ROUTINES WHERE %%(routine)s" % hexed("ROUTINE_NAME"),
         "SELECT 'TRIGGER', %s, CONCAT(%s, ACTION_TIMING, EVENT_MANIPULATION), ACTION_ORDER FROM information_schema.TRIGGERS"
-        " WHERE TRIGGER_SCHEMA = %%(database)s" % (hexed("TRIGGER_NAME"), hexed("EVENT_OBJECT_TABLE")),
-        "SELECT 'VIEW', %s, '', 0 FROM information_schema.TABLES WHERE TABLE_SCHEMA = %%(database)s AND TABLE_TYPE = 'VIEW'"
-        % hexed("TABLE_NAME"),
-        "SELECT 'EVENT', %s, '', 0 FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %%(database)s" % hexed("EVENT_NAME"),
+        " WHERE %%(trigger)s" % (hexed("TRIGGER_NAME"), hexed("EVENT_OBJECT_TABLE")),
+        "SELECT 'VIEW', %s, '', 0 FROM information_schema.TABLES WHERE %%(table)s AND TABLE_TYPE = 'VIEW'" % hexed("TABLE_NAME"),
+        "SELECT 'EVENT', %s, '', 0 FROM information_schema.EVENTS WHERE %%(event)s" % hexed("EVENT_NAME"),
     ]
 )
 # Where SHOW CREATE has the statement, and what was set when it was made: mode, time zone, client, connection, collation of the database.
@@ -100,8 +99,8 @@ def columns_of(server: Server, database: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for view, column in server.query(
         "SELECT %s, %s FROM information_schema.COLUMNS JOIN information_schema.TABLES USING (TABLE_SCHEMA, TABLE_NAME) "
-        "WHERE TABLE_SCHEMA = %s AND TABLE_TYPE = 'VIEW' ORDER BY TABLE_NAME, ORDINAL_POSITION"
-        % (hexed("TABLE_NAME"), hexed("COLUMN_NAME"), literal(database))
+        "WHERE %s AND TABLE_TYPE = 'VIEW' ORDER BY TABLE_NAME, ORDINAL_POSITION"
+        % (hexed("TABLE_NAME"), hexed("COLUMN_NAME"), within("TABLE_SCHEMA", database))
     ):
         found.setdefault(named(view), []).append(named(column))
     return found
@@ -109,7 +108,8 @@ def columns_of(server: Server, database: str) -> dict[str, list[str]]:
 
 def shown_by(server: Server, database: str) -> Iterator[tuple[str, str, list[bytes] | None]]:
     """The objects of a database: kind, name, and what SHOW CREATE says of it, as the client wrote it who made it; None: nothing."""
-    objects = [(row[0], named(row[1])) for row in server.query(OBJECTS % {"database": literal(database)} + " ORDER BY 1, 3, 4, 2")]
+    where = {kind: within("%s_SCHEMA" % kind.upper(), database) for kind in ("routine", "trigger", "table", "event")}
+    objects = [(row[0], named(row[1])) for row in server.query(OBJECTS % where + " ORDER BY 1, 3, 4, 2")]
     # Whose lines are whose, is said before each.
     script = "".join("SELECT %d;\nSHOW CREATE %s %s;\n" % (number, kind, identifier(name)) for number, (kind, name) in enumerate(objects))
     rows: dict[int, list[bytes]] = {}

@@ -11,7 +11,7 @@ import subprocess
 from rootless_backup import untrusted
 from rootless_backup.databases import base
 from rootless_backup.databases.mariadb import client, contents, definitions
-from rootless_backup.databases.mariadb.client import COMPLETE, Incomplete, hexed, identifier, literal, named
+from rootless_backup.databases.mariadb.client import COMPLETE, Incomplete, hexed, identifier, named, within
 from rootless_backup.records.manifest import Manifest
 
 TYPE_CHECKING = False
@@ -144,7 +144,7 @@ def dump_database(server: Server, path: str, name: str) -> Entry:
 def dump_tables(server: Server, file: IO[bytes], name: str) -> None:
     """The tables with their rows, and with their past if it can be had."""
     views = server.query(
-        "SELECT %s FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_TYPE = 'VIEW'" % (hexed("TABLE_NAME"), literal(name))
+        "SELECT %s FROM information_schema.TABLES WHERE %s AND TABLE_TYPE = 'VIEW'" % (hexed("TABLE_NAME"), within("TABLE_SCHEMA", name))
     )
     options = ["--single-transaction", "--quick", "--hex-blob", "--skip-triggers"]
     options += ["--ignore-table=%s.%s" % (name, named(row[0])) for row in views]
@@ -167,7 +167,7 @@ def dump_tables(server: Server, file: IO[bytes], name: str) -> None:
 def properties_of(server: Server, name: str) -> dict[str, str]:
     """What CREATE DATABASE needs."""
     columns = ", ".join(map(hexed, ("DEFAULT_CHARACTER_SET_NAME", "DEFAULT_COLLATION_NAME", "SCHEMA_COMMENT")))
-    rows = server.query("SELECT %s FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s" % (columns, literal(name)))
+    rows = server.query("SELECT %s FROM information_schema.SCHEMATA WHERE %s" % (columns, within("SCHEMA_NAME", name)))
     if not rows:
         raise Incomplete("It is gone.")
     return dict(zip(("charset", "collation", "comment"), map(named, rows[0])))

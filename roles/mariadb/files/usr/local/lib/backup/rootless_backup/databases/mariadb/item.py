@@ -12,7 +12,7 @@ from rootless_backup import untrusted
 from rootless_backup.databases import stop
 from rootless_backup.databases.base import reason, shown
 from rootless_backup.databases.mariadb import definitions, dump, loading
-from rootless_backup.databases.mariadb.client import hexed, identifier, literal, named
+from rootless_backup.databases.mariadb.client import hexed, identifier, named, within
 from rootless_backup.databases.request import IN_PART, NOT, RESTORED
 
 TYPE_CHECKING = False
@@ -41,7 +41,9 @@ class Item:
         self.file, self.name, self.into = asked["file"], asked["name"], asked["into"]
         self.path = os.path.join(os.environ["BACKUP_DUMP"], self.file)
         self.entry = files[self.file]
-        self.properties = self.entry.get("properties", {})
+        self.properties = (
+            self.entry["properties"] if "properties" in self.entry else loading.older_properties(self.path, self.entry["database"])
+        )
         self.lines: list[tuple[Definition, str]] = []
         # What did not load, each once.
         self.failures: dict[str, None] = {}
@@ -66,7 +68,7 @@ class Item:
 
     def is_empty(self) -> bool:
         there = " UNION ALL ".join(
-            "SELECT 1 FROM information_schema.%sS WHERE %s_SCHEMA = %s" % (kind, kind, literal(self.into))
+            "SELECT 1 FROM information_schema.%sS WHERE %s" % (kind, within(kind + "_SCHEMA", self.into))
             for kind in ("TABLE", "ROUTINE", "EVENT")
         )
         return not self.server.query(there)
@@ -156,7 +158,7 @@ class Item:
                     "%d parts of it did not load. With --partial the rest takes its place, with --into NAME it is loaded beside."
                     % len(self.failures)
                 )
-            triggers = "SELECT %s FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s" % (hexed("TRIGGER_NAME"), literal(beside))
+            triggers = "SELECT %s FROM information_schema.TRIGGERS WHERE %s" % (hexed("TRIGGER_NAME"), within("TRIGGER_SCHEMA", beside))
             # A table with a trigger stays where it is.
             drops = ["DROP TRIGGER %s.%s" % (identifier(beside), identifier(named(row[0]))) for row in self.server.query(triggers)]
             moves = list(self.moves(beside))
@@ -166,7 +168,7 @@ class Item:
         self.move(beside, moves)
 
     def moves(self, beside: str) -> Iterator[str]:
-        where = "TABLE_SCHEMA = %s AND TABLE_TYPE <> 'VIEW'" % literal(beside)
+        where = "%s AND TABLE_TYPE <> 'VIEW'" % within("TABLE_SCHEMA", beside)
         for row in self.server.query("SELECT %s FROM information_schema.TABLES WHERE %s" % (hexed("TABLE_NAME"), where)):
             table = identifier(named(row[0]))
             yield "%s.%s TO %s.%s" % (identifier(beside), table, identifier(self.into), table)
@@ -197,9 +199,8 @@ class Item:
                 self.tell_of_events(events)
 
     def tell_of_events(self, events: list[str]) -> None:
-        rows = self.server.query(
-            "SELECT %s FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s" % (hexed("EVENT_NAME"), literal(self.into))
-        )
+        where = within("EVENT_SCHEMA", self.into)
+        rows = self.server.query("SELECT %s FROM information_schema.EVENTS WHERE %s" % (hexed("EVENT_NAME"), where))
         there = {named(row[0]) for row in rows}
         for name in events:
             if name not in there and not any(why.startswith("event %s:" % shown(name)) for why in self.failures):

@@ -14,7 +14,7 @@ import threading
 
 from rootless_backup import untrusted
 from rootless_backup.databases.base import shown
-from rootless_backup.databases.mariadb.client import AT_LINE, Server, hexed, identifier, literal, named
+from rootless_backup.databases.mariadb.client import AT_LINE, Server, hexed, identifier, named, within
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,24 +79,52 @@ def pattern_of(database: str) -> str:
     return pattern
 
 
-def load_globals(server: Server, directory: str, name: str, what: str, telling: bool = True) -> bool:
-    """Load what belongs to no database, all that goes, if it is there. Return whether all of it did.
+def load_globals(server: Server, directory: str, name: str, what: str) -> bool:
+    """Load what belongs to no database, all that goes. Return whether all of it did."""
+    return tell_errors(globals_in(server, directory, name), what)
 
-    `telling`: what did not is told.
+
+def load_accounts(server: Server, directory: str) -> list[str]:
+    """Load the accounts, before there is what they are granted. Return what did not load; see `load_grants`."""
+    return globals_in(server, directory, "users.sql")
+
+
+def load_grants(server: Server, directory: str, before: list[str], what: str) -> bool:
+    """Load the accounts once more, when there is what they are granted. Return whether all of them came.
+
+    `before`: what did not load then. A role, once made, is granted by nobody but who made it.
     """
+    lines = {line_of(error) for error in before}
+    return tell_errors([error for error in globals_in(server, directory, "users.sql") if line_of(error) in lines], what)
+
+
+def line_of(error: str) -> str | None:
+    match = AT_LINE.match(error.encode(errors="backslashreplace"))
+    return None if match is None else match[2].decode()
+
+
+def globals_in(server: Server, directory: str, name: str) -> list[str]:
+    """Load a file, if it is there. Return the errors, with their lines."""
     path = os.path.join(directory, name)
     if not os.path.exists(path):
-        return True
+        return []
     with open(path, "rb") as file:
-        errors = run(server, None, file, os.path.getsize(path))
-    if telling:
-        gone = [error for error in errors if GONE.match(error)]
-        for error in short(gone):
-            untrusted.tell(4, "%s: left out, since it is for what is not there: %s" % (what, error))
-        errors = [error for error in errors if error not in gone]
-        for error in short(errors):
-            untrusted.tell(3, "%s: not loaded: %s" % (what, error))
-    return not errors
+        return run(server, None, file, os.path.getsize(path))
+
+
+def tell_errors(errors: list[str], what: str) -> bool:
+    """Say what did not load of what belongs to no database. Return whether that is nothing."""
+    gone = [error for error in map(without_line, errors) if GONE.match(error)]
+    for error in short(gone):
+        untrusted.tell(4, "%s: left out, since it is for what is not there: %s" % (what, error))
+    others = [error for error in map(without_line, errors) if error not in gone]
+    for error in short(others):
+        untrusted.tell(3, "%s: not loaded: %s" % (what, error))
+    return not others
+
+
+def without_line(error: str) -> str:
+    return re.sub(r"^(ERROR \d+ \(\w+\)) at line \d+: ", r"\1: ", error)
 
 
 def load_tables(server: Server, path: str, entry: Entry, into: str) -> list[str]:
@@ -106,7 +134,7 @@ def load_tables(server: Server, path: str, entry: Entry, into: str) -> list[str]
             begin, end = entry["parts"]
             file.seek(begin)
             with filling(server, into, TABLES) as filler:
-                return run(filler, into, file, end - begin)
+                return list(map(without_line, run(filler, into, file, end - begin)))
         untrusted.tell(
             4,
             "%s was dumped by an older version of this collection, which did not keep apart what runs as somebody else: of its views, "
@@ -114,9 +142,9 @@ def load_tables(server: Server, path: str, entry: Entry, into: str) -> list[str]
             "docs/restore.md." % shown(into),
         )
         with filling(server, into, "ALL PRIVILEGES") as filler:
-            errors = run(filler, into, file, os.path.getsize(path), heads(file, entry["database"]))
+            errors = list(map(without_line, run(filler, into, file, os.path.getsize(path), heads(file, entry["database"]))))
     # Those that took the place of views, for mariadb-dump says of each whose it is.
-    where = "TABLE_SCHEMA = %s AND DEFINER = '%s@localhost'" % (literal(into), ACCOUNT)
+    where = "%s AND DEFINER = '%s@localhost'" % (within("TABLE_SCHEMA", into), ACCOUNT)
     for row in server.query("SELECT %s FROM information_schema.VIEWS WHERE %s" % (hexed("TABLE_NAME"), where)):
         server.query("DROP VIEW %s.%s" % (identifier(into), identifier(named(row[0]))))
     return errors
@@ -130,6 +158,15 @@ def heads(file: IO[bytes], database: str) -> list[bytes]:
     )
     file.seek(0)
     return [match[0] for match in found]
+
+
+def older_properties(path: str, database: str) -> dict[str, str]:
+    """What an older dump says of its database."""
+    with open(path, "rb") as file:
+        said = b"".join(heads(file, database))
+    match = re.search(rb"/\*!40100 DEFAULT CHARACTER SET (\w+)(?: COLLATE (\w+))? \*/", said)
+    found = {} if match is None else {"charset": match[1], "collation": match[2]}
+    return {key: value.decode() for key, value in found.items() if value}
 
 
 def run(server: Server, database: str | None, file: IO[bytes], length: int, skip: list[bytes] | None = None) -> list[str]:
@@ -157,7 +194,7 @@ def run(server: Server, database: str | None, file: IO[bytes], length: int, skip
         except BrokenPipeError:
             ended = True
         hearing.join()
-    errors = [AT_LINE.sub(rb"ERROR \1: \3", line).decode(errors="backslashreplace") for line in found]
+    errors = [line.decode(errors="backslashreplace") for line in found]
     if ended or length or (running.returncode != 0 and not errors):
         errors.append("ERROR: the client ended with %d" % running.returncode)
     return errors

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # What needs nothing of another database comes first, then what others look into, and so on.
 STEPS = ((*definitions.ROUTINES, "TRIGGER"), (definitions.PLACE,), ("VIEW",), ("EVENT",))
+# A file takes the place of another, such as one with triggers: it is there, but chown(2) is nothing for this sandbox.
+OWNED = re.compile(r"35 \(HY000\): Warning: Can't copy ownership")
 # Of a view: what it looks at is not there. That is of a database that is left out; the tables of the others are missed by themselves.
 ELSEWHERE = re.compile(r"(?:1049|1142|1146|1356) ")
 
@@ -42,13 +44,13 @@ def prove() -> bool:
         proofs = [Proof(os.path.join(directory, name), entry) for name, entry in sorted(files.items()) if entry["database"] is not None]
         with throwaway() as server, loading.ready(server):
             ok = loading.load_globals(server, directory, "system.sql", "mariadb: system.sql")
-            loading.load_globals(server, directory, "users.sql", "mariadb: users.sql", telling=False)
+            before = loading.load_accounts(server, directory)
             for proof in proofs:
                 proof.load(server)
             for kinds in STEPS:
                 for proof in proofs:
                     proof.define(server, kinds)
-            ok = loading.load_globals(server, directory, "users.sql", "mariadb: users.sql") and ok
+            ok = loading.load_grants(server, directory, before, "mariadb: users.sql") and ok
             for proof in proofs:
                 ok = proof.compare(server) and ok
     except (subprocess.CalledProcessError, Incomplete, OSError, KeyError, TypeError, ValueError) as error:
@@ -77,12 +79,19 @@ class Proof:
     def define(self, server: Server, kinds: tuple[str, ...]) -> None:
         # An event whose time is over meanwhile would not be made.
         then = "SET timestamp = %d; " % calendar.timegm(time.strptime(self.entry["finished"], manifests.TIME))
-        chosen = [(each, then + line) for each, line in self.lines if each["kind"] in kinds]
+        chosen = [(each, then + self.made_room(each) + line) for each, line in self.lines if each["kind"] in kinds]
         for definition, why in definitions.make(server, chosen, self.name, elsewhere=False):
             self.lacks(server, definition, why)
 
+    def made_room(self, definition: Definition) -> str:
+        """A statement that takes the place of a view away: in this sandbox, without chown(2), no file takes that of another."""
+        drop = "DROP VIEW IF EXISTS %s" % identifier(definition["name"])
+        return definitions.line(drop.encode()) + " " if definition["kind"] == "VIEW" else ""
+
     def lacks(self, server: Server, definition: Definition, why: str) -> None:
         kind, name = definition["kind"], definition["name"]
+        if OWNED.match(why):
+            return
         said = "%s %s cannot be made: %s" % (kind.lower(), shown(name), why)
         if kind == "VIEW":
             server.query("DROP VIEW IF EXISTS %s.%s" % (identifier(self.name), identifier(name)))

@@ -61,17 +61,18 @@ def load_all(server: Server, items: list[Item], request: dict[str, Any]) -> bool
     of no database went.
     """
     directory, ok = os.environ["BACKUP_DUMP"], True
+    before: list[str] = []
     if request["globals"]:
         ok = loading.load_globals(server, directory, "system.sql", "globals")
         # As whom a view looks has to be there when another looks into it. What lacks its table yet is told of at the end.
-        loading.load_globals(server, directory, "users.sql", "globals", telling=False)
+        before = loading.load_accounts(server, directory)
     for item in items:
         item.restore(request)
     for kind in (definitions.PLACE, "VIEW", "EVENT"):
         for item in items:
             item.make(kind)
     if request["globals"]:
-        ok = loading.load_globals(server, directory, "users.sql", "globals") and ok
+        ok = loading.load_grants(server, directory, before, "globals") and ok
     for item in items:
         item.end(request.get("strict", False))
     return ok
