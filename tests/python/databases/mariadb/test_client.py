@@ -1,7 +1,9 @@
 import io
+import os
+import time
 
 import pytest
-from rootless_backup.databases.mariadb import client, loading
+from rootless_backup.databases.mariadb import client
 
 
 def test_quotes_what_an_option_file_holds():
@@ -28,57 +30,60 @@ def test_takes_a_dump_for_whole_only_if_it_says_so_at_its_end(tmp_path, text, wa
     assert client.is_complete(str(tmp_path / "dump")) is want
 
 
-@pytest.mark.parametrize(
-    ("name", "want"), [("shop", "shop"), ("a_b%", "a\\_b\\%"), ("_" * 33, "_" * 33), ("a" * 64, "a" * 64), ("_" * 32, "\\_" * 32)]
-)
-def test_gives_rights_in_one_database(name, want):
-    assert loading.pattern_of(name) == want
-
-
-def test_gives_no_rights_in_databases_that_a_long_name_stands_for():
-    with pytest.raises(OSError, match="too long"):
-        loading.pattern_of("%" * 33)
-
-
-def test_skips_what_names_the_database_of_an_older_dump(tmp_path):
-    (tmp_path / "dump").write_bytes(b"-- x\nCREATE DATABASE /*!32312 IF NOT EXISTS*/ `a``b` /*!40100 x */;\n\nUSE `a``b`;\nUSE `other`;\n")
-    with open(tmp_path / "dump", "rb") as file:
-        heads = loading.heads(file, "a`b")
-        assert file.tell() == 0
-    assert heads == [b"CREATE DATABASE /*!32312 IF NOT EXISTS*/ `a``b` /*!40100 x */;\n", b"USE `a``b`;\n"]
-
-
 def test_hears_an_error_behind_a_statement_of_any_length():
     found = []
     said = b"--------------\nINSERT INTO `t` VALUES ('%s')\n--------------\n\nERROR 1146 (42S02) at line 1: %s\n" % (
         b"xERROR" * 500,
         b"y" * 2000,
     )
-    loading.hear(io.BytesIO(said), found)
+    client.hear(io.BytesIO(said), found)
     assert found == [b"ERROR 1146 (42S02) at line 1: " + b"y" * 970]
 
 
-def test_tells_what_came_neither_before_nor_after_there_was_what_is_granted(monkeypatch, capsys):
-    before = [
-        "ERROR 1146 (42S02) at line 3: Table 'a.b' doesn't exist",
-        "ERROR 1045 (28000) at line 4: denied",
-        "ERROR 1146 (42S02) at line 7: x",
-    ]
-    after = [
-        "ERROR 1045 (28000) at line 4: denied",
-        "ERROR 1698 (28000) at line 5: no admin of the role",
-        "ERROR 1146 (42S02) at line 7: x",
-    ]
-    monkeypatch.setattr(loading, "globals_in", lambda *_: after)
-    assert loading.load_grants(None, "/dump", before, "globals") is False
-    assert capsys.readouterr().out == (
-        "<4>globals: left out, since it is for what is not there: ERROR 1146 (42S02): x\n"
-        "<3>globals: not loaded: ERROR 1045 (28000): denied\n"
-    )
+@pytest.fixture
+def mariadb(tmp_path, monkeypatch):
+    """A server whose client is a script."""
+
+    def made(script, seconds=None):
+        (tmp_path / "mariadb").write_text("#!/bin/sh\n" + script)
+        (tmp_path / "mariadb").chmod(0o755)
+        monkeypatch.setenv("PATH", "%s:%s" % (tmp_path, os.environ["PATH"]))
+        return client.Server("/options", "a", "/s", client.SESSION).limited(seconds)
+
+    return made
 
 
-def test_takes_the_character_set_of_an_older_dump_from_its_head(tmp_path):
-    head = b"CREATE DATABASE /*!32312 IF NOT EXISTS*/ `a` /*!40100 DEFAULT CHARACTER SET latin1 COLLATE latin1_bin */;\n"
-    (tmp_path / "dump").write_bytes(head)
-    assert loading.older_properties(str(tmp_path / "dump"), "a") == {"charset": "latin1", "collation": "latin1_bin"}
-    assert loading.older_properties(str(tmp_path / "dump"), "b") == {}
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda server: server.run([b"SELECT SLEEP(1e6);\n"], "d"),
+        lambda server: server.refused(["SELECT SLEEP(1e6);"], "d"),
+        lambda server: list(server.rows("SELECT SLEEP(1e6);", "d")),
+        lambda server: server.query("SELECT SLEEP(1e6)"),
+    ],
+)
+def test_ends_what_takes_longer_than_it_may(mariadb, ask):
+    begun = time.monotonic()
+    with pytest.raises(client.Incomplete, match="longer than 1 seconds"):
+        ask(mariadb("exec sleep 60", 1))
+    assert time.monotonic() < begun + 20
+
+
+def test_says_so_where_the_client_ends_before_it_has_read_all(mariadb):
+    assert mariadb("exec 0<&-; exit 3").run([b"x" * (1 << 20)] * 2, "d") == ["ERROR: the client ended with 3"]
+
+
+def test_tells_why_which_lines_were_refused(mariadb):
+    script = "cat > /dev/null; echo 'ERROR 1146 (42S02) at line 2: a' >&2; echo 'ERROR 1 (x) at line 2: b' >&2; exit 1"
+    assert mariadb(script).refused(["x"] * 3, "d") == {1: "1146 (42S02): a"}
+    with pytest.raises(Exception, match="non-zero") as error:
+        mariadb("cat > /dev/null; echo 'ERROR 2002 (HY000): gone' >&2; exit 1").refused(["x"], "d")
+    assert error.value.stderr == b"ERROR 2002 (HY000): gone"
+
+
+def test_reads_rows_one_after_another_and_knows_a_server_that_is_gone(mariadb):
+    assert list(mariadb("printf '1\\na\\\\nb\\tc\\n'").rows("x", "d")) == [[b"1"], [b"a\nb", b"c"]]
+    refused = "echo 'ERROR 1305 (42000) at line 2: no' >&2; exit 1"
+    assert list(mariadb(refused).rows("x", "d")) == []
+    with pytest.raises(Exception, match="non-zero"):
+        list(mariadb(refused.replace("1305", "2013")).rows("x", "d"))

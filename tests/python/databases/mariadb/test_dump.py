@@ -1,3 +1,6 @@
+import contextlib
+import subprocess
+
 import pytest
 from rootless_backup.databases.mariadb import contents, dump
 
@@ -33,3 +36,101 @@ def test_counts_and_sums_the_rows_of_a_dump_in_any_order(tmp_path):
     (tmp_path / "3").write_bytes((tmp_path / "1").read_bytes().replace(b"'x'", b"'z'").replace(b" 7,", b" 8,"))
     other = contents.tables_in(str(tmp_path / "3"), 0, (tmp_path / "3").stat().st_size)
     assert {name for name in first if first[name] != other[name]} == {"a`b", "s"}
+
+
+PARTED = (
+    b"CREATE TABLE `p` (\n  `n` int(11),\n  KEY `n` (`n`)\n) ENGINE=InnoDB AUTO_INCREMENT=7 DEFAULT CHARSET=latin1\n"
+    b" PARTITION BY RANGE (`n`)\n(PARTITION `a` VALUES LESS THAN (9) ENGINE = InnoDB);\n"
+    b"INSERT INTO `p` VALUES\n(1),\n(2);\n(3);\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        (b"AUTO_INCREMENT=7 ", b"", True),
+        (b"(1),\n(2)", b"(2),\n(1)", True),
+        (b"ENGINE=InnoDB", b"ENGINE=Aria", False),
+        (b"KEY `n`", b"UNIQUE KEY `n`", False),
+        (b"THAN (9)", b"THAN (8)", False),
+    ],
+)
+def test_knows_how_a_table_is_made_and_takes_no_partition_for_a_row(tmp_path, old, new, same):
+    tables = []
+    for name, text in (("1", PARTED), ("2", PARTED.replace(old, new))):
+        (tmp_path / name).write_bytes(text)
+        tables.append(contents.tables_in(str(tmp_path / name), 0, len(text))["p"])
+    assert (tables[0]["rows"], tables[0]["engine"]) == (2, "InnoDB")
+    assert (tables[0] == tables[1]) is same
+
+
+class Folding:
+    """A server with tables and views, whose mariadb-dump ignores names without regard to case."""
+
+    def __init__(self, tables, views, lost=()):
+        self.tables, self.views, self.lost = tables, views, lost
+
+    def query(self, sql):
+        return [[each.encode().hex()] for each in (self.views if "'VIEW'" in sql else self.tables)]
+
+    def dump(self, file, *arguments):
+        ignored = {each.split("=d.")[1].lower() for each in arguments if each.startswith("--ignore-table=")}
+        names = arguments[arguments.index("--") + 2 :] or [each for each in self.tables if each.lower() not in ignored]
+        file.write(b"".join(b"CREATE TABLE `%s` (\n) ENGINE=InnoDB;\n" % each.encode() for each in names if each not in self.lost))
+        file.flush()
+
+
+@pytest.mark.parametrize(
+    ("server", "lacking"),
+    [
+        (Folding(["orders", "a"], ["Orders"]), []),
+        (Folding(["orders", "a"], ["other"]), []),
+        (Folding(["orders", "a"], ["Orders"], ["a"]), ['table "a"']),
+    ],
+)
+def test_saves_a_table_though_a_view_has_nearly_its_name_and_says_what_is_missing(tmp_path, server, lacking):
+    with open(tmp_path / "dump", "wb") as file:
+        file.write(b"USE `d`;\n")
+        file.flush()
+        tables, missing = dump.dump_tables(server, file, "d")
+    assert (set(tables), missing) == ({"orders", "a"} - set(server.lost), lacking)
+
+
+@pytest.mark.parametrize(
+    ("grant", "own"),
+    [
+        ("GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON *.* TO `backup`@`localhost`", False),
+        ("GRANT USAGE ON *.* TO `EXECUTE`@`localhost`", False),
+        ("GRANT ALL PRIVILEGES ON *.* TO `mysql`@`localhost` WITH GRANT OPTION", True),
+        ("GRANT SELECT, EXECUTE ON *.* TO `backup`@`localhost`", True),
+        ("GRANT EXECUTE ON FUNCTION `d`.`f` TO `backup`@`localhost`", True),
+    ],
+)
+def test_shows_views_for_an_account_that_calls_no_function(monkeypatch, capsys, grant, own):
+    class Server:
+        def query(self, sql):
+            return [[grant]] if sql == "SHOW GRANTS" else []
+
+    @contextlib.contextmanager
+    def holding(_server, rights, purpose):
+        assert (rights, purpose) == (["EVENT, SELECT, SHOW VIEW, TRIGGER ON *.*"], "dump")
+        yield "shower"
+
+    monkeypatch.setattr(dump.account, "holding", holding)
+    server = Server()
+    with dump.showing(server) as shower:
+        assert shower == ("shower" if own else server)
+    assert capsys.readouterr().out == ""
+
+
+def test_saves_all_the_same_where_there_can_be_no_such_account(capsys):
+    class Server:
+        def query(self, sql):
+            if sql == "SHOW GRANTS":
+                return [["GRANT ALL PRIVILEGES ON *.* TO `mysql`@`localhost`"]]
+            raise subprocess.CalledProcessError(1, "mariadb", stderr=b"ERROR 1290: no")
+
+    server = Server()
+    with dump.showing(server) as shower:
+        assert shower is server
+    assert "take EXECUTE from that. ERROR 1290: no" in capsys.readouterr().out

@@ -1,5 +1,5 @@
 import pytest
-from rootless_backup.databases.mariadb import definitions, prove
+from rootless_backup.databases.mariadb import client, definitions, prove
 
 TABLE = {"rows": 2, "checksum": "a"}
 PROPERTIES = {"charset": "utf8mb4", "collation": "utf8mb4_bin", "comment": ""}
@@ -21,13 +21,30 @@ def entry(tables, **properties):
     ],
 )
 def test_says_which_tables_are_not_what_they_were(was, now, said):
-    assert list(prove.differences(was, now)) == said
+    assert list(prove.differences(was, now, same=True)) == said
+
+
+def test_compares_how_tables_are_made_in_a_server_of_the_same_version():
+    was, now = (entry({"t": {**TABLE, "definition": each}}) for each in "ab")
+    assert list(prove.differences(was, now, same=True)) == ['table "t" is made otherwise than it was: a column, a key or an option']
+    assert list(prove.differences(was, now, same=False)) == []
+    assert list(prove.differences(entry({"t": TABLE}), now, same=True)) == []
+
+
+class Quiet:
+    seconds = None
+
+    def limited(self, seconds):
+        self.seconds = seconds
+        return self
+
+    def query(self, sql):
+        assert sql == "DROP VIEW IF EXISTS `d`.`v`"
 
 
 @pytest.fixture
 def proof(tmp_path):
-    (tmp_path / "dump").touch()
-    return prove.Proof(str(tmp_path / "dump"), {"database": "d"})
+    return prove.Proof(Quiet(), str(tmp_path / "dump"), {"database": "d"})
 
 
 @pytest.mark.parametrize(
@@ -43,21 +60,51 @@ def test_says_which_other_objects_are_not_what_they_were(proof, was, now, said):
     assert list(proof.others(was, now)) == said
 
 
-class Quiet:
-    def query(self, sql):
-        assert sql == "DROP VIEW IF EXISTS `d`.`v`"
-
-
 def test_a_view_of_what_is_left_out_says_nothing_of_the_dump(proof, capsys):
     view = {"kind": "VIEW", "name": "v", "broken": False}
-    proof.lacks(Quiet(), view, "1146 (42S02): Table 'x.y' doesn't exist")
+    proof.lacks(view, "1146 (42S02): Table 'x.y' doesn't exist")
     assert (proof.problems, list(proof.others({("VIEW", "v"): "1"}, {}))) == ([], [])
     assert capsys.readouterr().out.startswith('<5>mariadb: database "d": view "v" cannot be made: 1146')
-    proof.lacks(Quiet(), view, "1064 (42000): syntax")
+    proof.lacks(view, "1064 (42000): syntax")
     assert proof.problems == ['view "v" cannot be made: 1064 (42000): syntax']
 
 
 def test_a_place_of_a_view_is_none(proof):
-    proof.lacks(None, {"kind": definitions.PLACE, "name": "v", "broken": False}, "1050 (42S01): exists")
+    proof.lacks({"kind": definitions.PLACE, "name": "v", "broken": False}, "1050 (42S01): exists")
     assert proof.problems == []
     assert prove.told([({"kind": definitions.PLACE, "name": "v", "broken": False}, "x")]) == {}
+
+
+@pytest.mark.parametrize("code", [1054, 1305, 1356, 1370, 1449])
+def test_a_view_that_its_definer_may_not_look_at_says_nothing_of_the_dump(proof, code):
+    proof.lacks({"kind": "VIEW", "name": "v", "broken": False}, "%d (42000): x" % code)
+    assert proof.problems == []
+
+
+def test_a_view_that_was_broken_says_nothing_of_the_dump(proof, capsys):
+    proof.lacks({"kind": "VIEW", "name": "v", "broken": True}, "1052 (23000): ambiguous")
+    assert (proof.problems, list(proof.others({("VIEW", "v"): b"1"}, {})), capsys.readouterr().out) == ([], [], "")
+
+
+def test_what_goes_wrong_with_one_database_costs_no_other(tmp_path, capsys):
+    class Server(Quiet):
+        def query(self, _sql):
+            raise client.Incomplete("It takes longer than 600 seconds, so it was ended.")
+
+    entry = {"database": "d", "finished": "2026-01-01T00:00:00Z", "size": 1, "tables": {}}
+    (tmp_path / "slow").touch()
+    for path, change in (("slow", {}), ("gone", {"parts": [0, 0]}), ("slow", {"finished": "x", "parts": 1})):
+        proof = prove.Proof(Server(), str(tmp_path / path), {**entry, "definitions": [], **change})
+        proof.load()
+        proof.begin(("VIEW",))
+        assert proof.attempt() == 0
+        proof.settle()
+        assert proof.compare(None, same=True) is False
+    said = capsys.readouterr().out
+    assert 'database "d": It takes longer than 600 seconds' in said
+    assert "No such file" in said
+
+
+def test_waits_longer_for_what_is_large(tmp_path):
+    seconds = [prove.Proof(Quiet(), str(tmp_path), {"database": "d", "size": size}).server.seconds for size in (1, 10**9)]
+    assert seconds == [600, 5000]

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import os
 import re
 import subprocess
 import tempfile
+import threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +24,14 @@ CHARACTERS = "--default-character-set=utf8mb4"
 # A statement has a row of blobs in hex, which is twice as long.
 PACKET = "--max-allowed-packet=1G"
 
-
+# What a restore loads is loaded, though its server is stricter than the one that was dumped.
+LENIENT = ("check_constraint_checks", "innodb_strict_mode")
 # Of a statement; what has no line is of the session.
 AT_LINE = re.compile(rb"^ERROR (\d+ \(\w+\)) at line (\d+): (.*)", re.MULTILINE)
+# There is nobody any more who would answer.
+LOST = re.compile(rb"^ERROR 20(?:06|13) ", re.MULTILINE)
+# So many errors of a script are kept, and so much of each.
+MOST_KEPT, LONGEST = 10_000, 1000
 
 
 class Incomplete(Exception):
@@ -69,67 +76,160 @@ def quoted(value: str) -> str:
 class Server:
     """A server for one account."""
 
-    def __init__(self, options: str, socket: str) -> None:
-        """`options`: the path of a file with those of the clients."""
-        self.options, self.socket = "--defaults-file=" + options, socket
+    def __init__(self, options: str, account: str, socket: str, session: str) -> None:
+        """`options`: the path of a file with those of the clients. `session`: what each begins with."""
+        self.options, self.account, self.socket, self.session = "--defaults-file=" + options, account, socket, session
+        # How long a program may be at it.
+        self.seconds: float | None = None
 
     @classmethod
     @contextlib.contextmanager
-    def of(cls, account: str, socket: str, secret: str | None = None) -> Iterator[Server]:
+    def of(cls, account: str, socket: str, secret: str | None = None, session: str = SESSION) -> Iterator[Server]:
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".cnf") as file:
             file.write(client_options(account, socket, secret))
             file.flush()
-            yield cls(file.name, socket)
+            yield cls(file.name, account, socket, session)
+
+    def limited(self, seconds: float | None) -> Server:
+        """The same, and a program that is longer at it is ended; see `Incomplete`."""
+        other = copy.copy(self)
+        other.seconds = seconds
+        return other
 
     def client(self, database: str | None, *arguments: str) -> list[str]:
         # No other setting of the machine; and whatever an owner wrote is no command of the client's own, which would run programs, and
         # has no file of this machine read.
-        options = [CHARACTERS, PACKET, "--binary-mode", "--local-infile=0", "--batch", "--skip-column-names", "--init-command=" + SESSION]
+        options = [CHARACTERS, PACKET, "--binary-mode", "--local-infile=0", "--batch", "--skip-column-names"]
         # In the option a name is a name: it could look like one of them.
-        return ["mariadb", self.options, *options, *([] if database is None else ["--database=" + database]), *arguments]
-
-    def answer(self, sql: str, database: str | None = None, force: bool = False) -> list[list[bytes]]:
-        """The rows of the answer, fields as bytes. CalledProcessError: the server refused; with `force` that ends nothing but that."""
-        command = self.client(database, *(["--force"] if force else []))
-        done = subprocess.run(command, input=sql.encode(), capture_output=True, check=False)
-        if done.returncode != 0 and not (force and AT_LINE.search(done.stderr)):
-            # Not the statement, which the client says too: there may be a password in it.
-            raise subprocess.CalledProcessError(
-                done.returncode, command[0], stderr=b"\n".join(errors_in(done.stderr)) or done.stderr[-1000:]
-            )
-        return [[unescaped(field) for field in line.split(b"\t")] for line in done.stdout.split(b"\n")[:-1]]
+        names = [] if database is None else ["--database=" + database]
+        return ["mariadb", self.options, *options, "--init-command=" + self.session, *names, *arguments]
 
     def query(self, sql: str) -> list[list[str]]:
         """The rows of the answer, fields as texts. CalledProcessError: the server refused."""
-        return [[field.decode() for field in row] for row in self.answer(sql)]
+        command = self.client(None)
+        with self.in_time():
+            done = subprocess.run(command, input=sql.encode(), capture_output=True, check=False, timeout=self.seconds)
+        if done.returncode != 0:
+            raise refusal(done.returncode, done.stderr)
+        return [[field.decode() for field in fields_of(line)] for line in done.stdout.split(b"\n")[:-1]]
+
+    def rows(self, sql: str, database: str) -> Iterator[list[bytes]]:
+        """The rows of the answers to many questions, fields as bytes, one after another: each may be large. What is refused has none."""
+        with tempfile.TemporaryFile() as script, tempfile.TemporaryFile() as said:
+            script.write(sql.encode())
+            script.seek(0)
+            command = self.client(database, "--force", "--quick")
+            with subprocess.Popen(command, stdin=script, stdout=subprocess.PIPE, stderr=said) as running:
+                assert running.stdout
+                with self.ending(running):
+                    for line in running.stdout:
+                        yield fields_of(line.rstrip(b"\n"))
+                    running.wait()
+            said.seek(0)
+            errors = said.read(1 << 20)
+            if running.returncode != 0 and (LOST.search(errors) or not AT_LINE.search(errors)):
+                raise refusal(running.returncode, errors)
 
     def dump(self, file: IO[bytes], *arguments: str) -> None:
         """Have mariadb-dump write behind what is in a file. CalledProcessError, Incomplete: what is there is of no use."""
         # Without the date, a database that did not change is the same file as yesterday.
         command = ["mariadb-dump", self.options, CHARACTERS, PACKET, "--skip-dump-date", *arguments]
         file.flush()
-        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.PIPE, check=True)
+        with self.in_time():
+            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.PIPE, check=True, timeout=self.seconds)
         file.seek(0, os.SEEK_END)
         if not is_complete(file.name):
             raise Incomplete("mariadb-dump ended without an error, but not with `-- Dump completed`.")
 
-    def refused(self, statements: Iterable[str], database: str | None = None) -> dict[int, str]:
-        """Which of these, a line each, the server refuses, by their numbers, and why; all are tried."""
-        script = "".join(each + "\n" for each in statements)
+    def run(self, blocks: Iterable[bytes], database: str | None) -> list[str]:
+        """Have the client run a script, all of it that goes. Return the errors."""
+        found: list[bytes] = []
+        ended = False
         command = self.client(database, "--force")
-        done = subprocess.run(command, input=script.encode(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as running:
+            assert running.stdin and running.stderr
+            hearing = threading.Thread(target=hear, args=[running.stderr, found])
+            hearing.start()
+            with self.ending(running):
+                try:
+                    for block in blocks:
+                        running.stdin.write(block)
+                    running.stdin.close()
+                except BrokenPipeError:
+                    ended = True
+                    with contextlib.suppress(BrokenPipeError):
+                        running.stdin.close()
+                hearing.join()
+                running.wait()
+        errors = [line.decode(errors="backslashreplace") for line in found]
+        if ended or (running.returncode != 0 and not errors):
+            errors.append("ERROR: the client ended with %d" % running.returncode)
+        return errors
+
+    def refused(self, statements: Iterable[str], database: str) -> dict[int, str]:
+        """Which of these, a line each, the server refuses, by their numbers, and why; all are tried."""
         found: dict[int, str] = {}
-        for error in errors_in(done.stderr):
-            match = AT_LINE.match(error)
+        for error in self.run((each.encode() + b"\n" for each in statements), database):
+            match = AT_LINE.match(error.encode(errors="backslashreplace"))
             if match is None:
-                raise subprocess.CalledProcessError(1, command[0], stderr=error)
+                raise refusal(1, error.encode(errors="backslashreplace"))
             # The first is the reason of those that follow.
             found.setdefault(int(match[2]) - 1, (match[1] + b": " + match[3]).decode(errors="backslashreplace"))
         return found
 
+    @contextlib.contextmanager
+    def ending(self, running: subprocess.Popen[bytes]) -> Iterator[None]:
+        """Incomplete: it was at it for too long, and was ended."""
+        if self.seconds is None:
+            yield
+            return
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            running.kill()
+
+        timer = threading.Timer(self.seconds, end)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+        if late.is_set():
+            raise self.too_slow()
+
+    @contextlib.contextmanager
+    def in_time(self) -> Iterator[None]:
+        """Incomplete: a program in here was at it for too long."""
+        try:
+            yield
+        except subprocess.TimeoutExpired:
+            raise self.too_slow() from None
+
+    def too_slow(self) -> Incomplete:
+        return Incomplete("It takes longer than %d seconds, so it was ended." % (self.seconds or 0))
+
+
+def refusal(code: int, said: bytes) -> subprocess.CalledProcessError:
+    # Not the statement, which the client says too: there may be a password in it.
+    return subprocess.CalledProcessError(code, "mariadb", stderr=b"\n".join(errors_in(said)) or said[-1000:])
+
+
+def hear(pipe: IO[bytes], found: list[bytes]) -> None:
+    """Keep the errors that a client tells of, as it tells them: it says each statement too, of whatever length."""
+    begins = True
+    while piece := pipe.readline(LONGEST):
+        if begins and piece.startswith(b"ERROR") and len(found) < MOST_KEPT:
+            found.append(piece.rstrip(b"\n"))
+        begins = piece.endswith(b"\n")
+
 
 def errors_in(said: bytes) -> list[bytes]:
     return [line for line in said.splitlines() if line.startswith(b"ERROR")]
+
+
+def fields_of(line: bytes) -> list[bytes]:
+    return [unescaped(field) for field in line.split(b"\t")]
 
 
 def unescaped(field: bytes) -> bytes:

@@ -3,20 +3,25 @@
 
 What an owner wrote stands in it as he wrote it, and a client can take its end for somewhere else than the server did that had it: what is
 behind would be a statement of whoever loads it. So in a dump it is in hex, which no client reads, and the server is handed it to be
-prepared, which takes a single statement and nothing behind it. It makes something that runs as whom the server said it does, and runs
-nothing.
+prepared, which takes a single statement and nothing behind it. It makes something that runs as whom the server said it does.
+
+To make a view, or to show one, the server looks at what it names, and may call functions for that (one without arguments in the pattern of
+a comparison is a constant). So views are shown and made by accounts for which no function of an owner does more than he can do; see `make`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 
+from rootless_backup.databases.mariadb import account
 from rootless_backup.databases.mariadb.client import COMPLETE, hexed, identifier, named, within
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import IO, TypedDict
 
     from rootless_backup.databases.mariadb.client import Server
@@ -30,10 +35,15 @@ if TYPE_CHECKING:
         broken: bool
 
 
-# In the order in which they are made. Views look into each other, so each has a place taken for it first.
 ROUTINES = ("PACKAGE", "PACKAGE BODY", "FUNCTION", "PROCEDURE")
+# What needs nothing of another database.
+OWN = (*ROUTINES, "TRIGGER")
+# Views look into each other, so each has a place taken for it first.
 PLACE = "PLACE OF VIEW"
-KINDS = (*ROUTINES, "TRIGGER", PLACE, "VIEW", "EVENT")
+VIEWS = (PLACE, "VIEW")
+# In the order in which they are made: of all databases one after another, since what is behind may look into any of them.
+STEPS: tuple[tuple[str, ...], ...] = (OWN, (PLACE,), ("VIEW",), ("EVENT",))
+KINDS = tuple(kind for step in STEPS for kind in step)
 # The objects of a database: kind and name, in the order in which the triggers of a table are to run.
 OBJECTS = " UNION ALL ".join(
     [
@@ -47,11 +57,13 @@ OBJECTS = " UNION ALL ".join(
 # Where SHOW CREATE has the statement, and what was set when it was made: mode, time zone, client, connection, collation of the database.
 PACKAGED = (2, 1, None, 3, 4, 5)
 FIELDS = {**dict.fromkeys((*ROUTINES, "TRIGGER"), PACKAGED), "EVENT": (3, 1, 2, 4, 5, 6), "VIEW": (1, None, None, 2, 3, None)}
+OTHERWISE = "its routines, triggers, views and events are not what the manifest tells of"
+UNUSUAL = "it names its database or its definer in an unusual way, so it can be made by hand only, and where it was"
 # What stands in a dump for each; nothing else is taken for one.
 COMMENT, BEGIN = "-- ", "SET @made = NULL; "
 LINE = re.compile(
     BEGIN + r"(?:ALTER DATABASE COLLATE (?P<collation>\w+); )?SET character_set_client = \w+, collation_connection = \w+, "
-    r"sql_mode = '[A-Z0-9_,]*', time_zone = '[A-Za-z0-9_+:/.-]*', @made = 0x(?P<made>(?:[0-9a-f]{2})+); EXECUTE IMMEDIATE @made;"
+    r"sql_mode = '[A-Z0-9_,]*', time_zone = '[A-Za-z0-9_+:/.-]*', @made = 0x(?P<made>[0-9a-f]+); EXECUTE IMMEDIATE @made;"
     r"(?: ALTER DATABASE COLLATE \w+;)?"
 )
 WORD = r"(?:`(?:[^`]|``)*`|\"(?:[^\"]|\"\")*\"|[\w$\x80-\xff]+)"
@@ -67,61 +79,111 @@ EVENT = re.compile(
     (r"(%sEVENT %s ON SCHEDULE [^`\"]*? ON COMPLETION (?:NOT )?PRESERVE )(?:EN|DIS)ABLE\b" % (DEFINER, WORD)).encode("latin-1")
 )
 VIEW = re.compile(rb"CREATE (?=ALGORITHM=)")
+# Whose a view is, and whether it looks as whoever asks.
+VIEWER = re.compile(
+    (r"CREATE (?:OR REPLACE )?ALGORITHM=\w+ DEFINER=(%s(?:@%s)?) SQL SECURITY (INVOKER )?" % (WORD, WORD)).encode("latin-1")
+)
+# A view calls a function, or looks at one that does.
+CALLS = re.compile(r"(?:1356|1370) ")
+# What it takes to make a view: `%s` is its database.
+MAKING = "CREATE VIEW, DROP, SHOW VIEW ON %s"
+# With all that is to be seen and no function; then with functions and nothing but its own database. SET USER: it looks as whom it did.
+VIEWERS = ((MAKING, "SELECT, SET USER ON *.*"), (MAKING, "SELECT, EXECUTE ON %s", "SET USER ON *.*"))
+
+
+class Line:
+    """Where in a dump a statement is, which may be long, and its checksum."""
+
+    def __init__(self, path: str, begin: int, text: str) -> None:
+        self.path, self.begin, self.length = path, begin, len(text)
+        self.sum = hashlib.sha256(text.encode()).digest()
+
+    def read(self) -> str:
+        with open(self.path, "rb") as file:
+            file.seek(self.begin)
+            return file.read(self.length).decode("ascii")
 
 
 def write(server: Server, file: IO[bytes], database: str, collation: str) -> tuple[list[Definition], list[str]]:
-    """Write a statement for each object of a database that is no table, behind what is in a file.
+    """Write a statement for each object of a database that is no table, behind what is in a file: one at a time, since each may be large.
 
-    `collation`: of the database. Return what there is a statement of, and what the server does not show.
+    `server`: for an account that may call no function. `collation`: of the database. Return what there is a statement of, and what the
+    server does not show.
     """
     columns = columns_of(server, database)
-    found: list[tuple[Definition, str]] = []
-    lacking = []
-    for kind, name, row in shown_by(server, database):
-        if row is None:
-            lacking.append("%s %s" % (kind.lower(), json.dumps(name)))
-            continue
-        broken = kind == "VIEW" and name not in columns
+    objects = objects_of(server, database)
+    found: list[Definition] = []
+    lacking: list[str] = []
+
+    def put(kind: str, name: str, text: str, broken: bool = False) -> None:
         # By hand it would keep the rest from being made.
-        text = (COMMENT if broken else "") + line_of(kind, row, collation)
-        found.append(({"kind": kind, "name": name, "broken": broken}, text))
-        if kind == "VIEW" and not broken:
-            place = "CREATE VIEW %s AS SELECT %s" % (identifier(name), ", ".join("1 AS " + identifier(each) for each in columns[name]))
-            found.append(({"kind": PLACE, "name": name, "broken": False}, line(place.encode())))
-    found.sort(key=lambda each: KINDS.index(each[0]["kind"]))
-    file.write("".join("\n-- %s %s\n%s\n" % (each["kind"], json.dumps(each["name"]), text) for each, text in found).encode())
+        file.write(("\n-- %s %s\n%s%s\n" % (kind, json.dumps(name), COMMENT if broken else "", text)).encode())
+        found.append({"kind": kind, "name": name, "broken": broken})
+
+    for step in STEPS:
+        if step == (PLACE,):
+            for name, names in sorted(columns.items()):
+                put(PLACE, name, line(place_of(name, names)))
+            continue
+        for kind, name, row in shown_by(server, database, [each for each in objects if each[0] in step]):
+            if row is None:
+                lacking.append("%s %s" % (kind.lower(), json.dumps(name)))
+            else:
+                put(kind, name, line_of(kind, row, collation), kind == "VIEW" and name not in columns and not looks_as_asked(row[1]))
     file.write(COMPLETE)
-    return [each for each, _text in found], lacking
+    return found, lacking
+
+
+def place_of(name: str, columns: list[str]) -> bytes:
+    # Of whoever asks: who makes it may be gone when another looks at it.
+    words = ", ".join("1 AS " + identifier(each) for each in columns)
+    return ("CREATE SQL SECURITY INVOKER VIEW %s AS SELECT %s" % (identifier(name), words)).encode()
+
+
+def looks_as_asked(made: bytes) -> bool:
+    """Whether a view looks as whoever asks: that ours may not look at all that it names says nothing of it."""
+    match = VIEWER.match(made)
+    return match is not None and match[2] is not None
 
 
 def columns_of(server: Server, database: str) -> dict[str, list[str]]:
     """The columns of the views; of one that cannot be read there are none, as where its table is gone or its definer may not look at it."""
     found: dict[str, list[str]] = {}
     for view, column in server.query(
-        "SELECT %s, %s FROM information_schema.COLUMNS JOIN information_schema.TABLES USING (TABLE_SCHEMA, TABLE_NAME) "
-        "WHERE %s AND TABLE_TYPE = 'VIEW' ORDER BY TABLE_NAME, ORDINAL_POSITION"
-        % (hexed("TABLE_NAME"), hexed("COLUMN_NAME"), within("TABLE_SCHEMA", database))
+        "SELECT %s, %s FROM information_schema.COLUMNS AS c JOIN information_schema.TABLES AS t "
+        "ON BINARY t.TABLE_NAME = BINARY c.TABLE_NAME WHERE %s AND %s AND TABLE_TYPE = 'VIEW' ORDER BY ORDINAL_POSITION"
+        % (hexed("c.TABLE_NAME"), hexed("COLUMN_NAME"), within("c.TABLE_SCHEMA", database), within("t.TABLE_SCHEMA", database))
     ):
         found.setdefault(named(view), []).append(named(column))
     return found
 
 
-def shown_by(server: Server, database: str) -> Iterator[tuple[str, str, list[bytes] | None]]:
-    """The objects of a database: kind, name, and what SHOW CREATE says of it, as the client wrote it who made it; None: nothing."""
-    where = {kind: within("%s_SCHEMA" % kind.upper(), database) for kind in ("routine", "trigger", "table", "event")}
-    objects = [(row[0], named(row[1])) for row in server.query(OBJECTS % where + " ORDER BY 1, 3, 4, 2")]
+def objects_of(server: Server, database: str) -> list[tuple[str, str]]:
+    """The objects of a database, kind and name, in the order in which they are made."""
+    columns = {"routine": "ROUTINE_SCHEMA", "trigger": "EVENT_OBJECT_SCHEMA", "table": "TABLE_SCHEMA", "event": "EVENT_SCHEMA"}
+    where = {kind: within(column, database) for kind, column in columns.items()}
+    rows = server.query(OBJECTS % where + " ORDER BY 1, 3, 4, 2")
+    return sorted(((row[0], named(row[1])) for row in rows), key=lambda each: KINDS.index(each[0]))
+
+
+def shown_by(server: Server, database: str, objects: list[tuple[str, str]]) -> Iterator[tuple[str, str, list[bytes] | None]]:
+    """Objects of a database: kind, name, and what SHOW CREATE says of it, as the client wrote it who made it; None: nothing."""
+    if not objects:
+        return
     # Whose lines are whose, is said before each.
     script = "".join("SELECT %d;\nSHOW CREATE %s %s;\n" % (number, kind, identifier(name)) for number, (kind, name) in enumerate(objects))
-    rows: dict[int, list[bytes]] = {}
-    number = -1
-    for fields in server.answer("SET character_set_results = binary;\n" + script, database, force=True):
+    following = iter(objects)
+    waiting = None
+    for fields in server.rows("SET character_set_results = binary;\n" + script, database):
         if len(fields) == 1:
-            number = int(fields[0])
-        else:
-            rows[number] = fields
-    for number, (kind, name) in enumerate(objects):
-        row = rows.get(number)
-        yield kind, name, None if row is None or row[FIELDS[kind][0]] == b"NULL" else row
+            if waiting:
+                yield (*waiting, None)
+            waiting = next(following)
+        elif waiting:
+            yield (*waiting, None if fields[FIELDS[waiting[0]][0]] == b"NULL" else fields)
+            waiting = None
+    for each in ([waiting] if waiting else []) + list(following):
+        yield (*each, None)
 
 
 def line_of(kind: str, row: list[bytes], collation: str) -> str:
@@ -149,37 +211,127 @@ def line(made: bytes, client: str = "utf8mb4", connection: str = "utf8mb4_genera
     )
 
 
-def lines_in(path: str, entry: Entry) -> list[tuple[Definition, str]]:
+def lines_in(path: str, entry: Entry) -> list[tuple[Definition, Line]]:
     """The statements in a dump. ValueError: something else is where they are to be."""
     if "parts" not in entry:
         return []
-    with open(path, "rb") as file:
-        file.seek(entry["parts"][1])
-        texts = [each.decode("ascii") for each in file.read().split(b"\n")]
-    lines = [text[len(COMMENT) :] if text.startswith(COMMENT + BEGIN) else text for text in texts]
-    lines = [text for text in lines if text and not text.startswith(COMMENT)]
     told = [(each["kind"], each["name"]) for each in entry["definitions"]]
     known = all(kind in KINDS and isinstance(name, str) for kind, name in told)
-    if not known or len(lines) != len(told) or not all(map(LINE.fullmatch, lines)):
-        raise ValueError("its routines, triggers, views and events are not what the manifest tells of")
-    return list(zip(entry["definitions"], lines))
+    lines = list(found_in(path, entry["parts"][1]))
+    if not known or len(lines) != len(told):
+        raise ValueError(OTHERWISE)
+    shown = {name for kind, name in told if kind == "VIEW"}
+    # Where the server did not show a view, nothing takes its place.
+    return [(each, text) for each, text in zip(entry["definitions"], lines) if each["kind"] != PLACE or each["name"] in shown]
 
 
-def make(server: Server, lines: Iterable[tuple[Definition, str]], database: str, elsewhere: bool) -> list[tuple[Definition, str]]:
-    """Make objects in a database, each that can be. Return which could not, and why.
+def found_in(path: str, begin: int) -> Iterator[Line]:
+    with open(path, "rb") as file:
+        file.seek(begin)
+        for row in file:
+            text = row.decode("ascii").rstrip("\n")
+            start, begin = begin, begin + len(row)
+            if text.startswith(COMMENT + BEGIN):
+                text, start = text[len(COMMENT) :], start + len(COMMENT)
+            if not text or text.startswith(COMMENT):
+                continue
+            match = LINE.fullmatch(text)
+            if match is None or len(match["made"]) % 2:
+                raise ValueError(OTHERWISE)
+            yield Line(path, start, text)
 
-    `elsewhere`: it is not the one that they were in.
+
+class Making:
+    """What is to be made in a database.
+
+    `elsewhere`: it is not the one that it was in. `before`: what each statement begins with.
     """
-    wanted, refused = [], []
-    for definition, text in lines:
-        there = moved(definition["kind"], text) if elsewhere else text
-        if there is None:
-            refused.append((definition, "it names its database, so it can be made in that one only"))
-        else:
-            wanted.append((definition, there))
-    for number, why in sorted(server.refused([text for _definition, text in wanted], database).items()):
-        refused.append((wanted[number][0], why))
-    return refused
+
+    def __init__(
+        self,
+        server: Server,
+        lines: Iterable[tuple[Definition, Line]],
+        database: str,
+        elsewhere: bool = False,
+        before: Callable[[Definition], str] = lambda _: "",
+    ) -> None:
+        self.server, self.database, self.elsewhere, self.before = server, database, elsewhere, before
+        self.pending = list(lines)
+        # Why what is pending is.
+        self.whys: list[str] = []
+
+    def attempt(self) -> int:
+        """Make what can be. Return how many there are more."""
+        views = [number for number, (definition, _line) in enumerate(self.pending) if definition["kind"] in VIEWS]
+        others = sorted(set(range(len(self.pending))) - set(views))
+        refused = self.made_by(self.server, others, self.text) if others else {}
+        refused.update(self.views(views))
+        made = len(self.pending) - len(refused)
+        self.whys = [why for _number, why in sorted(refused.items())]
+        self.pending = [self.pending[number] for number in sorted(refused)]
+        return made
+
+    def views(self, numbers: list[int]) -> dict[int, str]:
+        """Make views, each by the first that can, see VIEWERS, and at last as who it is of. Return why which were not made."""
+        refused: dict[int, str] = {}
+        for rights in (*VIEWERS, ()):
+            if not numbers:
+                break
+            if rights:
+                inside = account.inside(self.server, self.database)
+                with account.holding(self.server, [each.replace("%s", inside) for each in rights]) as viewer:
+                    now = self.made_by(viewer, numbers, self.text)
+            else:
+                now = self.made_by(self.server, numbers, self.as_definer)
+            refused = {**{number: why for number, why in refused.items() if number not in numbers}, **now}
+            numbers = [number for number, why in now.items() if CALLS.match(why)]
+        return refused
+
+    def made_by(self, server: Server, numbers: list[int], text_of: Callable[[int], str | None]) -> dict[int, str]:
+        """Have a server make some. Return why which were not made."""
+        sent: list[int] = []
+
+        def texts() -> Iterator[str]:
+            for number in numbers:
+                text = text_of(number)
+                if text is not None:
+                    sent.append(number)
+                    yield text
+
+        refused = {sent[index]: why for index, why in server.refused(texts(), self.database).items()}
+        return {**dict.fromkeys(set(numbers) - set(sent), UNUSUAL), **refused}
+
+    def text(self, number: int) -> str | None:
+        definition, at = self.pending[number]
+        text = moved(definition["kind"], at.read()) if self.elsewhere else at.read()
+        return None if text is None else self.before(definition) + text
+
+    def as_definer(self, number: int) -> str | None:
+        """A statement by which a view is made as who it is of: a function does then what it does when he looks at the view."""
+        definition, at = self.pending[number]
+        text = at.read()
+        match = LINE.fullmatch(text)
+        made = bytes.fromhex(match["made"]) if match else b""
+        viewer = VIEWER.match(made)
+        if viewer is None or not viewer[1].isascii():
+            return None
+        # He may be one who takes nothing away.
+        text = text.replace(made.hex(), made.replace(b"CREATE OR REPLACE ", b"CREATE ", 1).hex())
+        name = account.NAME % ("view", os.urandom(8).hex())
+        by_him = "CREATE DEFINER=%s PROCEDURE %s() EXECUTE IMMEDIATE @made; CALL %s(); DROP PROCEDURE %s;"
+        return made_room(definition) + text.replace("EXECUTE IMMEDIATE @made;", by_him % (viewer[1].decode(), name, name, name))
+
+
+def made_room(definition: Definition) -> str:
+    """A statement that takes what stands in the place of a view away."""
+    drop = "DROP VIEW IF EXISTS %s" % identifier(definition["name"])
+    return line(drop.encode()) + " " if definition["kind"] == "VIEW" else ""
+
+
+def in_rounds(attempts: list[Callable[[], int]]) -> None:
+    """Have each make what it can as long as one makes more: what it looks at may be there by now."""
+    while sum(attempt() for attempt in attempts):
+        pass
 
 
 def moved(kind: str, text: str) -> str | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -10,16 +11,17 @@ import subprocess
 
 from rootless_backup import untrusted
 from rootless_backup.databases import base
-from rootless_backup.databases.mariadb import client, contents, definitions
+from rootless_backup.databases.mariadb import account, client, contents, definitions
 from rootless_backup.databases.mariadb.client import COMPLETE, Incomplete, hexed, identifier, named, within
 from rootless_backup.records.manifest import Manifest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
     from typing import IO, Any
 
     from rootless_backup.databases.mariadb.client import Server
+    from rootless_backup.databases.mariadb.contents import Tables
     from rootless_backup.records.manifest import Entry
 
 TARGET = "/backup/mariadb"
@@ -37,6 +39,9 @@ WITHOUT_TRANSACTIONS = """SELECT %s, COUNT(*) FROM information_schema.TABLES
     JOIN information_schema.ENGINES USING (ENGINE) WHERE TRANSACTIONS <> 'YES' AND TABLE_TYPE = 'BASE TABLE'
     GROUP BY TABLE_SCHEMA""" % hexed("TABLE_SCHEMA")
 PLACES = "SELECT @@datadir UNION SELECT @@innodb_data_home_dir UNION SELECT @@innodb_undo_directory"
+# What a server has to be started with to take what this one holds.
+SERVER = "SELECT VERSION(), @@lower_case_table_names"
+PAGES = "SHOW GLOBAL VARIABLES LIKE 'innodb_page_size'"
 # Seconds between two writings of the manifest while dumps come.
 SECONDS = 10
 
@@ -62,14 +67,14 @@ def dump_server(server: Server, settings: dict[str, Any]) -> bool:
         base.warn_of_uncovered([row[0] for row in server.query(PLACES)], settings["data_directories"], "mariadb_data_directories")
         # Named zones are tables of the server, which events need.
         zones = ",timezones" if server.query("SELECT 1 FROM mysql.time_zone_name LIMIT 1") else ""
-        version = server.query("SELECT VERSION()")[0][0]
+        told = told_of(server)
     except (subprocess.CalledProcessError, Incomplete) as error:
         return base.failed("The server", error)
 
-    with Manifest(TARGET, every=SECONDS, server={"version": version}) as manifest:
+    with Manifest(TARGET, every=SECONDS, server=told) as manifest, showing(server) as shower:
         ok = dump(manifest, "system.sql", None, lambda path: dump_system(server, path, "plugins,udfs,servers" + zones))
         for name in databases:
-            ok = dump(manifest, file_name(name), name, functools.partial(dump_database, server, name=name)) and ok
+            ok = dump(manifest, file_name(name), name, functools.partial(dump_database, server, shower, name=name)) and ok
         ok = dump(manifest, "users.sql", None, lambda path: dump_users(server, path)) and ok
         if ok:
             base.keep_only(manifest, {*map(file_name, databases), "system.sql", "users.sql"})
@@ -77,10 +82,40 @@ def dump_server(server: Server, settings: dict[str, Any]) -> bool:
     return ok
 
 
+def told_of(server: Server) -> dict[str, Any]:
+    """What the manifest tells of the server."""
+    version, case = server.query(SERVER)[0]
+    return {"version": version, "lower_case_table_names": int(case), **{name: int(value) for name, value in server.query(PAGES)}}
+
+
+@contextlib.contextmanager
+def showing(server: Server, purpose: str = account.DUMP) -> Iterator[Server]:
+    """The server for an account that calls no function of an owner when it looks at his views."""
+    if not any(re.match("GRANT (?:ALL PRIVILEGES|[^'`]*\\bEXECUTE\\b)", row[0]) for row in server.query("SHOW GRANTS")):
+        yield server
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            account.clear(server, purpose)
+            shower = stack.enter_context(account.holding(server, [", ".join(sorted(PRIVILEGES)) + " ON *.*"], purpose))
+        except subprocess.CalledProcessError as error:
+            untrusted.tell(
+                4,
+                "There can be no account that shows views and calls no function, so a function of an owner may do whatever the account of "
+                "the dump may: take EXECUTE from that. %s" % base.reason(error),
+            )
+            shower = server
+        yield shower
+
+
 def databases_of(server: Server) -> list[tuple[str, bool]]:
     """The databases, and of each whether it is what a restore has begun and not ended."""
-    rows = [(named(name), named(comment)) for name, comment in server.query(DATABASES)]
-    return [(name, BEGUN.fullmatch(name) is not None and comment != WHOLE) for name, comment in rows]
+    return [(name, BEGUN.fullmatch(name) is not None and comment != WHOLE) for name, comment in commented(server)]
+
+
+def commented(server: Server) -> list[tuple[str, str]]:
+    """The databases with their comments."""
+    return [(named(name), named(comment)) for name, comment in server.query(DATABASES)]
 
 
 def demand_privileges(server: Server) -> None:
@@ -115,15 +150,16 @@ def dump_users(server: Server, path: str) -> Entry:
     return {}
 
 
-def dump_database(server: Server, path: str, name: str) -> Entry:
-    """Dump a database: its tables, and behind them what runs or looks as somebody else. Return what is told of it."""
+def dump_database(server: Server, shower: Server, path: str, name: str) -> Entry:
+    """Dump a database: its tables, and behind them what runs or looks as somebody else; see `showing`. Return what is told of it."""
     properties = properties_of(server, name)
     with open(path, "wb") as file:
         file.write(("%s;\nUSE %s;\n" % (create_database(name, properties), identifier(name))).encode())
         parts = [file.tell()]
-        dump_tables(server, file, name)
+        tables, lacking = dump_tables(server, file, name)
         parts.append(file.tell())
-        made, lacking = definitions.write(server, file, name, properties["collation"])
+        made, hidden = definitions.write(shower, file, name, properties["collation"])
+        lacking += hidden
         file.flush()
         os.fsync(file.fileno())
     for view in (each["name"] for each in made if each["broken"]):
@@ -136,21 +172,58 @@ def dump_database(server: Server, path: str, name: str) -> Entry:
         "parts": parts,
         "properties": properties,
         "definitions": made,
-        "tables": contents.tables_in(path, parts[0], parts[1]),
+        "tables": tables,
+        "refers": refers(server, name),
         **({"lacking": lacking} if lacking else {}),
     }
 
 
-def dump_tables(server: Server, file: IO[bytes], name: str) -> None:
-    """The tables with their rows, and with their past if it can be had."""
-    views = server.query(
-        "SELECT %s FROM information_schema.TABLES WHERE %s AND TABLE_TYPE = 'VIEW'" % (hexed("TABLE_NAME"), within("TABLE_SCHEMA", name))
+def refers(server: Server, name: str) -> list[str]:
+    """The other databases that its tables refer to."""
+    rows = server.query(
+        "SELECT DISTINCT %s FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE %s"
+        % (hexed("UNIQUE_CONSTRAINT_SCHEMA"), within("CONSTRAINT_SCHEMA", name))
     )
-    options = ["--single-transaction", "--quick", "--hex-blob", "--skip-triggers"]
-    options += ["--ignore-table=%s.%s" % (name, named(row[0])) for row in views]
+    return sorted({named(row[0]) for row in rows} - {name})
+
+
+def dump_tables(server: Server, file: IO[bytes], name: str) -> tuple[Tables, list[str]]:
+    """Dump the tables. Return them, and which are not in the dump."""
+    begin, wanted = file.tell(), tables_of(server, name)
+    views = names_of(server, name, "TABLE_TYPE = 'VIEW'")
+    write_tables(server, file, name, ["--ignore-table=%s.%s" % (name, view) for view in views], [])
+    tables, lacking = held(server, file, name, begin, wanted)
+    if lacking:
+        # What is ignored is so without regard to case. By name it takes longer.
+        file.seek(begin)
+        file.truncate()
+        write_tables(server, file, name, [], sorted(tables_of(server, name)))
+        tables, lacking = held(server, file, name, begin, wanted)
+    return tables, ["table %s" % base.shown(each) for each in lacking]
+
+
+def held(server: Server, file: IO[bytes], name: str, begin: int, wanted: set[str]) -> tuple[Tables, list[str]]:
+    """The tables in a dump, and which of those that were there before and after are not."""
+    tables = contents.tables_in(file.name, begin, file.tell())
+    lacking = wanted - set(tables)
+    return tables, sorted(lacking & tables_of(server, name)) if lacking else []
+
+
+def tables_of(server: Server, name: str) -> set[str]:
+    return set(names_of(server, name, "TABLE_TYPE IN ('BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED')"))
+
+
+def names_of(server: Server, name: str, condition: str) -> list[str]:
+    where = "%s AND %s" % (within("TABLE_SCHEMA", name), condition)
+    return [named(row[0]) for row in server.query("SELECT %s FROM information_schema.TABLES WHERE %s" % (hexed("TABLE_NAME"), where))]
+
+
+def write_tables(server: Server, file: IO[bytes], name: str, ignoring: list[str], tables: list[str]) -> None:
+    """Have the tables written, or some, with their rows, and with their past if it can be had."""
+    options = ["--single-transaction", "--quick", "--hex-blob", "--skip-triggers", *ignoring]
     begin = file.tell()
     try:
-        server.dump(file, *options, "--dump-history", "--", name)
+        server.dump(file, *options, "--dump-history", "--", name, *tables)
     except subprocess.CalledProcessError as error:
         if b"transaction-precise history" not in error.stderr:
             raise
@@ -161,7 +234,7 @@ def dump_tables(server: Server, file: IO[bytes], name: str) -> None:
         )
         file.seek(begin)
         file.truncate()
-        server.dump(file, *options, "--", name)
+        server.dump(file, *options, "--", name, *tables)
 
 
 def properties_of(server: Server, name: str) -> dict[str, str]:
@@ -174,13 +247,23 @@ def properties_of(server: Server, name: str) -> dict[str, str]:
 
 
 def create_database(name: str, properties: dict[str, str]) -> str:
-    words = ["CREATE DATABASE IF NOT EXISTS " + identifier(name)]
+    return " ".join(["CREATE DATABASE IF NOT EXISTS " + identifier(name), *options_of(properties)])
+
+
+def altered_database(name: str, properties: dict[str, str]) -> str:
+    """A statement that gives a database that is there what another had."""
+    no_comment = [] if properties.get("comment") else ["COMMENT ''"]
+    return " ".join(["ALTER DATABASE " + identifier(name), *options_of(properties), *no_comment])
+
+
+def options_of(properties: dict[str, str]) -> list[str]:
+    words = []
     for key, option in (("charset", "CHARACTER SET"), ("collation", "COLLATE")):
         if re.fullmatch("[A-Za-z0-9_]+", properties.get(key, "")):
             words.append("%s %s" % (option, properties[key]))
     if properties.get("comment"):
         words.append("COMMENT '%s'" % properties["comment"].replace("\\", "\\\\").replace("'", "''"))
-    return " ".join(words)
+    return words
 
 
 def warn_of_mixtures(server: Server, databases: Collection[str]) -> None:

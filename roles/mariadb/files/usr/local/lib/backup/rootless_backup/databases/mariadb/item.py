@@ -6,13 +6,14 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import tempfile
 import time
 
 from rootless_backup import untrusted
 from rootless_backup.databases import stop
 from rootless_backup.databases.base import reason, shown
-from rootless_backup.databases.mariadb import definitions, dump, loading
-from rootless_backup.databases.mariadb.client import hexed, identifier, named, within
+from rootless_backup.databases.mariadb import account, definitions, dump, loading
+from rootless_backup.databases.mariadb.client import Incomplete, hexed, identifier, named, within
 from rootless_backup.databases.request import IN_PART, NOT, RESTORED
 
 TYPE_CHECKING = False
@@ -21,12 +22,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless_backup.databases.mariadb.client import Server
-    from rootless_backup.databases.mariadb.definitions import Definition
+    from rootless_backup.databases.mariadb.definitions import Definition, Line
     from rootless_backup.records.manifest import Entry
     from rootless_backup.restore.dumps import Choice
-
-# What needs nothing of another database.
-OWN = (*definitions.ROUTINES, "TRIGGER")
 
 
 class Halfway(Exception):
@@ -44,7 +42,9 @@ class Item:
         self.properties = (
             self.entry["properties"] if "properties" in self.entry else loading.older_properties(self.path, self.entry["database"])
         )
-        self.lines: list[tuple[Definition, str]] = []
+        self.lines: list[tuple[Definition, Line]] = []
+        # What is being made of it.
+        self.making: definitions.Making | None = None
         # What did not load, each once.
         self.failures: dict[str, None] = {}
         self.result = NOT
@@ -58,7 +58,7 @@ class Item:
 
     def problems(self, over: bool) -> Iterator[str]:
         """What stands in the way, for people."""
-        if self.into in dump.SYSTEM or dump.BEGUN.fullmatch(self.into) or not 1 <= len(self.into) <= loading.LONGEST_NAME:
+        if self.into in dump.SYSTEM or dump.BEGUN.fullmatch(self.into) or not 1 <= len(self.into) <= account.LONGEST_NAME:
             yield "%s is no name for a database that is restored; choose another (--into NAME)." % shown(self.into)
         elif not over and not self.is_empty():
             yield (
@@ -83,7 +83,7 @@ class Item:
             stop.go_on()
         except Halfway as error:
             untrusted.tell(3, "database %s was not restored to its end. %s" % (shown(self.into), error))
-        except (subprocess.CalledProcessError, OSError, KeyError, TypeError, ValueError) as error:
+        except (subprocess.CalledProcessError, Incomplete, OSError, KeyError, TypeError, ValueError) as error:
             why = "It was stopped." if stop.STOPPED.is_set() else reason(error)
             if self.result == NOT:
                 untrusted.tell(3, "database %s was not restored; what was there is as it was. %s" % (shown(self.into), why))
@@ -98,7 +98,7 @@ class Item:
             self.lines = definitions.lines_in(self.path, self.entry)
             self.fresh = self.is_empty()
             if self.fresh:
-                self.server.query("DROP DATABASE IF EXISTS %s; %s" % (identifier(self.into), self.creation(self.into)))
+                self.run(["DROP DATABASE IF EXISTS " + identifier(self.into), dump.create_database(self.into, self.properties)])
                 with self.taken_away(self.into):
                     self.load(self.into)
                     stop.go_on()
@@ -108,35 +108,60 @@ class Item:
                 raise OSError("Somebody has put something into it meanwhile.")
             self.result = RESTORED
 
-    def creation(self, name: str) -> str:
-        return dump.create_database(name, self.properties)
-
     @contextlib.contextmanager
     def taken_away(self, database: str) -> Iterator[None]:
         """Whatever goes wrong in here, what was begun is no more."""
         try:
             yield
+        except Halfway:
+            raise
         except BaseException:
             self.drop(database)
             raise
 
     def drop(self, database: str) -> None:
-        self.server.query("SET foreign_key_checks = 0; DROP DATABASE IF EXISTS %s" % identifier(database))
+        self.run(["DROP DATABASE IF EXISTS " + identifier(database)])
 
     def load(self, database: str) -> None:
         """Load the tables, then the routines and triggers, into a database."""
         for error in loading.short(loading.load_tables(self.server, self.path, self.entry, database)):
             self.fail(error)
         stop.go_on()
-        self.define(database, OWN)
+        self.define(database, definitions.OWN)
 
     def define(self, database: str, kinds: tuple[str, ...]) -> None:
         """Make what is of some kinds."""
+        self.begin(database, kinds)
+        self.attempt()
+        self.settle()
+
+    def begin(self, database: str, kinds: tuple[str, ...]) -> None:
+        """What is of some kinds is to be made."""
         chosen = [each for each in self.lines if each[0]["kind"] in kinds]
-        for definition, why in definitions.make(self.server, chosen, database, elsewhere=database != self.name):
+        self.making = definitions.Making(self.server, chosen, database, elsewhere=database != self.name)
+
+    def attempt(self) -> int:
+        """Make of it what can be made. Return how many there are more."""
+        return self.making.attempt() if self.making and self.making.pending else 0
+
+    def attempted(self) -> int:
+        """The same, and what goes wrong is told."""
+        with self.at_work():
+            return self.attempt()
+        return 0
+
+    def settled(self) -> None:
+        with self.at_work():
+            self.settle()
+
+    def settle(self) -> None:
+        """Say what could not be made."""
+        if self.making is None:
+            return
+        for (definition, _line), why in zip(self.making.pending, self.making.whys):
             what = "%s %s" % (definition["kind"].lower(), shown(definition["name"]))
             if definition["kind"] == "VIEW":
-                self.server.query("DROP VIEW IF EXISTS %s.%s" % (identifier(database), identifier(definition["name"])))
+                self.server.query("DROP VIEW IF EXISTS " + qualified(self.making.database, definition["name"]))
             if definition.get("broken"):
                 untrusted.tell(4, "database %s: %s could not be read when it was dumped: %s" % (shown(self.into), what, why))
             elif definition["kind"] != definitions.PLACE:
@@ -150,7 +175,8 @@ class Item:
     def replace(self, partial: bool) -> None:
         """Load it beside what is there, which goes only when it is loaded."""
         beside = "restoring_" + os.urandom(8).hex()
-        self.server.query(self.creation(beside))
+        # What its owner wrote there is no note of ours.
+        self.server.query(dump.create_database(beside, {**self.properties, "comment": ""}))
         with self.taken_away(beside):
             self.load(beside)
             if self.failures and not partial:
@@ -158,47 +184,84 @@ class Item:
                     "%d parts of it did not load. With --partial the rest takes its place, with --into NAME it is loaded beside."
                     % len(self.failures)
                 )
-            triggers = "SELECT %s FROM information_schema.TRIGGERS WHERE %s" % (hexed("TRIGGER_NAME"), within("TRIGGER_SCHEMA", beside))
             # A table with a trigger stays where it is.
-            drops = ["DROP TRIGGER %s.%s" % (identifier(beside), identifier(named(row[0]))) for row in self.server.query(triggers)]
-            moves = list(self.moves(beside))
-            # If it is all that there is, nobody is to take it for what a restore that was killed had begun.
-            self.server.query("; ".join([*drops, "ALTER DATABASE %s COMMENT '%s'" % (identifier(beside), dump.WHOLE)]))
+            self.run(self.drops(beside, ("TRIGGER",)))
             stop.go_on()
-        self.move(beside, moves)
-
-    def moves(self, beside: str) -> Iterator[str]:
-        where = "%s AND TABLE_TYPE <> 'VIEW'" % within("TABLE_SCHEMA", beside)
-        for row in self.server.query("SELECT %s FROM information_schema.TABLES WHERE %s" % (hexed("TABLE_NAME"), where)):
-            table = identifier(named(row[0]))
-            yield "%s.%s TO %s.%s" % (identifier(beside), table, identifier(self.into), table)
-
-    def move(self, beside: str, moves: list[str]) -> None:
-        """Have it take the place of what is there."""
-        statements = ["SET foreign_key_checks = 0", "DROP DATABASE " + identifier(self.into), self.creation(self.into)]
-        if moves:
-            statements.append("RENAME TABLE " + ", ".join(moves))
-        try:
-            self.server.query("; ".join(statements))
-        except subprocess.CalledProcessError as error:
-            raise Halfway(
-                "What was loaded is database %s: look whether it is still there, then restore once more. %s" % (beside, reason(error))
-            ) from None
-        self.result = IN_PART
+            self.swap(beside)
         self.drop(beside)
-        self.define(self.into, OWN)
+        self.define(self.into, definitions.OWN)
 
-    def make(self, kind: str) -> None:
-        """Make what is of a kind that may look into other databases."""
-        if self.result == NOT:
+    def swap(self, beside: str) -> None:
+        """Have the tables of a database take the place of those that are there. What fails leaves these where they are."""
+        away = "restoring_" + os.urandom(8).hex()
+        self.run([dump.create_database(away, {})])
+        with self.taken_away(away):
+            with self.cleared():
+                if self.is_referred():
+                    self.replace_tables(beside)
+                else:
+                    self.run([self.moves((self.into, away), (beside, self.into))])
+            self.result = IN_PART
+            kinds = (*definitions.ROUTINES[::-1], "EVENT")
+            self.run([*self.drops(self.into, kinds), dump.altered_database(self.into, self.properties)])
+        self.drop(away)
+
+    @contextlib.contextmanager
+    def cleared(self) -> Iterator[None]:
+        """What keeps a table, or the name of one, where it is, is gone in here; if something fails it is made again."""
+        with tempfile.NamedTemporaryFile() as file:
+            with dump.showing(self.server, account.RESTORE) as shower:
+                collation = dump.properties_of(self.server, self.into)["collation"]
+                made, _hidden = definitions.write(shower, file, self.into, collation)
+            file.flush()
+            kept = definitions.lines_in(file.name, {"parts": [0, 0], "definitions": made})
+            try:
+                self.run(self.drops(self.into, ("TRIGGER", "VIEW")))
+                yield
+            except subprocess.CalledProcessError:
+                for kinds in (("TRIGGER",), (definitions.PLACE,), ("VIEW",)):
+                    definitions.Making(self.server, [each for each in kept if each[0]["kind"] in kinds], self.into).attempt()
+                raise
+
+    def replace_tables(self, beside: str) -> None:
+        """Tables that those of other databases refer to: moved away, they would be referred to there."""
+        gone = sorted(dump.tables_of(self.server, self.into))
+        drops = ["DROP TABLE " + ", ".join(qualified(self.into, name) for name in gone)] if gone else []
+        # If it is all that there is, nobody is to take it for what a restore that was killed had begun.
+        self.run(["ALTER DATABASE %s COMMENT '%s'" % (identifier(beside), dump.WHOLE)])
+        moves = self.moves((beside, self.into))
+        try:
+            self.run([*drops, moves])
+        except subprocess.CalledProcessError as error:
+            raise Halfway("What was loaded is database %s: move its tables, or restore once more. %s" % (beside, reason(error))) from None
+
+    def run(self, statements: list[str]) -> None:
+        self.server.query("; ".join(["SET foreign_key_checks = 0", *filter(None, statements)]))
+
+    def drops(self, database: str, kinds: tuple[str, ...]) -> list[str]:
+        """What takes away all objects of some kinds."""
+        objects = sorted((kinds.index(kind), name) for kind, name in definitions.objects_of(self.server, database) if kind in kinds)
+        return ["DROP %s IF EXISTS %s" % (kinds[number], qualified(database, name)) for number, name in objects]
+
+    def moves(self, *ways: tuple[str, str]) -> str:
+        """A statement that moves all tables of databases into others, all at once or none."""
+        names = [(old, new, name) for old, new in ways for name in sorted(dump.tables_of(self.server, old))]
+        pairs = ["%s TO %s" % (qualified(old, name), qualified(new, name)) for old, new, name in names]
+        return "RENAME TABLE " + ", ".join(pairs) if pairs else ""
+
+    def is_referred(self) -> bool:
+        """Whether a table of another database refers to one of it."""
+        where = within("UNIQUE_CONSTRAINT_SCHEMA", self.into)
+        rows = self.server.query(
+            "SELECT DISTINCT %s FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE %s" % (hexed("CONSTRAINT_SCHEMA"), where)
+        )
+        return bool({named(row[0]) for row in rows} - {self.into})
+
+    def tell_of_events(self) -> None:
+        """Say which events are not there, or do not run."""
+        events = [definition["name"] for definition, _line in self.lines if definition["kind"] == "EVENT"]
+        if self.result == NOT or not events:
             return
-        with self.at_work():
-            self.define(self.into, (kind,))
-            events = [each["name"] for each, _line in self.lines if each["kind"] == kind == "EVENT"]
-            if events:
-                self.tell_of_events(events)
-
-    def tell_of_events(self, events: list[str]) -> None:
         where = within("EVENT_SCHEMA", self.into)
         rows = self.server.query("SELECT %s FROM information_schema.EVENTS WHERE %s" % (hexed("EVENT_NAME"), where))
         there = {named(row[0]) for row in rows}
@@ -232,3 +295,7 @@ class Item:
                     self.seconds,
                 ),
             )
+
+
+def qualified(database: str, name: str) -> str:
+    return "%s.%s" % (identifier(database), identifier(name))

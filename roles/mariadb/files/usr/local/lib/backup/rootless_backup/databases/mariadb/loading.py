@@ -7,76 +7,77 @@ The tables of an owner are filled by an account that may do nothing but that, in
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
-import subprocess
-import threading
 
 from rootless_backup import untrusted
 from rootless_backup.databases.base import shown
-from rootless_backup.databases.mariadb.client import AT_LINE, Server, hexed, identifier, named, within
+from rootless_backup.databases.mariadb import account
+from rootless_backup.databases.mariadb.client import AT_LINE, LENIENT, SESSION, hexed, identifier, named, within
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO
 
+    from rootless_backup.databases.mariadb.client import Server
     from rootless_backup.records.manifest import Entry
 
-ACCOUNT = "backup_restore"
-# What tables with their rows need; REFERENCES is for those that refer to another database.
-TABLES = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, LOCK TABLES, DELETE HISTORY"
-ELSEWHERE = "REFERENCES"
-# What a server lets through: see client.PACKET.
-PACKET = 1 << 30
+# What tables with their rows need.
+TABLES = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, LOCK TABLES, DELETE HISTORY"
+# What a server is set to: it lets through what is large, see client.PACKET, and passwords of which it sees a hash only.
+MOST_PACKET = 1 << 30
+SET = {"max_allowed_packet": MOST_PACKET, "strict_password_validation": 0}
 # A grant outlives what it is for: of a table, a column, a routine that is not there.
 GONE = re.compile(r"ERROR (?:1054|1146|1305) ")
-# The errors of one text that are told and that are kept, and so much of each.
-MOST_TOLD, MOST_KEPT, LONGEST = 20, 10_000, 1000
+# The errors of one text that are told.
+MOST_TOLD = 20
 # Where an older version of this collection has the name of a database, at the beginning of its dump.
 HEAD = 64 << 10
-LONGEST_NAME = 64
 
 
 @contextlib.contextmanager
 def ready(server: Server) -> Iterator[None]:
-    """The server lets through what has to be, such as large rows."""
-    before = int(server.query("SELECT @@GLOBAL.max_allowed_packet")[0][0])
+    """The server lets through what has to be, such as large rows.
+
+    What it was set to stands in the comment of a database that is there meanwhile: a restore that is killed leaves it to the next.
+    """
+    before = {name: int(value) for name, value in zip(SET, server.query("SELECT " + ", ".join("@@GLOBAL." + name for name in SET))[0])}
+    note = "restoring_" + os.urandom(8).hex()
+    server.query("CREATE DATABASE %s COMMENT '%s'; %s" % (note, json.dumps(before), setting(SET)))
     try:
-        server.query("SET GLOBAL max_allowed_packet = %d" % max(PACKET, before))
         yield
     finally:
-        server.query("SET GLOBAL max_allowed_packet = %d" % before)
+        server.query("%s; DROP DATABASE %s" % (setting(before), note))
+
+
+def setting(values: dict[str, int]) -> str:
+    return "; ".join("SET GLOBAL %s = %d" % each for each in values.items())
+
+
+def noted(comment: str) -> dict[str, int]:
+    """What a server was set to, as the comment of a database says; see `ready`."""
+    try:
+        told = json.loads(comment)
+    except ValueError:
+        return {}
+    fits = isinstance(told, dict) and told.keys() == SET.keys() and all(type(value) is int for value in told.values())
+    return {name: max(0, min(value, MOST_PACKET)) for name, value in told.items()} if fits else {}
 
 
 @contextlib.contextmanager
-def filling(server: Server, database: str, rights: str) -> Iterator[Server]:
-    """The server for an account that is there for this only, with some rights in a database."""
-    secret = "Aa1-" + os.urandom(20).hex()
-    account = "%s@localhost" % ACCOUNT
-    statements = [
-        "DROP USER IF EXISTS " + account,
-        "CREATE USER %s IDENTIFIED BY '%s'" % (account, secret),
-        "GRANT %s ON %s.* TO %s" % (rights, identifier(pattern_of(database)), account),
-        "GRANT %s ON *.* TO %s" % (ELSEWHERE, account),
-    ]
-    try:
-        server.query("; ".join(statements))
-        with Server.of(ACCOUNT, server.socket, secret) as filler:
-            yield filler
-    finally:
-        server.query("DROP USER IF EXISTS " + account)
-
-
-def pattern_of(database: str) -> str:
-    """A name as GRANT takes it, which is as a pattern of at most 64 characters."""
-    pattern = re.sub(r"([\\_%])", r"\\\1", database)
-    if len(pattern) > LONGEST_NAME:
-        # An underscore stands for itself too.
-        pattern = re.sub(r"([\\%])", r"\\\1", database)
-    if len(pattern) > LONGEST_NAME:
-        raise OSError("Its name is too long to give rights in it alone: restore it under another name (--into NAME).")
-    return pattern
+def filling(server: Server, database: str, rights: str, refers: list[str]) -> Iterator[Server]:
+    """The server for an account with some rights in a database, and that to refer to others."""
+    known = [row[0] for row in server.query("SHOW VARIABLES WHERE Variable_name IN ('%s')" % "', '".join(LENIENT))]
+    session = SESSION + "".join(", %s = 0" % name for name in sorted(known))
+    grants = ["%s ON %s" % (rights, account.inside(server, database))]
+    for each in refers:
+        # Where that cannot be said, the key is named that does not load.
+        with contextlib.suppress(OSError):
+            grants.append("REFERENCES ON %s" % account.inside(server, each))
+    with account.holding(server, grants, session=session) as filler:
+        yield filler
 
 
 def load_globals(server: Server, directory: str, name: str, what: str) -> bool:
@@ -109,7 +110,7 @@ def globals_in(server: Server, directory: str, name: str) -> list[str]:
     if not os.path.exists(path):
         return []
     with open(path, "rb") as file:
-        return run(server, None, file, os.path.getsize(path))
+        return server.run(blocks(file, os.path.getsize(path)), None)
 
 
 def tell_errors(errors: list[str], what: str) -> bool:
@@ -133,21 +134,33 @@ def load_tables(server: Server, path: str, entry: Entry, into: str) -> list[str]
         if "parts" in entry:
             begin, end = entry["parts"]
             file.seek(begin)
-            with filling(server, into, TABLES) as filler:
-                return list(map(without_line, run(filler, into, file, end - begin)))
+            with filling(server, into, TABLES, entry.get("refers", [])) as filler:
+                return [*map(without_line, filler.run(blocks(file, end - begin), into)), *other_engines(server, entry, into)]
         untrusted.tell(
             4,
             "%s was dumped by an older version of this collection, which did not keep apart what runs as somebody else: of its views, "
             "routines and the like those of others than the account of the restore are left out. By hand all of it can be loaded; see "
             "docs/restore.md." % shown(into),
         )
-        with filling(server, into, "ALL PRIVILEGES") as filler:
-            errors = list(map(without_line, run(filler, into, file, os.path.getsize(path), heads(file, entry["database"]))))
+        with filling(server, into, "ALL PRIVILEGES", []) as filler:
+            skip = heads(file, entry["database"])
+            errors = list(map(without_line, filler.run(blocks(file, os.path.getsize(path), skip), into)))
     # Those that took the place of views, for mariadb-dump says of each whose it is.
-    where = "%s AND DEFINER = '%s@localhost'" % (within("TABLE_SCHEMA", into), ACCOUNT)
+    where = "%s AND DEFINER = '%s@localhost'" % (within("TABLE_SCHEMA", into), filler.account)
     for row in server.query("SELECT %s FROM information_schema.VIEWS WHERE %s" % (hexed("TABLE_NAME"), where)):
         server.query("DROP VIEW %s.%s" % (identifier(into), identifier(named(row[0]))))
     return errors
+
+
+def other_engines(server: Server, entry: Entry, into: str) -> Iterator[str]:
+    """Say which tables are of another engine than they were: a server takes its own for one that it does not have, with a warning."""
+    columns = ", ".join(map(hexed, ("TABLE_NAME", "ENGINE")))
+    where = "%s AND ENGINE IS NOT NULL" % within("TABLE_SCHEMA", into)
+    rows = server.query("SELECT %s FROM information_schema.TABLES WHERE %s" % (columns, where))
+    for name, engine in (map(named, row) for row in rows):
+        was = entry.get("tables", {}).get(name, {}).get("engine", "")
+        if was and was.lower() != engine.lower():
+            yield "table %s is of the engine %s, since this server has no %s" % (shown(name), engine, was)
 
 
 def heads(file: IO[bytes], database: str) -> list[bytes]:
@@ -169,44 +182,19 @@ def older_properties(path: str, database: str) -> dict[str, str]:
     return {key: value.decode() for key, value in found.items() if value}
 
 
-def run(server: Server, database: str | None, file: IO[bytes], length: int, skip: list[bytes] | None = None) -> list[str]:
-    """Have the client run so many bytes of a file, all that goes. Return the errors.
-
-    `skip`: what is left out of its beginning.
-    """
-    found: list[bytes] = []
-    ended = False
-    command = server.client(database, "--force")
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as running:
-        assert running.stdin and running.stderr
-        hearing = threading.Thread(target=hear, args=[running.stderr, found])
-        hearing.start()
-        try:
-            first = file.read(min(length, HEAD))
-            length -= len(first)
-            for each in skip or []:
-                first = first.replace(each, b"", 1)
-            running.stdin.write(first)
-            while length and (block := file.read(min(length, 1 << 20))):
-                running.stdin.write(block)
-                length -= len(block)
-            running.stdin.close()
-        except BrokenPipeError:
-            ended = True
-        hearing.join()
-    errors = [line.decode(errors="backslashreplace") for line in found]
-    if ended or length or (running.returncode != 0 and not errors):
-        errors.append("ERROR: the client ended with %d" % running.returncode)
-    return errors
-
-
-def hear(pipe: IO[bytes], found: list[bytes]) -> None:
-    """Keep the errors that a client tells of, as it tells them: it says each statement too, of whatever length."""
-    begins = True
-    while piece := pipe.readline(LONGEST):
-        if begins and piece.startswith(b"ERROR") and len(found) < MOST_KEPT:
-            found.append(piece.rstrip(b"\n"))
-        begins = piece.endswith(b"\n")
+def blocks(file: IO[bytes], length: int, skip: list[bytes] | None = None) -> Iterator[bytes]:
+    """So many bytes of a file. `skip`: what is left out of their beginning."""
+    first = file.read(min(length, HEAD))
+    length -= len(first)
+    for each in skip or []:
+        first = first.replace(each, b"", 1)
+    yield first
+    while length:
+        block = file.read(min(length, 1 << 20))
+        if not block:
+            raise OSError("The dump ends before its end.")
+        length -= len(block)
+        yield block
 
 
 def short(errors: list[str]) -> list[str]:

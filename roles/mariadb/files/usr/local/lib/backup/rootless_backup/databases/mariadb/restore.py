@@ -11,10 +11,10 @@ import subprocess
 from rootless_backup import untrusted
 from rootless_backup.databases import stop
 from rootless_backup.databases.base import reason
-from rootless_backup.databases.mariadb import client, definitions, dump, loading
+from rootless_backup.databases.mariadb import account, client, definitions, dump, loading
 from rootless_backup.databases.mariadb.client import identifier
 from rootless_backup.databases.mariadb.item import Item
-from rootless_backup.databases.request import RESTORED, asked_twice, refuse, say_all
+from rootless_backup.databases.request import NOT, RESTORED, asked_twice, refuse, say_all
 from rootless_backup.records import manifest as manifests
 
 TYPE_CHECKING = False
@@ -68,14 +68,28 @@ def load_all(server: Server, items: list[Item], request: dict[str, Any]) -> bool
         before = loading.load_accounts(server, directory)
     for item in items:
         item.restore(request)
-    for kind in (definitions.PLACE, "VIEW", "EVENT"):
-        for item in items:
-            item.make(kind)
+    for kinds in definitions.STEPS[1:]:
+        if request["globals"] and kinds == ("VIEW",):
+            # A view is made only if whose it is may look at what it names: by now that is there to be granted.
+            loading.load_accounts(server, directory)
+        make(items, kinds)
+    for item in items:
+        item.tell_of_events()
     if request["globals"]:
         ok = loading.load_grants(server, directory, before, "globals") and ok
     for item in items:
         item.end(request.get("strict", False))
     return ok
+
+
+def make(items: list[Item], kinds: tuple[str, ...]) -> None:
+    """Make what may look into other databases, of all that are there."""
+    loaded = [item for item in items if item.result != NOT]
+    for item in loaded:
+        item.begin(item.into, kinds)
+    definitions.in_rounds([item.attempted for item in loaded])
+    for item in loaded:
+        item.settled()
 
 
 def demand_all(server: Server) -> None:
@@ -99,9 +113,15 @@ def tell_of_versions(dumped: str, server: Server) -> None:
 
 
 def clear(server: Server) -> None:
-    """Take away what a restore that was killed had begun; only one is at work at a time."""
-    for name, begun in dump.databases_of(server):
-        if begun:
-            server.query("SET foreign_key_checks = 0; DROP DATABASE %s" % identifier(name))
-        elif dump.BEGUN.fullmatch(name):
+    """Take away what a restore that was killed had begun, and set the server as it was then; only one is at work at a time."""
+    account.clear(server, account.RESTORE)
+    for name, comment in dump.commented(server):
+        if not dump.BEGUN.fullmatch(name):
+            continue
+        if comment == dump.WHOLE:
             untrusted.tell(4, "database %s was loaded and never took its place: take from it what you need, and drop it." % name)
+            continue
+        before = loading.noted(comment)
+        if before:
+            server.query(loading.setting(before))
+        server.query("SET foreign_key_checks = 0; DROP DATABASE %s" % identifier(name))

@@ -15,6 +15,7 @@ from rootless_backup.databases.mariadb.client import Server
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 # Nothing of the machine's own settings, and what needs no waiting for a disk. No event of an owner runs in it.
 SETTINGS = (
@@ -27,25 +28,33 @@ SETTINGS = (
     "--max-allowed-packet=1G",
     "--skip-log-bin",
 )
-# Not root: how that is let in comes with what is loaded.
-ACCOUNT = "backup_prove"
+# What a server that was dumped was set to, and has to be here too: the names of tables, and rows, that another cannot take.
+AS_DUMPED = {"lower_case_table_names": (0, 1), "innodb_page_size": (4096, 8192, 16384, 32768, 65536)}
+# Tables that are encrypted are so with a key of any number up to this one.
+KEYS = 255
 RIGHTS = ("GRANT ALL ON *.* TO %s WITH GRANT OPTION", "GRANT PROXY ON ''@'%%' TO %s WITH GRANT OPTION")
 # Seconds until it answers.
 LONGEST_START = 120
 
 
 @contextlib.contextmanager
-def throwaway() -> Iterator[Server]:
-    """A server below the working directory, which nobody else reaches, and which is gone at the end."""
+def throwaway(told: dict[str, Any]) -> Iterator[Server]:
+    """A server below the working directory, which nobody else reaches, and which is gone at the end.
+
+    `told`: what the manifest tells of the server that was dumped.
+    """
     # The name of a socket may have 107 bytes.
     top = os.path.abspath(tempfile.mkdtemp(prefix="m", dir="."))
     data, socket, secret = top + "/data", top + "/s", os.urandom(20).hex()
+    # Not root: how that is let in comes with what is loaded. Nor is it anybody who does.
+    account = "backup_prove_" + os.urandom(8).hex()
+    options = ["--datadir=" + data, *as_dumped(told)]
     try:
-        install = ["mariadb-install-db", "--no-defaults", "--datadir=" + data, "--auth-root-authentication-method=normal"]
+        install = ["mariadb-install-db", "--no-defaults", *options, "--auth-root-authentication-method=normal"]
         subprocess.run([*install, "--skip-test-db", "--skip-name-resolve"], stdin=subprocess.DEVNULL, capture_output=True, check=True)
         # A statement of an owner writes no file but there.
-        places = {"datadir": data, "socket": socket, "pid-file": top + "/pid", "tmpdir": top, "secure-file-priv": data}
-        command = ["mariadbd", "--no-defaults", *("--%s=%s" % each for each in places.items()), *SETTINGS]
+        places = {"socket": socket, "pid-file": top + "/pid", "tmpdir": top, "secure-file-priv": data}
+        command = ["mariadbd", "--no-defaults", *options, *("--%s=%s" % each for each in places.items()), *SETTINGS, *encrypting(top)]
         with open(top + "/log", "wb+") as log, subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log) as process:
             try:
                 with Server.of("root", socket) as server:
@@ -53,15 +62,27 @@ def throwaway() -> Iterator[Server]:
                         log.seek(0)
                         said = log.read().decode(errors="backslashreplace")[-1000:]
                         raise OSError("the server that is to prove it does not start: %s" % said)
-                    server.query(
-                        "; ".join(each % (ACCOUNT + "@localhost") for each in ("CREATE USER %s IDENTIFIED BY '" + secret + "'", *RIGHTS))
-                    )
-                with Server.of(ACCOUNT, socket, secret) as server:
+                    create = "CREATE USER %s IDENTIFIED BY '" + secret + "'"
+                    server.query("; ".join(each % (account + "@localhost") for each in (create, *RIGHTS)))
+                with Server.of(account, socket, secret) as server:
                     yield server
             finally:
                 process.kill()
     finally:
         shutil.rmtree(top, ignore_errors=True)
+
+
+def as_dumped(told: dict[str, Any]) -> list[str]:
+    """The options of a server like the one that was dumped."""
+    return ["--%s=%d" % (name, told[name]) for name, known in AS_DUMPED.items() if told.get(name) in known]
+
+
+def encrypting(top: str) -> list[str]:
+    """The options of a server that takes tables that are encrypted, if it knows how: with keys of its own."""
+    path = os.path.join(top, "keys")
+    with open(path, "w", encoding="ascii") as file:
+        file.write("".join("%d;%s\n" % (number, os.urandom(32).hex()) for number in range(1, KEYS + 1)))
+    return ["--plugin-load-add=file_key_management", "--loose-file-key-management-filename=" + path]
 
 
 def answers(server: Server, process: subprocess.Popen[bytes]) -> bool:
