@@ -142,23 +142,26 @@ def test_no_account_that_may_see_or_change_more_than_one_database_calls_a_functi
     for rights in definitions.VIEWERS:
         for each in rights:
             privileges, where = each.split(" ON ")
-            assert set(privileges.split(", ")) <= (
-                {"SELECT", "SET USER"} if where == "*.*" else {"CREATE VIEW", "DROP", "SHOW VIEW", "SELECT", "EXECUTE"}
-            )
+            allowed = {
+                "*.*": {"SELECT", "SET USER"},
+                "%(database)s": {"CREATE VIEW", "DROP", "SHOW VIEW", "SELECT", "EXECUTE"},
+                "%(origin)s": {"EXECUTE"},
+            }
+            assert set(privileges.split(", ")) <= allowed[where]
         everywhere = {privilege for each in rights if each.endswith("*.*") for privilege in each.split(" ON ")[0].split(", ")}
         assert not (may_call(rights) and "SELECT" in everywhere)
 
 
 def test_a_view_is_made_by_an_account_that_calls_no_function(lines):
     server = Server()
-    assert definitions.Making(server, lines([view_of()]), "d").attempt() == 1
+    assert definitions.Making(server, lines([view_of()]), "d", "d").attempt() == 1
     (rights, _text), *more = server.sent
-    assert (rights, may_call(rights), more) == (("CREATE VIEW, DROP, SHOW VIEW ON `d`.*", "SELECT, SET USER ON *.*"), False, [])
+    assert (rights, may_call(rights), more) == (("CREATE VIEW, DROP, SHOW VIEW ON `d`.*", "SET USER ON *.*", "SELECT ON *.*"), False, [])
 
 
 def test_a_view_that_calls_one_is_made_by_an_account_of_its_database_or_as_its_definer_and_by_nobody_who_may_more(lines):
     server = Server(lambda rights, _text: "1370 (42000): execute command denied" if rights else None)
-    making = definitions.Making(server, lines([view_of()]), "d")
+    making = definitions.Making(server, lines([view_of()]), "d", "d")
     assert making.attempt() == 1
     assert [rights and may_call(rights) for rights, _text in server.sent] == [False, True, None]
     last = server.sent[-1][1]
@@ -170,9 +173,15 @@ def test_a_view_that_calls_one_is_made_by_an_account_of_its_database_or_as_its_d
     assert making.pending == []
 
 
+def test_in_another_database_a_view_calls_the_functions_of_the_one_that_it_was_in(lines):
+    server = Server(lambda rights, _text: "1370 (42000): execute command denied" if rights and not may_call(rights) else None)
+    assert definitions.Making(server, lines([view_of()]), "new", "old").attempt() == 1
+    assert server.sent[-1][0][-2:] == ("SELECT, EXECUTE ON `new`.*", "EXECUTE ON `old`.*")
+
+
 def test_what_is_refused_for_another_reason_is_tried_by_nobody_else(lines):
     server = Server(lambda _rights, text: "1146 (42S02): no table" if b"VIEW `w`".hex() in text else None)
-    making = definitions.Making(server, lines([view_of(), view_of("w", MADE.replace(b"`v`", b"`w`"))]), "d")
+    making = definitions.Making(server, lines([view_of(), view_of("w", MADE.replace(b"`v`", b"`w`"))]), "d", "d")
     assert making.attempt() == 1
     assert ([each["name"] for each, _line in making.pending], making.whys) == (["w"], ["1146 (42S02): no table"])
     assert len(server.sent) == 2
@@ -190,7 +199,7 @@ def test_views_are_tried_again_as_long_as_one_more_is_made(lines):
         return None
 
     pairs = [view_of(each, MADE.replace(b"`v`", b"`%s`" % each.encode())) for each in order]
-    makings = [definitions.Making(Server(refuses), [each], "d") for each in lines(pairs)]
+    makings = [definitions.Making(Server(refuses), [each], "d", "d") for each in lines(pairs)]
     definitions.in_rounds([each.attempt for each in makings])
     assert [(each.pending, each.whys) for each in makings] == [([], [])] * 3
 

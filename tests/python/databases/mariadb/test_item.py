@@ -37,7 +37,7 @@ def replaced(monkeypatch, tmp_path):
     class Making:
         pending = whys = ()
 
-        def __init__(self, _server, lines, database, **_):
+        def __init__(self, _server, lines, database, _origin):
             self.made = [(each["kind"], each["name"], database) for each, _line in lines]
 
         def attempt(self):

@@ -85,10 +85,10 @@ VIEWER = re.compile(
 )
 # A view calls a function, or looks at one that does.
 CALLS = re.compile(r"(?:1356|1370) ")
-# What it takes to make a view: `%s` is its database.
-MAKING = "CREATE VIEW, DROP, SHOW VIEW ON %s"
-# With all that is to be seen and no function; then with functions and nothing but its own database. SET USER: it looks as whom it did.
-VIEWERS = ((MAKING, "SELECT, SET USER ON *.*"), (MAKING, "SELECT, EXECUTE ON %s", "SET USER ON *.*"))
+# What it takes to make a view, in its database; SET USER: it looks as whom it did.
+MAKING = ("CREATE VIEW, DROP, SHOW VIEW ON %(database)s", "SET USER ON *.*")
+# With all that is to be seen and no function; then with functions, those of the database that it was in too, and nothing but its own.
+VIEWERS = ((*MAKING, "SELECT ON *.*"), (*MAKING, "SELECT, EXECUTE ON %(database)s", "EXECUTE ON %(origin)s"))
 
 
 class Line:
@@ -244,7 +244,7 @@ def found_in(path: str, begin: int) -> Iterator[Line]:
 class Making:
     """What is to be made in a database.
 
-    `elsewhere`: it is not the one that it was in. `before`: what each statement begins with.
+    `origin`: the one that it was in. `before`: what each statement begins with.
     """
 
     def __init__(
@@ -252,10 +252,10 @@ class Making:
         server: Server,
         lines: Iterable[tuple[Definition, Line]],
         database: str,
-        elsewhere: bool = False,
+        origin: str,
         before: Callable[[Definition], str] = lambda _: "",
     ) -> None:
-        self.server, self.database, self.elsewhere, self.before = server, database, elsewhere, before
+        self.server, self.database, self.origin, self.before = server, database, origin, before
         self.pending = list(lines)
         # Why what is pending is.
         self.whys: list[str] = []
@@ -278,8 +278,8 @@ class Making:
             if not numbers:
                 break
             if rights:
-                inside = account.inside(self.server, self.database)
-                with account.holding(self.server, [each.replace("%s", inside) for each in rights]) as viewer:
+                inside = {name: account.inside(self.server, getattr(self, name)) for name in ("database", "origin")}
+                with account.holding(self.server, [each % inside for each in rights]) as viewer:
                     now = self.made_by(viewer, numbers, self.text)
             else:
                 now = self.made_by(self.server, numbers, self.as_definer)
@@ -303,7 +303,7 @@ class Making:
 
     def text(self, number: int) -> str | None:
         definition, at = self.pending[number]
-        text = moved(definition["kind"], at.read()) if self.elsewhere else at.read()
+        text = moved(definition["kind"], at.read()) if self.database != self.origin else at.read()
         return None if text is None else self.before(definition) + text
 
     def as_definer(self, number: int) -> str | None:

@@ -138,7 +138,7 @@ class Item:
     def begin(self, database: str, kinds: tuple[str, ...]) -> None:
         """What is of some kinds is to be made."""
         chosen = [each for each in self.lines if each[0]["kind"] in kinds]
-        self.making = definitions.Making(self.server, chosen, database, elsewhere=database != self.name)
+        self.making = definitions.Making(self.server, chosen, database, self.name)
 
     def attempt(self) -> int:
         """Make of it what can be made. Return how many there are more."""
@@ -220,7 +220,7 @@ class Item:
                 yield
             except subprocess.CalledProcessError:
                 for kinds in (("TRIGGER",), (definitions.PLACE,), ("VIEW",)):
-                    definitions.Making(self.server, [each for each in kept if each[0]["kind"] in kinds], self.into).attempt()
+                    definitions.Making(self.server, [each for each in kept if each[0]["kind"] in kinds], self.into, self.into).attempt()
                 raise
 
     def replace_tables(self, beside: str) -> None:

@@ -118,7 +118,7 @@ class Proof:
             then = "SET timestamp = %d; " % calendar.timegm(time.strptime(self.entry["finished"], manifests.TIME))
             chosen = [each for each in self.lines if each[0]["kind"] in kinds]
             # In this sandbox, without chown(2), no file takes the place of another.
-            self.making = definitions.Making(self.server, chosen, self.name, before=lambda each: then + definitions.made_room(each))
+            self.making = definitions.Making(self.server, chosen, self.name, self.name, lambda each: then + definitions.made_room(each))
 
     def attempt(self) -> int:
         """Make of it what can be made. Return how many there are more."""
