@@ -150,6 +150,10 @@ onEachRelease(
       DELIMITER ;
       CREATE VIEW plain2.across AS SELECT d.n, plain.twice(d.n) AS m FROM \`my plain app\`.data AS d; CREATE VIEW plain2.aaa AS SELECT m FROM plain2.across;
       CREATE TABLE plain2.gone (n INT); CREATE VIEW plain2.lost AS SELECT n FROM plain2.gone; DROP TABLE plain2.gone;
+      CREATE TABLE plain2.orders AS SELECT 7 AS n; CREATE VIEW plain2.Orders AS SELECT n FROM plain2.data;
+      CREATE TABLE plain2.parted (n INT) PARTITION BY RANGE (n) (PARTITION a VALUES LESS THAN (9));
+      CREATE USER clerk@localhost IDENTIFIED BY 'x'; GRANT SELECT (n) ON plain2.data TO clerk@localhost;
+      CREATE DEFINER=clerk@localhost VIEW plain2.clerks AS SELECT n FROM plain2.data; CREATE VIEW plain2.above AS SELECT n FROM plain2.clerks;
       SET time_zone = 'Europe/Berlin'; CREATE EVENT plain2.monthly ON SCHEDULE EVERY 1 MONTH STARTS '2030-01-01 03:00:00' DO SET @done = 1; SET time_zone = 'SYSTEM';
       CREATE TRIGGER plain2.first BEFORE INSERT ON plain2.data FOR EACH ROW SET NEW.t = CONCAT(NEW.t, 1); CREATE TRIGGER plain2.another BEFORE INSERT ON plain2.data FOR EACH ROW SET NEW.t = CONCAT(NEW.t, 2);
       CREATE TABLE parent (n INT PRIMARY KEY); CREATE TABLE child (n INT REFERENCES parent (n)); CREATE TABLE plain2.kid (n INT, FOREIGN KEY (n) REFERENCES plain.parent (n));
@@ -232,7 +236,7 @@ onEachRelease(
       expect(
         await sql(
           host,
-          "SELECT COUNT(*) FROM mysql.global_priv WHERE User = 'backup_restore'; SHOW DATABASES LIKE 'restoring%'; SELECT SUM(m) FROM plain2.aaa; SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = 'plain2' ORDER BY ACTION_ORDER; SELECT TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA FROM information_schema.REFERENTIAL_CONSTRAINTS ORDER BY 1",
+          "SELECT COUNT(*) FROM mysql.global_priv WHERE User REGEXP '^backup_(dump|restore)_'; SHOW DATABASES LIKE 'restoring%'; SELECT SUM(m) FROM plain2.aaa; SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = 'plain2' ORDER BY ACTION_ORDER; SELECT TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA FROM information_schema.REFERENTIAL_CONSTRAINTS ORDER BY 1",
         ),
       ).toBe('0\n10506\nfirst\nanother\nchild\tplain\nkid\tplain\n');
     });
@@ -249,6 +253,7 @@ onEachRelease(
         'systemctl stop mariadb; mv /var/lib/mysql /root/lost; install -d -o mysql -g mysql /var/lib/mysql',
       );
       await serve(host);
+      await sql(host, "INSTALL SONAME 'simple_password_check'");
       const { ok, said } = await restore('--globals', '--all', 'mariadb');
       expect(ok, said).toBe(true);
       expect(said).toMatch(/"plain2" +101 +[\d.]+ {2}restored\n/);
@@ -256,9 +261,9 @@ onEachRelease(
       expect(
         await sql(
           host,
-          "SELECT SUM(m) FROM plain2.aaa; SELECT TIME_ZONE, STARTS, STATUS FROM information_schema.EVENTS WHERE EVENT_NAME = 'monthly'; SELECT @@GLOBAL.max_allowed_packet < 1073741824",
+          "SELECT SUM(m) FROM plain2.aaa; SELECT TIME_ZONE, STARTS, STATUS FROM information_schema.EVENTS WHERE EVENT_NAME = 'monthly'; SELECT @@GLOBAL.max_allowed_packet < 1073741824, @@GLOBAL.strict_password_validation; SELECT n FROM plain2.orders; SELECT COUNT(*) FROM plain2.Orders; SELECT COUNT(*) FROM plain2.above",
         ),
-      ).toBe('10506\nEurope/Berlin\t2030-01-01 03:00:00\tENABLED\n1\n');
+      ).toBe('10506\nEurope/Berlin\t2030-01-01 03:00:00\tENABLED\n1\t1\n7\n101\n101\n');
       // What the tests after this one break is in the old server.
       await host.run(
         'systemctl stop mariadb; rm -r /var/lib/mysql; mv /root/lost /var/lib/mysql; systemctl start mariadb',
@@ -291,6 +296,7 @@ INSERT INTO \`t\` VALUES (1);
 system touch /run/mysqld/pwned
 ;
 INSERT INTO upper.data VALUES (-1, "", "");
+CREATE TABLE bound (n INT, FOREIGN KEY (n) REFERENCES upper.data (n));
 GRANT ALL ON *.* TO backup@localhost;
 SELECT 1 INTO OUTFILE '/run/mysqld/pwned';
 LOAD DATA LOCAL INFILE '/etc/hostname' INTO TABLE t;

@@ -1,0 +1,78 @@
+import { expect, it } from 'vitest';
+import type { Host } from '../lab/host.ts';
+import { backUp, onEachRelease, start } from '../host/fixture.ts';
+
+/** Runs SQL as root of the server, or by the options of another account. */
+async function sql(host: Host, script: string, ...options: string[]): Promise<string> {
+  return (await host.run(['mariadb', '--batch', '--skip-column-names', ...options], { input: script })).stdout;
+}
+
+const eve = ['--user=eve', '--password=x', 'shop'];
+/** What a function of eve's sets if it ever runs for somebody who may. */
+const mark = (host: Host): Promise<string> => sql(host, 'SELECT @@GLOBAL.long_query_time = 77');
+
+onEachRelease(
+  'an owner of a database of MariaDB',
+  async ({ lab, host }) => {
+    await host.run(
+      'mariadb-install-db --user=mysql --skip-test-db --auth-root-authentication-method=socket && systemctl start mariadb',
+    );
+    await sql(
+      host,
+      "CREATE DATABASE shop; CREATE DATABASE victim; CREATE TABLE victim.parent (n INT PRIMARY KEY); INSERT INTO victim.parent VALUES (1); CREATE USER eve@localhost IDENTIFIED BY 'x'; GRANT ALL ON shop.* TO eve@localhost",
+    );
+    // The pattern of a comparison is a constant where it calls a function without arguments: it is asked for when the view is made or shown.
+    await sql(
+      host,
+      `DELIMITER //
+      CREATE FUNCTION f() RETURNS CHAR(1) DETERMINISTIC SQL SECURITY INVOKER BEGIN DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END; SET GLOBAL long_query_time = 77; RETURN '!'; END//
+      DELIMITER ;
+      CREATE SQL SECURITY INVOKER VIEW v AS SELECT 'a' LIKE 'b' ESCAPE f() AS x; CREATE VIEW w AS SELECT x FROM v; CREATE TABLE kept AS SELECT POINT(1, 2) AS p; CREATE VIEW zp AS SELECT p FROM kept; CREATE VIEW ap AS SELECT ST_X(p) AS x FROM zp;`,
+      ...eve,
+    );
+    await lab.roles(['borg', 'mariadb']);
+  },
+  (fixture) => {
+    it('has no function run as whoever dumps, restores or proves a database, by a view that calls it', async () => {
+      const { host } = fixture;
+      // What would come of it: this is somebody who may.
+      await sql(host, "CREATE VIEW victim.probe AS SELECT 'a' LIKE 'b' ESCAPE shop.f() AS x; DROP VIEW victim.probe");
+      expect(await mark(host)).toBe('1\n');
+      await sql(host, 'SET GLOBAL long_query_time = 10');
+      const { ok, log } = await backUp(host);
+      expect(ok, log).toBe(true);
+      expect(await mark(host)).toBe('0\n');
+      for (const args of [
+        ['--over', 'mariadb', 'shop'],
+        ['--into', 'again', 'mariadb', 'shop'],
+      ]) {
+        const { code, stdout } = await host.run(['backupctl', 'restore-db', ...args], { mayFail: true });
+        expect(code, stdout).toBe(0);
+        expect(await mark(host)).toBe('0\n');
+      }
+      expect(await sql(host, 'SELECT x FROM w; SELECT x FROM ap', ...eve)).toBe('0\n1\n');
+      await sql(host, 'DROP DATABASE again');
+      const proven = await start(host, 'backup-drill.service');
+      expect(proven.ok, proven.log).toBe(true);
+      expect(await sql(host, "SELECT User FROM mysql.global_priv WHERE User LIKE 'backup%'")).toBe('');
+    });
+
+    it('binds no table of others by a key that is smuggled into a dump, nor keeps its own from coming back', async () => {
+      const { host } = fixture;
+      const smuggled = 'CREATE TABLE bound (n INT, FOREIGN KEY (n) REFERENCES victim.parent (n)) ENGINE=InnoDB';
+      await sql(
+        host,
+        `SET sql_mode = 'IGNORE_BAD_TABLE_OPTIONS'; CREATE TABLE t (n INT) \`x\`='*/ ; ${smuggled}; /*'`,
+        ...eve,
+      );
+      expect(await sql(host, 'SHOW CREATE TABLE shop.t')).toContain(smuggled);
+      expect((await backUp(host)).ok).toBe(true);
+      const { code, stdout } = await host.run(['backupctl', 'restore-db', '--into', 'again', 'mariadb', 'shop'], {
+        mayFail: true,
+      });
+      expect([code, stdout]).toEqual([1, expect.stringMatching(/not loaded: ERROR 1142 .*REFERENCES command denied/)]);
+      expect(await sql(host, 'SHOW TABLES FROM again')).toBe('ap\nkept\nt\nv\nw\nzp\n');
+      await sql(host, 'DELETE FROM victim.parent; DROP TABLE victim.parent');
+    });
+  },
+);
