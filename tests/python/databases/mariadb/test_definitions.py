@@ -160,7 +160,7 @@ def test_a_view_is_made_by_an_account_that_calls_no_function(lines):
 
 
 def test_a_view_that_calls_one_is_made_by_an_account_of_its_database_or_as_its_definer_and_by_nobody_who_may_more(lines):
-    server = Server(lambda rights, _text: "1370 (42000): execute command denied" if rights else None)
+    server = Server(lambda rights, _text: ("1142 (42000): SELECT denied" if may_call(rights) else "1370 (42000): no") if rights else None)
     making = definitions.Making(server, lines([view_of()]), "d", "d")
     assert making.attempt() == 1
     assert [rights and may_call(rights) for rights, _text in server.sent] == [False, True, None]

@@ -284,7 +284,8 @@ class Making:
             else:
                 now = self.made_by(self.server, numbers, self.as_definer)
             refused = {**{number: why for number, why in refused.items() if number not in numbers}, **now}
-            numbers = [number for number, why in now.items() if CALLS.match(why)]
+            # What the second may not see, whose it is may.
+            numbers = [number for number, why in now.items() if rights != VIEWERS[0] or CALLS.match(why)]
         return refused
 
     def made_by(self, server: Server, numbers: list[int], text_of: Callable[[int], str | None]) -> dict[int, str]:
