@@ -59,6 +59,11 @@ started:
   type: list
   elements: str
   sample: [example.service]
+new:
+  description: Whether nothing was done, since the plan is for a host that is not new, and there is nothing beside what its starts create.
+  returned: always
+  type: bool
+  sample: false
 exposure:
   description: The exposure level of the service that the plan names.
   returned: when it was changed, not in check mode
@@ -182,7 +187,8 @@ class Transaction:
     def __init__(self, module, plan):
         self.module = module
         self.plan = {"enable": [], "start": [], "users": [], "remove": [], "disown": [], "needs": [], "exposure": None,
-                     "keep": [], "former": [], "expect": {}, "calendars": {}, "version": None, "packages": [], **plan}
+                     "keep": [], "former": [], "expect": {}, "calendars": {}, "version": None, "packages": [], "unless_new": False,
+                     **plan}
         self.host = Host(module)
         self.files = {each["path"]: each for each in plan["files"]}
         self.memory_path = os.path.join(MEMORY, plan["name"] + ".json")
@@ -197,6 +203,7 @@ class Transaction:
         self.created = []
         self.told = []
         self.lacking = []
+        self.new = False
 
     def warn(self, text):
         """Tell the administrator; by a key of our own, since no other part of the answer is taken for words of this module."""
@@ -204,7 +211,7 @@ class Transaction:
 
     def result(self):
         result = {"diff": self.diff, "paths": self.changed_paths, "started": self.started, "created": self.created, "told": self.told,
-                  "lacking": self.lacking, "dpkg": dpkg_query(self.module) is not None}
+                  "lacking": self.lacking, "dpkg": dpkg_query(self.module) is not None, "new": self.new}
         if self.plan["exposure"] and self.changed and not self.module.check_mode:
             out = self.module.run_command(["systemd-analyze", "security", "--no-pager", self.plan["exposure"]])[1]
             level = re.search(r"exposure level for \S+ ([0-9.]+)", out)
@@ -216,6 +223,10 @@ class Transaction:
 
     def present(self):
         self._refuse_older()
+        self.new = self.plan["unless_new"] and self._is_new()
+        if self.new:
+            # Whoever called finds out first whether it is a machine that was rebuilt, and calls again.
+            return
         self.lacking = self._lacking()
         if self.lacking and not self.module.check_mode:
             # Nothing else is done before they are there: who called installs them, and calls again.
@@ -278,6 +289,11 @@ class Transaction:
             os.unlink(path)
         self._compile(different)
         self._start()
+
+    def _is_new(self):
+        """Whether nothing that the plan starts was ever started here, whatever the settings were then."""
+        marks = {os.path.dirname(path) for each in self.plan["start"] for path in each["creates"]}
+        return bool(marks) and not any(map(files_in, marks))
 
     def _lacking(self):
         """The packages of the plan that dpkg does not know to be there."""
@@ -553,8 +569,15 @@ class Transaction:
         fields = [shlex.split(line) for line in lines if line.startswith("d ")]
         return {path.replace("%%", "%"): (mode, user) for _type, path, mode, user, *_group in fields}
 
+    def _held(self):
+        """Units that wait until something is there of what a start creates: on an empty machine nothing is to run by itself."""
+        return {unit for each in self.plan["start"] if not any(map(os.path.exists, each["creates"])) for unit in each.get("holds", [])}
+
     def _enable(self, different):
+        held = self._held()
         for unit in self.plan["enable"]:
+            if unit in held:
+                continue
             enabled, active = self._state(unit)
             if not enabled:
                 self.host.undo.append(lambda unit=unit: self.module.run_command(["systemctl", "disable", "--now", unit]))
@@ -594,9 +617,12 @@ class Transaction:
         return failed
 
     def _start(self):
+        held = self._held()
         try:
             self._start_each()
         finally:
+            if held - self._held() and not self.module.check_mode:
+                self._enable([])
             self.created = [path for each in self.plan["start"] for path in each["creates"] if os.path.exists(path)]
 
     def _start_each(self):
