@@ -27,12 +27,12 @@ OPTIONS = {"name", "role", "state", "packages", "templates", "files", "frame", "
 KEEP = ("What opens the repositories of %s is saved in %s on the control node.\n"
         "Keep a copy of that directory in a safe place: without it the backup of a lost host cannot be read.")
 
-BESIDE = ("%s of %s is another than the one that is saved in %s. Both are kept, the host's as %s: what one opens the other may not. Once the "
-          "old one opens nothing any more, give this one its name.")
+BESIDE = ("%s of %s is another than the one that is saved in %s. Both are kept, the host's as %s: what one opens the other may not. "
+          "Once the old one opens nothing any more, give this one its name.")
 REBUILT = ("%s looks like a machine that was rebuilt: it knows of no backup, but %s on the control node has what opens the repositories of "
            "one of this name (%s). Nothing was done, since new keys would open none of what was saved.\n"
            "To bring it back: ansible-playbook rootless.backup.restore -e restore_host=%s (see docs/restore.md).\n"
-           "If what was saved is not to come back here, say once -e backup_begin_anew=true: what opens it is set aside in that directory then.")
+           "If what was saved is not to come back here, say once -e backup_begin_anew=true: what opens it is set aside there then.")
 ASIDE = "%s begins anew: what opened the repositories of the one before is in %s. Keep it for as long as you want to read them."
 
 

@@ -139,7 +139,7 @@ options:
     description:
       - What is saved on the control node when I(start) has made it. Names and places are fixed before the host is asked anything;
         only contents of up to 64 KiB come from it.
-      - No file is overwritten. What differs is laid down beside what is there, under a name with the day and a checksum; there is a warning.
+      - No file is overwritten. What differs is laid down beside it, under a name with the day and a checksum, and there is a warning.
     type: dict
     suboptions:
       directory:

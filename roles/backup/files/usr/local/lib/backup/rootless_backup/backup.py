@@ -14,7 +14,7 @@ import time
 from rootless_backup import engine as engines
 from rootless_backup import host, paths, roots, systemd, untrusted, visibility
 from rootless_backup.records import archive as records
-from rootless_backup.records import journal, unfinished
+from rootless_backup.records import before, journal, unfinished
 from rootless_backup.selection import Selection
 from rootless_backup.voice import JOURNAL as VOICE
 
@@ -116,6 +116,8 @@ class Backup:
         self.series: list[Series] = []
         # The repositories that got an archive which is not whole.
         self.marked: set[str] = set()
+        # The archives that were made.
+        self.made: set[str] = set()
 
     def choose(self) -> None:
         """Settle what the archives are made of, when all that is to be mounted is."""
@@ -151,15 +153,18 @@ class Backup:
                 ok = False
         if not ok:
             repository.explain()
-        if repository.location in self.marked:
+        # Also where nothing is forgotten: by the next run this machine is none that is new.
+        known = ok or repository.location in self.marked or records.names(repository.location)
+        was = before.look(repository, self.made) if known else None
+        if repository.location in self.marked and was and not was["waits"]:
             # Of these no other rule forgets any while runs fail, so they would come to fill the repository.
-            ok = repository.forget(KEEP_INCOMPLETE, incomplete=True)[0] and repository.compact() and ok
+            ok = repository.forget(KEEP_INCOMPLETE, incomplete=True, spare=was["newest"])[0] and repository.compact() and ok
         if self.rest:
             return ok
-        if not ok or not self.whole:
+        if not ok or not self.whole or was is None:
             VOICE.error("%s: not everything was saved, so nothing was pruned" % repository.location)
             return False
-        return self.forget(repository)
+        return self.keep_all(repository, was) if was["waits"] else self.forget(repository, was["newest"])
 
     def save_series(self, repository: engines.Repository, series: Series) -> tuple[bool, bool]:
         """Save and record a series. Return whether it is whole, and whether the repository let this host in.
@@ -171,6 +176,7 @@ class Backup:
         while True:
             archive = engines.name_of(self.settings["prefix"], series.name, records.utc(self.named))
             directories = records.Sample(4 * self.settings["drill_sample"])
+            self.made.add(archive + (engines.INCOMPLETE if marked else ""))
             made, proven = prove(repository, archive + (engines.INCOMPLETE if marked else ""), series, directories)
             if marked and made.there:
                 self.marked.add(repository.location)
@@ -206,20 +212,24 @@ class Backup:
             {"begun": records.run_began(self.now), "roots": series.asked, "hooks": hooks, "files": files, "size": size},
         )
 
-    def forget(self, repository: engines.Repository) -> bool:
-        """Forget what is too old. Return whether that succeeded."""
+    def keep_all(self, repository: engines.Repository, was: before.Before) -> bool:
+        """Forget nothing, and say why. Return True: the run is none that failed by that."""
+        VOICE.note(before.told(was), **{journal.MIND: before.told(was)})
+        tell_kept(repository, [archive for series in engines.SERIES for archive in repository.archives(series)])
+        tell_room(repository)
+        return True
+
+    def forget(self, repository: engines.Repository, spare: list[str]) -> bool:
+        """Forget what is too old, but for what is to stay. Return whether that succeeded."""
         ok = True
         if unfinished.is_noted(repository.location):
             ok = drop_lacking(repository)
-            ok = repository.forget(KEEP_INCOMPLETE, incomplete=True)[0] and ok
+            ok = repository.forget(KEEP_INCOMPLETE, incomplete=True, spare=spare)[0] and ok
             if ok and not known_lacking(repository):
                 unfinished.forget(repository.location)
-        forgotten, kept = repository.forget(rules(self.settings))
+        forgotten, kept = repository.forget(rules(self.settings), spare=spare)
         ok = forgotten and ok
-        VOICE.note(
-            "%s: %d archives are kept" % (repository.location, len(kept)),
-            **{journal.KEPT: json.dumps({"repository": repository.location, "archives": kept})},
-        )
+        tell_kept(repository, kept)
         if ok:
             records.forget(repository.location, kept)
         ok = repository.compact() and ok
@@ -234,7 +244,13 @@ def rules(settings: dict[str, Any]) -> dict[str, int]:
 
 def make_room(repository: engines.Repository, settings: dict[str, Any]) -> bool:
     """Forget what the rules do not keep, on a disk that may be full. Return whether that succeeded."""
-    return repository.make_room(rules(settings), known_lacking(repository))
+    return repository.make_room(rules(settings), known_lacking(repository), before.spared(repository.location))
+
+
+def tell_kept(repository: engines.Repository, kept: list[str]) -> None:
+    """Tell the report which archives there are."""
+    text = "%s: %d archives are kept" % (repository.location, len(kept))
+    VOICE.note(text, **{journal.KEPT: json.dumps({"repository": repository.location, "archives": kept})})
 
 
 def tell_room(repository: engines.Repository) -> None:

@@ -11,6 +11,7 @@ usage: backupctl status [--json]     the last run and its parts, the last good o
        backupctl show ARCHIVE [PATH] what is in an archive
        backupctl restore PATH…       restore files, into a fresh directory or in place
        backupctl make-room           forget what backup_keep_* does not keep, also on a full disk
+       backupctl restored            all is back on a machine that was rebuilt: forget what is too old again
        backupctl restore-db …        load a database, or what else a hook saved, from an archive; see backupctl restore-db --help
 
 Members of the group backup_status_group may use status, run, drill, check and list without an archive. They need no privilege, and
@@ -49,7 +50,7 @@ def act(command: str = "", *more: str) -> int:
         from rootless_backup.control import known
 
         return known.list_archives()
-    if command in ("list", "find", "show", "restore", "make-room"):
+    if command in ("list", "find", "show", "restore", "make-room", "restored"):
         from rootless_backup.restore import program
 
         return program.main([command, *more])

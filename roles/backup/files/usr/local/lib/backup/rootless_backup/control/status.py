@@ -11,6 +11,7 @@ import subprocess
 from rootless_backup import host, systemd, untrusted
 from rootless_backup.control import known as records
 from rootless_backup.figures import size, span, when
+from rootless_backup.records import before
 from rootless_backup.report.settings import SETTINGS
 from rootless_backup.untrusted import painted, say
 
@@ -63,7 +64,9 @@ def reports_of(name: str) -> list[str]:
 
 def find_problems(known: Known, live: Live) -> list[str]:
     """What the administrator has to do something about, a line each."""
-    problems = []
+    # As it is now, where that may be read; else as the last run told it.
+    waiting = before.waiting()
+    problems = waiting or []
     for name, title in TOLD.items():
         entry = known["units"].get(name)
         unreported = find_unreported(name, title, entry, live)
@@ -76,9 +79,10 @@ def find_problems(known: Known, live: Live) -> list[str]:
         elif entry:
             problems += ["%s failed; the backup does not need it." % line for line in entry.get("lesser", [])]
         if entry:
-            problems += ["%s: %s" % (title, line) for line in entry.get("troubles", [])]
+            told = [line for line in entry.get("troubles", []) if waiting is None or not line.startswith(before.WAITS)]
+            problems += ["%s: %s" % (title, line) for line in told]
     if not known["units"].get("backup", {}).get("last_good"):
-        problems.append("There is no good backup yet. Run `backupctl run`.")
+        problems.append("There is no good backup yet. Run `backupctl run`%s." % (" when all is back" if waiting else ""))
     for timer in (*TIMERS, *([DRILL] if drills() else [])):
         if live[timer]["ActiveState"] != "active":
             problems.append("%s is not running. Run `systemctl enable --now %s`." % (timer, timer))

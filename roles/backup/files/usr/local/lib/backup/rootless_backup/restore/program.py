@@ -6,6 +6,7 @@ usage: backupctl list [--repository N] [ARCHIVE]
        backupctl show [--repository N] ARCHIVE [PATH]
        backupctl restore [--repository N] [--archive ARCHIVE] [--into DIRECTORY | --in-place] PATH…
        backupctl make-room [--repository N]
+       backupctl restored
 
   backupctl list                            the archives, oldest first; with ARCHIVE all that is in it
   backupctl find nginx.conf                 every version of what has this name; a PATTERN with a slash is of the whole path
@@ -15,8 +16,10 @@ usage: backupctl list [--repository N] [ARCHIVE]
   backupctl restore --in-place /srv/www     each file takes the place of the one that is there, which is kept; files that
                                             the archive does not have stay; only what came whole is put in place
   backupctl make-room                       forgets what backup_keep_* does not keep, as a good backup does, also on a full disk
+  backupctl restored                        all is back on a machine that was rebuilt: backups forget what is too old again
 
-ARCHIVE is `latest`, the newest of the files (what restore takes if none is named), `latest-dumps`, or a name of `backupctl list`.
+ARCHIVE is `latest`, the newest of the files (what restore takes if none is named), `latest-dumps`, or a name of `backupctl list`. On a
+machine that was rebuilt the newest is that from before, until `backupctl restored`.
 It runs as a user of its own, with the capabilities that owners and the like need, and can write below the target only.
 Programs with the set-user-id bit come back as such; each is named.
 """
@@ -77,8 +80,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     looks: dict[str, Any] = {"epilog": more, "formatter_class": argparse.RawDescriptionHelpFormatter}
     parser = argparse.ArgumentParser(prog="backupctl", usage=usage, **looks)
     actions = parser.add_subparsers(dest="action", required=True)
-    for name in ("list", "find", "show", "restore", "make-room"):
+    for name in ("list", "find", "show", "restore", "make-room", "restored"):
         action = actions.add_parser(name, prog="backupctl " + name, usage=usage, **looks)
+        if name == "restored":
+            action.set_defaults(repository=1)
+            continue
         action.add_argument("--repository", type=int, default=1, help="the number of a repository, in their order; the first if not given")
         if name in ("find", "restore"):
             action.add_argument("--archive", default="latest" if name == "restore" else None)

@@ -10,6 +10,7 @@ import tempfile
 from rootless_backup import engine, statefile
 from rootless_backup.borg import state
 from rootless_backup.borg.call import borg, is_local
+from rootless_backup.records import before
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def initialise_one(repository: Repository) -> bool:
     location, voice = repository.location, repository.voice
     found = borg(repository, "info", "--json", location, quiet=ABSENT | MOVED)
     known = state.read_stamp(location, voice)
+    made = None
     if found.ids & MOVED:
         moved = accept_moved(repository, known)
         if moved is None:
@@ -57,6 +59,10 @@ def initialise_one(repository: Repository) -> bool:
         return False
     if not export_key(repository, answer["encryption"]["mode"]):
         return False
+    if made is not None:
+        before.write(location, False, [])
+    elif (was := before.look(repository))["waits"]:
+        voice.warning(before.told(was))
     # Last: with the stamp in place nothing of this is done again.
     state.write_stamp(location, answer["repository"]["id"])
     return True

@@ -119,11 +119,11 @@ class Repository(engine.Repository):
             )
         return engine.Taken(run.ok, run.made, "Archive.DoesNotExist" not in run.ids)
 
-    def forget(self, keep: dict[str, int], incomplete: bool = False) -> tuple[bool, list[str]]:
+    def forget(self, keep: dict[str, int], incomplete: bool = False, spare: Collection[str] = ()) -> tuple[bool, list[str]]:
         from rootless_backup.borg import retention
 
         dropped = incomplete or self.drop_renamed()
-        pruned, kept = retention.prune(self, keep, incomplete)
+        pruned, kept = retention.prune(self, keep, incomplete, spare)
         ok = dropped and pruned
         if is_local(self.location) or incomplete:
             return ok, kept
@@ -173,14 +173,14 @@ class Repository(engine.Repository):
     def set_segments(self, size: int) -> bool:
         return borg(self, "config", self.location, "max_segment_size", str(size)).ok
 
-    def make_room(self, keep: dict[str, int], lacking: Collection[str] = ()) -> bool:
+    def make_room(self, keep: dict[str, int], lacking: Collection[str] = (), spare: Collection[str] = ()) -> bool:
         if not is_local(self.location):
-            return super().make_room(keep, lacking)
+            return super().make_room(keep, lacking, spare)
         from rootless_backup.borg import retention
 
         reserve.give_up(self.location)
         # Borg wants room for one more of its files before it takes anything away, which are large; also in each run until there is.
-        ok = self.set_segments(SMALL_SEGMENT) and self.drop(lacking) and retention.prune(self, keep)[0]
+        ok = self.set_segments(SMALL_SEGMENT) and self.drop(lacking) and retention.prune(self, keep, spare=spare)[0]
         # First what takes no room to give back.
         ok = ok and all(borg(self, "compact", "--threshold", str(part)).ok for part in (90, 50, 10))
         reserve.keep(self.location)
