@@ -39,10 +39,25 @@ def status(as_json: bool) -> int:
     live = ask_systemd()
     problems = damaged + find_problems(known, live)
     if as_json:
-        say(json.dumps({**known, "live": {unit: live[unit] for unit in SHOWN}, "problems": problems}, indent=2))
+        shown = {unit: live[unit] for unit in SHOWN}
+        say(json.dumps({**known, "live": shown, "problems": problems, "laid_down": [path for path, _size in laid_down()]}, indent=2))
     else:
         print_status(known, live, problems)
+        rows("laid down", [("%s  %s" % each,) for each in laid_down()])
     return 1 if problems else 0
+
+
+def laid_down() -> list[tuple[str, str]]:
+    """What restores put aside, or laid down in /var/tmp, and how large each is: for root, who can see it."""
+    if os.geteuid() != 0:
+        return []
+    from rootless_backup.control.kept import size_of
+    from rootless_backup.restore import leftovers
+
+    try:
+        return [(each.path, size_of(each)) for each in leftovers.found()]
+    except OSError:
+        return []
 
 
 def ask_systemd() -> Live:

@@ -14,7 +14,8 @@ usage: backupctl list [--repository N] [ARCHIVE]
   backupctl restore /etc/nginx /srv/www     into a fresh directory below /var/tmp; it says where
   backupctl restore --archive HOST-files-2026-01-31T02:00:00Z --into /srv/restored /home/alice
   backupctl restore --in-place /srv/www     each file takes the place of the one that is there, which is kept; files that
-                                            the archive does not have stay; only what came whole is put in place
+                                            the archive does not have stay; only what came whole is put in place. See
+                                            backupctl remove-kept for when you are content
   backupctl make-room                       forgets what backup_keep_* does not keep, as a good backup does, also on a full disk
   backupctl restored                        all is back on a machine that was rebuilt: backups forget what is too old again
 
@@ -109,12 +110,14 @@ def in_unit(asked: argparse.Namespace, host: engine.Engine) -> int:
     """Do it in a unit of its own, with the sandbox that it needs. Return its exit code."""
     location = host.repository(asked.repository).location
     asked.terminal = sys.stderr.isatty()
-    asked.places = []
+    asked.places, asked.fresh = [], False
     name = name_of(asked)
     with contextlib.ExitStack() as stack:
         if asked.action == "restore":
             stack.enter_context(host.kept_from_change(location))
-            asked.places = stack.enter_context(target.attached(name, request.targets_of(asked, host, stack)))
+            directories = request.targets_of(asked, host, stack)
+            request.note(name, asked, directories)
+            asked.places = stack.enter_context(target.attached(name, directories))
         restoring = bool(asked.places)
         properties = [*host.properties(location, restoring=restoring), *target.properties(asked.places)]
         terminal = sys.stdin.isatty() and sys.stdout.isatty()
