@@ -201,7 +201,9 @@ onEachRelease(
       await host.run('usermod --append --groups adm bob');
       for (const user of ['root', 'bob'])
         expect(await status(user)).toMatch(new RegExp(`${waits}.*\`backupctl restored\``));
-      const taken = await host.run('rm /home/alice/letter; backupctl restore --in-place /home/alice/letter 2>&1');
+      const taken = await host.run(
+        'echo other > /home/alice/letter; backupctl restore --in-place /home/alice/letter 2>&1',
+      );
       expect(taken.stdout).toContain(`from archive ${saved.find((name) => name.includes('-files-')) ?? ''} in place`);
       const { stdout } = await host.run('backupctl restored');
       for (const name of saved) expect(stdout).toContain(name);
@@ -212,6 +214,22 @@ onEachRelease(
       expect(list.length).toBe(4);
       expect(list).toEqual(expect.arrayContaining(saved));
       expect(await status('bob')).not.toContain(waits);
+    });
+
+    it('has what was put aside or laid down listed and in no archive, and removed by one command', async () => {
+      const { host } = fixture;
+      expect((await host.run('backupctl status', { mayFail: true })).stdout).toMatch(
+        /laid down +\/home\/alice\/\.backup-kept-\S+ +[\d.]+ k?B\n +\/var\/tmp\/restored-\S+ +[\d.]+ MB\n/,
+      );
+      expect((await host.run('backupctl show latest /home/alice')).stdout).not.toContain('.backup-kept-');
+      // Of that name, and nobody's that was noted.
+      await host.run('mkdir -m 0700 /home/bob/.backup-kept-2026-01-31T02:00:00Z');
+      expect((await host.run('backupctl remove-kept < /dev/null', { mayFail: true })).code).toBe(1);
+      expect((await host.run('backupctl remove-kept --yes')).stdout).toContain('2 of 2 were removed');
+      expect((await host.run('ls -d /home/*/.backup-kept-* /var/tmp/restored-*', { mayFail: true })).stdout).toBe(
+        '/home/bob/.backup-kept-2026-01-31T02:00:00Z\n',
+      );
+      expect((await host.run('cat /home/alice/letter')).stdout).toBe('letter\n');
     });
 
     it('is not restored without what opens its repository, nor from a repository that is not there', async () => {
