@@ -22,7 +22,7 @@ from ansible_collections.rootless.backup.plugins.plugin_utils import answer, fac
 # Before 2.19 a template that looks like JSON comes back as what it holds, unless that is turned off; since then the
 # option is deprecated.
 AS_TEXT = {"convert_data": False} if tuple(map(int, core_version.split(".")[:2])) < (2, 19) else {}
-OPTIONS = {"name", "role", "state", "packages", "templates", "files", "frame", "package", "sensitive", "keep", "former", "expect",
+OPTIONS = {"name", "role", "state", "packages", "templates", "files", "frame", "package", "sensitive", "keep", "former", "expect", "covers",
            "calendars", "enable", "start", "users", "remove", "disown", "save", "authorize"}
 KEEP = ("What opens the repositories of %s is saved in %s on the control node.\n"
         "Keep a copy of that directory in a safe place: without it the backup of a lost host cannot be read.")
@@ -69,6 +69,7 @@ class ActionModule(ActionBase):
             "keep": args.get("keep", []),
             "former": args.get("former", []),
             "expect": args.get("expect", {}),
+            "covers": args.get("covers", {}),
             "calendars": args.get("calendars", {}),
             "enable": args.get("enable", []),
             "start": args.get("start", []),

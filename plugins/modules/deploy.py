@@ -87,6 +87,13 @@ options:
     description: Settings, each with paths that are wanted on the host; there is a warning of each that is not there and is not made.
     type: dict
     default: {}
+  covers:
+    description:
+      - Settings, each with the paths that it covers. Of each there is a warning of what stands at the top of the host, holds something,
+        is no part of the system, and is covered by none of them.
+      - Of each place there is one warning, when it is first met.
+    type: dict
+    default: {}
   calendars:
     description: Settings, each with its calendar event; one that never comes is refused when the units are verified.
     type: dict

@@ -89,7 +89,7 @@ import stat
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.rootless.backup.plugins.module_utils import dpkg
+from ansible_collections.rootless.backup.plugins.module_utils import dpkg, places
 
 OLDEST_SYSTEMD = 252
 UNITS = "/etc/systemd/system/"
@@ -187,8 +187,8 @@ class Transaction:
     def __init__(self, module, plan):
         self.module = module
         self.plan = {"enable": [], "start": [], "users": [], "remove": [], "disown": [], "needs": [], "exposure": None,
-                     "keep": [], "former": [], "expect": {}, "calendars": {}, "version": None, "packages": [], "unless_new": False,
-                     **plan}
+                     "keep": [], "former": [], "expect": {}, "covers": {}, "calendars": {}, "version": None, "packages": [],
+                     "unless_new": False, **plan}
         self.host = Host(module)
         self.files = {each["path"]: each for each in plan["files"]}
         self.memory_path = os.path.join(MEMORY, plan["name"] + ".json")
@@ -204,6 +204,7 @@ class Transaction:
         self.told = []
         self.lacking = []
         self.new = False
+        self.uncovered = []
 
     def warn(self, text):
         """Tell the administrator; by a key of our own, since no other part of the answer is taken for words of this module."""
@@ -242,6 +243,7 @@ class Transaction:
                 if not os.path.lexists(path) and not self._comes(path):
                     self.warn("%s: given is %s, but the host has no such path; every backup fails until it has"
                               % (setting, json.dumps(path)))
+        self._tell_uncovered()
         lacking = [message for message in map(self._unmet, self.plan["needs"]) if message]
         if lacking and not self.module.check_mode:
             raise Failure("The host lacks what the options name; nothing was changed:\n- " + "\n- ".join(lacking))
@@ -318,6 +320,15 @@ class Transaction:
             code, out, err = self.module.run_command(command, umask=0o022)
             if code != 0:
                 self.warn("the programs are not compiled, and start more slowly: %s" % (err or out).strip())
+
+    def _tell_uncovered(self):
+        """Warn, once of each, of what stands at the top and would not come back after a loss."""
+        for setting, paths in self.plan["covers"].items():
+            self.uncovered = places.uncovered(paths)
+            new = [path for path in self.uncovered if path not in self.memory["uncovered"]]
+            if new:
+                self.warn("%s: nothing of %s is saved; name there what is to come back after a loss (this is told once)"
+                          % (setting, ", ".join(new)))
 
     def _comes(self, path):
         """Whether the plan itself makes the path, or something below it."""
@@ -602,6 +613,7 @@ class Transaction:
                                 | {path for path, each in self.files.items() if each["sensitive"]}),
             "enable": self.plan["enable"],
             "users": self.memory["users"],
+            "uncovered": self.uncovered,
         }
         content = json.dumps(memory, indent=2) + "\n"
         remembered = ""
@@ -716,9 +728,9 @@ class Transaction:
 
 def remembered(path):
     """What a name laid down: `paths`, of these `sensitive` ones, `shared` files that others may have laid down too, with where they are
-    from, units, users, and the version of what is shared, or None. Failure: that cannot be read.
+    from, units, users, the version of what is shared, or None, and what was told not to be saved. Failure: that cannot be read.
     """
-    memory = {"paths": [], "shared": {}, "sensitive": [], "enable": [], "users": [], "version": None}
+    memory = {"paths": [], "shared": {}, "sensitive": [], "enable": [], "users": [], "version": None, "uncovered": []}
     if os.path.exists(path):
         try:
             with open(path, encoding="utf-8") as file:
