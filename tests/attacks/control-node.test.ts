@@ -234,6 +234,20 @@ if 'modules.apt' in asked: open('/run/installed', 'a').write('x' + ('evil' if 'e
       expect(readFileSync(join(mine(), 'passphrase'))).toEqual(before);
     });
 
+    it('cannot have what is saved overwritten or set aside, by other secrets or by calling itself new', async () => {
+      const saved = (): Record<string, string> =>
+        Object.fromEntries(readdirSync(mine()).map((name) => [name, readFileSync(join(mine(), name), 'utf8')]));
+      const before = saved();
+      const others = "if slurp: answer['stdout'] = '.\\n'.join([base64.b64encode(b'of others').decode()] * 2) + '.'";
+      const again = await lying(`if ours: answer['new'] = True\n${others}`, () => role());
+      expect(again.stdout).toContain('web looks like a machine that was rebuilt');
+      expect(saved()).toEqual(before);
+      const other = await lying(`if ours: answer['started'] = ['borg-init.service']\n${others}`, () => role());
+      expect(other.stdout + other.stderr).toMatch(/Both\s+are\s+kept/);
+      expect(saved()).toMatchObject(before);
+      for (const name of Object.keys(saved())) if (!(name in before)) rmSync(join(mine(), name));
+    });
+
     it.each(['mkfifo', 'ln -s /etc/shadow', 'ln -s /dev/zero', 'mkdir'])(
       'where borg has something else in place of an exported key: neither waited for nor saved (%s)',
       async (make) => {
