@@ -31,7 +31,7 @@ def test_what_differs_is_laid_down_beside_and_once(wanted):
     assert wanted.write(PASSPHRASE, b"old") == os.path.join(wanted.directory, "passphrase")
     beside = wanted.write(PASSPHRASE, b"new")
     assert re.fullmatch(r"passphrase\.\d{4}-\d\d-\d\d-[0-9a-f]{8}", os.path.basename(beside))
-    assert wanted.write(PASSPHRASE, b"new") == beside
+    assert wanted.write(PASSPHRASE, b"new\n") == beside
     assert wanted.write(PASSPHRASE, b"old") == os.path.join(wanted.directory, "passphrase")
     assert contents(wanted) == {"passphrase": b"old", os.path.basename(beside): b"new"}
     assert {stat.S_IMODE(os.stat(os.path.join(wanted.directory, name)).st_mode) for name in contents(wanted)} == {0o600}

@@ -87,7 +87,7 @@ class Leftover:
         """How many bytes it takes; None: that could not be found out soon."""
         above, directory = self.opened()
         try:
-            call = ["du", "--summarize", "--one-file-system", "--block-size=1", "--null", "."]
+            call = ["du", "--summarize", "--block-size=1", "--null", "."]
             said = subprocess.run(
                 call,
                 cwd="/proc/self/fd/%d" % directory,
