@@ -633,9 +633,9 @@ class Transaction:
         try:
             self._start_each()
         finally:
+            self.created = [path for each in self.plan["start"] for path in each["creates"] if os.path.exists(path)]
             if held - self._held() and not self.module.check_mode:
                 self._enable([])
-            self.created = [path for each in self.plan["start"] for path in each["creates"] if os.path.exists(path)]
 
     def _start_each(self):
         for each in self.plan["start"]:
