@@ -40,7 +40,7 @@ onEachRelease(
       ['TemporaryFileSystem=/backup', /hides \/backup/, 'dumps'],
       ['PrivateUsers=true', /user namespace/],
       ['CapabilityBoundingSet=\nAmbientCapabilities=', /Permission denied/],
-    ])('fails when the sandbox hides something: %s', async (service, message, series = 'files') => {
+    ])('fails when the sandbox hides something: %s', async (service, message, series: 'files' | 'dumps' = 'files') => {
       await reconfigure(service);
       const { ok, log } = await backUp(fixture.host);
       expect(log).toMatch(message);

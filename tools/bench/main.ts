@@ -10,9 +10,10 @@ import { dump } from './dump.ts';
 import { growth } from './growth.ts';
 import { hooks } from './hooks.ts';
 import { machine } from './machine.ts';
-import { overhead } from './overhead.ts';
+import { million, overhead } from './overhead.ts';
 import { page, section } from './page.ts';
 import type { Part } from './part.ts';
+import { peers } from './peers.ts';
 import { planner } from './planner.ts';
 import { restoreDatabase } from './restore-db.ts';
 import { restore } from './restore.ts';
@@ -23,8 +24,10 @@ const parts: Readonly<Record<string, Part>> = {
   dump,
   chunks,
   overhead,
+  million,
   hooks,
   converge,
+  peers,
   restore,
   'restore-db': restoreDatabase,
   planner,
