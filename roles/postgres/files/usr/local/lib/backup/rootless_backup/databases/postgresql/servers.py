@@ -46,7 +46,7 @@ def found() -> list[Cluster]:
                 "cluster %s-%s has no programs any more, and is not dumped: its packages were removed, but not its data. Install them "
                 "again, or drop it: pg_dropcluster %s %s" % (version, name, version, name),
             )
-        wanted = not removed and (status.startswith("online") or start_mode(version, name) == "auto")
+        wanted = not removed and (online or start_mode(version, name) == "auto")
         clusters.append(
             {
                 "name": "%s-%s" % (version, name),
