@@ -463,6 +463,8 @@ class Transaction:
                           % (err or out).replace(stage, UNITS.rstrip("/")).strip())
 
     def _commit(self, different, obsolete):
+        # First: what a transaction leaves that is cut off is known to the next one, which goes on with it or takes it away.
+        self._remember(ahead=True)
         # While systemd still knows what they are.
         self._disable_dropped()
         for path in different:
@@ -569,7 +571,8 @@ class Transaction:
         state = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
         return state.get("UnitFileState") == "enabled", state.get("ActiveState") in ("active", "activating")
 
-    def _remember(self):
+    def _remember(self, ahead=False):
+        """Write down what this name has laid down. `ahead`: what it is going to, and what it had."""
         shared = {path: each["shared"] for path, each in self.files.items() if each.get("shared")}
         memory = {
             "paths": sorted(set(self._kept()) | set(self.files) - set(shared)),
@@ -580,6 +583,12 @@ class Transaction:
             "enable": self.plan["enable"],
             "users": self.memory["users"],
         }
+        if ahead:
+            memory["shared"] = {**self.memory["shared"], **shared}
+            for what in ("paths", "sensitive"):
+                memory[what] = sorted({*self.memory[what], *memory[what]})
+            memory["enable"] = self.memory["enable"] + [unit for unit in memory["enable"] if unit not in self.memory["enable"]]
+            memory["users"] = self.memory["users"] + [user for user in self.plan["users"] if not exists(user)]
         content = json.dumps(memory, indent=2) + "\n"
         remembered = ""
         if os.path.exists(self.memory_path):
