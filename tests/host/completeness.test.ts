@@ -123,7 +123,9 @@ onEachRelease(
       await host.run('systemctl stop grow; rm /srv/growing');
       expect(log).toContain('/srv/growing: file changed while we backed it up');
       expect(ok, log).toBe(true);
-      expect((await archives(host)).filter((name) => /-files-.*[.]incomplete$/.test(name)).length).toBeLessThanOrEqual(7);
+      expect((await archives(host)).filter((name) => /-files-.*[.]incomplete$/.test(name)).length).toBeLessThanOrEqual(
+        7,
+      );
       expect(await host.exists('/backup.last')).toBe(true);
     });
   },

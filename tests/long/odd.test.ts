@@ -91,7 +91,9 @@ while True: time.sleep(1)'; until test -e /run/lease; do sleep 0.1; done`,
       const after = (await again.run(['python3', '-c', describeAll, '/restored/srv'])).stdout;
       expect(difference(before, after)).toEqual([]);
       // The ends of the time that Borg keeps.
-      expect((await again.run('stat -c %Y /restored/srv/past /restored/srv/future')).stdout).toMatch(/^0\n2147\d{6}\n$/);
+      expect((await again.run('stat -c %Y /restored/srv/past /restored/srv/future')).stdout).toMatch(
+        /^0\n2147\d{6}\n$/,
+      );
     });
   },
 );

@@ -7,7 +7,13 @@ sed -n 's/^deb /deb-src /p' /etc/apt/sources.list > /etc/apt/sources.list.d/sour
 apt-get update --quiet=2
 cd /var/lib/postgresql
 apt-get source --quiet=2 --download-only "postgresql-$(ls /usr/lib/postgresql)"
-tar --extract --file postgresql-*.orig.tar.* --wildcards '*/src/test/regress' --strip-components=3
+python3 -c 'import glob, tarfile
+with tarfile.open(*glob.glob("postgresql-*.orig.tar.*")) as file:
+    for member in file:
+        parts = member.name.split("/")
+        if parts[1:4] == ["src", "test", "regress"]:
+            member.name = "/".join(parts[3:])
+            file.extract(member)'
 rm postgresql-* /etc/apt/sources.list.d/sources.list
 mkdir -p regress/results
 chown -R postgres regress
