@@ -32,7 +32,7 @@ onEachRelease(
       expect(await fixture.host.exists('/backup.last')).toBe(true);
     });
 
-    it.each([
+    it.each<[string, RegExp, ('files' | 'dumps')?]>([
       ['ProtectHome=true', /hides \/home/],
       ['ProtectHome=tmpfs', /hides \/home/],
       ['InaccessiblePaths=/home/alice', /hides \/home\/alice/],
@@ -40,7 +40,7 @@ onEachRelease(
       ['TemporaryFileSystem=/backup', /hides \/backup/, 'dumps'],
       ['PrivateUsers=true', /user namespace/],
       ['CapabilityBoundingSet=\nAmbientCapabilities=', /Permission denied/],
-    ])('fails when the sandbox hides something: %s', async (service, message, series: 'files' | 'dumps' = 'files') => {
+    ])('fails when the sandbox hides something: %s', async (service, message, series = 'files') => {
       await reconfigure(service);
       const { ok, log } = await backUp(fixture.host);
       expect(log).toMatch(message);

@@ -6,6 +6,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { bars } from './bars.ts';
 import { chunks } from './chunks.ts';
 import { converge } from './converge.ts';
+import { databases } from './databases.ts';
 import { dump } from './dump.ts';
 import { growth } from './growth.ts';
 import { hooks } from './hooks.ts';
@@ -22,6 +23,7 @@ import { restore } from './restore.ts';
 const parts: Readonly<Record<string, Part>> = {
   growth,
   dump,
+  databases,
   chunks,
   overhead,
   million,

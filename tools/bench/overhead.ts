@@ -1,6 +1,7 @@
 import { Lab } from '../../tests/lab/lab.ts';
 import type { Host } from '../../tests/lab/host.ts';
 import { clock, clocked } from './clock.ts';
+import { mebi, peak } from './memory.ts';
 import type { Part } from './part.ts';
 import { milliseconds, reach, Rounds, seconds, takeTurns } from './rounds.ts';
 
@@ -12,27 +13,6 @@ const recorder = `#!/bin/bash
   echo
 } >> /var/lib/borg/bench-calls
 exec /usr/bin/borg "$@"
-`;
-
-/** Prints the peak of the memory of all processes of a unit together, in KiB: a page that two share counts once. Ends when asked to. */
-const watcher = `
-import os, sys, time
-unit, peak = "/%s" % sys.argv[1], 0
-while not os.path.exists("/run/bench-done"):
-    total = 0
-    for pid in filter(str.isdecimal, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/cgroup" % pid) as file:
-                if unit not in file.read():
-                    continue
-            with open("/proc/%s/smaps_rollup" % pid) as file:
-                total += next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
-        except (OSError, StopIteration):
-            pass
-    peak = max(peak, total)
-    time.sleep(0.01)
-os.unlink("/run/bench-done")
-print(peak)
 `;
 
 const calls = ['`create` of files', '`create` of dumps', '`prune` of files', '`prune` of dumps', '`compact`'] as const;
@@ -103,9 +83,9 @@ ${which(called)
 async function peaks({ host, ours }: Stage, rounds: number): Promise<Record<'ours' | 'bare', Rounds>> {
   const memory = { ours: [] as number[], bare: [] as number[] };
   for (let round = 0; round < rounds; round++) {
-    memory.ours.push(await peak(host, 'backup.service', ours));
+    memory.ours.push(await peak(host, ['backup.service'], ours));
     memory.bare.push(
-      await peak(host, 'bare.service', () =>
+      await peak(host, ['bare.service'], () =>
         host.run('systemd-run --quiet --wait --collect --unit=bare.service /usr/local/bin/bare', {
           timeoutSeconds: 3600,
         }),
@@ -114,8 +94,6 @@ async function peaks({ host, ours }: Stage, rounds: number): Promise<Record<'our
   }
   return { ours: new Rounds(memory.ours), bare: new Rounds(memory.bare) };
 }
-
-const mebi = (rounds: Rounds): string => `${(rounds.median / 1024).toFixed(0)} MiB`;
 
 /** `backup.service` on files that did not change, against bare Borg as root with the same options. */
 export const overhead: Part = {
@@ -278,19 +256,6 @@ export const million: Part = {
     }
   },
 };
-
-/** The peak of a unit's memory in KiB while something runs. */
-async function peak(host: Host, unit: string, work: () => Promise<unknown>): Promise<number> {
-  const watched = host.run(['python3', '-c', watcher, unit]);
-  try {
-    await work();
-  } finally {
-    await host.run(['touch', '/run/bench-done']);
-  }
-  const found = Number((await watched).stdout);
-  if (!(found > 0)) throw new Error(`${unit} was never seen at work: is it another unit now?`);
-  return found;
-}
 
 /** The milliseconds of each call of Borg, then those before the first, between them all, and after the last. */
 async function parts(host: Host, work: () => Promise<unknown>): Promise<number[]> {
