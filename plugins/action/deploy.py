@@ -33,7 +33,7 @@ REBUILT = ("%s looks like a machine that was rebuilt: it knows of no backup, but
            "one of this name (%s). Nothing was done, since new keys would open none of what was saved.\n"
            "To bring it back: ansible-playbook rootless.backup.restore -e restore_host=%s (see docs/restore.md).\n"
            "If what was saved is not to come back here, say once -e backup_begin_anew=true: what opens it is set aside there then.")
-ASIDE = "%s begins anew: what opened the repositories of the one before is in %s. Keep it for as long as you want to read them."
+ASIDE = "What opened the repositories of %s is in %s now. Keep it for as long as you want to read them."
 
 
 class ActionModule(ActionBase):
@@ -90,7 +90,8 @@ class ActionModule(ActionBase):
                 raise AnsibleActionFail("backup_secrets_dir: what opens the repositories could not be saved there, so nothing was done: "
                                         "%s. Make it writable for who runs Ansible, or name another directory." % error) from None
         # Nothing is made before it is known whether the host is the one that this is of.
-        plan["unless_new"] = wanted is not None and state == "present" and bool(wanted.names())
+        plan["unless_new"] = wanted is not None and state == "present" and self._is_saved(wanted)
+        plan["opens"] = wanted.opens if wanted is not None else []
         anew = boolean((args.get("save") or {}).get("anew", False))
         result.update(self._transact(plan, wanted, anew, task_vars), **answer.interpreter(self))
         if self._task.check_mode or state != "present":
@@ -128,8 +129,21 @@ class ActionModule(ActionBase):
         except ValueError as error:
             raise AnsibleActionFail("rootless.backup.deploy: save: %s" % error) from None
 
+    def _is_saved(self, wanted):
+        """Whether there is something that opens repositories of a host of this name."""
+        try:
+            return bool(wanted.names())
+        except OSError as error:
+            if not self._task.check_mode:
+                raise AnsibleActionFail("backup_secrets_dir: it cannot be read: %s" % error) from None
+            self._display.warning("backup_secrets_dir: it cannot be read, so it is not known whether this host is new: %s" % error)
+            return False
+
     def _set_aside(self, wanted, task_vars):
-        aside = wanted.set_aside()
+        try:
+            aside = wanted.set_aside()
+        except OSError as error:
+            raise AnsibleActionFail("backup_secrets_dir: what opens the repositories could not be set aside there: %s" % error) from None
         if aside is not None:
             self._display.display(ASIDE % (task_vars["inventory_hostname"], aside))
 

@@ -188,7 +188,7 @@ class Transaction:
         self.module = module
         self.plan = {"enable": [], "start": [], "users": [], "remove": [], "disown": [], "needs": [], "exposure": None,
                      "keep": [], "former": [], "expect": {}, "covers": {}, "calendars": {}, "version": None, "packages": [],
-                     "unless_new": False, **plan}
+                     "unless_new": False, "opens": [], **plan}
         self.host = Host(module)
         self.files = {each["path"]: each for each in plan["files"]}
         self.memory_path = os.path.join(MEMORY, plan["name"] + ".json")
@@ -293,9 +293,12 @@ class Transaction:
         self._start()
 
     def _is_new(self):
-        """Whether nothing that the plan starts was ever started here, whatever the settings were then."""
+        """Whether nothing that the plan starts was ever started here, whatever the settings were then; or what it made is of a disk that
+        was not lost, but what opens it was.
+        """
         marks = {os.path.dirname(path) for each in self.plan["start"] for path in each["creates"]}
-        return bool(marks) and not any(map(files_in, marks))
+        opens = self.plan["opens"]
+        return bool(marks) and (not any(map(files_in, marks)) or (bool(opens) and not any(map(os.path.lexists, opens))))
 
     def _lacking(self):
         """The packages of the plan that dpkg does not know to be there."""
@@ -490,6 +493,8 @@ class Transaction:
                           % (err or out).replace(stage, UNITS.rstrip("/")).strip())
 
     def _commit(self, different, obsolete):
+        # First: what a transaction leaves that is cut off is known to the next one, which goes on with it or takes it away.
+        self._remember(ahead=True)
         # While systemd still knows what they are.
         self._disable_dropped()
         for path in different:
@@ -603,7 +608,8 @@ class Transaction:
         state = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
         return state.get("UnitFileState") == "enabled", state.get("ActiveState") in ("active", "activating")
 
-    def _remember(self):
+    def _remember(self, ahead=False):
+        """Write down what this name has laid down. `ahead`: what it is going to, and what it had."""
         shared = {path: each["shared"] for path, each in self.files.items() if each.get("shared")}
         memory = {
             "paths": sorted(set(self._kept()) | set(self.files) - set(shared)),
@@ -613,8 +619,14 @@ class Transaction:
                                 | {path for path, each in self.files.items() if each["sensitive"]}),
             "enable": self.plan["enable"],
             "users": self.memory["users"],
-            "uncovered": self.uncovered,
+            "uncovered": sorted({*self.memory["uncovered"], *self.uncovered}),
         }
+        if ahead:
+            memory["shared"] = {**self.memory["shared"], **shared}
+            for what in ("paths", "sensitive"):
+                memory[what] = sorted({*self.memory[what], *memory[what]})
+            memory["enable"] = self.memory["enable"] + [unit for unit in memory["enable"] if unit not in self.memory["enable"]]
+            memory["users"] = self.memory["users"] + [user for user in self.plan["users"] if not exists(user)]
         content = json.dumps(memory, indent=2) + "\n"
         remembered = ""
         if os.path.exists(self.memory_path):

@@ -42,7 +42,7 @@ onEachRelease(
     await server.run('useradd --create-home --shell /bin/bash store && install -d -o store -m 700 ~store/.ssh');
     await host.run(tree);
     await host.run(
-      "usermod --password '$6$salt$hash' --append --groups adm alice; echo letter > /home/alice/letter; chown alice: /home/alice/letter; mkdir /opt/app; echo app > /opt/app/app; useradd --system --uid 977 --home-dir /srv/service service; install -d -o service -g service -m 0700 /srv/service; install -o service -g service /dev/null /srv/service/state; echo old > /etc/app.conf",
+      "usermod --password '$6$salt$hash' --append --groups adm alice; echo letter > /home/alice/letter; chown alice: /home/alice/letter; mkdir /opt/app; echo app > /opt/app/app; useradd --system --uid 977 --groups adm --home-dir /srv/service service; useradd --uid 70000 directory; useradd --non-unique --uid $(id -u alice) twin; install -d -o service -g service -m 0700 /srv/service; install -o service -g service /dev/null /srv/service/state; echo old > /etc/app.conf",
     );
     await host.run(
       [
@@ -167,8 +167,10 @@ onEachRelease(
       expect(times.map((each) => each.replace(/ [\d:].*/, ''))).toEqual(['set up', 'files', 'databases', 'all of it']);
       expect((await host.run(describeTree('/srv/tree'))).stdout).toBe(before);
       expect(
-        (await host.run("stat -c '%U %G %a' /srv/service /srv/service/state; stat -c %u /srv/service")).stdout,
-      ).toMatch(/^service service 700\nservice service 755\n(?!977\n)\d{3}\n$/);
+        (await host.run("stat -c '%U %G %a' /srv/service /srv/service/state; id -nG service; stat -c %u /srv/service"))
+          .stdout,
+      ).toMatch(/^service service 700\nservice service 755\nservice adm\n(?!977\n)\d{3}\n$/);
+      expect((await host.run('id -u directory; test $(id -u twin) = $(id -u alice)')).stdout).toBe('70000\n');
       expect(
         (
           await host.run(

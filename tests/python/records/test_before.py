@@ -66,7 +66,8 @@ def test_nor_does_a_machine_that_has_recorded_earlier_runs():
 @pytest.mark.parametrize("made", [[], NEW], ids=["before its first run", "in its first run"])
 def test_a_machine_that_was_rebuilt_waits_and_spares_the_newest_from_before(made):
     record(*made)
-    assert before.look(Repository(OLD + made), made) == {"repository": "/repository", "waits": True, "newest": NEWEST}
+    known = before.look(Repository(OLD + made), made)
+    assert (known["waits"], known["newest"]) == (True, NEWEST)
     # Also once there are records of its own.
     record(*NEW)
     assert before.look(Repository(OLD + NEW), [])["waits"]
@@ -78,13 +79,29 @@ def test_of_archives_that_are_not_whole_the_newest_is_spared_where_there_is_no_o
     assert before.look(Repository(names))["newest"] == names[1:]
 
 
+def test_a_machine_that_finds_the_notes_and_the_records_of_another_is_new(monkeypatch, tmp_path):
+    monkeypatch.setattr(before, "MACHINE", str(tmp_path / "machine-id"))
+    (tmp_path / "machine-id").write_text("one\n")
+    record(*OLD)
+    assert not before.look(Repository(OLD))["waits"]
+    (tmp_path / "machine-id").write_text("other\n")
+    assert before.look(Repository(OLD))["newest"] == NEWEST
+    assert before.look(Repository(OLD + NEW))["newest"] == NEWEST
+
+
+def test_what_waited_in_a_repository_that_is_used_no_more_waits_no_longer():
+    before.look(Repository(OLD))
+    assert before.settle(["/another"]) == []
+    assert before.waiting() == []
+
+
 def test_what_is_damaged_waits_and_can_be_settled():
     before.look(Repository([]))
     with open(before.path("/repository"), "w", encoding="ascii") as file:
         file.write("{")
     assert before.look(Repository(OLD))["waits"] and len(before.waiting()) == 1
-    assert before.settle("/repository")
-    assert (before.settle("/repository"), before.waiting()) == (None, [])
+    assert before.settle(["/repository"])
+    assert (before.settle(["/repository"]), before.waiting()) == ([], [])
 
 
 def test_a_link_in_place_of_the_directory_is_not_followed(tmp_path):
@@ -100,7 +117,7 @@ def run(monkeypatch):
     monkeypatch.setattr(backup.VOICE, "note", lambda text, **fields: told.append((text, *fields)))
     made = backup.Backup.__new__(backup.Backup)
     made.settings = {"keep_daily": 1, "keep_weekly": 0, "keep_monthly": 0}
-    made.series, made.marked, made.made, made.rest, made.whole = [], set(), set(NEW), False, True
+    made.series, made.marked, made.made, made.rest, made.lacking = [], set(), set(NEW), False, set()
     return made, told
 
 
@@ -112,7 +129,7 @@ def test_a_run_forgets_nothing_until_all_is_back_and_says_so(run):
     assert made.save(repository)
     assert repository.forgot == []
     assert [fields for _text, *fields in told] == [[journal.MIND], [journal.KEPT]]
-    before.settle("/repository")
+    before.settle(["/repository"])
     assert made.save(repository)
     assert repository.forgot == [(False, NEWEST)]
 
@@ -120,10 +137,10 @@ def test_a_run_forgets_nothing_until_all_is_back_and_says_so(run):
 def test_nor_archives_that_are_not_whole(run):
     made, _told = run
     repository = Repository([OLD[0] + engine.INCOMPLETE, NEW[0] + engine.INCOMPLETE])
-    made.made, made.marked, made.whole = {NEW[0] + engine.INCOMPLETE}, {"/repository"}, False
+    made.made, made.marked, made.lacking = {NEW[0] + engine.INCOMPLETE}, {"/repository"}, {engine.FILES}
     assert not made.save(repository)
     assert repository.forgot == []
-    before.settle("/repository")
+    before.settle(["/repository"])
     assert not made.save(repository)
     assert repository.forgot == [(True, [OLD[0] + engine.INCOMPLETE])]
 
@@ -134,7 +151,7 @@ def test_a_restore_takes_what_was_before_until_all_is_back():
     before.look(repository, NEW)
     assert [repository.newest_to_restore(series) for series in engine.SERIES] == NEWEST
     assert len(repository.told) == 2
-    before.settle("/repository")
+    before.settle(["/repository"])
     assert repository.newest_to_restore("files") == NEW[0]
 
 

@@ -46,24 +46,28 @@ def create(engine: engines.Engine, rest: bool = False) -> bool:
     """Save files and dumps into every repository. Return whether all of it succeeded. `rest`: it is known that it is not all."""
     backup = Backup(engine, rest)
     awake = backup.selection.wake()
-    saved = [*backup.selection.paths, host.DUMPS]
-    problems = roots.missing(saved) + awake.problems + backup.selection.troubles
-    problems += visibility.hidden(saved, [*backup.selection.excludes(), *backup.selection.unreal], awake.places)
+    chosen, dumps = backup.selection, [host.DUMPS]
+    hidden = visibility.hidden(chosen.paths, [*chosen.excludes(), *chosen.unreal], awake.places)
+    problems = {
+        engines.FILES: roots.missing(chosen.paths) + awake.problems + chosen.troubles + hidden,
+        # Of them nothing is left out.
+        engines.DUMPS: roots.missing(dumps) + visibility.hidden(dumps, [], awake.places),
+    }
     backup.choose()
-    for problem in problems:
+    for problem in dict.fromkeys(problems[engines.FILES] + problems[engines.DUMPS]):
         # With names in it that anybody gave.
         VOICE.error(untrusted.printable(problem))
-    for directory in backup.selection.layers():
+    for directory in chosen.layers():
         VOICE.warning(
             "%s is the directory of an overlay, such as a container's: its trusted.* attributes cannot be saved without privileges. Save "
             "the volumes, and leave it out by backup_exclude" % untrusted.printable(directory)
         )
     for directory in roots.empty_dumps():
         VOICE.warning("%s is empty: its hook left nothing to be saved" % untrusted.printable(directory))
-    backup.whole = not problems and not rest
+    backup.lacking = {series for series, found in problems.items() if found or rest}
     done = [engine.open(location).attempt(backup.save) for location in engine.repositories]
     backup.wait_out()
-    return all(done) and not problems
+    return all(done) and not any(problems.values())
 
 
 def verify(engine: engines.Engine) -> bool:
@@ -110,9 +114,9 @@ class Backup:
         self.started = self.named = int(time.time())
         self.now = records.utc(self.started)
         self.selection = Selection(self.settings, engine.own(), VOICE, visibility.mounted())
-        # Whether nothing is missing or hidden. An archive that is not whole has a name that the rules of keeping do not know: else it
-        # could take the place of the good one of the same day.
-        self.whole = True
+        # The series of which something is missing or hidden. An archive that is not whole has a name that the rules of keeping do not know:
+        # else it could take the place of the good one of the same day.
+        self.lacking: set[str] = set()
         self.series: list[Series] = []
         # The repositories that got an archive which is not whole.
         self.marked: set[str] = set()
@@ -156,22 +160,24 @@ class Backup:
         # Also where nothing is forgotten: by the next run this machine is none that is new.
         known = ok or repository.location in self.marked or records.names(repository.location)
         was = before.look(repository, self.made) if known else None
+        if was and was["waits"]:
+            VOICE.note(before.told(was), **{journal.MIND: before.told(was)})
         if repository.location in self.marked and was and not was["waits"]:
             # Of these no other rule forgets any while runs fail, so they would come to fill the repository.
             ok = repository.forget(KEEP_INCOMPLETE, incomplete=True, spare=was["newest"])[0] and repository.compact() and ok
         if self.rest:
             return ok
-        if not ok or not self.whole or was is None:
+        if not ok or self.lacking or was is None:
             VOICE.error("%s: not everything was saved, so nothing was pruned" % repository.location)
             return False
-        return self.keep_all(repository, was) if was["waits"] else self.forget(repository, was["newest"])
+        return self.keep_all(repository) if was["waits"] else self.forget(repository, was["newest"])
 
     def save_series(self, repository: engines.Repository, series: Series) -> tuple[bool, bool]:
         """Save and record a series. Return whether it is whole, and whether the repository let this host in.
 
         The name of an archive that is not whole says so from its making: no archive is given another name.
         """
-        marked = self.rest or not (self.whole or series.name == engines.DUMPS)
+        marked = series.name in self.lacking
         lacking: list[str] = []
         while True:
             archive = engines.name_of(self.settings["prefix"], series.name, records.utc(self.named))
@@ -212,9 +218,8 @@ class Backup:
             {"begun": records.run_began(self.now), "roots": series.asked, "hooks": hooks, "files": files, "size": size},
         )
 
-    def keep_all(self, repository: engines.Repository, was: before.Before) -> bool:
-        """Forget nothing, and say why. Return True: the run is none that failed by that."""
-        VOICE.note(before.told(was), **{journal.MIND: before.told(was)})
+    def keep_all(self, repository: engines.Repository) -> bool:
+        """Forget nothing. Return True: the run is none that failed by that."""
         tell_kept(repository, [archive for series in engines.SERIES for archive in repository.archives(series)])
         tell_room(repository)
         return True

@@ -20,6 +20,7 @@ def remove(agreed: bool) -> int:
     """List what restores laid down, and take it away if that is meant. Return 1 if something of it stays that should not."""
     if os.geteuid() != 0:
         untrusted.die("backupctl remove-kept: only root may take away what restores laid down")
+    forget_over()
     found = [each for each in leftovers.found() if is_over(each.unit)]
     if not found:
         untrusted.say("restores have left nothing")

@@ -81,7 +81,7 @@ def find_problems(known: Known, live: Live) -> list[str]:
     """What the administrator has to do something about, a line each."""
     # As it is now, where that may be read; else as the last run told it.
     waiting = before.waiting()
-    problems = waiting or []
+    problems = list(waiting or [])
     for name, title in TOLD.items():
         entry = known["units"].get(name)
         unreported = find_unreported(name, title, entry, live)

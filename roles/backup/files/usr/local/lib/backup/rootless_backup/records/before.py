@@ -24,13 +24,15 @@ if TYPE_CHECKING:
     class Before(TypedDict):
         """See BEFORE."""
 
+        machine: str
         repository: str
         waits: bool
         newest: list[str]
 
 
-# `newest`: of each series the newest archive from before.
-BEFORE = status.fields({"repository": status.text, "waits": status.flag, "newest": status.many(status.text)})
+# `machine`: which one looked, see machine-id(5); `newest`: of each series the newest archive from before.
+BEFORE = status.fields({"machine": status.text, "repository": status.text, "waits": status.flag, "newest": status.many(status.text)})
+MACHINE = "/etc/machine-id"
 # How every text begins that says of a repository that it waits.
 WAITS = "nothing is forgotten"
 # A file has no more bytes, and a host no more repositories.
@@ -55,12 +57,21 @@ def read(location: str) -> Before | None:
         return None
     except (OSError, untrusted.Untrustworthy) as trouble:
         untrusted.tell(4, "%s cannot be read, so nothing is forgotten: %s" % (path(location), untrusted.reason(trouble)))
-        return {"repository": location, "waits": True, "newest": []}
+        return {"machine": machine(), "repository": location, "waits": True, "newest": []}
+
+
+def machine() -> str:
+    """Which machine this is; nothing if that is not known."""
+    try:
+        with open(MACHINE, encoding="ascii", errors="replace") as file:
+            return file.read(100).strip()
+    except OSError:
+        return ""
 
 
 def write(location: str, waits: bool, newest: list[str]) -> Before:
     """Note it. Return what is known then."""
-    known: Before = {"repository": location, "waits": waits, "newest": newest}
+    known: Before = {"machine": machine(), "repository": location, "waits": waits, "newest": newest}
     os.makedirs(directory(), mode=0o700, exist_ok=True)
     statefile.write(path(location), json.dumps(known) + "\n")
     return known
@@ -69,11 +80,12 @@ def write(location: str, waits: bool, newest: list[str]) -> Before:
 def look(repository: engine.Repository, made: Collection[str] = ()) -> Before:
     """What is known of a repository, of which it is found out the first time. `made`: the archives that this run has made in it.
 
-    A machine that has recorded archives of earlier runs is not new. Refused: they cannot be listed.
+    A machine that has recorded archives of earlier runs is not new; one that finds the notes of another is, though their disk was not lost.
+    Refused: they cannot be listed.
     """
     known = read(repository.location)
-    if known is None:
-        new = not set(records.names(repository.location)).difference(made)
+    if known is None or known["machine"] != machine():
+        new = known is not None or not set(records.names(repository.location)).difference(made)
         newest = newest_of(repository, made) if new else []
         known = write(repository.location, bool(newest), newest)
     return known
@@ -91,13 +103,19 @@ def newest_of(repository: engine.Repository, made: Collection[str]) -> list[str]
     return found
 
 
-def settle(location: str) -> Before | None:
-    """Note that all is back. Return what was known if the repository waited for that."""
-    known = read(location)
-    if known is None or not known["waits"]:
-        return None
-    write(location, False, known["newest"])
-    return known
+def settle(locations: Collection[str]) -> list[Before]:
+    """Note that all is back. Return what was known of the repositories that waited for that.
+
+    What was noted of others than these is of no use any more.
+    """
+    settled = [known for known in map(read, locations) if known is not None and known["waits"]]
+    for known in settled:
+        write(known["repository"], False, known["newest"])
+    used = set(map(engine.digest, locations))
+    for name in filter(NAME.fullmatch, os.listdir(directory()) if os.path.isdir(directory()) else ()):
+        if name not in used:
+            os.unlink(os.path.join(directory(), name))
+    return settled
 
 
 def spared(location: str) -> list[str]:

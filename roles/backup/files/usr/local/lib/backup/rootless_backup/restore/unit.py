@@ -68,7 +68,7 @@ def restored(_asked: types.SimpleNamespace) -> bool:
     """Note that all is back: as the account, whose notes they are."""
     from rootless_backup.records import before
 
-    settled = [known for known in map(before.settle, engine.in_use().repositories) if known]
+    settled = before.settle(engine.in_use().repositories)
     for known in settled:
         stays = "; what was saved last before stays: " + ", ".join(known["newest"]) if known["newest"] else ""
         untrusted.say(untrusted.printable("%s: from the next run on what is too old is forgotten again%s" % (known["repository"], stays)))

@@ -83,7 +83,7 @@ def accept_moved(repository: Repository, known: str | None) -> Run | None:
         return None
     found = json.loads(asked.output)["repository"]["id"]
     others = {engine.digest(each) for each in repository.engine.repositories}
-    before = [digest for digest, each in state.stamps().items() if each == found and digest not in others]
+    moved_from = [digest for digest, each in state.stamps().items() if each == found and digest not in others]
     if known not in (None, found) or (known is None and found not in state.stamps().values()):
         voice.error("%s: this is repository %s, which was never initialised by this host's settings" % (location, found))
         return None
@@ -101,7 +101,7 @@ def accept_moved(repository: Repository, known: str | None) -> Run | None:
         "%s: this is repository %s, which was at another place before. borg_repositories names this place now, so it is accepted here"
         % (location, found)
     )
-    for digest in before:
+    for digest in moved_from:
         state.take_over(digest, location)
     return moved
 

@@ -36,6 +36,7 @@ def prune(repository: Repository, keep: dict[str, int], incomplete: bool = False
     ok = True
     kept: list[str] = []
     for series in engine.SERIES:
+        wrong = times_where_wrong(repository, series, incomplete)
         if any(fnmatch.fnmatchcase(name, repository.names(series, incomplete)) for name in spare):
             times = times_of(repository, repository.names(series, incomplete))
             stay = staying(keep, times, spare)
@@ -45,16 +46,15 @@ def prune(repository: Repository, keep: dict[str, int], incomplete: bool = False
             ok, kept = done and ok, kept + sorted(stay if done else times)
             continue
         command = ["prune", "--list", "--glob-archives", repository.names(series, incomplete)]
-        times = times_where_wrong(repository, series, incomplete)
-        rules = ["--keep-%s=%d" % rule for rule in beside(keep, [times[name] for name in times if engine.is_to_come(name)]).items()]
-        if times:
+        rules = ["--keep-%s=%d" % rule for rule in beside(keep, [wrong[name] for name in wrong if engine.is_to_come(name)]).items()]
+        if wrong:
             would = borg(repository, *command, "--dry-run", *rules)
-            if not would.ok or ("Would", max(times, key=engine.age)) in would.pruned:
+            if not would.ok or ("Would", max(wrong, key=engine.age)) in would.pruned:
                 repository.voice.warning(
                     "%s: no archive of the %s is forgotten in this run, since the newest would be" % (repository.location, series)
                 )
                 ok = would.ok and ok
-                kept += times
+                kept += wrong
                 continue
         pruned = borg(repository, *command, *rules)
         ok = pruned.ok and ok
