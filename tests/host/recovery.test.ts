@@ -259,7 +259,7 @@ onEachRelease(
       const anew = await role({ backup_begin_anew: true });
       // The old repository is there still, and is nobody's to overwrite.
       expect(anew.recap['web']?.failed).toBe(1);
-      expect(anew.stdout).toContain('web begins anew');
+      expect(anew.stdout).toContain('What opened the repositories of web is in');
       const [aside = ''] = readdirSync(join(lab.directory, 'backup-secrets/web'));
       expect(secrets(aside)).toEqual(opens);
     });
