@@ -208,6 +208,8 @@ class Place:
         if doubt:
             self.problems.append("%s: %s, so it was not put in place" % (path, doubt))
             return
+        if self.proof.is_damaged(path):
+            self.problems.append("%s: it was put in place with zeros, where the repository lost a part of it" % path)
         there, mode = look(below, target), here.st_mode
         if there is not None and alike(source, name, target, below, there):
             self.same += 1
