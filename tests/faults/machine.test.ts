@@ -151,17 +151,19 @@ while True: time.sleep(60)'; until grep -q LEASE /proc/locks; do sleep 0.1; done
         'sed -i "s/^Type=.*/ExecStart=nonsense/" /etc/systemd/system/backup.service; systemctl daemon-reload; systemctl start backup.service || true',
       ),
       run: watch,
+      // Last: the timer of the watch may come while the role is at work.
       mend: async () => {
-        await unwatched();
         await role();
+        await unwatched();
       },
     });
     fault(fixture, 'timer off', {
       provoke: on('systemctl disable --now backup.timer'),
       run: watch,
+      // Last: the timer of the watch may come while the role is at work.
       mend: async () => {
-        await unwatched();
         await role();
+        await unwatched();
       },
     });
     fault(fixture, 'credential missing', {
