@@ -33,7 +33,8 @@ def uncovered(covered: Iterable[str], top: str = "/", swaps: str = "/proc/swaps"
 def is_empty(path: str) -> bool:
     """Whether it is a directory that holds nothing."""
     try:
-        return os.path.isdir(path) and not os.path.islink(path) and not os.listdir(path)
+        # First: where a link leads may not answer.
+        return not os.path.islink(path) and os.path.isdir(path) and not os.listdir(path)
     except OSError:
         return False
 

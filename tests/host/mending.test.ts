@@ -251,6 +251,9 @@ END`,
       expect(said).toMatch(/\/srv\/data\/large: the repository lost a part of it.*so it was not put in place/);
       expect(await host.read('/srv/data/large')).toBe('live\n');
       expect((await host.run('stat -c %s /srv/data/1')).stdout).toBe('20000\n');
+      const beside = await backupctl(host, 'restore', '/srv/data/large');
+      expect(beside.ok).toBe(false);
+      expect(beside.said).toMatch(/srv\/data\/large: .*damaged/);
       const damaged = await backupctl(host, 'restore', '--in-place', '--damaged', '/srv/data/large');
       // It is there, and not whole.
       expect(damaged.ok, damaged.said).toBe(false);

@@ -35,3 +35,13 @@ def test_tells_what_holds_something_and_is_neither_saved_nor_of_the_system(top, 
 
 def test_where_nothing_is_known_of_swap_that_is_told_too(top):
     assert "/swapfile" in places.uncovered(["/etc"], str(top), "/nowhere")
+
+
+def test_what_is_mounted_there_is_told_without_a_look_into_it(top, monkeypatch):
+    mounts = top.parent / "mountinfo"
+    mounts.write_text("30 1 0:5 / /empty rw - nfs server:/ rw\n")
+    asked = []
+    look = places.os.listdir
+    monkeypatch.setattr(places.os, "listdir", lambda path: asked.append(path) or look(path))
+    assert "/empty" in places.uncovered(["/etc"], str(top), "/nowhere", str(mounts))
+    assert str(top / "empty") not in asked

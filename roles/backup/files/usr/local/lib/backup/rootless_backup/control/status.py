@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rootless_backup.records.status import Known, UnitEntry
+    from rootless_backup.restore.leftovers import Leftover
 
     # `{unit: {property: text}}`
     Live = dict[str, dict[str, str]]
@@ -40,22 +41,23 @@ def status(as_json: bool) -> int:
     problems = damaged + find_problems(known, live)
     if as_json:
         shown = {unit: live[unit] for unit in SHOWN}
-        say(json.dumps({**known, "live": shown, "problems": problems, "laid_down": [path for path, _size in laid_down()]}, indent=2))
+        say(json.dumps({**known, "live": shown, "problems": problems, "laid_down": [each.path for each in laid_down()]}, indent=2))
     else:
         print_status(known, live, problems)
-        rows("laid down", [("%s  %s" % each,) for each in laid_down()])
+        from rootless_backup.control.kept import size_of
+
+        rows("laid down", [("%s  %s" % (each.path, size_of(each)),) for each in laid_down()])
     return 1 if problems else 0
 
 
-def laid_down() -> list[tuple[str, str]]:
-    """What restores put aside, or laid down in /var/tmp, and how large each is: for root, who can see it."""
+def laid_down() -> list[Leftover]:
+    """What restores put aside, or laid down in /var/tmp: for root, who can see it."""
     if os.geteuid() != 0:
         return []
-    from rootless_backup.control.kept import size_of
     from rootless_backup.restore import leftovers
 
     try:
-        return [(each.path, size_of(each)) for each in leftovers.found()]
+        return leftovers.found()
     except OSError:
         return []
 

@@ -87,18 +87,8 @@ class Leftover:
         """How many bytes it takes; None: that could not be found out soon."""
         above, directory = self.opened()
         try:
-            call = ["du", "--summarize", "--block-size=1", "--null", "."]
-            said = subprocess.run(
-                call,
-                cwd="/proc/self/fd/%d" % directory,
-                pass_fds=[directory],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                timeout=PATIENCE,
-                check=False,
-            ).stdout
-            found = re.match(rb"\d+", said)
+            done = run_in(directory, "du", "--summarize", "--block-size=1", "--null", ".", timeout=PATIENCE)
+            found = re.match(rb"\d+", done.stdout)
             return int(found[0]) if found else None
         except subprocess.TimeoutExpired:
             return None
@@ -111,16 +101,7 @@ class Leftover:
         above, directory = self.opened()
         try:
             # The mark last: what is interrupted can be found again.
-            call = ["find", ".", "-xdev", "-mindepth", "1", "!", "-path", "./" + MARK, "-delete"]
-            done = subprocess.run(
-                call,
-                cwd="/proc/self/fd/%d" % directory,
-                pass_fds=[directory],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                check=False,
-            )
+            done = run_in(directory, "find", ".", "-xdev", "-mindepth", "1", "!", "-path", "./" + MARK, "-delete")
             if done.returncode != 0:
                 return untrusted.printable(done.stderr.decode(errors="backslashreplace").strip().replace("\n", "; "))[:1000]
             with contextlib.suppress(FileNotFoundError):
@@ -131,6 +112,14 @@ class Leftover:
         finally:
             os.close(directory)
             os.close(above)
+
+
+def run_in(directory: int, *call: str, timeout: float | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Run a program in an open directory, wherever that is by now."""
+    place = "/proc/self/fd/%d" % directory
+    return subprocess.run(
+        call, cwd=place, pass_fds=[directory], stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False
+    )
 
 
 def directory() -> str:

@@ -81,6 +81,12 @@ def is_of_missing_cache(text: str) -> bool:
     return text.startswith(("The files cache can't be read. [[Errno 2]", "Continuing without files cache"))
 
 
+def explained(command: str, text: str) -> str:
+    """What Borg says of an item; 1.4 leaves out what is wrong with one that it cannot take out whole."""
+    bare = command == "extract" and text.endswith(": backup error")
+    return text + ": what the repository has of it is damaged" if bare else text
+
+
 def is_full(event: Event) -> bool:
     """Whether an error is of a disk without room."""
     return "No space left on device" in event.get("message", "") or event.get("msgid") == "Repository.InsufficientFreeSpaceError"
