@@ -11,25 +11,29 @@ import json
 import os
 import re
 import shlex
-import stat
-import time
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.ansible_release import __version__ as core_version
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
-from ansible_collections.rootless.backup.plugins.plugin_utils import answer, facts, module, package, settings, tree
+from ansible_collections.rootless.backup.plugins.plugin_utils import answer, facts, module, package, saved, settings, tree
 
 # Before 2.19 a template that looks like JSON comes back as what it holds, unless that is turned off; since then the
 # option is deprecated.
 AS_TEXT = {"convert_data": False} if tuple(map(int, core_version.split(".")[:2])) < (2, 19) else {}
-OPTIONS = {"name", "role", "state", "packages", "templates", "files", "frame", "package", "sensitive", "keep", "former", "expect",
+OPTIONS = {"name", "role", "state", "packages", "templates", "files", "frame", "package", "sensitive", "keep", "former", "expect", "covers",
            "calendars", "enable", "start", "users", "remove", "disown", "save", "authorize"}
-# No passphrase and no key is larger.
-MOST_SECRET = 64 << 10
 KEEP = ("What opens the repositories of %s is saved in %s on the control node.\n"
         "Keep a copy of that directory in a safe place: without it the backup of a lost host cannot be read.")
+
+BESIDE = ("%s of %s is another than the one that is saved in %s. Both are kept, the host's as %s: what one opens the other may not. "
+          "Once the old one opens nothing any more, give this one its name.")
+REBUILT = ("%s looks like a machine that was rebuilt: it knows of no backup, but %s on the control node has what opens the repositories of "
+           "one of this name (%s). Nothing was done, since new keys would open none of what was saved.\n"
+           "To bring it back: ansible-playbook rootless.backup.restore -e restore_host=%s (see docs/restore.md).\n"
+           "If what was saved is not to come back here, say once -e backup_begin_anew=true: what opens it is set aside there then.")
+ASIDE = "What opened the repositories of %s is in %s now. Keep it for as long as you want to read them."
 
 
 class ActionModule(ActionBase):
@@ -65,6 +69,7 @@ class ActionModule(ActionBase):
             "keep": args.get("keep", []),
             "former": args.get("former", []),
             "expect": args.get("expect", {}),
+            "covers": args.get("covers", {}),
             "calendars": args.get("calendars", {}),
             "enable": args.get("enable", []),
             "start": args.get("start", []),
@@ -75,7 +80,7 @@ class ActionModule(ActionBase):
         }
         if state == "present" and (wants_frame(args) or boolean(args.get("package", False))):
             package.add_to(plan)
-        wanted = Saved(args["save"]) if args.get("save") else None
+        wanted = self._saved(args.get("save"))
         server = args.get("authorize") or {}
         if wanted is not None and state == "present" and not self._task.check_mode and not all(map(wanted.has, wanted.files)):
             try:
@@ -84,8 +89,14 @@ class ActionModule(ActionBase):
                 # Before anything is made that nobody could open again.
                 raise AnsibleActionFail("backup_secrets_dir: what opens the repositories could not be saved there, so nothing was done: "
                                         "%s. Make it writable for who runs Ansible, or name another directory." % error) from None
-        result.update(self._transact(plan, task_vars), **answer.interpreter(self))
+        # Nothing is made before it is known whether the host is the one that this is of.
+        plan["unless_new"] = wanted is not None and state == "present" and self._is_saved(wanted)
+        plan["opens"] = wanted.opens if wanted is not None else []
+        anew = boolean((args.get("save") or {}).get("anew", False))
+        result.update(self._transact(plan, wanted, anew, task_vars), **answer.interpreter(self))
         if self._task.check_mode or state != "present":
+            if anew and state == "absent" and not self._task.check_mode and not result.get("failed"):
+                self._set_aside(wanted, task_vars)
             return answer.unsafe(result)
         if wanted is not None:
             try:
@@ -112,9 +123,57 @@ class ActionModule(ActionBase):
                 args.setdefault(tree_of, os.path.join(args["role"], tree_of))
         return problems
 
-    def _transact(self, plan, task_vars):
+    def _saved(self, options):
+        try:
+            return saved.Saved(options) if options else None
+        except ValueError as error:
+            raise AnsibleActionFail("rootless.backup.deploy: save: %s" % error) from None
+
+    def _is_saved(self, wanted):
+        """Whether there is something that opens repositories of a host of this name."""
+        try:
+            return bool(wanted.names())
+        except OSError as error:
+            if not self._task.check_mode:
+                raise AnsibleActionFail("backup_secrets_dir: it cannot be read: %s" % error) from None
+            self._display.warning("backup_secrets_dir: it cannot be read, so it is not known whether this host is new: %s" % error)
+            return False
+
+    def _set_aside(self, wanted, task_vars):
+        try:
+            aside = wanted.set_aside()
+        except OSError as error:
+            raise AnsibleActionFail("backup_secrets_dir: what opens the repositories could not be set aside there: %s" % error) from None
+        if aside is not None:
+            self._display.display(ASIDE % (task_vars["inventory_hostname"], aside))
+
+    def _meet_new(self, wanted, plan, anew, task_vars):
+        """Meet a host that knows of no backup, though one of its name made some. It goes on if it has been given what opens them, or is to
+        begin anew.
+        """
+        refusal = REBUILT % (task_vars["inventory_hostname"], wanted.directory, ", ".join(wanted.names()), task_vars["inventory_hostname"])
+        if self._task.check_mode:
+            # There nothing is read of it.
+            self._display.warning(refusal)
+            return
+        expected = wanted.expected({each["path"]: each["content"] for each in plan["files"]})
+        try:
+            there = self._read(list(expected), task_vars) if expected else []
+        except Unusable:
+            there = []
+        if there and [each.strip() for each in there] == [each.strip() for each in expected.values()]:
+            return
+        if not anew:
+            raise AnsibleActionFail(refusal)
+        self._set_aside(wanted, task_vars)
+
+    def _transact(self, plan, wanted, anew, task_vars):
         """Make the host equal to the plan. It asks dpkg for the packages itself; the package manager is only called for those that lack."""
         came, result = self._once(plan, task_vars)
+        if plan["unless_new"] and came.get("new") is True:
+            self._meet_new(wanted, plan, anew, task_vars)
+            plan = dict(plan, unless_new=False)
+            came, result = self._once(plan, task_vars)
         lacking = answer.members(came.get("lacking"), plan["packages"])
         if result.get("failed") or not lacking:
             return result
@@ -149,10 +208,15 @@ class ActionModule(ActionBase):
     def _save(self, wanted, result, task_vars):
         """Save on the control node what the host made. Returns the files that were written."""
         made = wanted.of(result["created"])
-        # After an initialisation all of it, since a file of that name can be of a repository that is gone.
+        # After an initialisation all of it, since a file of that name can be of a repository that is gone: what differs comes beside it.
         lacking = made if result["started"] else [each for each in made if not wanted.has(each)]
         contents = self._read([each["from"] for each in lacking], task_vars) if lacking else []
-        return [wanted.write(each, content) for each, content in zip(lacking, contents)]
+        written = [wanted.write(each, content) for each, content in zip(lacking, contents)]
+        for each, path in zip(lacking, written):
+            if os.path.basename(path) != each["as"]:
+                told = BESIDE % (each["as"], task_vars["inventory_hostname"], wanted.directory, os.path.basename(path))
+                result.setdefault("warnings", []).append(told)
+        return written
 
     def _read(self, paths, task_vars):
         """The contents of small files of the host, whose paths the control node named, by one call; no log has them."""
@@ -162,7 +226,7 @@ class ActionModule(ActionBase):
             each.no_log = True
         # Where they lie, accounts that are not trusted may have put a FIFO or a link there: neither waited for nor followed.
         read = ("for path; do dd if=\"$path\" iflag=nofollow,nonblock,fullblock bs=%d count=1 status=none | base64 --wrap=0; echo .; done"
-                % (MOST_SECRET + 1))
+                % (saved.MOST + 1))
         try:
             came = self._execute_module(module_name="ansible.legacy.command", task_vars=task_vars,
                                         module_args={"argv": ["timeout", "30", "sh", "-c", read, "read", *paths]})
@@ -228,85 +292,14 @@ def secret(path, content, came):
     """What is in a file of the host, of its base64. Unusable: it is none, or larger than any secret."""
     if not content:
         raise Unusable("%s of the host could not be read: %s" % (path, answer.line(came.get("stderr") or came.get("msg"), 500)))
-    if len(content) > 2 * MOST_SECRET:
-        raise Unusable("the host says that %s is larger than %d bytes, which no secret is" % (path, MOST_SECRET))
+    if len(content) > 2 * saved.MOST:
+        raise Unusable("the host says that %s is larger than %d bytes, which no secret is" % (path, saved.MOST))
     try:
         found = base64.b64decode(content.encode("ascii"), validate=True)
     except (UnicodeEncodeError, binascii.Error):
         raise Unusable("what the host says is in %s is no base64" % path) from None
-    if len(found) > MOST_SECRET:
-        raise Unusable("the host says that %s is larger than %d bytes, which no secret is" % (path, MOST_SECRET))
-    return found
-
-
-class Saved:
-    """A directory of the control node with what opens a host's repositories: names and places are ours, only contents are the host's."""
-
-    def __init__(self, options):
-        self.directory = str(options["directory"])
-        self.files = [dict(zip(("from", "as", "of"), map(str, each))) for each in options["files"]]
-        for each in self.files:
-            if not re.fullmatch("[a-z0-9-]{1,40}", each["as"]):
-                raise AnsibleActionFail("rootless.backup.deploy: save: %r is no name of a file" % each["as"])
-        if not os.path.isabs(self.directory):
-            raise AnsibleActionFail("rootless.backup.deploy: save: %s is no absolute path" % self.directory)
-
-    def of(self, created):
-        """What there is to save when these marks are there: of each its own, and what all need if there is any."""
-        return [each for each in self.files if (each["of"] in created if each.get("of") else created)]
-
-    def has(self, each):
-        return os.path.isfile(os.path.join(self.directory, each["as"]))
-
-    def prepare(self):
-        """Make the directory, and see that files can be laid down in it. OSError: they cannot."""
-        os.makedirs(self.directory, mode=0o700, exist_ok=True)
-        probe = os.path.join(self.directory, ".%d.probe" % os.getpid())
-        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-        os.unlink(probe)
-
-    def write(self, each, content):
-        """Swap the file in; another one of that name stays beside it. Returns its path."""
-        os.makedirs(self.directory, mode=0o700, exist_ok=True)
-        directory = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fchmod(directory, 0o700)
-            if kept(directory, each["as"]) == content:
-                os.chmod(each["as"], 0o600, dir_fd=directory)
-                return os.path.join(self.directory, each["as"])
-            new = ".%s.%d.new" % (each["as"], os.getpid())
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            with open(os.open(new, flags, 0o600, dir_fd=directory), "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            # A repository that was made anew has another key; the old one may still open a copy of the old repository.
-            if kept(directory, each["as"]) is not None:
-                os.rename(each["as"], free(directory, "%s.%s" % (each["as"], time.strftime("%Y-%m-%d@%H:%M:%S~"))),
-                          src_dir_fd=directory, dst_dir_fd=directory)
-            os.rename(new, each["as"], src_dir_fd=directory, dst_dir_fd=directory)
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-        return os.path.join(self.directory, each["as"])
-
-
-def kept(directory, name):
-    """What is in a file of the directory; None if there is none, or no regular file of that name."""
-    try:
-        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
-    except OSError:
-        return None
-    with open(descriptor, "rb") as file:
-        return file.read(MOST_SECRET + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
-
-
-def free(directory, name):
-    """This name, or one like it that nothing has yet."""
-    taken, number, found = set(os.listdir(directory)), 1, name
-    while found in taken:
-        number += 1
-        found = "%s%d~" % (name, number)
+    if len(found) > saved.MOST:
+        raise Unusable("the host says that %s is larger than %d bytes, which no secret is" % (path, saved.MOST))
     return found
 
 

@@ -10,6 +10,10 @@ from __future__ import annotations
 
 import re
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 # Where apt keeps which packages nobody asked for, so that it may take them away again.
 AUTOMATIC = "/var/lib/apt/extended_states"
 # The name, perhaps an architecture, perhaps the version that it has to have.
@@ -18,14 +22,14 @@ PACKAGE = re.compile(r"([a-z0-9][a-z0-9+.-]+)(?::([a-z0-9-]+))?(?:=([A-Za-z0-9.+
 ITSELF = "dpkg"
 
 
-def query(program, packages):
+def query(program: str, packages: Iterable[str]) -> list[str]:
     """The command that asks for all of them; of what it does not know it says nothing."""
     asked = [found[1] + (":" + found[2] if found[2] else "") for found in map(PACKAGE.fullmatch, packages) if found]
     return [program, "--show", "--showformat=${Package}\\t${Architecture}\\t${Version}\\t${db:Status-Status}\\t${db:Status-Eflag}\\n",
             ITSELF, *asked]
 
 
-def lacking(packages, answer, states):
+def lacking(packages: Iterable[str], answer: str, states: str) -> list[str]:
     """Those that are not plainly there: installed whole, of the host's architecture unless another is named, in the version that is named,
     and because somebody asked for them. `answer` is that of the command, `states` what is in `AUTOMATIC`.
     """
@@ -35,7 +39,7 @@ def lacking(packages, answer, states):
     stanzas = [dict(re.findall(r"^([\w-]+): *(\S+)", stanza, re.MULTILINE)) for stanza in states.split("\n\n")]
     automatic = {stanza.get("Package") for stanza in stanzas if stanza.get("Auto-Installed") == "1"}
 
-    def is_there(package):
+    def is_there(package: str) -> bool:
         found = PACKAGE.fullmatch(package)
         if found is None or found[1] in automatic:
             return False

@@ -87,6 +87,13 @@ options:
     description: Settings, each with paths that are wanted on the host; there is a warning of each that is not there and is not made.
     type: dict
     default: {}
+  covers:
+    description:
+      - Settings, each with the paths that it covers. Of each there is a warning of what stands at the top of the host, holds something,
+        is no part of the system, and is covered by none of them.
+      - Of each place there is one warning, when it is first met.
+    type: dict
+    default: {}
   calendars:
     description: Settings, each with its calendar event; one that never comes is refused when the units are verified.
     type: dict
@@ -111,6 +118,11 @@ options:
         type: list
         elements: str
         required: true
+      holds:
+        description: Units of I(enable) that are enabled only when one of these paths exists, such as timers of what needs it.
+        type: list
+        elements: str
+        default: []
   users:
     description: Users that the tree's C(sysusers.d) makes; removed with I(state=absent).
     type: list
@@ -134,6 +146,7 @@ options:
     description:
       - What is saved on the control node when I(start) has made it. Names and places are fixed before the host is asked anything;
         only contents of up to 64 KiB come from it.
+      - No file is overwritten. What differs is laid down beside it, under a name with the day and a checksum, and there is a warning.
     type: dict
     suboptions:
       directory:
@@ -145,6 +158,25 @@ options:
         type: list
         elements: list
         required: true
+      known:
+        description:
+          - Shell patterns of the names of what can be in the directory of this host, of whatever time.
+          - If there is any, and the host has nothing beside the paths that I(start) creates, it is taken for a machine that was rebuilt.
+            Then the task fails before anything is done, unless the host has what I(opens) names, as it is saved or is to be laid down.
+        type: list
+        elements: str
+        default: []
+      opens:
+        description: Paths on the host of what opens something; see I(known).
+        type: list
+        elements: str
+        default: []
+      anew:
+        description:
+          - Whether a machine that was rebuilt begins anew. What is saved is moved into a directory of its own beside then.
+          - With I(state=absent), whether it is moved there when all was taken away.
+        type: bool
+        default: false
   authorize:
     description:
       - If the task fails, the lines are printed that let the host in at the servers of repositories that are not initialised yet.

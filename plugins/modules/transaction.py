@@ -59,6 +59,11 @@ started:
   type: list
   elements: str
   sample: [example.service]
+new:
+  description: Whether nothing was done, since the plan is for a host that is not new, and there is nothing beside what its starts create.
+  returned: always
+  type: bool
+  sample: false
 exposure:
   description: The exposure level of the service that the plan names.
   returned: when it was changed, not in check mode
@@ -84,7 +89,7 @@ import stat
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.rootless.backup.plugins.module_utils import dpkg
+from ansible_collections.rootless.backup.plugins.module_utils import dpkg, places
 
 OLDEST_SYSTEMD = 252
 UNITS = "/etc/systemd/system/"
@@ -182,7 +187,8 @@ class Transaction:
     def __init__(self, module, plan):
         self.module = module
         self.plan = {"enable": [], "start": [], "users": [], "remove": [], "disown": [], "needs": [], "exposure": None,
-                     "keep": [], "former": [], "expect": {}, "calendars": {}, "version": None, "packages": [], **plan}
+                     "keep": [], "former": [], "expect": {}, "covers": {}, "calendars": {}, "version": None, "packages": [],
+                     "unless_new": False, "opens": [], **plan}
         self.host = Host(module)
         self.files = {each["path"]: each for each in plan["files"]}
         self.memory_path = os.path.join(MEMORY, plan["name"] + ".json")
@@ -197,6 +203,8 @@ class Transaction:
         self.created = []
         self.told = []
         self.lacking = []
+        self.new = False
+        self.uncovered = []
 
     def warn(self, text):
         """Tell the administrator; by a key of our own, since no other part of the answer is taken for words of this module."""
@@ -204,7 +212,7 @@ class Transaction:
 
     def result(self):
         result = {"diff": self.diff, "paths": self.changed_paths, "started": self.started, "created": self.created, "told": self.told,
-                  "lacking": self.lacking, "dpkg": dpkg_query(self.module) is not None}
+                  "lacking": self.lacking, "dpkg": dpkg_query(self.module) is not None, "new": self.new}
         if self.plan["exposure"] and self.changed and not self.module.check_mode:
             out = self.module.run_command(["systemd-analyze", "security", "--no-pager", self.plan["exposure"]])[1]
             level = re.search(r"exposure level for \S+ ([0-9.]+)", out)
@@ -216,6 +224,10 @@ class Transaction:
 
     def present(self):
         self._refuse_older()
+        self.new = self.plan["unless_new"] and self._is_new()
+        if self.new:
+            # Whoever called finds out first whether it is a machine that was rebuilt, and calls again.
+            return
         self.lacking = self._lacking()
         if self.lacking and not self.module.check_mode:
             # Nothing else is done before they are there: who called installs them, and calls again.
@@ -231,6 +243,7 @@ class Transaction:
                 if not os.path.lexists(path) and not self._comes(path):
                     self.warn("%s: given is %s, but the host has no such path; every backup fails until it has"
                               % (setting, json.dumps(path)))
+        self._tell_uncovered()
         lacking = [message for message in map(self._unmet, self.plan["needs"]) if message]
         if lacking and not self.module.check_mode:
             raise Failure("The host lacks what the options name; nothing was changed:\n- " + "\n- ".join(lacking))
@@ -279,6 +292,14 @@ class Transaction:
         self._compile(different)
         self._start()
 
+    def _is_new(self):
+        """Whether nothing that the plan starts was ever started here, whatever the settings were then; or what it made is of a disk that
+        was not lost, but what opens it was.
+        """
+        marks = {os.path.dirname(path) for each in self.plan["start"] for path in each["creates"]}
+        opens = self.plan["opens"]
+        return bool(marks) and (not any(map(files_in, marks)) or (bool(opens) and not any(map(os.path.lexists, opens))))
+
     def _lacking(self):
         """The packages of the plan that dpkg does not know to be there."""
         packages, program = self.plan["packages"], dpkg_query(self.module)
@@ -302,6 +323,15 @@ class Transaction:
             code, out, err = self.module.run_command(command, umask=0o022)
             if code != 0:
                 self.warn("the programs are not compiled, and start more slowly: %s" % (err or out).strip())
+
+    def _tell_uncovered(self):
+        """Warn, once of each, of what stands at the top and would not come back after a loss."""
+        for setting, paths in self.plan["covers"].items():
+            self.uncovered = places.uncovered(paths)
+            new = [path for path in self.uncovered if path not in self.memory["uncovered"]]
+            if new:
+                self.warn("%s: nothing of %s is saved; name there what is to come back after a loss (this is told once)"
+                          % (setting, ", ".join(new)))
 
     def _comes(self, path):
         """Whether the plan itself makes the path, or something below it."""
@@ -463,6 +493,8 @@ class Transaction:
                           % (err or out).replace(stage, UNITS.rstrip("/")).strip())
 
     def _commit(self, different, obsolete):
+        # First: what a transaction leaves that is cut off is known to the next one, which goes on with it or takes it away.
+        self._remember(ahead=True)
         # While systemd still knows what they are.
         self._disable_dropped()
         for path in different:
@@ -553,8 +585,15 @@ class Transaction:
         fields = [shlex.split(line) for line in lines if line.startswith("d ")]
         return {path.replace("%%", "%"): (mode, user) for _type, path, mode, user, *_group in fields}
 
+    def _held(self):
+        """Units that wait until something is there of what a start creates: on an empty machine nothing is to run by itself."""
+        return {unit for each in self.plan["start"] if not any(map(os.path.exists, each["creates"])) for unit in each.get("holds", [])}
+
     def _enable(self, different):
+        held = self._held()
         for unit in self.plan["enable"]:
+            if unit in held:
+                continue
             enabled, active = self._state(unit)
             if not enabled:
                 self.host.undo.append(lambda unit=unit: self.module.run_command(["systemctl", "disable", "--now", unit]))
@@ -569,7 +608,8 @@ class Transaction:
         state = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
         return state.get("UnitFileState") == "enabled", state.get("ActiveState") in ("active", "activating")
 
-    def _remember(self):
+    def _remember(self, ahead=False):
+        """Write down what this name has laid down. `ahead`: what it is going to, and what it had."""
         shared = {path: each["shared"] for path, each in self.files.items() if each.get("shared")}
         memory = {
             "paths": sorted(set(self._kept()) | set(self.files) - set(shared)),
@@ -579,7 +619,14 @@ class Transaction:
                                 | {path for path, each in self.files.items() if each["sensitive"]}),
             "enable": self.plan["enable"],
             "users": self.memory["users"],
+            "uncovered": sorted({*self.memory["uncovered"], *self.uncovered}),
         }
+        if ahead:
+            memory["shared"] = {**self.memory["shared"], **shared}
+            for what in ("paths", "sensitive"):
+                memory[what] = sorted({*self.memory[what], *memory[what]})
+            memory["enable"] = self.memory["enable"] + [unit for unit in memory["enable"] if unit not in self.memory["enable"]]
+            memory["users"] = self.memory["users"] + [user for user in self.plan["users"] if not exists(user)]
         content = json.dumps(memory, indent=2) + "\n"
         remembered = ""
         if os.path.exists(self.memory_path):
@@ -594,10 +641,13 @@ class Transaction:
         return failed
 
     def _start(self):
+        held = self._held()
         try:
             self._start_each()
         finally:
             self.created = [path for each in self.plan["start"] for path in each["creates"] if os.path.exists(path)]
+            if held - self._held() and not self.module.check_mode:
+                self._enable([])
 
     def _start_each(self):
         for each in self.plan["start"]:
@@ -690,9 +740,9 @@ class Transaction:
 
 def remembered(path):
     """What a name laid down: `paths`, of these `sensitive` ones, `shared` files that others may have laid down too, with where they are
-    from, units, users, and the version of what is shared, or None. Failure: that cannot be read.
+    from, units, users, the version of what is shared, or None, and what was told not to be saved. Failure: that cannot be read.
     """
-    memory = {"paths": [], "shared": {}, "sensitive": [], "enable": [], "users": [], "version": None}
+    memory = {"paths": [], "shared": {}, "sensitive": [], "enable": [], "users": [], "version": None, "uncovered": []}
     if os.path.exists(path):
         try:
             with open(path, encoding="utf-8") as file:

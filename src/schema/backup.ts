@@ -307,10 +307,19 @@ export const backup = roleSchema({
       allowed: 'empty, or an absolute path of a directory',
       examples: ['/var/lib/prometheus/node-exporter'],
     },
+    backup_begin_anew: {
+      type: 'boolean',
+      description: [
+        'Whether a machine that knows of no backup, though `backup_secrets_dir` has what opens the repositories of one of its name, begins anew: what is saved there is set aside in a directory of its own, `before-DATE`. Without it the role takes it for a machine that was rebuilt, names the playbook that brings it back, and stops before it makes keys or repositories.',
+        'Say it once, on the command line: `-e backup_begin_anew=true`.',
+      ],
+      default: false,
+      control: true,
+    },
     backup_secrets_dir: {
       type: 'string',
       description: [
-        'Where on the control node the passphrase (if generated) and the exported keys of this host are saved, each file with mode 0600.',
+        'Where on the control node the passphrase (if generated) and the exported keys of this host are saved, each file with mode 0600. None is overwritten: another one is saved beside it, and told.',
         'By default in `backup-secrets` beside the inventory; without an inventory file, in the current directory.',
         'Keep it safe and apart from the hosts: without it the backup of a lost host cannot be read.',
         'It is refused if it is made of what a host says of itself, such as `ansible_hostname`; use `inventory_hostname`.',

@@ -112,8 +112,8 @@ export const borg = roleSchema({
     borg_check_duration: {
       type: 'integer',
       description: [
-        'How many seconds a check may take for each repository. The next one goes on where it stopped.',
-        'A repository of less than 50 MB for each of these seconds (by default 90 GB) is checked all at once, which also notices a file of it that is gone.',
+        'How many seconds a check in parts may take for each repository. The next one goes on where it stopped.',
+        'A repository of less than 50 MB for each of these seconds (by default 90 GB) is checked all at once, which also notices a file of it that is gone. That may take as long as `backup-check.service` may; one that does not come to its end is made in parts from then on.',
       ],
       default: 1800,
       minimum: 60,

@@ -81,7 +81,7 @@ onEachRelease(
         expect(control()).toEqual(before);
         expect(existsSync(at('pwned'))).toBe(false);
         for (const name of readdirSync(mine()))
-          expect(name).toMatch(/^(passphrase|ssh-key|key-[0-9a-f]{8})(\.[\d@:-]+~\d*|\.\d+\.[\d@:-]+~)?$/);
+          expect(name).toMatch(/^(passphrase|ssh-key|key-[0-9a-f]{8})(\.\d{4}-\d\d-\d\d-[0-9a-f]{8})?$/);
         for (const name of readdirSync(mine())) expect(statSync(join(mine(), name)).size).toBeLessThanOrEqual(64 << 10);
       }
     };
@@ -232,6 +232,20 @@ if 'modules.apt' in asked: open('/run/installed', 'a').write('x' + ('evil' if 'e
       expect(other.stdout).toContain('is no base64');
       await lying(`if slurp: answer['stdout'] = [{'x': template}]${again}`, () => role());
       expect(readFileSync(join(mine(), 'passphrase'))).toEqual(before);
+    });
+
+    it('cannot have what is saved overwritten or set aside, by other secrets or by calling itself new', async () => {
+      const saved = (): Record<string, string> =>
+        Object.fromEntries(readdirSync(mine()).map((name) => [name, readFileSync(join(mine(), name), 'utf8')]));
+      const before = saved();
+      const others = "if slurp: answer['stdout'] = '.\\n'.join([base64.b64encode(b'of others').decode()] * 2) + '.'";
+      const again = await lying(`if ours: answer['new'] = True\n${others}`, () => role());
+      expect(again.stdout).toContain('web looks like a machine that was rebuilt');
+      expect(saved()).toEqual(before);
+      const other = await lying(`if ours: answer['started'] = ['borg-init.service']\n${others}`, () => role());
+      expect(other.stdout + other.stderr).toMatch(/Both\s+are\s+kept/);
+      expect(saved()).toMatchObject(before);
+      for (const name of Object.keys(saved())) if (!(name in before)) rmSync(join(mine(), name));
     });
 
     it.each(['mkfifo', 'ln -s /etc/shadow', 'ln -s /dev/zero', 'mkdir'])(

@@ -141,6 +141,7 @@ while True: time.sleep(60)'; until grep -q LEASE /proc/locks; do sleep 0.1; done
       ),
       mend: role,
     });
+    // Its timer is stopped before: it would come by itself each hour, and tell once a day. The role starts it again.
     const watch = on(
       "sed -i 's/\"last_good\": [0-9.]*/\"last_good\": '$(date -d '3 days ago' +%s)'/' /var/lib/backup-report/status.json; touch -d '3 days ago' /backup.last; systemctl start backup-watch.service",
     );
@@ -148,20 +149,20 @@ while True: time.sleep(60)'; until grep -q LEASE /proc/locks; do sleep 0.1; done
     fault(fixture, 'unit broken', {
       // That it cannot be started is the fault.
       provoke: on(
-        'sed -i "s/^Type=.*/ExecStart=nonsense/" /etc/systemd/system/backup.service; systemctl daemon-reload; systemctl start backup.service || true',
+        'systemctl stop backup-watch.timer; sed -i "s/^Type=.*/ExecStart=nonsense/" /etc/systemd/system/backup.service; systemctl daemon-reload; systemctl start backup.service || true',
       ),
       run: watch,
       mend: async () => {
-        await unwatched();
         await role();
+        await unwatched();
       },
     });
     fault(fixture, 'timer off', {
-      provoke: on('systemctl disable --now backup.timer'),
+      provoke: on('systemctl stop backup-watch.timer; systemctl disable --now backup.timer'),
       run: watch,
       mend: async () => {
-        await unwatched();
         await role();
+        await unwatched();
       },
     });
     fault(fixture, 'credential missing', {

@@ -342,5 +342,30 @@ onEachRelease(
         (await host.run('ls -d /var/lib/borg /etc/credstore/borg* /var/cache/borg', { mayFail: true })).stdout,
       ).toBe('');
     });
+
+    it('that were killed in the middle are known: the next pass goes on, and what takes them away leaves no user and no file', async () => {
+      const { host, lab } = fixture;
+      const killed = `mv /usr/bin/systemd-sysusers /usr/bin/sysusers; printf '#!/bin/sh\n/usr/bin/sysusers "$@"\nkill -9 $PPID\n' > /usr/bin/systemd-sysusers; chmod 755 /usr/bin/systemd-sysusers`;
+      const whole = 'mv /usr/bin/sysusers /usr/bin/systemd-sysusers';
+      const left = (): Promise<{ stdout: string }> =>
+        host.run(
+          'getent passwd borg; find /etc /usr/local /var/lib -path "*rootless*" -o -name "backup*" -path "*systemd/system*"',
+          {
+            mayFail: true,
+          },
+        );
+      const absent = { backup_state: 'absent', borg_delete_repositories: true };
+      const before = (await left()).stdout;
+      for (const again of [false, true]) {
+        await host.run(killed);
+        const { code } = await lab.roles(['borg'], {}, { mayFail: true });
+        await host.run(whole);
+        expect(code).not.toBe(0);
+        expect((await left()).stdout).toContain('borg:');
+        if (again) expect((await lab.roles(['borg'])).recap['web']?.failed).toBe(0);
+        await lab.roles(['borg'], absent);
+        expect((await left()).stdout).toBe(before);
+      }
+    });
   },
 );

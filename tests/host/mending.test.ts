@@ -203,7 +203,7 @@ onEachRelease(
 import json, time
 path = "/var/lib/backup-report/status.json"
 known = json.load(open(path))
-(samples,) = known["room"].values()
+samples = known["room"]["/var/lib/borg/repository"]
 samples[0][0] -= 5 * 86400
 samples[0][1] *= 2
 open(path, "w").write(json.dumps(known))
@@ -251,8 +251,15 @@ END`,
       expect(said).toMatch(/\/srv\/data\/large: the repository lost a part of it.*so it was not put in place/);
       expect(await host.read('/srv/data/large')).toBe('live\n');
       expect((await host.run('stat -c %s /srv/data/1')).stdout).toBe('20000\n');
+      const beside = await backupctl(host, 'restore', '/srv/data/large');
+      expect(beside.ok).toBe(false);
+      expect(beside.said).toMatch(/srv\/data\/large: .*damaged/);
       const damaged = await backupctl(host, 'restore', '--in-place', '--damaged', '/srv/data/large');
-      expect(damaged.ok, damaged.said).toBe(true);
+      // It is there, and not whole.
+      expect(damaged.ok, damaged.said).toBe(false);
+      expect(damaged.said).toContain(
+        '/srv/data/large: it was put in place with zeros, where the repository lost a part of it',
+      );
       expect((await host.run('stat -c %s /srv/data/large')).stdout).toBe('3145728\n');
     });
   },

@@ -1,6 +1,8 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { Host } from '../lab/host.ts';
-import { backUp, onEachRelease } from './fixture.ts';
+import { archives, backUp, onEachRelease } from './fixture.ts';
 import { describeTree, tree } from './tree.ts';
 
 const databases = ['shop', 'wiki', 'my notes'];
@@ -45,7 +47,7 @@ onEachRelease(
     await server.run('useradd --create-home --shell /bin/bash store && install -d -o store -m 700 ~store/.ssh');
     await host.run(tree);
     await host.run(
-      "usermod --password '$6$salt$hash' --append --groups adm alice; echo letter > /home/alice/letter; chown alice: /home/alice/letter; mkdir /opt/app; echo app > /opt/app/app; useradd --system --uid 977 --home-dir /srv/service service; install -d -o service -g service -m 0700 /srv/service; install -o service -g service /dev/null /srv/service/state; echo old > /etc/app.conf",
+      "usermod --password '$6$salt$hash' --append --groups adm alice; echo letter > /home/alice/letter; chown alice: /home/alice/letter; mkdir /opt/app; echo app > /opt/app/app; useradd --system --uid 977 --groups adm --home-dir /srv/service service; useradd --uid 70000 directory; useradd --non-unique --uid $(id -u alice) twin; install -d -o service -g service -m 0700 /srv/service; install -o service -g service /dev/null /srv/service/state; echo old > /etc/app.conf",
     );
     await host.run(
       [
@@ -74,8 +76,35 @@ onEachRelease(
       borg_repositories: ['ssh://store@server/./web'],
       borg_known_hosts: [`server ${server.hostKey.split(' ').slice(0, 2).join(' ')}`],
       backup_paths: ['/etc', '/home', '/opt', '/srv'],
+      // Of one day only the newest: whatever comes after a loss would take its place.
+      backup_keep_daily: 1,
+      backup_keep_weekly: 0,
+      backup_keep_monthly: 0,
       sqlite_databases: [{ name: 'notes', user: 'alice', paths: ['/home/alice/notes/*.db'] }],
     });
+    /** What opens the repository, on the control node. */
+    const secrets = (directory = ''): Record<string, string> => {
+      const place = join(fixture.lab.directory, 'backup-secrets/web', directory);
+      const files = readdirSync(place, { withFileTypes: true }).filter((entry) => entry.isFile());
+      return Object.fromEntries(files.map(({ name }) => [name, readFileSync(join(place, name), 'utf8')]));
+    };
+    const restore = async (vars: object): Promise<string> => {
+      const result = await fixture.lab.run(`${fixture.lab.collection}/playbooks/restore.yml`, {
+        args: ['--extra-vars', JSON.stringify({ restore_host: 'web', ...settings(), ...vars })],
+        mayFail: true,
+      });
+      expect(result.recap['web']?.failed).toBe(1);
+      return result.stdout.replaceAll(/\s+/g, ' ');
+    };
+    const timers = async (): Promise<string> =>
+      (
+        await fixture.host.run(
+          'for name in backup backup-check backup-drill; do systemctl is-active $name.timer; systemctl is-enabled $name.timer; done 2> /dev/null | sort -u',
+          { mayFail: true },
+        )
+      ).stdout;
+    let saved: string[] = [];
+    let opens = {};
     let before = '';
     let letters = '';
     let rows = '';
@@ -104,6 +133,9 @@ onEachRelease(
       ).stdout;
       rows = await contents(host);
       notes = (await host.run(readNotes)).stdout;
+      saved = await archives(host);
+      opens = secrets();
+      expect(Object.keys(opens).map((name) => name.slice(0, 4))).toEqual(['key-', 'pass', 'ssh-']);
       expect(notes).toContain('remember');
       stock = (await host.run(readStock)).stdout;
       expect(stock).toMatch(/^7\n[^]*GRANT SELECT ON `stock`/);
@@ -111,11 +143,29 @@ onEachRelease(
       expect(rows.split('\n').length).toBe(4);
     });
 
-    it('comes back, files, users and databases, onto a new one by one playbook', async () => {
+    it('is recognised when it is rebuilt: neither its own playbook nor a restore that breaks off endangers what is left', async () => {
       const { lab } = fixture;
       await lab.forget(fixture.host);
       fixture.host = await lab.boot({ name: 'web', debian: fixture.release });
       const { host } = fixture;
+      const both = { ...settings(), borg_repositories: ['/var/lib/borg/repository', 'ssh://store@server/./web'] };
+      const own = await lab.roles(['borg'], both, { args: ['--limit', 'web'], mayFail: true });
+      expect(own.recap['web']).toMatchObject({ failed: 1, changed: 0 });
+      expect(own.stdout).toContain('web looks like a machine that was rebuilt');
+      expect(own.stdout).toContain('ansible-playbook rootless.backup.restore -e restore_host=web');
+      expect((await host.run('ls -d /etc/credstore/borg* /var/lib/borg /etc/backup', { mayFail: true })).stdout).toBe(
+        '',
+      );
+      expect(await restore({ restore_dumps: 'web-dumps-2020-01-01T00:00:00Z' })).toMatch(
+        /TASK \[Find the archive of the dumps, and what is in it\] \S+ fatal/,
+      );
+      expect(await timers()).toMatch(/^disabled\ninactive\n$/);
+      expect(await archives(host)).toEqual(saved);
+      expect(secrets()).toEqual(opens);
+    });
+
+    it('comes back, files, users and databases, onto a new one by one playbook', async () => {
+      const { lab, host } = fixture;
       expect(await host.exists('/srv/tree')).toBe(false);
       // Its packages were installed in another order.
       await host.run('useradd --system --uid 977 newcomer');
@@ -132,8 +182,10 @@ onEachRelease(
       expect(times.map((each) => each.replace(/ [\d:].*/, ''))).toEqual(['set up', 'files', 'databases', 'all of it']);
       expect((await host.run(describeTree('/srv/tree'))).stdout).toBe(before);
       expect(
-        (await host.run("stat -c '%U %G %a' /srv/service /srv/service/state; stat -c %u /srv/service")).stdout,
-      ).toMatch(/^service service 700\nservice service 755\n(?!977\n)\d{3}\n$/);
+        (await host.run("stat -c '%U %G %a' /srv/service /srv/service/state; id -nG service; stat -c %u /srv/service"))
+          .stdout,
+      ).toMatch(/^service service 700\nservice service 755\nservice adm\n(?!977\n)\d{3}\n$/);
+      expect((await host.run('id -u directory; test $(id -u twin) = $(id -u alice)')).stdout).toBe('70000\n');
       expect(
         (
           await host.run(
@@ -149,40 +201,83 @@ onEachRelease(
     });
 
     it('backs itself up again after it, into the same repository, and keeps what was there', async () => {
-      const { lab, host } = fixture;
+      const { host } = fixture;
       const { ok, log } = await backUp(host);
       expect(ok, log).toBe(true);
-      const list = (await host.run("backup-borg list --format '{archive}{NL}'")).stdout.trim().split('\n');
+      const list = await archives(host);
       expect(list.length).toBe(4);
-      expect((await host.run('systemctl is-active backup.timer backup-drill.timer', { mayFail: true })).stdout).toBe(
-        'active\nactive\n',
+      expect(list).toEqual(expect.arrayContaining(saved));
+      expect(await timers()).toBe('active\nenabled\n');
+      expect(await restore({})).toContain('has made a backup, so it is not a new machine');
+    });
+
+    it('says that nothing is forgotten, and restores what was before, until all is back; then that stays', async () => {
+      const { host } = fixture;
+      const waits = 'nothing is forgotten in ssh://store@server/./web, since this machine was rebuilt';
+      const status = async (user: string): Promise<string> =>
+        (await host.run(['backupctl', 'status'], { user, mayFail: true })).stdout;
+      await host.run('usermod --append --groups adm bob');
+      for (const user of ['root', 'bob'])
+        expect(await status(user)).toMatch(new RegExp(`${waits}.*\`backupctl restored\``));
+      const taken = await host.run(
+        'echo other > /home/alice/letter; backupctl restore --in-place /home/alice/letter 2>&1',
       );
-      const again = await lab.run(`${lab.collection}/playbooks/restore.yml`, {
-        args: ['--extra-vars', JSON.stringify({ restore_host: 'web', ...settings() })],
-        mayFail: true,
-      });
-      expect(again.stdout.replaceAll(/\s+/g, ' ')).toContain('has made a backup, so it is not a new machine');
+      expect(taken.stdout).toContain(`from archive ${saved.find((name) => name.includes('-files-')) ?? ''} in place`);
+      const { stdout } = await host.run('backupctl restored');
+      for (const name of saved) expect(stdout).toContain(name);
+      expect(await status('root')).not.toContain(waits);
+      const { ok, log } = await backUp(host);
+      expect(ok, log).toBe(true);
+      const list = await archives(host);
+      expect(list.length).toBe(4);
+      expect(list).toEqual(expect.arrayContaining(saved));
+      expect(await status('bob')).not.toContain(waits);
+    });
+
+    it('has what was put aside or laid down listed and in no archive, and removed by one command', async () => {
+      const { host } = fixture;
+      expect((await host.run('backupctl status', { mayFail: true })).stdout).toMatch(
+        /laid down +\/home\/alice\/\.backup-kept-\S+ +[\d.]+ k?B\n +\/var\/tmp\/restored-\S+ +[\d.]+ MB\n/,
+      );
+      expect((await host.run('backupctl show latest /home/alice')).stdout).not.toContain('.backup-kept-');
+      // Of that name, and nobody's that was noted.
+      await host.run('mkdir -m 0700 /home/bob/.backup-kept-2026-01-31T02:00:00Z');
+      expect((await host.run('backupctl remove-kept < /dev/null', { mayFail: true })).code).toBe(1);
+      expect((await host.run('backupctl remove-kept --yes')).stdout).toContain('2 of 2 were removed');
+      expect((await host.run('ls -d /home/*/.backup-kept-* /var/tmp/restored-*', { mayFail: true })).stdout).toBe(
+        '/home/bob/.backup-kept-2026-01-31T02:00:00Z\n',
+      );
+      expect((await host.run('cat /home/alice/letter')).stdout).toBe('letter\n');
     });
 
     it('is not restored without what opens its repository, nor from a repository that is not there', async () => {
-      const { lab, host } = fixture;
-      const run = async (vars: object): Promise<string> =>
-        (
-          await lab.run(`${lab.collection}/playbooks/restore.yml`, {
-            args: [
-              '--extra-vars',
-              JSON.stringify({ restore_host: 'web', restore_again: true, ...settings(), ...vars }),
-            ],
-            mayFail: true,
-          })
-        ).stdout.replaceAll(/\s+/g, ' ');
-      expect(await run({ backup_secrets_dir: '/nowhere/web' })).toContain(
+      const { host } = fixture;
+      const again = { restore_again: true };
+      expect(await restore({ ...again, backup_secrets_dir: '/nowhere/web' })).toContain(
         'there is no file passphrase in backup_secrets_dir',
       );
-      expect(await run({ borg_repositories: ['/mnt/disk/borg'] })).toContain(
+      expect(await restore({ ...again, borg_repositories: ['/mnt/disk/borg'] })).toContain(
         'there is no repository in /mnt/disk/borg on web',
       );
       expect(await host.exists('/mnt/disk/borg')).toBe(false);
+    });
+
+    it('that was given by hand what opens its repository is set up by the role, and begins anew only if told to', async () => {
+      const { lab, host } = fixture;
+      const role = (vars: object = {}): ReturnType<typeof lab.roles> =>
+        lab.roles(['borg'], { ...settings(), ...vars }, { args: ['--limit', 'web'], mayFail: true });
+      await host.run('rm -r /var/lib/borg/initialised /var/lib/borg/before /var/lib/borg/records');
+      expect((await role()).recap['web']?.failed).toBe(0);
+      expect((await host.run('backupctl status', { mayFail: true })).stdout).toContain('nothing is forgotten');
+      await host.run('rm -r /var/lib/borg/initialised; echo another > /etc/credstore/borg.passphrase');
+      expect((await role()).stdout).toContain('web looks like a machine that was rebuilt');
+      expect(secrets()).toEqual(opens);
+      const anew = await role({ backup_begin_anew: true });
+      // The old repository is there still, and is nobody's to overwrite.
+      expect(anew.recap['web']?.failed).toBe(1);
+      expect(anew.stdout).toContain('What opened the repositories of web is in');
+      const [aside = ''] = readdirSync(join(lab.directory, 'backup-secrets/web'));
+      expect(secrets(aside)).toEqual(opens);
     });
   },
 );

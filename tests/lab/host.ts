@@ -1,13 +1,16 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { appendFile, mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { run, type Result, type RunOptions } from './process.ts';
 import { debianRoot, type Managed } from './root.ts';
+import { disks } from './takedown.ts';
 
 export interface HostOptions {
   readonly name: string;
   readonly debian: Managed;
+  /** Its disk is a directory of this machine's, and not in memory. */
+  readonly onDisk?: boolean;
 }
 
 export interface CommandOptions extends RunOptions {
@@ -21,12 +24,14 @@ export class Host {
   /** Its public SSH host key, a line as in a `.pub` file. */
   hostKey = '';
   private readonly directory: string;
+  /** Where its disk is if that is not in memory. */
+  private readonly disk: string | undefined;
   private nspawn: ChildProcess | undefined;
   private init = 0;
 
   /** @internal Use `Lab.boot`. */
   constructor(
-    { name, debian }: HostOptions,
+    { name, debian, onDisk = false }: HostOptions,
     readonly address: string,
     private readonly namespace: string,
     lab: string,
@@ -34,17 +39,22 @@ export class Host {
     this.name = name;
     this.debian = debian;
     this.directory = join(lab, name);
+    this.disk = onDisk ? join(disks, basename(lab), name) : undefined;
   }
 
   private get root(): string {
     return join(this.directory, 'root');
   }
 
-  /** @internal The disk: an overlay in memory above the cached root, with this host's identity. */
+  /** @internal The disk: an overlay above the cached root, with this host's identity. */
   async install(authorizedKey: string): Promise<void> {
     const lower = await debianRoot(this.debian);
     await mkdir(this.directory, { recursive: true });
-    await run('mount', ['-t', 'tmpfs', '-o', 'mode=0755', 'tmpfs', this.directory]);
+    if (this.disk === undefined) await run('mount', ['-t', 'tmpfs', '-o', 'mode=0755', 'tmpfs', this.directory]);
+    else {
+      await mkdir(this.disk, { recursive: true });
+      await run('mount', ['--bind', this.disk, this.directory]);
+    }
     for (const name of ['upper', 'work', 'root']) mkdirSync(join(this.directory, name));
     const layers = `lowerdir=${lower},upperdir=${join(this.directory, 'upper')},workdir=${join(this.directory, 'work')}`;
     await run('mount', ['-t', 'overlay', 'overlay', '-o', layers, this.root]);
@@ -227,6 +237,7 @@ export class Host {
     await run('umount', ['--lazy', this.root], { mayFail: true });
     await run('umount', ['--lazy', this.directory], { mayFail: true });
     rmSync(this.directory, { recursive: true, force: true });
+    if (this.disk !== undefined) rmSync(this.disk, { recursive: true, force: true });
   }
 
   /** Whether a process is PID 1 of its own PID namespace in the network namespace of this host. */

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 
 /** Where the labs have their directories, named by the process that opened them. */
 export const base = '/run/rootless.backup-lab';
+/** Where hosts have their disks that are not in memory, below the name of their lab. */
+export const disks = '/var/tmp/rootless.backup-lab';
 
 /**
  * Ends what runs in the namespaces and the cgroups of a lab, by number, and removes both.
@@ -37,6 +39,7 @@ export function takeDown(id: string): void {
   for (const path of mounts.filter((mount) => own.some((start) => mount.startsWith(start))).reverse())
     spawnSync('umount', ['--lazy', path]);
   rmSync(directory, { recursive: true, force: true });
+  rmSync(join(disks, id), { recursive: true, force: true });
 }
 
 /** Takes down what a process left that could not do it itself. */

@@ -6,13 +6,15 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { bars } from './bars.ts';
 import { chunks } from './chunks.ts';
 import { converge } from './converge.ts';
+import { databases } from './databases.ts';
 import { dump } from './dump.ts';
 import { growth } from './growth.ts';
 import { hooks } from './hooks.ts';
 import { machine } from './machine.ts';
-import { overhead } from './overhead.ts';
+import { million, overhead } from './overhead.ts';
 import { page, section } from './page.ts';
 import type { Part } from './part.ts';
+import { peers } from './peers.ts';
 import { planner } from './planner.ts';
 import { restoreDatabase } from './restore-db.ts';
 import { restore } from './restore.ts';
@@ -21,10 +23,13 @@ import { restore } from './restore.ts';
 const parts: Readonly<Record<string, Part>> = {
   growth,
   dump,
+  databases,
   chunks,
   overhead,
+  million,
   hooks,
   converge,
+  peers,
   restore,
   'restore-db': restoreDatabase,
   planner,

@@ -1,7 +1,9 @@
 import { Lab } from '../../tests/lab/lab.ts';
 import type { Host } from '../../tests/lab/host.ts';
+import { clock, clocked } from './clock.ts';
+import { mebi, peak } from './memory.ts';
 import type { Part } from './part.ts';
-import { milliseconds, reach, Rounds, takeTurns } from './rounds.ts';
+import { milliseconds, reach, Rounds, seconds, takeTurns } from './rounds.ts';
 
 /** Stands in for Borg, and notes how it is called: a line each, for bash. */
 const recorder = `#!/bin/bash
@@ -13,37 +15,85 @@ const recorder = `#!/bin/bash
 exec /usr/bin/borg "$@"
 `;
 
-/** Stands in for Borg, and notes when each call began and ended; some milliseconds of it are bash's. */
-const shim = `#!/bin/bash
-begun=$EPOCHREALTIME
-/usr/bin/borg "$@"
-code=$?
-echo "$begun $EPOCHREALTIME" >> /var/lib/borg/bench-calls
-exit $code
-`;
-
-/** Prints the peak of the memory of all processes of a unit together, in KiB: a page that two share counts once. Ends when asked to. */
-const watcher = `
-import os, sys, time
-unit, peak = "/%s" % sys.argv[1], 0
-while not os.path.exists("/run/bench-done"):
-    total = 0
-    for pid in filter(str.isdecimal, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/cgroup" % pid) as file:
-                if unit not in file.read():
-                    continue
-            with open("/proc/%s/smaps_rollup" % pid) as file:
-                total += next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
-        except (OSError, StopIteration):
-            pass
-    peak = max(peak, total)
-    time.sleep(0.01)
-os.unlink("/run/bench-done")
-print(peak)
-`;
-
 const calls = ['`create` of files', '`create` of dumps', '`prune` of files', '`prune` of dumps', '`compact`'] as const;
+
+/** A host with files, on which `backup.service` and scripts of root that call Borg as the engine does save the same. */
+interface Stage {
+  readonly host: Host;
+  readonly ours: () => Promise<unknown>;
+}
+
+/** With a clock or a recorder in its place Borg is found here first. */
+const path = '/usr/local/bench:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+async function withBorg(host: Host, program: string): Promise<void> {
+  await host.write('/usr/local/bench/borg', program, '0755');
+  await host.write('/etc/systemd/system/backup.service.d/zz-bench.conf', `[Service]\nEnvironment=PATH=${path}\n`);
+  await host.run('systemctl daemon-reload');
+}
+
+/** Boots a host with a hundred files in each of so many directories. `scripts`: which of the calls each makes, by its name. */
+async function stage(
+  lab: Lab,
+  directories: number,
+  scripts: Readonly<Record<string, (called: readonly string[]) => readonly string[]>>,
+): Promise<Stage> {
+  await lab.installCollection();
+  const host = await lab.boot({ name: 'bench', debian: 12 });
+  await host.run(
+    `python3 -c 'import os
+for d in range(${directories}):
+    os.makedirs("/srv/tree/%d" % d)
+    for f in range(100):
+        with open("/srv/tree/%d/%d" % (d, f), "w") as file: file.write("%d %d " % (d, f) * (f + 1))'`,
+    { timeoutSeconds: 1200 },
+  );
+  await lab.roles(['borg'], { backup_paths: ['/srv/tree'], backup_mail_to: [] });
+  const ours = (): Promise<unknown> => host.run('systemctl start backup.service', { timeoutSeconds: 3600 });
+  // What the engine calls is written down once, and called again by root: so the options are the same.
+  await withBorg(host, recorder);
+  await ours();
+  await host.run('rm /etc/systemd/system/backup.service.d/zz-bench.conf && systemctl daemon-reload');
+  const called = (await host.read('/var/lib/borg/bench-calls')).trim().split('\n');
+  if (called.length !== calls.length)
+    throw new Error(`Borg was called ${called.length} times, and ${calls.length} are known: ${calls.join(', ')}`);
+  for (const [repository, which] of Object.entries(scripts)) {
+    await host.write(
+      `/usr/local/bin/${repository}`,
+      `#!/bin/bash
+set -o errexit
+export BORG_REPO=/var/lib/${repository} BORG_HOST_ID=bench BORG_BASE_DIR=/var/lib/${repository}.base LANG=C.UTF-8 BORG_PASSCOMMAND='cat /etc/credstore/borg.passphrase'
+now=$(date --utc +%FT%H:%M:%SZ)
+{
+${which(called)
+  .map((call) => call.replace(/\S+::(\S+-(?:files|dumps)-)\S+Z(?= )/, '::$1$now'))
+  .join('\n')}
+} > /dev/null 2>&1
+`,
+      '0755',
+    );
+    await host.run(
+      `BORG_PASSCOMMAND='cat /etc/credstore/borg.passphrase' BORG_BASE_DIR=/var/lib/${repository}.base borg init --encryption repokey-blake2 /var/lib/${repository}`,
+    );
+  }
+  return { host, ours };
+}
+
+/** The peaks of memory of `backup.service` and of the script `bare`, in rounds of their own. */
+async function peaks({ host, ours }: Stage, rounds: number): Promise<Record<'ours' | 'bare', Rounds>> {
+  const memory = { ours: [] as number[], bare: [] as number[] };
+  for (let round = 0; round < rounds; round++) {
+    memory.ours.push(await peak(host, ['backup.service'], ours));
+    memory.bare.push(
+      await peak(host, ['bare.service'], () =>
+        host.run('systemd-run --quiet --wait --collect --unit=bare.service /usr/local/bin/bare', {
+          timeoutSeconds: 3600,
+        }),
+      ),
+    );
+  }
+  return { ours: new Rounds(memory.ours), bare: new Rounds(memory.bare) };
+}
 
 /** `backup.service` on files that did not change, against bare Borg as root with the same options. */
 export const overhead: Part = {
@@ -57,46 +107,12 @@ their own.`,
   async measure({ quick }) {
     const lab = await Lab.open();
     try {
-      await lab.installCollection();
-      const host = await lab.boot({ name: 'bench', debian: 12 });
-      await host.run(`python3 -c 'import os
-for d in range(${quick ? 10 : 500}):
-    os.makedirs("/srv/tree/%d" % d)
-    for f in range(100):
-        with open("/srv/tree/%d/%d" % (d, f), "w") as file: file.write("%d %d " % (d, f) * (f + 1))'`);
-      await lab.roles(['borg'], { backup_paths: ['/srv/tree'], backup_mail_to: [] });
-      const ours = (): Promise<unknown> => host.run('systemctl start backup.service');
-      // What the engine calls is written down once, and called again by root: so the options are the same.
-      const path = '/usr/local/bench:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-      await host.write('/usr/local/bench/borg', recorder);
-      await host.run('chmod 755 /usr/local/bench/borg');
-      await host.write('/etc/systemd/system/backup.service.d/zz-bench.conf', `[Service]\nEnvironment=PATH=${path}\n`);
-      await host.run('systemctl daemon-reload');
-      await ours();
-      await host.run('rm /etc/systemd/system/backup.service.d/zz-bench.conf && systemctl daemon-reload');
-      const called = (await host.read('/var/lib/borg/bench-calls')).trim().split('\n');
-      if (called.length !== calls.length)
-        throw new Error(`Borg was called ${called.length} times, and ${calls.length} are known: ${calls.join(', ')}`);
-      const script = (repository: string, which: readonly string[]): string => `#!/bin/bash
-set -o errexit
-export BORG_REPO=/var/lib/${repository} BORG_HOST_ID=bench BORG_BASE_DIR=/var/lib/${repository}.base LANG=C.UTF-8 BORG_PASSCOMMAND='cat /etc/credstore/borg.passphrase'
-now=$(date --utc +%FT%H:%M:%SZ)
-{
-${which.map((call) => call.replace(/\S+::(\S+-(?:files|dumps)-)\S+Z(?= )/, '::$1$now')).join('\n')}
-} > /dev/null 2>&1
-`;
-      const [files = '', dumps = '', pruneFiles = '', pruneDumps = '', compact = ''] = called;
-      const all = [files, dumps, pruneFiles, pruneDumps, compact];
-      for (const [repository, which] of [
-        ['bare', all],
-        ['capable', all],
-        ['single', [files, pruneFiles, compact]],
-      ] as const) {
-        await host.write(`/usr/local/bin/${repository}`, script(repository, which));
-        await host.run(
-          `chmod 755 /usr/local/bin/${repository}; BORG_PASSCOMMAND='cat /etc/credstore/borg.passphrase' BORG_BASE_DIR=/var/lib/${repository}.base borg init --encryption repokey-blake2 /var/lib/${repository}`,
-        );
-      }
+      const staged = await stage(lab, quick ? 10 : 500, {
+        bare: (called) => called,
+        capable: (called) => called,
+        single: ([files = '', , pruneFiles = '', , compact = '']) => [files, pruneFiles, compact],
+      });
+      const { host, ours } = staged;
       await host.run('chown -R borg: /var/lib/capable /var/lib/capable.base');
       const capable = [
         'setpriv',
@@ -114,26 +130,14 @@ ${which.map((call) => call.replace(/\S+::(\S+-(?:files|dumps)-)\S+Z(?= )/, '::$1
         single: () => host.run(['/usr/local/bin/single']),
       });
 
-      const memory = { ours: [] as number[], bare: [] as number[] };
-      for (let round = 0; round < (quick ? 1 : 3); round++) {
-        memory.ours.push(await peak(host, 'backup.service', ours));
-        memory.bare.push(
-          await peak(host, 'bare.service', () =>
-            host.run('systemd-run --quiet --wait --collect --unit=bare.service /usr/local/bin/bare'),
-          ),
-        );
-      }
-      const [mine, theirs] = [new Rounds(memory.ours), new Rounds(memory.bare)];
+      const { ours: mine, bare: theirs } = await peaks(staged, quick ? 1 : 3);
 
       // Where the time goes: the same once more, with a clock at each call of Borg.
-      await host.write('/usr/local/bench/borg', shim);
-      await host.run('chmod 755 /usr/local/bench/borg');
-      await host.write('/etc/systemd/system/backup.service.d/zz-bench.conf', `[Service]\nEnvironment=PATH=${path}\n`);
-      await host.run('systemctl daemon-reload');
+      await withBorg(host, clock);
       const split = { ours: [] as number[][], bare: [] as number[][] };
       for (let round = 0; round < (quick ? 1 : 5); round++) {
-        split.ours.push(await clocked(host, ours));
-        split.bare.push(await clocked(host, () => host.run(['env', `PATH=${path}`, '/usr/local/bin/bare'])));
+        split.ours.push(await parts(host, ours));
+        split.bare.push(await parts(host, () => host.run(['env', `PATH=${path}`, '/usr/local/bin/bare'])));
       }
       const at = (which: keyof typeof split, column: number): number =>
         new Rounds(split[which].map((row) => row[column] ?? Number.NaN)).median;
@@ -150,7 +154,6 @@ ${which.map((call) => call.replace(/\S+::(\S+-(?:files|dumps)-)\S+Z(?= )/, '::$1
         milli(at('bare', column)),
         milli(at('ours', column) - at('bare', column)),
       ]);
-      const mebi = (rounds: Rounds): string => `${(rounds.median / 1024).toFixed(0)} MiB`;
       return {
         tables: [
           {
@@ -217,33 +220,47 @@ ${which.map((call) => call.replace(/\S+::(\S+-(?:files|dumps)-)\S+Z(?= )/, '::$1
   },
 };
 
-/** The peak of a unit's memory in KiB while something runs. */
-async function peak(host: Host, unit: string, work: () => Promise<unknown>): Promise<number> {
-  const watched = host.run(['python3', '-c', watcher, unit]);
-  try {
-    await work();
-  } finally {
-    await host.run(['touch', '/run/bench-done']);
-  }
-  const found = Number((await watched).stdout);
-  if (!(found > 0)) throw new Error(`${unit} was never seen at work: is it another unit now?`);
-  return found;
-}
+/** The same with as many files as a large host has. */
+export const million: Part = {
+  title: 'A backup of 1,000,000 unchanged files, against bare Borg as root',
+  about: `As in the part before, in three rounds; memory in one.`,
+  async measure({ quick }) {
+    const lab = await Lab.open();
+    try {
+      const staged = await stage(lab, quick ? 10 : 10_000, { bare: (called) => called });
+      const { host, ours } = staged;
+      const bare = (): Promise<unknown> => host.run(['/usr/local/bin/bare'], { timeoutSeconds: 3600 });
+      // The first archive of all, which `ours` has made already.
+      await bare();
+      const taken = await takeTurns(quick ? 1 : 3, { ours, bare }, { warm: true });
+      const memory = await peaks(staged, 1);
+      return {
+        tables: [
+          {
+            columns: ['What', 'Median', 'Quartiles', 'Ratio', 'Reach', 'Peak memory', 'Ratio', 'Reach'],
+            rows: [
+              [
+                '`systemctl start backup.service`',
+                ...seconds(taken.ours),
+                ...reach(taken.ours.median / taken.bare.median, 1.1),
+                mebi(memory.ours),
+                ...reach(memory.ours.median / memory.bare.median, 1.1),
+              ],
+              ['the same five calls as root', ...seconds(taken.bare), '1', '', mebi(memory.bare), '1', ''],
+            ],
+          },
+        ],
+      };
+    } finally {
+      await lab.close();
+    }
+  },
+};
 
 /** The milliseconds of each call of Borg, then those before the first, between them all, and after the last. */
-async function clocked(host: Host, work: () => Promise<unknown>): Promise<number[]> {
-  await host.run(['rm', '-f', '/var/lib/borg/bench-calls']);
-  // The hosts have this machine's clock.
-  const begun = Date.now();
-  await work();
-  const ended = Date.now();
-  const times = (await host.read('/var/lib/borg/bench-calls'))
-    .trim()
-    .split('\n')
-    .map((line) => line.split(' ').map((word) => Number(word) * 1000) as [number, number]);
-  const [first, last] = [times[0], times.at(-1)];
-  if (times.length !== calls.length || first === undefined || last === undefined)
-    throw new Error(`Borg was called ${times.length} times, and ${calls.length} are known: ${calls.join(', ')}`);
+async function parts(host: Host, work: () => Promise<unknown>): Promise<number[]> {
+  const { begun, ended, calls: times } = await clocked(host, calls, work);
+  const [first, last] = [times[0]?.[0] ?? begun, times.at(-1)?.[1] ?? ended];
   const each = times.map(([from, to]) => to - from);
-  return [...each, first[0] - begun, last[1] - first[0] - each.reduce((sum, one) => sum + one, 0), ended - last[1]];
+  return [...each, first - begun, last - first - each.reduce((sum, one) => sum + one, 0), ended - last];
 }

@@ -11,6 +11,9 @@ median. Where a figure is to stay below a limit, the column “Reach” says whi
 
 The method of the article, with which much is compared, is that of “Borg Backup without root”: \`pg_dump -Fc\`, then \`borg create\` with lz4 and
 Borg's own size of chunks.
+
+Of our settings each part sets which files are saved (\`backup_paths\`), and that nobody gets mail (\`backup_mail_to\`); all else is at its default,
+unless the part says otherwise.
 `;
 const open = (name: string): string => `<!-- part ${name} -->`;
 const close = (name: string): string => `<!-- end of part ${name} -->`;

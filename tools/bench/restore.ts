@@ -21,7 +21,7 @@ for d in range(${quick ? 5 : 500}):
         with open("/srv/tree/%d/%d" % (d, f), "wb") as file: file.write(os.urandom(10_000) * 2)'`,
         { timeoutSeconds: 300 },
       );
-      await lab.roles(['borg'], { backup_paths: ['/srv/tree'], backup_mail_to: [], borg_compression: 'lz4' });
+      await lab.roles(['borg'], { backup_paths: ['/srv/tree'], backup_mail_to: [] });
       await host.run('systemctl start backup.service', { timeoutSeconds: 300 });
       const archive = (await host.run("backup-borg list --format '{archive}{NL}' | grep files")).stdout.trim();
       // A repository of root's own: what root wrote into ours would lock it out.

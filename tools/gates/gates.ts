@@ -67,7 +67,8 @@ export const gates: Readonly<Record<string, Gate>> = {
       toolbox.run('mypy', [...settings, '--package', name], { cwd, env });
     const { tree, host } = await copies();
     await strictly(join(host, 'usr/local/lib/backup'), 'rootless_backup');
-    await strictly(join(tree, '../../..'), 'ansible_collections.rootless.backup.plugins.plugin_utils');
+    for (const part of ['plugin_utils', 'module_utils'])
+      await strictly(join(tree, '../../..'), `ansible_collections.rootless.backup.plugins.${part}`);
   },
 
   /** No function of the package is longer than 60 lines, no program longer than 30. */

@@ -66,3 +66,29 @@ def test_a_directory_that_was_skipped_does_not_pass_unless_it_is_gone(tmp_path, 
     assert not policy.is_of_directory({"message": text % (tmp_path / "file")})
     assert not policy.is_of_directory({"message": text % (tmp_path / "gone")})
     assert policy.is_of_directory({"message": text % ("/" + "x" * 5000)})
+
+
+def traceback(last, *frames):
+    return "Local Exception\nTraceback (most recent call last):\n%s%s\n" % (
+        "".join('  File "/usr/lib/python3/dist-packages/%s", line 1, in read\n    read()\n' % frame for frame in frames),
+        last,
+    )
+
+
+@pytest.mark.parametrize(
+    ("last", "frames"),
+    [
+        ("borg.helpers.msgpack.UnpackException: code must be 0~127", ["borg/archiver.py", "borg/cache.py", "borg/helpers/msgpack.py"]),
+        ("ValueError: x", ["borg/archiver.py", "borg/cache.py", "borg/helpers/parseformat.py"]),
+        ("ValueError: x", ["borg/cache.py", "src/borg/hashindex.pyx"]),
+        ("KeyError: x", ["borg/cache.py", "borg/crypto/file_integrity.py"]),
+        ("KeyError: x", ["borg/cache.py", "/usr/lib/python3.11/configparser.py"]),
+    ],
+)
+def test_knows_a_crash_of_what_reads_the_cache_whatever_it_was(last, frames):
+    assert policy.is_of_cache({"message": traceback(last, *frames)})
+
+
+@pytest.mark.parametrize("frames", [["borg/cache.py", "borg/repository.py"], ["borg/archive.py", "borg/helpers/msgpack.py"]])
+def test_takes_no_crash_of_a_repository_for_one_of_the_cache(frames):
+    assert not policy.is_of_cache({"message": traceback("ValueError: x", *frames)})

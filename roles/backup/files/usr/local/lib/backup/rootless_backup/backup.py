@@ -14,7 +14,7 @@ import time
 from rootless_backup import engine as engines
 from rootless_backup import host, paths, roots, systemd, untrusted, visibility
 from rootless_backup.records import archive as records
-from rootless_backup.records import journal, unfinished
+from rootless_backup.records import before, journal, unfinished
 from rootless_backup.selection import Selection
 from rootless_backup.voice import JOURNAL as VOICE
 
@@ -46,24 +46,28 @@ def create(engine: engines.Engine, rest: bool = False) -> bool:
     """Save files and dumps into every repository. Return whether all of it succeeded. `rest`: it is known that it is not all."""
     backup = Backup(engine, rest)
     awake = backup.selection.wake()
-    saved = [*backup.selection.paths, host.DUMPS]
-    problems = roots.missing(saved) + awake.problems + backup.selection.troubles
-    problems += visibility.hidden(saved, [*backup.selection.excludes(), *backup.selection.unreal], awake.places)
+    chosen, dumps = backup.selection, [host.DUMPS]
+    hidden = visibility.hidden(chosen.paths, [*chosen.excludes(), *chosen.unreal], awake.places)
+    problems = {
+        engines.FILES: roots.missing(chosen.paths) + awake.problems + chosen.troubles + hidden,
+        # Of them nothing is left out.
+        engines.DUMPS: roots.missing(dumps) + visibility.hidden(dumps, [], awake.places),
+    }
     backup.choose()
-    for problem in problems:
+    for problem in dict.fromkeys(problems[engines.FILES] + problems[engines.DUMPS]):
         # With names in it that anybody gave.
         VOICE.error(untrusted.printable(problem))
-    for directory in backup.selection.layers():
+    for directory in chosen.layers():
         VOICE.warning(
             "%s is the directory of an overlay, such as a container's: its trusted.* attributes cannot be saved without privileges. Save "
             "the volumes, and leave it out by backup_exclude" % untrusted.printable(directory)
         )
     for directory in roots.empty_dumps():
         VOICE.warning("%s is empty: its hook left nothing to be saved" % untrusted.printable(directory))
-    backup.whole = not problems and not rest
+    backup.lacking = {series for series, found in problems.items() if found or rest}
     done = [engine.open(location).attempt(backup.save) for location in engine.repositories]
     backup.wait_out()
-    return all(done) and not problems
+    return all(done) and not any(problems.values())
 
 
 def verify(engine: engines.Engine) -> bool:
@@ -110,12 +114,14 @@ class Backup:
         self.started = self.named = int(time.time())
         self.now = records.utc(self.started)
         self.selection = Selection(self.settings, engine.own(), VOICE, visibility.mounted())
-        # Whether nothing is missing or hidden. An archive that is not whole has a name that the rules of keeping do not know: else it
-        # could take the place of the good one of the same day.
-        self.whole = True
+        # The series of which something is missing or hidden. An archive that is not whole has a name that the rules of keeping do not know:
+        # else it could take the place of the good one of the same day.
+        self.lacking: set[str] = set()
         self.series: list[Series] = []
         # The repositories that got an archive which is not whole.
         self.marked: set[str] = set()
+        # The archives that were made.
+        self.made: set[str] = set()
 
     def choose(self) -> None:
         """Settle what the archives are made of, when all that is to be mounted is."""
@@ -151,26 +157,32 @@ class Backup:
                 ok = False
         if not ok:
             repository.explain()
-        if repository.location in self.marked:
+        # Also where nothing is forgotten: by the next run this machine is none that is new.
+        known = ok or repository.location in self.marked or records.names(repository.location)
+        was = before.look(repository, self.made) if known else None
+        if was and was["waits"]:
+            VOICE.note(before.told(was), **{journal.MIND: before.told(was)})
+        if repository.location in self.marked and was and not was["waits"]:
             # Of these no other rule forgets any while runs fail, so they would come to fill the repository.
-            ok = repository.forget(KEEP_INCOMPLETE, incomplete=True)[0] and repository.compact() and ok
+            ok = repository.forget(KEEP_INCOMPLETE, incomplete=True, spare=was["newest"])[0] and repository.compact() and ok
         if self.rest:
             return ok
-        if not ok or not self.whole:
+        if not ok or self.lacking or was is None:
             VOICE.error("%s: not everything was saved, so nothing was pruned" % repository.location)
             return False
-        return self.forget(repository)
+        return self.keep_all(repository) if was["waits"] else self.forget(repository, was["newest"])
 
     def save_series(self, repository: engines.Repository, series: Series) -> tuple[bool, bool]:
         """Save and record a series. Return whether it is whole, and whether the repository let this host in.
 
         The name of an archive that is not whole says so from its making: no archive is given another name.
         """
-        marked = self.rest or not (self.whole or series.name == engines.DUMPS)
+        marked = series.name in self.lacking
         lacking: list[str] = []
         while True:
             archive = engines.name_of(self.settings["prefix"], series.name, records.utc(self.named))
             directories = records.Sample(4 * self.settings["drill_sample"])
+            self.made.add(archive + (engines.INCOMPLETE if marked else ""))
             made, proven = prove(repository, archive + (engines.INCOMPLETE if marked else ""), series, directories)
             if marked and made.there:
                 self.marked.add(repository.location)
@@ -206,20 +218,23 @@ class Backup:
             {"begun": records.run_began(self.now), "roots": series.asked, "hooks": hooks, "files": files, "size": size},
         )
 
-    def forget(self, repository: engines.Repository) -> bool:
-        """Forget what is too old. Return whether that succeeded."""
+    def keep_all(self, repository: engines.Repository) -> bool:
+        """Forget nothing. Return True: the run is none that failed by that."""
+        tell_kept(repository, [archive for series in engines.SERIES for archive in repository.archives(series)])
+        tell_room(repository)
+        return True
+
+    def forget(self, repository: engines.Repository, spare: list[str]) -> bool:
+        """Forget what is too old, but for what is to stay. Return whether that succeeded."""
         ok = True
         if unfinished.is_noted(repository.location):
             ok = drop_lacking(repository)
-            ok = repository.forget(KEEP_INCOMPLETE, incomplete=True)[0] and ok
+            ok = repository.forget(KEEP_INCOMPLETE, incomplete=True, spare=spare)[0] and ok
             if ok and not known_lacking(repository):
                 unfinished.forget(repository.location)
-        forgotten, kept = repository.forget(rules(self.settings))
+        forgotten, kept = repository.forget(rules(self.settings), spare=spare)
         ok = forgotten and ok
-        VOICE.note(
-            "%s: %d archives are kept" % (repository.location, len(kept)),
-            **{journal.KEPT: json.dumps({"repository": repository.location, "archives": kept})},
-        )
+        tell_kept(repository, kept)
         if ok:
             records.forget(repository.location, kept)
         ok = repository.compact() and ok
@@ -234,7 +249,13 @@ def rules(settings: dict[str, Any]) -> dict[str, int]:
 
 def make_room(repository: engines.Repository, settings: dict[str, Any]) -> bool:
     """Forget what the rules do not keep, on a disk that may be full. Return whether that succeeded."""
-    return repository.make_room(rules(settings), known_lacking(repository))
+    return repository.make_room(rules(settings), known_lacking(repository), before.spared(repository.location))
+
+
+def tell_kept(repository: engines.Repository, kept: list[str]) -> None:
+    """Tell the report which archives there are."""
+    text = "%s: %d archives are kept" % (repository.location, len(kept))
+    VOICE.note(text, **{journal.KEPT: json.dumps({"repository": repository.location, "archives": kept})})
 
 
 def tell_room(repository: engines.Repository) -> None:

@@ -270,11 +270,12 @@ class Repository:
         """
         raise NotImplementedError
 
-    def forget(self, keep: dict[str, int], incomplete: bool = False) -> tuple[bool, list[str]]:
+    def forget(self, keep: dict[str, int], incomplete: bool = False, spare: Collection[str] = ()) -> tuple[bool, list[str]]:
         """Forget archives of this host, of each series by itself. Return whether that succeeded, and the names of those that stay.
 
         `keep`: `{"daily", "weekly", "monthly"}`, of how many of these the newest stays; or `{"last"}`. `incomplete`: of those that are not
-        whole, else of those that are. One of a time to come takes no place of the others, and the newest by `age` always stays.
+        whole, else of those that are. `spare`: these stay too. One of a time to come takes no place of the others, and the newest by `age`
+        always stays.
         """
         raise NotImplementedError
 
@@ -282,12 +283,12 @@ class Repository:
         """Give back the room of what was forgotten. Return whether that succeeded."""
         raise NotImplementedError
 
-    def make_room(self, keep: dict[str, int], lacking: Collection[str] = ()) -> bool:
+    def make_room(self, keep: dict[str, int], lacking: Collection[str] = (), spare: Collection[str] = ()) -> bool:
         """Forget what the rules do not keep and give back its room, on a disk that may be full. Return whether that succeeded.
 
-        `lacking`: archives that are not whole, though their names do not say so.
+        `lacking`: archives that are not whole, though their names do not say so. `spare`: these stay.
         """
-        return self.drop(lacking) and self.forget(keep)[0] and self.compact()
+        return self.drop(lacking) and self.forget(keep, spare=spare)[0] and self.compact()
 
     def drop(self, lacking: Collection[str]) -> bool:
         """Remove these where there are others: they take no place of a whole one. Return whether that succeeded."""
@@ -342,6 +343,21 @@ class Repository:
                 % max(filter(is_to_come, names))
             )
         return names[-1]
+
+    def newest_to_restore(self, series: str) -> str:
+        """The name of the archive that a restore takes if none is named. On a machine that was rebuilt it is the newest from before, until
+        somebody says that all is back: what was saved since then is of a machine that lacks something. Refused: there is none.
+        """
+        from rootless_backup.records import before
+
+        known = before.read(self.location)
+        for name in known["newest"] if known and known["waits"] else ():
+            if name in self.archives(series, incomplete=name.endswith(INCOMPLETE)):
+                self.voice.warning(
+                    "taken is %s, the newest from before this machine was rebuilt; name an archive to have a later one" % name
+                )
+                return name
+        return self.newest(series)
 
     def attempt(self, action: Callable[..., bool], *arguments: object) -> bool:
         """One repository's trouble, of whatever kind, must not cost the others theirs. Return what the action does, False if it fails."""

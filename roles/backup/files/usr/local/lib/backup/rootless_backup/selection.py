@@ -28,6 +28,8 @@ class Selection:
     """
 
     def __init__(self, settings: dict[str, Any], own: Iterable[str], voice: Voice, mounted: str | None = None) -> None:
+        from rootless_backup.restore import leftovers
+
         self.mounted = mounted
         self.paths = roots.what_to_save(settings["paths"], voice)
         self.one_file_system: bool = settings["one_file_system"]
@@ -36,6 +38,7 @@ class Selection:
             **dict.fromkeys(settings["exclude"], "backup_exclude, backup_exclude_default"),
             **roots.injected_excludes(),
             **dict.fromkeys(map(paths.literal, own), "the engine's own"),
+            **dict.fromkeys(map(paths.literal, leftovers.kept_paths()), "put aside by a restore, see `backupctl remove-kept`"),
             **dict.fromkeys(dumps(self.paths), "dumps are in an archive of their own"),
         }
         self.unreal: dict[str, str] = {}

@@ -11,6 +11,8 @@ usage: backupctl status [--json]     the last run and its parts, the last good o
        backupctl show ARCHIVE [PATH] what is in an archive
        backupctl restore PATH…       restore files, into a fresh directory or in place
        backupctl make-room           forget what backup_keep_* does not keep, also on a full disk
+       backupctl restored            all is back on a machine that was rebuilt: forget what is too old again
+       backupctl remove-kept [--yes] take away what restores put aside or laid down in /var/tmp, of which status tells
        backupctl restore-db …        load a database, or what else a hook saved, from an archive; see backupctl restore-db --help
 
 Members of the group backup_status_group may use status, run, drill, check and list without an archive. They need no privilege, and
@@ -49,10 +51,14 @@ def act(command: str = "", *more: str) -> int:
         from rootless_backup.control import known
 
         return known.list_archives()
-    if command in ("list", "find", "show", "restore", "make-room"):
+    if command in ("list", "find", "show", "restore", "make-room", "restored"):
         from rootless_backup.restore import program
 
         return program.main([command, *more])
+    if command == "remove-kept" and more in ((), ("--yes",)):
+        from rootless_backup.control import kept
+
+        return kept.remove(agreed=bool(more))
     if command == "restore-db":
         from rootless_backup.restore import databases
 

@@ -11,6 +11,7 @@ import subprocess
 from rootless_backup import host, systemd, untrusted
 from rootless_backup.control import known as records
 from rootless_backup.figures import size, span, when
+from rootless_backup.records import before
 from rootless_backup.report.settings import SETTINGS
 from rootless_backup.untrusted import painted, say
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rootless_backup.records.status import Known, UnitEntry
+    from rootless_backup.restore.leftovers import Leftover
 
     # `{unit: {property: text}}`
     Live = dict[str, dict[str, str]]
@@ -38,10 +40,26 @@ def status(as_json: bool) -> int:
     live = ask_systemd()
     problems = damaged + find_problems(known, live)
     if as_json:
-        say(json.dumps({**known, "live": {unit: live[unit] for unit in SHOWN}, "problems": problems}, indent=2))
+        shown = {unit: live[unit] for unit in SHOWN}
+        say(json.dumps({**known, "live": shown, "problems": problems, "laid_down": [each.path for each in laid_down()]}, indent=2))
     else:
         print_status(known, live, problems)
+        from rootless_backup.control.kept import size_of
+
+        rows("laid down", [("%s  %s" % (each.path, size_of(each)),) for each in laid_down()])
     return 1 if problems else 0
+
+
+def laid_down() -> list[Leftover]:
+    """What restores put aside, or laid down in /var/tmp: for root, who can see it."""
+    if os.geteuid() != 0:
+        return []
+    from rootless_backup.restore import leftovers
+
+    try:
+        return leftovers.found()
+    except OSError:
+        return []
 
 
 def ask_systemd() -> Live:
@@ -63,7 +81,9 @@ def reports_of(name: str) -> list[str]:
 
 def find_problems(known: Known, live: Live) -> list[str]:
     """What the administrator has to do something about, a line each."""
-    problems = []
+    # As it is now, where that may be read; else as the last run told it.
+    waiting = before.waiting()
+    problems = list(waiting or [])
     for name, title in TOLD.items():
         entry = known["units"].get(name)
         unreported = find_unreported(name, title, entry, live)
@@ -76,9 +96,10 @@ def find_problems(known: Known, live: Live) -> list[str]:
         elif entry:
             problems += ["%s failed; the backup does not need it." % line for line in entry.get("lesser", [])]
         if entry:
-            problems += ["%s: %s" % (title, line) for line in entry.get("troubles", [])]
+            told = [line for line in entry.get("troubles", []) if waiting is None or not line.startswith(before.WAITS)]
+            problems += ["%s: %s" % (title, line) for line in told]
     if not known["units"].get("backup", {}).get("last_good"):
-        problems.append("There is no good backup yet. Run `backupctl run`.")
+        problems.append("There is no good backup yet. Run `backupctl run`%s." % (" when all is back" if waiting else ""))
     for timer in (*TIMERS, *([DRILL] if drills() else [])):
         if live[timer]["ActiveState"] != "active":
             problems.append("%s is not running. Run `systemctl enable --now %s`." % (timer, timer))

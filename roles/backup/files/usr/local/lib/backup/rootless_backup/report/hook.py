@@ -32,6 +32,10 @@ def read_hook(unit: str, required: bool, started: float, finished: float) -> tup
     within = "--since=@%d" % (started - 1), "--until=@%d" % (finished + 2)
     # What systemd says and what the hook says are asked for one by one: the hook may say more than is read.
     told = [entry for entry in journal.read(2000, *within, "UNIT=" + unit, "_PID=1") if started - 1 <= entry.time]
+    # What was stopped before the backup began was of the backup before.
+    stopped = [entry for entry in told if entry.fields.get("JOB_TYPE") == "stop" and entry.time < started]
+    over = {entry.fields["INVOCATION_ID"] for entry in stopped if "INVOCATION_ID" in entry.fields}
+    told = [entry for entry in told if entry.fields.get("INVOCATION_ID") not in over]
     now = [entry for entry in told if entry.time <= finished]
     runs = {entry.fields["INVOCATION_ID"] for entry in now if "INVOCATION_ID" in entry.fields}
     told = [entry for entry in told if entry in now or entry.fields.get("INVOCATION_ID") in runs]
@@ -56,7 +60,7 @@ def read_hook(unit: str, required: bool, started: float, finished: float) -> tup
     spoken = [
         entry
         for entry in journal.read(2 * LOG_LINES, *within, "_SYSTEMD_UNIT=" + unit)
-        if started - 1 <= entry.time and (entry.time <= finished or entry.invocation in runs)
+        if started - 1 <= entry.time and (entry.time <= finished or entry.invocation in runs) and entry.invocation not in over
     ]
     last = untrusted.without_traces(spoken[-1].message.strip()) if spoken else ""
     everything = sorted(told + spoken, key=lambda entry: entry.time)

@@ -73,8 +73,8 @@ class State:
             for each in run.room
         }
         if new:
-            # Of a repository that could not be used now it stays for a while.
-            lately = run.finished - room.LOOKED_AT * DAY
+            # Of a repository that could not be used now it stays for a while; one that is used no more tells nothing after that.
+            lately = run.finished - room.KNOWN_AFTER * DAY
             self.known["room"] = {**{each: samples for each, samples in known.items() if samples[-1][0] >= lately}, **new}
         return list(room.warnings(new))
 

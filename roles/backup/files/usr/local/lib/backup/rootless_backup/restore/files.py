@@ -39,7 +39,8 @@ def restore_in_place(repository: engine.Repository, archive: str, asked: SimpleN
     from rootless_backup.restore.place import Place
 
     ok = True
-    places = {base: Place(base, place, trusted) for base, place, trusted in zip(asked.bases, asked.places, asked.trusted)}
+    attached = zip(asked.bases, asked.places, asked.trusted)
+    places = {base: Place(base, place, trusted, asked.kept, asked.token) for base, place, trusted in attached}
     for path, base in zip(asked.paths, asked.bases):
         ok = places[base].restore(repository, archive, path, asked) and ok
     return ok

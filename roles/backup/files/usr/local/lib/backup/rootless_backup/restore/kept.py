@@ -8,9 +8,8 @@ import ctypes
 import errno
 import itertools
 import os
-import time
 
-from rootless_backup.restore import target
+from rootless_backup.restore import leftovers, target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,16 +21,14 @@ if TYPE_CHECKING:
         def __call__(self, name: str, new: str, /, *, src_dir_fd: int, dst_dir_fd: int) -> None: ...
 
 
-KEPT = ".backup-kept-"
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Kept:
     """What was in a directory, in directories of their own in it, which are made when they are needed."""
 
-    def __init__(self, opened: int, base: str) -> None:
-        self.opened, self.base = opened, base
-        self.name = KEPT + time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    def __init__(self, opened: int, base: str, name: str, token: str) -> None:
+        self.opened, self.base, self.name, self.token = opened, base, name, token
         # `(opened, path)`
         self.places: list[tuple[int, str]] = []
 
@@ -57,6 +54,9 @@ class Kept:
             with contextlib.suppress(FileExistsError):
                 kept = target.made(name, where)
                 break
+        # Without it they are to be removed by hand: nothing that keeps what comes back from its place.
+        with contextlib.suppress(OSError):
+            leftovers.mark(kept, self.token, self.places[0][0] if self.places else None, os.path.join(path, name))
         os.fchown(kept, 0, 0)
         self.places.append((kept, os.path.join(path, name)))
 

@@ -34,13 +34,13 @@ class Place:
     never through a symbolic link: whoever owns a directory below must not lead this elsewhere.
     """
 
-    def __init__(self, base: str, place: str, trusted: bool) -> None:
+    def __init__(self, base: str, place: str, trusted: bool, kept: str, token: str) -> None:
         # What people call it; where it is attached is used once, here.
         self.base = base
         self.opened = opened(place)
         # Whether nobody but root could have put it there.
         self.trusted = trusted
-        self.kept = Kept(self.opened, base)
+        self.kept = Kept(self.opened, base, kept, token)
         # Of what had to be copied and has more names: where its first one is, and that file, open, so that no other gets its number.
         self.copied: dict[tuple[int, int], tuple[int, str, int]] = {}
         # The directories in which there is nothing left of a restore that was killed.
@@ -208,6 +208,8 @@ class Place:
         if doubt:
             self.problems.append("%s: %s, so it was not put in place" % (path, doubt))
             return
+        if self.proof.is_damaged(path):
+            self.problems.append("%s: it was put in place with zeros, where the repository lost a part of it" % path)
         there, mode = look(below, target), here.st_mode
         if there is not None and alike(source, name, target, below, there):
             self.same += 1

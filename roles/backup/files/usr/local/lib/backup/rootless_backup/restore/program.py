@@ -6,6 +6,7 @@ usage: backupctl list [--repository N] [ARCHIVE]
        backupctl show [--repository N] ARCHIVE [PATH]
        backupctl restore [--repository N] [--archive ARCHIVE] [--into DIRECTORY | --in-place] PATH…
        backupctl make-room [--repository N]
+       backupctl restored
 
   backupctl list                            the archives, oldest first; with ARCHIVE all that is in it
   backupctl find nginx.conf                 every version of what has this name; a PATTERN with a slash is of the whole path
@@ -13,10 +14,13 @@ usage: backupctl list [--repository N] [ARCHIVE]
   backupctl restore /etc/nginx /srv/www     into a fresh directory below /var/tmp; it says where
   backupctl restore --archive HOST-files-2026-01-31T02:00:00Z --into /srv/restored /home/alice
   backupctl restore --in-place /srv/www     each file takes the place of the one that is there, which is kept; files that
-                                            the archive does not have stay; only what came whole is put in place
+                                            the archive does not have stay; only what came whole is put in place. See
+                                            backupctl remove-kept for when you are content
   backupctl make-room                       forgets what backup_keep_* does not keep, as a good backup does, also on a full disk
+  backupctl restored                        all is back on a machine that was rebuilt: backups forget what is too old again
 
-ARCHIVE is `latest`, the newest of the files (what restore takes if none is named), `latest-dumps`, or a name of `backupctl list`.
+ARCHIVE is `latest`, the newest of the files (what restore takes if none is named), `latest-dumps`, or a name of `backupctl list`. On a
+machine that was rebuilt the newest is that from before, until `backupctl restored`.
 It runs as a user of its own, with the capabilities that owners and the like need, and can write below the target only.
 Programs with the set-user-id bit come back as such; each is named.
 """
@@ -77,8 +81,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     looks: dict[str, Any] = {"epilog": more, "formatter_class": argparse.RawDescriptionHelpFormatter}
     parser = argparse.ArgumentParser(prog="backupctl", usage=usage, **looks)
     actions = parser.add_subparsers(dest="action", required=True)
-    for name in ("list", "find", "show", "restore", "make-room"):
+    for name in ("list", "find", "show", "restore", "make-room", "restored"):
         action = actions.add_parser(name, prog="backupctl " + name, usage=usage, **looks)
+        if name == "restored":
+            action.set_defaults(repository=1)
+            continue
         action.add_argument("--repository", type=int, default=1, help="the number of a repository, in their order; the first if not given")
         if name in ("find", "restore"):
             action.add_argument("--archive", default="latest" if name == "restore" else None)
@@ -103,12 +110,14 @@ def in_unit(asked: argparse.Namespace, host: engine.Engine) -> int:
     """Do it in a unit of its own, with the sandbox that it needs. Return its exit code."""
     location = host.repository(asked.repository).location
     asked.terminal = sys.stderr.isatty()
-    asked.places = []
+    asked.places, asked.fresh = [], False
     name = name_of(asked)
     with contextlib.ExitStack() as stack:
         if asked.action == "restore":
             stack.enter_context(host.kept_from_change(location))
-            asked.places = stack.enter_context(target.attached(name, request.targets_of(asked, host, stack)))
+            directories = request.targets_of(asked, host, stack)
+            request.note(name, asked, directories)
+            asked.places = stack.enter_context(target.attached(name, directories))
         restoring = bool(asked.places)
         properties = [*host.properties(location, restoring=restoring), *target.properties(asked.places)]
         terminal = sys.stdin.isatty() and sys.stdout.isatty()

@@ -39,14 +39,21 @@ class Proof:
                     files.damaged.add(name)
         return cls(files, damaged)
 
+    def name_of(self, path: str) -> str:
+        """The first name of a file, as the archive tells names, which are not all UTF-8."""
+        name = path.lstrip("/").encode("utf-8", "replace").decode()
+        return self.files.links.get(name, name)
+
+    def is_damaged(self, path: str) -> bool:
+        """Whether a repair filled it up with zeros."""
+        return self.name_of(path) in self.files.damaged
+
     def doubt(self, path: str, here: os.stat_result) -> str | None:
         """Why what came of a path is not what it has to be; None: it is."""
         if not stat.S_ISREG(here.st_mode):
             return None
-        # As the archive tells names, which are not all UTF-8.
-        name = path.lstrip("/").encode("utf-8", "replace").decode()
-        name = self.files.links.get(name, name)
-        if name in self.files.damaged and not self.damaged:
+        name = self.name_of(path)
+        if self.is_damaged(path) and not self.damaged:
             return (
                 "the repository lost a part of it, in the place of which there are zeros (an older archive may have it whole; --damaged "
                 "takes it as it is)"

@@ -10,6 +10,7 @@ import time
 from rootless_backup import untrusted
 from rootless_backup.restore import target
 from rootless_backup.restore.metadata import is_trusted
+from rootless_backup.restore.terminal import tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,11 +43,28 @@ def targets_of(asked: argparse.Namespace, host: Engine, stack: contextlib.ExitSt
         asked.trusted = [is_trusted(os.open("..", os.O_PATH, dir_fd=directory), close=True) for directory in directories]
         return directories
     if asked.into is None:
+        asked.fresh = True
         asked.into = tempfile.mkdtemp(prefix="restored-%s-" % time.strftime("%Y-%m-%d", time.gmtime()), dir=os.path.realpath("/var/tmp"))
     else:
         asked.into = os.path.abspath(asked.into)
         refuse_own(os.path.realpath(asked.into), host)
     return [stack.enter_context(target.lent(asked.into))]
+
+
+def note(unit: str, asked: argparse.Namespace, directories: list[int]) -> None:
+    """Note what the restore is about to make, by which it is found again when somebody takes it away."""
+    from rootless_backup.restore import leftovers
+
+    asked.kept, asked.token = leftovers.name_of_kept(), os.urandom(16).hex()
+    kept = sorted({os.path.join(base, asked.kept) for base in asked.bases}) if asked.in_place else []
+    fresh = [asked.into] if asked.fresh else []
+    if not kept and not fresh:
+        return
+    try:
+        leftovers.note(unit, {"token": asked.token, "kept": kept, "fresh": fresh, "inode": str(os.fstat(directories[0]).st_ino)})
+    except OSError as error:
+        # No reason not to restore.
+        tell("backupctl restore: what it lays down could not be noted (%s): remove it by hand when you are content" % error.strerror)
 
 
 def refuse_own(place: str, host: Engine) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def named(repository: engine.Repository, name: str) -> str:
     """The whole name of an archive. Refused: there is none to be the latest."""
     series = {"latest": engine.FILES, "latest-dumps": engine.DUMPS}.get(name)
-    return repository.newest(series) if series else name.removeprefix("::")
+    return repository.newest_to_restore(series) if series else name.removeprefix("::")
 
 
 def all_of(repository: engine.Repository) -> list[str]:

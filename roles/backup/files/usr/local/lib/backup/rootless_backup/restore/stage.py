@@ -38,7 +38,7 @@ def stage(hook: str) -> None:
     with open("asked.json", encoding="utf-8") as file:
         asked = json.load(file)
     repository = engine.in_use().repository(asked["repository"])
-    archive = asked["archive"] or repository.newest(engine.DUMPS)
+    archive = asked["archive"] or repository.newest_to_restore(engine.DUMPS)
     if "-files-" in archive and "-dumps-" not in archive:
         raise Refused("--archive: given is %s, an archive of files; allowed is one of the dumps, see backupctl list" % archive)
     os.mkdir("dump")

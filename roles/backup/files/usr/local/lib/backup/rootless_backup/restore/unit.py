@@ -17,7 +17,8 @@ def main(**given: Any) -> int:
     """Do what is asked for, as `program` was asked and completed it. Return the exit code."""
     asked = types.SimpleNamespace(**given)
     try:
-        return 0 if {"list": list_all, "find": find, "show": show, "restore": restore, "make-room": make_room}[asked.action](asked) else 1
+        actions = {"list": list_all, "find": find, "show": show, "restore": restore, "make-room": make_room, "restored": restored}
+        return 0 if actions[asked.action](asked) else 1
     except KeyboardInterrupt:
         untrusted.die("\n" + INTERRUPTED % asked.action)
     except engine.Refused as refused:
@@ -61,6 +62,19 @@ def make_room(asked: types.SimpleNamespace) -> bool:
     if room is not None:
         untrusted.say("%.1f of %.1f MB are free now" % (room[0] / 1e6, room[1] / 1e6))
     return ok
+
+
+def restored(_asked: types.SimpleNamespace) -> bool:
+    """Note that all is back: as the account, whose notes they are."""
+    from rootless_backup.records import before
+
+    settled = before.settle(engine.in_use().repositories)
+    for known in settled:
+        stays = "; what was saved last before stays: " + ", ".join(known["newest"]) if known["newest"] else ""
+        untrusted.say(untrusted.printable("%s: from the next run on what is too old is forgotten again%s" % (known["repository"], stays)))
+    if not settled:
+        untrusted.say("nothing waited for that: what is too old is forgotten in each run")
+    return True
 
 
 def opened(asked: types.SimpleNamespace, host: engine.Engine | None = None, reading: bool = False) -> engine.Repository:

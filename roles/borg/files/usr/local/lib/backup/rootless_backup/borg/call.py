@@ -258,7 +258,7 @@ class Log:
         else:
             self.unexplained += 1
             self.passing += policy.passes_after(event)
-            self.complain(text)
+            self.complain(policy.explained(self.command, text))
 
     def error(self, event: Event, text: str) -> None:
         # A server's words, which Borg marks so, are no reason for advice of ours.

@@ -10,6 +10,7 @@ import tempfile
 from rootless_backup import engine, statefile
 from rootless_backup.borg import state
 from rootless_backup.borg.call import borg, is_local
+from rootless_backup.records import before
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def initialise_one(repository: Repository) -> bool:
     location, voice = repository.location, repository.voice
     found = borg(repository, "info", "--json", location, quiet=ABSENT | MOVED)
     known = state.read_stamp(location, voice)
+    made = None
     if found.ids & MOVED:
         moved = accept_moved(repository, known)
         if moved is None:
@@ -57,6 +59,10 @@ def initialise_one(repository: Repository) -> bool:
         return False
     if not export_key(repository, answer["encryption"]["mode"]):
         return False
+    if made is not None:
+        before.write(location, False, [])
+    elif (was := before.look(repository))["waits"]:
+        voice.warning(before.told(was))
     # Last: with the stamp in place nothing of this is done again.
     state.write_stamp(location, answer["repository"]["id"])
     return True
@@ -77,7 +83,7 @@ def accept_moved(repository: Repository, known: str | None) -> Run | None:
         return None
     found = json.loads(asked.output)["repository"]["id"]
     others = {engine.digest(each) for each in repository.engine.repositories}
-    before = [digest for digest, each in state.stamps().items() if each == found and digest not in others]
+    moved_from = [digest for digest, each in state.stamps().items() if each == found and digest not in others]
     if known not in (None, found) or (known is None and found not in state.stamps().values()):
         voice.error("%s: this is repository %s, which was never initialised by this host's settings" % (location, found))
         return None
@@ -95,7 +101,7 @@ def accept_moved(repository: Repository, known: str | None) -> Run | None:
         "%s: this is repository %s, which was at another place before. borg_repositories names this place now, so it is accepted here"
         % (location, found)
     )
-    for digest in before:
+    for digest in moved_from:
         state.take_over(digest, location)
     return moved
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rootless_backup.borg.repository import Repository
 
 # How errors begin that are no damage of a cache, wherever they are met.
+UNREADABLE = "borg.helpers.msgpack."
 OF_OTHERS = ("borg.", "KeyboardInterrupt", "SystemExit", "OSError: [Errno ")
 PASSING_MESSAGES = {"FileChangedWarning", "BackupRaceConditionError", "BackupFileNotFoundError"}
 UNAUTHENTIC = {"ArchiveTAMInvalid", "ArchiveTAMRequiredError"}
@@ -80,6 +81,12 @@ def is_of_missing_cache(text: str) -> bool:
     return text.startswith(("The files cache can't be read. [[Errno 2]", "Continuing without files cache"))
 
 
+def explained(command: str, text: str) -> str:
+    """What Borg says of an item; 1.4 leaves out what is wrong with one that it cannot take out whole."""
+    bare = command == "extract" and text.endswith(": backup error")
+    return text + ": what the repository has of it is damaged" if bare else text
+
+
 def is_full(event: Event) -> bool:
     """Whether an error is of a disk without room."""
     return "No space left on device" in event.get("message", "") or event.get("msgid") == "Repository.InsufficientFreeSpaceError"
@@ -109,11 +116,12 @@ def is_of_cache(event: Event) -> bool:
         return False
     if os.environ.get("BORG_CACHE_DIR", host.CACHE) + "/" in text:
         return True
-    frames = [os.path.basename(name) for name in re.findall(r'^  File "([^"\n]*/borg/[^"\n]*)", line \d+', text, re.MULTILINE)]
-    while frames and frames[-1] in ("file_integrity.py", "hashindex.pyx", "parseformat.py"):
+    frames = re.findall(r'^  File "[^"\n]*/borg/([^"\n]*)", line \d+', text, re.MULTILINE)
+    # What only reads for who asked it.
+    while frames and re.match(r"helpers/|(?:.*/)?(?:file_integrity\.py|hashindex\.pyx)$", frames[-1]):
         frames.pop()
     last = (crash(text) or "").partition("Borg: ")[2]
-    return frames[-1:] == ["cache.py"] and not last.startswith(OF_OTHERS)
+    return frames[-1:] == ["cache.py"] and (last.startswith(UNREADABLE) or not last.startswith(OF_OTHERS))
 
 
 def has_warned(code: int) -> bool:

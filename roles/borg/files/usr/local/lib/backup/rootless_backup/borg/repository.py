@@ -119,11 +119,11 @@ class Repository(engine.Repository):
             )
         return engine.Taken(run.ok, run.made, "Archive.DoesNotExist" not in run.ids)
 
-    def forget(self, keep: dict[str, int], incomplete: bool = False) -> tuple[bool, list[str]]:
+    def forget(self, keep: dict[str, int], incomplete: bool = False, spare: Collection[str] = ()) -> tuple[bool, list[str]]:
         from rootless_backup.borg import retention
 
-        dropped = incomplete or self.drop_renamed()
-        pruned, kept = retention.prune(self, keep, incomplete)
+        dropped = incomplete or self.drop_renamed(spare)
+        pruned, kept = retention.prune(self, keep, incomplete, spare)
         ok = dropped and pruned
         if is_local(self.location) or incomplete:
             return ok, kept
@@ -132,16 +132,18 @@ class Repository(engine.Repository):
         there = {each["name"] for each in json.loads(listed.output)["archives"]} if listed.ok else set()
         return listed.ok and ok, [archive for archive in kept if archive in there]
 
-    def drop_renamed(self) -> bool:
+    def drop_renamed(self, spare: Collection[str]) -> bool:
         """Once, delete what is not whole: an older version of this collection renamed it, and Borg 1.2.4 does so in a way that fails every
-        run of a later one. Only after a good run: until then it may be all there is. Return whether nothing of it stays.
+        run of a later one. Only after a good run: until then it may be all there is. Return whether no more of it stays than is to.
         """
+        from rootless_backup.borg import retention
+
         if state.is_authentic(self.location):
             return True
         for series in engine.SERIES:
-            names = self.names(series, incomplete=True)
-            found = borg(self, "list", "--json", "--glob-archives", names)
-            if not found.ok or (json.loads(found.output)["archives"] and not borg(self, "delete", "--glob-archives", names).ok):
+            found = borg(self, "list", "--json", "--glob-archives", self.names(series, incomplete=True))
+            names = [each["name"] for each in json.loads(found.output)["archives"]] if found.ok else []
+            if not found.ok or not retention.drop(self, [name for name in names if name not in spare]):
                 return False
         state.set_authentic(self.location)
         return True
@@ -173,14 +175,14 @@ class Repository(engine.Repository):
     def set_segments(self, size: int) -> bool:
         return borg(self, "config", self.location, "max_segment_size", str(size)).ok
 
-    def make_room(self, keep: dict[str, int], lacking: Collection[str] = ()) -> bool:
+    def make_room(self, keep: dict[str, int], lacking: Collection[str] = (), spare: Collection[str] = ()) -> bool:
         if not is_local(self.location):
-            return super().make_room(keep, lacking)
+            return super().make_room(keep, lacking, spare)
         from rootless_backup.borg import retention
 
         reserve.give_up(self.location)
         # Borg wants room for one more of its files before it takes anything away, which are large; also in each run until there is.
-        ok = self.set_segments(SMALL_SEGMENT) and self.drop(lacking) and retention.prune(self, keep)[0]
+        ok = self.set_segments(SMALL_SEGMENT) and self.drop(lacking) and retention.prune(self, keep, spare=spare)[0]
         # First what takes no room to give back.
         ok = ok and all(borg(self, "compact", "--threshold", str(part)).ok for part in (90, 50, 10))
         reserve.keep(self.location)

@@ -14,7 +14,7 @@ import stat
 
 from rootless_backup import engine, host, statefile, untrusted, voice
 from rootless_backup.records import archive as records
-from rootless_backup.records import unfinished
+from rootless_backup.records import before, unfinished
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def stamps() -> dict[str, str]:
 
 def take_over(digest: str, location: str) -> None:
     """What is known of a repository goes on under its new place; that it was at the old one is forgotten."""
-    for directory in (records.RECORDS, os.path.dirname(unfinished.path("")), os.path.dirname(authentic(""))):
+    for directory in (records.RECORDS, before.directory(), os.path.dirname(unfinished.path("")), os.path.dirname(authentic(""))):
         old, new = os.path.join(directory, digest), os.path.join(directory, engine.digest(location))
         if os.path.lexists(old) and not os.path.lexists(new):
             os.rename(old, new)

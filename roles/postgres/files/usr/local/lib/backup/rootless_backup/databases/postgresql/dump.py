@@ -54,7 +54,8 @@ WATCHES = 4
 PLACES = """SELECT 'place', encode(textsend(path), 'hex') FROM (SELECT setting FROM pg_settings WHERE name = 'data_directory'
             UNION SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname !~ '^pg_') AS places(path)"""
 # What has to be in a dump, and how money is written in it, which is read in no other way. What belongs to an extension is made by it.
-# On a standby pg_dump leaves out the rows of unlogged tables, which it has none of: that is no `r` then.
+# On a standby pg_dump leaves out the rows of unlogged tables, which it has none of: these are `UNLOGGED` then.
+UNLOGGED = "u"
 RELATIONS = """SELECT c.oid, c.xmin, CASE WHEN relpersistence = 'u' AND pg_is_in_recovery() THEN 'u' ELSE relkind::text END,
     encode(textsend(format('%I.%I', nspname, relname)), 'hex')
     FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
@@ -242,7 +243,9 @@ def dump_database(path: str, env: dict[str, str], properties: Properties, lock_w
 
     def tell() -> Told:
         # Here, while the rest of what is in it is still being read.
-        entry = {"properties": properties, "lc_monetary": money, "sha256": manifests.checksum(path)}
+        entry: Entry = {"properties": properties, "lc_monetary": money, "sha256": manifests.checksum(path)}
+        if any(kind == UNLOGGED for kind, _name in before.values()):
+            entry["standby"] = True
         lacking, unproven = [], []
         try:
             entries = contents.entries(path, env)

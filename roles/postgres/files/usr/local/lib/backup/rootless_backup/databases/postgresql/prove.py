@@ -184,6 +184,9 @@ def in_any_order(path: str, env: dict[str, str], entry: Entry, held: Contents, r
 def again(env: dict[str, str], entry: Entry, apart: dict[str, list[str]] | None = None) -> Contents:
     """What is in a database, by dumping it as it was dumped."""
     command = ["pg_dump", "--format=custom", "--compress=0", "--encoding=" + entry["properties"]["encoding"]]
+    if entry.get("standby"):
+        # As pg_dump does by itself on one.
+        command.append("--no-unlogged-table-data")
     with tempfile.TemporaryFile() as said:
         with (
             subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as dumping,

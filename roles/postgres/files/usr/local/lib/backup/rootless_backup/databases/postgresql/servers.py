@@ -37,15 +37,16 @@ def found() -> list[Cluster]:
     clusters = []
     for line in output(["pg_lsclusters", "--no-header"]).decode(errors="surrogateescape").splitlines():
         version, name, port, status, _owner, data = line.split(maxsplit=6)[:6]
-        # One that is online can be dumped by the programs of another version.
-        removed = "binaries_missing" in status.split(",") and not status.startswith("online")
+        # One that is online can be dumped by the programs of another version; that its port answers says only that some cluster is.
+        online = status.startswith("online") and (not os.path.isdir(data) or os.path.exists(os.path.join(data, "postmaster.pid")))
+        removed = "binaries_missing" in status.split(",") and not online
         if removed:
             untrusted.tell(
                 4,
                 "cluster %s-%s has no programs any more, and is not dumped: its packages were removed, but not its data. Install them "
                 "again, or drop it: pg_dropcluster %s %s" % (version, name, version, name),
             )
-        wanted = not removed and (status.startswith("online") or start_mode(version, name) == "auto")
+        wanted = not removed and (online or start_mode(version, name) == "auto")
         clusters.append(
             {
                 "name": "%s-%s" % (version, name),

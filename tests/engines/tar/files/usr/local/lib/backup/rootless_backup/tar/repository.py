@@ -93,14 +93,15 @@ class Repository(engine.Repository):
             progress(1)
         return engine.Taken(ok=done == 0 and not lacking, begun=True, known=True)
 
-    def forget(self, keep, incomplete=False):
+    def forget(self, keep, incomplete=False, spare=()):
         kept = []
         for series in engine.SERIES:
             suffix = engine.INCOMPLETE if incomplete else ""
             names = self.named(series, suffix)
             later = {name for name in names if engine.is_to_come(name)}
             due = [name for name in names if name not in later]
-            staying = later.union(*(newest_of_each(due, suffix, PERIODS[period], count) for period, count in keep.items()))
+            staying = later.union(set(names).intersection(spare),
+                                  *(newest_of_each(due, suffix, PERIODS[period], count) for period, count in keep.items()))
             for name in set(names) - staying:
                 os.unlink(self.path(name))
             kept += sorted(staying)

@@ -1,0 +1,33 @@
+import json
+
+from rootless_backup.report import hook
+
+
+def entry(time, **fields):
+    found = {"__REALTIME_TIMESTAMP": str(int(time * 1e6)), **fields}
+    return hook.journal.Entry(json.loads(json.dumps(found)))
+
+
+def read(monkeypatch, told):
+    monkeypatch.setattr(hook.journal, "read", lambda _most, *matches: told if "_PID=1" in matches else [])
+    return hook.read_hook("backup-wiki.service", True, 100, 110)[2]
+
+
+FAILED = entry(100.2, INVOCATION_ID="now", UNIT_RESULT="exit-code")
+
+
+def test_a_hook_that_failed_is_told_though_it_was_stopped_after_the_backup_just_before(monkeypatch):
+    before = entry(99.5, INVOCATION_ID="before", JOB_TYPE="stop", JOB_RESULT="done")
+    assert read(monkeypatch, [before, FAILED]) == "exit-code"
+
+
+def test_a_hook_that_was_stopped_since_another_failed_has_not_failed(monkeypatch):
+    stopped = entry(100.4, INVOCATION_ID="now", JOB_TYPE="stop", JOB_RESULT="done")
+    assert read(monkeypatch, [FAILED, stopped]) == hook.RUNNING
+
+
+def test_what_was_done_for_the_backup_before_is_not_done_for_this_one(monkeypatch):
+    done = entry(99.2, INVOCATION_ID="before", JOB_TYPE="start", JOB_RESULT="done")
+    stopped = entry(99.5, INVOCATION_ID="before", JOB_TYPE="stop", JOB_RESULT="done")
+    monkeypatch.setattr(hook.systemd, "show_or_nothing", lambda *_: {"Result": "success", "ExecMainExitTimestamp": "@99"})
+    assert read(monkeypatch, [done, stopped]) == hook.NOT_RUN
