@@ -71,10 +71,12 @@ def dump_server(server: Server, settings: dict[str, Any]) -> bool:
     except (subprocess.CalledProcessError, Incomplete) as error:
         return base.failed("The server", error)
 
-    with Manifest(TARGET, every=SECONDS, server=told) as manifest, showing(server) as shower:
+    with Manifest(TARGET, every=SECONDS, server=told) as manifest:
         ok = dump(manifest, "system.sql", None, lambda path: dump_system(server, path, "plugins,udfs,servers" + zones))
-        for name in databases:
-            ok = dump(manifest, file_name(name), name, functools.partial(dump_database, server, shower, name=name)) and ok
+        with showing(server) as shower:
+            for name in databases:
+                ok = dump(manifest, file_name(name), name, functools.partial(dump_database, server, shower, name=name)) and ok
+        # When that account is gone: it is not to come back.
         ok = dump(manifest, "users.sql", None, lambda path: dump_users(server, path)) and ok
         if ok:
             base.keep_only(manifest, {*map(file_name, databases), "system.sql", "users.sql"})
