@@ -135,8 +135,8 @@ def write(server: Server, file: IO[bytes], database: str, collation: str) -> tup
 
 
 def place_of(name: str, columns: list[str]) -> bytes:
-    # Of whoever asks: who makes it may be gone when another looks at it.
-    words = ", ".join("1 AS " + identifier(each) for each in columns)
+    # Of whoever asks: who makes it may be gone when another looks at it. Every function takes NULL, whatever type it is for.
+    words = ", ".join("NULL AS " + identifier(each) for each in columns)
     return ("CREATE SQL SECURITY INVOKER VIEW %s AS SELECT %s" % (identifier(name), words)).encode()
 
 
