@@ -70,7 +70,12 @@ onEachRelease(
       const { code, stdout } = await host.run(['backupctl', 'restore-db', '--into', 'again', 'mariadb', 'shop'], {
         mayFail: true,
       });
-      expect([code, stdout]).toEqual([1, expect.stringMatching(/not loaded: ERROR 1142 .*REFERENCES command denied/)]);
+      // A server of Debian 13 ends no comment by what stands in one: nothing comes of it there.
+      expect([code, stdout]).toEqual(
+        fixture.release === 12
+          ? [1, expect.stringMatching(/not loaded: ERROR 1142 .*REFERENCES command denied/)]
+          : [0, expect.not.stringContaining('not loaded')],
+      );
       expect(await sql(host, 'SHOW TABLES FROM again')).toBe('ap\nkept\nt\nv\nw\nzp\n');
       await sql(host, 'DELETE FROM victim.parent; DROP TABLE victim.parent');
     });

@@ -79,7 +79,7 @@ async function loadBy(host: Host, directory: string, request: object): Promise<{
 const contents = (host: Host, name: string): Promise<string> =>
   sql(
     host,
-    `SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ${text(name)};
+    `SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE BINARY SCHEMA_NAME = ${text(name)};
     SELECT COUNT(*), SUM(n), MD5(GROUP_CONCAT(HEX(bytes), HEX(t) ORDER BY n)) FROM ${identifier(name)}.data;`,
   );
 
@@ -134,7 +134,7 @@ onEachRelease(
       `USE plain;
       CREATE ROLE inner_role; CREATE ROLE outer_role; GRANT inner_role TO outer_role;
       CREATE USER 'shop keeper'@localhost IDENTIFIED BY 'sold-out'; CREATE USER backup@localhost IDENTIFIED BY 'x';
-      CREATE USER locked@'10.%' ACCOUNT LOCK; CREATE USER certified@localhost REQUIRE SSL WITH MAX_USER_CONNECTIONS 5;
+      CREATE USER locked@'10.%' IDENTIFIED BY 'x' ACCOUNT LOCK; CREATE USER certified@localhost IDENTIFIED BY 'x' REQUIRE SSL WITH MAX_USER_CONNECTIONS 5;
       GRANT outer_role TO 'shop keeper'@localhost WITH ADMIN OPTION; SET DEFAULT ROLE outer_role FOR 'shop keeper'@localhost;
       CREATE TABLE latin (t VARCHAR(20)) CHARACTER SET latin1 ENGINE=MyISAM; INSERT INTO latin VALUES ('naïve');
       CREATE TABLE past (v INT) WITH SYSTEM VERSIONING; INSERT INTO past VALUES (1); UPDATE past SET v = 2;
@@ -196,6 +196,7 @@ onEachRelease(
       expect(await hook()).not.toContain('holds live data');
       // A view whose table is gone costs that view, and not its database.
       expect(await hook()).toContain('"plain2": its view "lost" cannot be read');
+      expect((await hook()).match(/its view \S+ cannot be read/g)).toEqual(['its view "lost" cannot be read']);
     });
 
     it('is proven by the drill in a server that is thrown away, without a false alarm', async () => {

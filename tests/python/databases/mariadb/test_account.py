@@ -47,7 +47,8 @@ def test_gives_no_rights_in_what_a_long_name_stands_for_too(other):
 
 
 def test_knows_what_a_pattern_stands_for():
-    assert account.is_like("Ab", "a_")
+    assert account.is_like("ab", "a_")
+    assert not account.is_like("Ab", "a_")
     assert account.is_like("a_b%c\\\n", "a\\_b\\%c\\\\\n")
     assert not account.is_like("axb", "a\\_b")
     assert not account.is_like("abc", "a_")

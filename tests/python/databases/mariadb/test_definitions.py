@@ -248,3 +248,15 @@ def test_a_view_that_looks_as_whoever_asks_is_not_taken_for_broken():
     file = io.BytesIO()
     found, _lacking = definitions.write(Showing(), file, "d", "utf8mb4_bin")
     assert {each["name"]: each["broken"] for each in found if each["kind"] == "VIEW"} == {"v": True, "w": False}
+
+
+def test_takes_no_view_for_broken_that_calls_a_function_or_looks_at_one_that_does(monkeypatch):
+    texts = {
+        "calls": b"select `d`.`f`(1) AS `x`",
+        "above": b"select `calls`.`x` AS `x` from `calls`",
+        "top": b"select `above`.`x` AS `x` from `above`",
+        "lost": b"select `gone`.`x` AS `x` from `gone`",
+    }
+    shown = [("VIEW", name, [b"", text]) for name, text in texts.items()] + [("VIEW", "hidden", None)]
+    monkeypatch.setattr(definitions, "shown_by", lambda *_: iter(shown))
+    assert definitions.calling(None, "d", [*texts, "hidden"]) == {"calls", "above", "top"}

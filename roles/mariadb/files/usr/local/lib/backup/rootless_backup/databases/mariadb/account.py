@@ -69,6 +69,6 @@ def pattern_of(database: str) -> str:
 
 
 def is_like(name: str, pattern: str) -> bool:
-    """Whether a server may take a name for what GRANT names, whatever it knows of case."""
+    """Whether a server may take a name for what GRANT names. Where it does not know case, there are no two names that differ in that."""
     parts = re.findall(r"\\.|.", pattern, re.DOTALL)
-    return re.fullmatch("".join("." if each == "_" else re.escape(each[-1]) for each in parts), name, re.DOTALL | re.IGNORECASE) is not None
+    return re.fullmatch("".join("." if each == "_" else re.escape(each[-1]) for each in parts), name, re.DOTALL) is not None
