@@ -1,35 +1,16 @@
-import { spawnSync } from 'node:child_process';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { buildTarball, temporary } from '../lab/collection.ts';
-import { run } from '../lab/process.ts';
+import { formerCollection, isKnown } from '../lab/collection.ts';
 import { archives, backUp, onEachRelease, start } from './fixture.ts';
 import { settle } from './mail.ts';
 
 /** The last commit in which what is the frame's today was called `borg_…`. */
 const before = '851036a';
 
-/** A clone may be shallow; then there is nothing to come from. */
-const isKnown = spawnSync('git', ['cat-file', '-e', `${before}^{commit}`]).status === 0;
-
-let made: Promise<string> | undefined;
-
-/** The collection as that commit has it. */
-const former = (): Promise<string> =>
-  (made ??= temporary().then(async (directory) => {
-    const clone = join(directory, 'clone');
-    await mkdir(clone);
-    await run('git', ['archive', '--output', join(directory, 'former.tar'), before]);
-    await run('tar', ['--extract', '--file', join(directory, 'former.tar'), '--directory', clone]);
-    return buildTarball(clone, directory);
-  }));
-
-if (isKnown)
+if (isKnown(before))
   onEachRelease(
     'a host that was set up before the frame had a role of its own',
     async ({ lab, host }) => {
-      await lab.installCollection(await former());
+      await lab.installCollection(await formerCollection(before));
       await host.run('mkdir /srv/files; echo saved > /srv/files/page');
       await lab.roles(['borg', 'postgres'], { borg_paths: ['/srv/files'], borg_keep_daily: 7, borg_mail_to: [] });
       expect((await backUp(host)).ok).toBe(true);

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
@@ -34,6 +35,27 @@ async function build(): Promise<string> {
     await symlink(tarball, link);
   }
   return tarball;
+}
+
+/** Whether a commit is in this clone, which may be shallow. */
+export const isKnown = (commit: string): boolean =>
+  spawnSync('git', ['cat-file', '-e', `${commit}^{commit}`]).status === 0;
+
+const former = new Map<string, Promise<string>>();
+
+/** The tarball of the collection as a commit has it. */
+export function formerCollection(commit: string): Promise<string> {
+  const make = async (): Promise<string> => {
+    const directory = await temporary();
+    const clone = join(directory, 'clone');
+    await mkdir(clone);
+    await run('git', ['archive', '--output', join(directory, 'former.tar'), commit]);
+    await run('tar', ['--extract', '--file', join(directory, 'former.tar'), '--directory', clone]);
+    return buildTarball(clone, directory);
+  };
+  const made = former.get(commit) ?? make();
+  former.set(commit, made);
+  return made;
 }
 
 /** A directory that goes when this process ends. */
