@@ -106,6 +106,11 @@ const commands = {
       env,
     );
     vitest('tests/host.config.ts', ['--testTimeout=3600000', 'tests/host/restore.test.ts', '-t', 'and killed'], env);
+    vitest(
+      'tests/host.config.ts',
+      ['tests/host/mariadb.test.ts', '-t', 'is dumped with every database|later version'],
+      env,
+    );
   },
   format() {
     const files = ['eslint.config.mjs', '{src,tests,tools}/**/*.{ts,mjs}'];
