@@ -212,7 +212,11 @@ onEachRelease(
 
     it('comes back by `backupctl restore-db`: beside what is there, with its events switched off; over it; and not over it unless that is asked for', async () => {
       const { host } = fixture;
-      const before = { contents: await contents(host, 'plain'), objects: await objects(host) };
+      const before = {
+        contents: await contents(host, 'plain'),
+        objects: await objects(host),
+        accounts: await accounts(host),
+      };
       const beside = await restore('--into', 'it`s 100%_other', 'mariadb', 'plain');
       expect(beside.ok, beside.said).toBe(true);
       expect(beside.said).toContain('its events are switched off, since those of "plain" may run: "nightly"');
@@ -234,6 +238,7 @@ onEachRelease(
       expect(over.said).toContain('view "lost" could not be read when it was dumped');
       expect(await contents(host, 'plain')).toBe(before.contents);
       expect(await objects(host)).toBe(before.objects);
+      expect(await accounts(host)).toBe(before.accounts);
       expect(
         await sql(
           host,
@@ -262,9 +267,9 @@ onEachRelease(
       expect(
         await sql(
           host,
-          "SELECT SUM(m) FROM plain2.aaa; SELECT TIME_ZONE, STARTS, STATUS FROM information_schema.EVENTS WHERE EVENT_NAME = 'monthly'; SELECT @@GLOBAL.max_allowed_packet < 1073741824, @@GLOBAL.strict_password_validation; SELECT n FROM plain2.orders; SELECT COUNT(*) FROM plain2.Orders; SELECT COUNT(*) FROM plain2.above",
+          "SELECT SUM(m) FROM plain2.aaa; SELECT TIME_ZONE, STARTS, STATUS FROM information_schema.EVENTS WHERE EVENT_NAME = 'monthly'; SELECT @@GLOBAL.max_allowed_packet < 1073741824, @@GLOBAL.strict_password_validation, @@GLOBAL.automatic_sp_privileges; SELECT n FROM plain2.orders; SELECT COUNT(*) FROM plain2.Orders; SELECT COUNT(*) FROM plain2.above",
         ),
-      ).toBe('10506\nEurope/Berlin\t2030-01-01 03:00:00\tENABLED\n1\t1\n7\n101\n101\n');
+      ).toBe('10506\nEurope/Berlin\t2030-01-01 03:00:00\tENABLED\n1\t1\t1\n7\n101\n101\n');
       // What the tests after this one break is in the old server.
       await host.run(
         'systemctl stop mariadb; rm -r /var/lib/mysql; mv /root/lost /var/lib/mysql; systemctl start mariadb',

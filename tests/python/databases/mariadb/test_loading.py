@@ -51,18 +51,29 @@ class Server:
 
 
 def test_sets_a_server_as_it_was_and_leaves_a_note_for_who_comes_after_one_that_was_killed():
-    server = Server(GLOBAL=[["16777216", "1"]])
+    server = Server(GLOBAL=[["16777216", "1", "1"]])
+    before = {"max_allowed_packet": 16777216, "strict_password_validation": 1, "automatic_sp_privileges": 1}
     with pytest.raises(ValueError, match="x"), loading.ready(server):
         made = server.asked[1]
-        assert made.endswith("; SET GLOBAL max_allowed_packet = 1073741824; SET GLOBAL strict_password_validation = 0")
-        assert loading.noted(made.split("COMMENT '")[1].split("'")[0]) == {"max_allowed_packet": 16777216, "strict_password_validation": 1}
+        assert made.endswith("; " + loading.setting({**dict.fromkeys(before, 0), "max_allowed_packet": 1073741824}))
+        assert loading.noted(made.split("COMMENT '")[1].split("'")[0]) == before
         raise ValueError("x")
-    back = "SET GLOBAL max_allowed_packet = 16777216; SET GLOBAL strict_password_validation = 1; DROP DATABASE restoring_"
-    assert server.asked[2].startswith(back)
+    assert server.asked[2].startswith(
+        "SET GLOBAL max_allowed_packet = 16777216; SET GLOBAL strict_password_validation = 1; SET GLOBAL automatic_sp_privileges = 1; "
+        "DROP DATABASE restoring_"
+    )
 
 
 @pytest.mark.parametrize(
-    "comment", ["", "x", "[]", '{"max_allowed_packet": 1}', '{"max_allowed_packet": true, "strict_password_validation": 1}']
+    "comment",
+    [
+        "",
+        "x",
+        "[]",
+        '{"max_allowed_packet": 1}',
+        '{"max_allowed_packet": true, "strict_password_validation": 1, "automatic_sp_privileges": 1}',
+        '{"max_allowed_packet": 1, "strict_password_validation": 1, "automatic_sp_privileges": 1, "general_log": 1}',
+    ],
 )
 def test_takes_nothing_else_for_a_note(comment):
     assert loading.noted(comment) == {}

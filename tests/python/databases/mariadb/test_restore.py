@@ -14,13 +14,13 @@ class Server:
 
 def test_takes_away_what_one_that_was_killed_had_begun_and_sets_the_server_as_it_was(capsys):
     begun, note, whole = ("restoring_%016x" % number for number in range(3))
-    before = '{"max_allowed_packet": 16777216, "strict_password_validation": 1}'
+    before = '{"max_allowed_packet": 16777216, "strict_password_validation": 1, "automatic_sp_privileges": 1}'
     databases = [(begun, ""), (note, before), (whole, dump.WHOLE), ("restoring_x", before), ("shop", before)]
     server = Server(databases)
     restore.clear(server)
     assert server.asked[1:] == [
         "SET foreign_key_checks = 0; DROP DATABASE `%s`" % begun,
-        "SET GLOBAL max_allowed_packet = 16777216; SET GLOBAL strict_password_validation = 1",
+        "SET GLOBAL max_allowed_packet = 16777216; SET GLOBAL strict_password_validation = 1; SET GLOBAL automatic_sp_privileges = 1",
         "SET foreign_key_checks = 0; DROP DATABASE `%s`" % note,
     ]
     assert "database %s was loaded and never took its place" % whole in capsys.readouterr().out

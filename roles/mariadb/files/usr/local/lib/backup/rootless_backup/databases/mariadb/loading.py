@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 # What tables with their rows need.
 TABLES = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, LOCK TABLES, DELETE HISTORY"
-# What a server is set to: it lets through what is large, see client.PACKET, and passwords of which it sees a hash only.
+# What a server is set to: it lets through what is large, see client.PACKET, and passwords of which it sees a hash only; and a routine that
+# takes the place of another keeps who may call it.
 MOST_PACKET = 1 << 30
-SET = {"max_allowed_packet": MOST_PACKET, "strict_password_validation": 0}
+SET = {"max_allowed_packet": MOST_PACKET, "strict_password_validation": 0, "automatic_sp_privileges": 0}
 # A grant outlives what it is for: of a table, a column, a routine that is not there.
 GONE = re.compile(r"ERROR (?:1054|1146|1305) ")
 # The errors of one text that are told.
