@@ -381,8 +381,9 @@ class Transaction:
         """Two names, such as those of a role and of a hook, would overwrite each other's files for ever."""
         for name, memory in self.others.items():
             # What several names share comes from one place, such as a role: else it would change hands at each run.
+            shared = memory["shared"]
             taken = sorted(path for path, each in self.files.items()
-                           if path in memory["paths"] or memory["shared"].get(path, each.get("shared")) != each.get("shared"))
+                           if path in memory["paths"] or (path in shared and not same_source(shared[path], each.get("shared"))))
             if taken:
                 raise Failure("name: given is %s, but %s is already laid down by %s; allowed is a name that nobody else uses. Nothing "
                               "was changed." % (self.plan["name"], ", ".join(taken), name))
@@ -750,7 +751,15 @@ def remembered(path):
         except ValueError as error:
             raise Failure("%s, which says what is laid down here, cannot be read: %s. Take it from a backup, or remove it and what its "
                           "name laid down. Nothing was changed." % (path, error)) from error
+    # Earlier versions did not remember where what is shared is from.
+    if isinstance(memory["shared"], list):
+        memory["shared"] = dict.fromkeys(memory["shared"])
     return memory
+
+
+def same_source(known, ours):
+    """Whether what is shared is from one place. `known`: None where that was not remembered; `ours`: None for what is not shared."""
+    return ours is not None and known in (None, ours)
 
 
 def dpkg_query(module):

@@ -48,6 +48,8 @@ INCIDENTAL = {
     "slots",
 }
 
+NOTHING_RECORDED = "nothing was recorded of it when it was dumped, so all that is known is that it loads"
+
 
 def prove() -> bool:
     """Load every dump into a server of its own, and compare with what was recorded. Return whether all is as it was."""
@@ -67,19 +69,20 @@ def prove_cluster(path: str) -> bool:
     databases = tables = rows = 0
     try:
         manifest = manifests.read(path)
-        with Throwaway(manifest["server"]) as env:
+        server = manifest.get("server") or unrecorded(cluster)
+        with Throwaway(server) as env:
             if "globals.sql" in manifest["files"]:
                 # Where tablespaces lie, nothing is for this server: those of an older one are not made.
                 ok = roles.load_globals(
                     env,
                     os.path.join(directory, "globals.sql"),
                     r'directory ".*"|tablespace ".*"|role "%s" already exists' % re.escape(env["PGUSER"]),
-                    within=manifest["server"]["version"] >= IN_PLACE,
+                    within=server["version"] >= IN_PLACE,
                 )
             for name, entry in sorted(manifest["files"].items()):
                 if entry["database"] is None:
                     continue
-                for problem in compare(env, os.path.join(directory, name), entry, manifest["server"]):
+                for problem in compare(env, os.path.join(directory, name), entry, server):
                     untrusted.tell(3, "postgresql: %s: database %s: %s" % (cluster, shown(entry["database"]), problem))
                     ok = False
                 databases += 1
@@ -93,6 +96,14 @@ def prove_cluster(path: str) -> bool:
         6, "postgresql: %s: %d databases, %d tables, %d rows %s" % (cluster, databases, tables, rows, "proven" if ok else "compared")
     )
     return ok
+
+
+def unrecorded(cluster: str) -> dict[str, Any]:
+    """The server of a dump by an early version of this collection, whose manifests did not tell of it. ValueError: it is not known."""
+    version = re.match("([1-9][0-9]?)-", cluster)
+    if version is None:
+        raise ValueError("its manifest does not say of which version of PostgreSQL it is")
+    return {"version": int(version[1]), "shared_preload_libraries": "", "unrecorded": True}
 
 
 def compare(env: dict[str, str], path: str, entry: Entry, server: dict[str, Any]) -> Iterator[str]:
@@ -113,7 +124,10 @@ def compare(env: dict[str, str], path: str, entry: Entry, server: dict[str, Any]
             else:
                 yield "is not what it was: %s" % told(each)
         if "tables" not in entry:
-            yield "nothing was recorded of it when it was dumped, so all that is known is that it loads"
+            if "unrecorded" not in server:
+                yield NOTHING_RECORDED
+            else:
+                untrusted.tell(5, "postgresql: database %s: %s" % (shown(entry["database"]), NOTHING_RECORDED))
             return
         recorded, restored = contents.recorded_in(entry), again(where, entry)
         if recorded != restored:
