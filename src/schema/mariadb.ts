@@ -33,7 +33,7 @@ export const mariadb = roleSchema({
     mariadb_dump_account: {
       type: 'string',
       description: [
-        'The account of the server. Empty: the one with the name of `mariadb_dump_user`. It needs the privileges `SELECT`, `SHOW VIEW`, `TRIGGER` and `EVENT` on everything; the hook fails if it lacks one. A restore needs all.',
+        'The account of the server. Empty: the one with the name of `mariadb_dump_user`. It needs the privileges `SELECT`, `SHOW VIEW`, `TRIGGER` and `EVENT` on everything; the hook fails if it lacks one. To restore, it needs all privileges, with `GRANT OPTION`.',
       ],
       default: '',
       pattern: `${printable}{0,128}`,

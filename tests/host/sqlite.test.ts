@@ -290,9 +290,20 @@ onEachRelease(
       expect((await prove('rm manifest.json')).stdout).toContain(
         '<3>manifest.json cannot be read, so nothing is proven',
       );
-      expect((await prove(`sed -i 's/"tables"/"tablets"/' manifest.json`)).stdout).toContain(
-        'an older version of the role copied it',
-      );
+      // What an older version of the role copied is read, and no alarm is raised unless that fails.
+      const older = `sed -i 's/"tables"/"tablets"/' manifest.json`;
+      const unrecorded = await prove(older);
+      expect([unrecorded.code, unrecorded.stdout]).toEqual([
+        0,
+        expect.stringContaining(
+          '<5>"/srv/app/one/data.db": nothing was recorded of its tables, since an older version',
+        ),
+      ]);
+      const lost = await prove(`${older}; rm ${file}`);
+      expect([lost.code, lost.stdout]).toEqual([
+        1,
+        expect.stringContaining('<3>"/srv/app/one/data.db" cannot be restored: '),
+      ]);
     });
 
     it('is restored beside what is there, or over it only if that is asked for; a failure, and a program that works on it, keep the old one', async () => {

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from rootless_backup.databases.mariadb import client, definitions, prove
 
@@ -108,3 +110,10 @@ def test_what_goes_wrong_with_one_database_costs_no_other(tmp_path, capsys):
 def test_waits_longer_for_what_is_large(tmp_path):
     seconds = [prove.Proof(Quiet(), str(tmp_path), {"database": "d", "size": size}).server.seconds for size in (1, 10**9)]
     assert seconds == [600, 5000]
+
+
+def test_dumps_of_an_older_version_are_said_to_be_compared_with_their_checksums_only(monkeypatch, tmp_path, capfd):
+    (tmp_path / "manifest.json").write_text(json.dumps({"files": {"databases/shop.sql": {"database": "shop", "sha256": "0" * 64}}}))
+    monkeypatch.setenv("BACKUP_DUMP", str(tmp_path))
+    assert prove.prove()
+    assert "compared with their checksums only" in "".join(capfd.readouterr())

@@ -28,3 +28,9 @@ def test_what_a_later_version_adds_is_compared(monkeypatch):
 @pytest.mark.parametrize("name", ["", "../../etc/passwd", "Europe/../../x", "No/Such", "x y", None, 5])
 def test_a_time_zone_that_this_machine_does_not_know_is_none(name):
     assert throwaway.Throwaway.zone.__get__(type("Server", (), {"server": {"timezone": name}})())() == {}
+
+
+def test_a_manifest_of_the_first_versions_tells_of_its_server_by_the_name_of_the_cluster():
+    assert prove.unrecorded("15-main")["version"] == 15
+    with pytest.raises(ValueError, match="of which version of PostgreSQL"):
+        prove.unrecorded("main")

@@ -22,20 +22,11 @@ is the password of the account, if it has one. To restore and prove: BACKUP_DUMP
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
-
-from rootless_backup import untrusted
+from rootless_backup.databases.action import act
 
 # What each way to call it does: a module, and a function that returns whether all of it succeeded.
 ACTIONS = {(): ("dump", "dump_all"), ("restore",): ("restore", "restore"), ("prove",): ("prove", "prove")}
 
 
 def main() -> None:
-    os.umask(0o077)
-    action = ACTIONS.get(tuple(sys.argv[1:]))
-    if action is None:
-        untrusted.die("usage: backup-mariadb [restore | prove]")
-    module, name = action
-    sys.exit(0 if getattr(importlib.import_module("." + module, __name__), name)() else 1)
+    act("backup-mariadb", __name__, ACTIONS)

@@ -15,11 +15,7 @@ warning: the drill will say that it is not proven. After a run without a failure
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
-
-from rootless_backup import untrusted
+from rootless_backup.databases.action import act
 
 # What each way to call it does: a module, and a function that returns whether all of it succeeded.
 ACTIONS = {
@@ -31,10 +27,4 @@ ACTIONS = {
 
 
 def main() -> None:
-    os.umask(0o077)
-    action = ACTIONS.get(tuple(sys.argv[1:]))
-    if action is None:
-        untrusted.die("usage: backup-postgresql [restore | prepare | prove]")
-    module, name = action
-    # Only what it needs: each import takes its time.
-    sys.exit(0 if getattr(importlib.import_module("." + module, __name__), name)() else 1)
+    act("backup-postgresql", __name__, ACTIONS)
