@@ -193,7 +193,7 @@ def shown_by(server: Server, database: str, objects: list[tuple[str, str]]) -> I
         if len(fields) == 1:
             if waiting:
                 yield (*waiting, None)
-            waiting = next(following)
+            waiting = next(following, None)
         elif waiting:
             yield (*waiting, None if fields[FIELDS[waiting[0]][0]] == b"NULL" else fields)
             waiting = None

@@ -63,8 +63,11 @@ def noted(comment: str) -> dict[str, int]:
         told = json.loads(comment)
     except ValueError:
         return {}
-    fits = isinstance(told, dict) and told.keys() == SET.keys() and all(type(value) is int for value in told.values())
-    return {name: max(0, min(value, MOST_PACKET)) for name, value in told.items()} if fits else {}
+    if not isinstance(told, dict) or told.keys() != SET.keys():
+        return {}
+    if not all(isinstance(value, int) and not isinstance(value, bool) for value in told.values()):
+        return {}
+    return {name: max(0, min(value, MOST_PACKET)) for name, value in told.items()}
 
 
 @contextlib.contextmanager
