@@ -53,6 +53,7 @@ onEachRelease(
         ).stdout.trim(),
       ).toBe('success');
       expect(await status()).toMatchObject({
+        verdict: 'good',
         problems: [],
         units: {
           backup: { result: 'success', hooks: [{ unit: 'backup-wiki.service', result: 'success', required: true }] },
@@ -72,7 +73,9 @@ onEachRelease(
       );
       const text = found[1]?.text ?? '';
       expect(text).toMatch(/^backup\.service of web failed at \S+ \S+ UTC, after \d+ s\.\n/);
-      expect(text).toMatch(/^What failed: +backup-wiki\.service \(exit-code\): the disk of the wiki is full$/m);
+      expect(text).toMatch(
+        /^What failed: +backup-wiki\.service \(exit-code\): the disk of the wiki is full\n +the command of ExecStart= exited with code 3$/m,
+      );
       expect(text).toMatch(/^Failing since: +\S+ \S+ UTC, 2 runs$/m);
       expect(text).toMatch(/^Last good one: +\S+ \S+ UTC, (?:just now|\d+ minutes ago)$/m);
       expect(text).toMatch(
@@ -81,7 +84,13 @@ onEachRelease(
       expect(text.split('-- backup-wiki.service --')[1]).toContain('the disk of the wiki is full');
       const { stdout } = await fixture.host.run('backupctl status', { mayFail: true });
       expect(stdout).toMatch(/^web {2}TO MEND, last good backup/);
-      expect(stdout).toContain('The last backup failed: backup-wiki.service (exit-code)');
+      expect(stdout.split('\n').slice(1, 5)).toEqual([
+        '  The last backup failed: backup-wiki.service (exit-code): the disk of the wiki is full',
+        '    To do: Mend what is said above; more is in `journalctl -u backup-wiki.service`.',
+        '    To do: Then run `systemctl start backup.service`; what was saved before is still there.',
+        '    the command of ExecStart= exited with code 3',
+      ]);
+      expect(await status()).toMatchObject({ verdict: 'failed', problems: [{ details: [expect.any(String)] }] });
       expect(stdout).not.toContain('\u001b');
     });
 
@@ -139,11 +148,15 @@ sys.exit("\\x1b[31mred\\rover")
       await hook('/bin/false', { required: false });
       expect((await backUp(host)).ok).toBe(true);
       const [mail] = await mails(fixture.host);
-      expect(mail?.subject).toBe('backup of web: ok, but failed: backup-wiki.service (exit-code)');
-      expect(mail?.text).toMatch(/^What failed: +backup-wiki\.service \(exit-code\)$/m);
+      const what = 'backup-wiki.service (exit-code): the command of ExecStart= exited with code 1';
+      expect(mail?.subject).toBe(`backup of web: ok, but failed: ${what}`);
+      const todo = 'Mend what is said above; more is in `journalctl -u backup-wiki.service`.';
+      expect(mail?.text).toContain(`\nWhat failed:    ${what}\n`);
+      expect(mail?.text).toContain(`\nWhat to do:     ${todo}\n`);
       expect((await host.run('backupctl status', { mayFail: true })).stdout).toContain(
-        'backup-wiki.service (exit-code) failed; the backup does not need it.',
+        `The last backup is good, but failed: ${what}\n    To do: ${todo}\n    The backup does not need it`,
       );
+      expect(await status()).toMatchObject({ verdict: 'warning' });
       await hook('/bin/true', { cleanup: 'remove' });
       await host.run(
         'mkdir -p /backup/wiki/fixed && touch /backup/wiki/fixed/file && chown -R root: /backup/wiki/fixed && chmod 700 /backup/wiki/fixed',
@@ -263,6 +276,11 @@ sys.exit("\\x1b[31mred\\rover")
         const found = await mails(fixture.host);
         expect(found.map(({ subject }) => subject)).toEqual(['backup of web: MISSING, last good 3 days ago']);
         expect(found[0]?.text).toMatch(/^backup\.timer: +disabled, inactive\nbackup\.service: +masked/m);
+        expect((await fixture.host.run('backupctl status', { mayFail: true })).stdout.split('\n').slice(1, 4)).toEqual([
+          '  There is no good backup for longer than 36 hours.',
+          '    To do: backup.service cannot be used (masked): apply the role again; `systemctl status backup.service` says more.',
+          '    To do: Run `systemctl enable --now backup.timer; systemctl start backup.service`.',
+        ]);
         await fixture.host.run(
           'mv /root/backup.service /etc/systemd/system/; systemctl daemon-reload; systemctl enable --now backup.timer',
         );

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         failing_since: float | None
         failures: int
         failed: list[str]
+        advice: list[str]
         lesser: list[str]
         troubles: list[str]
         warnings: list[str]
@@ -159,7 +160,7 @@ ENTRY = fields(
         "archives": many(ARCHIVE),
         "hooks": many(HOOK),
     },
-    {"invocation": text, "troubles": many(text)},
+    {"invocation": text, "troubles": many(text), "advice": many(text)},
 )
 KNOWN = fields(
     {},

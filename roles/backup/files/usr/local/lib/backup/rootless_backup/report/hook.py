@@ -62,10 +62,41 @@ def read_hook(unit: str, required: bool, started: float, finished: float) -> tup
         for entry in journal.read(2 * LOG_LINES, *within, "_SYSTEMD_UNIT=" + unit)
         if started - 1 <= entry.time and (entry.time <= finished or entry.invocation in runs) and entry.invocation not in over
     ]
-    last = untrusted.without_traces(spoken[-1].message.strip()) if spoken else ""
+    last = cause(spoken)
+    # A command that reached its time limit was ended by systemd.
+    code = exit_code([entry for entry in told if entry.time <= finished]) if failed(result) and result != "timeout" else ""
+    why = [": " + last[:200]] if last else [": %s" % code] if code else [""]
+    # Where the hook says why itself, its exit code comes in a line of its own.
+    why += [code] if last and code else []
     everything = sorted(told + spoken, key=lambda entry: entry.time)
     log = section(unit, [entry.message for entry in everything]) if failed(result) else ""
-    return unit, required, result, "%s (%s)%s" % (unit, result, ": " + last[:200] if last else ""), log
+    return unit, required, result, "%s (%s)%s" % (unit, result, "\n".join(why)), log
+
+
+def cause(spoken: list[journal.Entry]) -> str:
+    """What a unit said last of why it failed: an error, if it said one, and never a warning."""
+    errors = [entry for entry in spoken if entry.priority <= 3]
+    others = [entry for entry in spoken if entry.priority > 4]
+    # The last line often says it best; what is printed without a level has that of a remark.
+    last = (errors or others)[-1:]
+    return untrusted.without_traces(last[0].message.strip()) if last else ""
+
+
+def exit_code(told: list[journal.Entry]) -> str:
+    """How the last command of a unit that failed ended, by what systemd said of it; nothing where that is not known.
+
+    See systemd.journal-fields(7), and systemd.exec(5), "Process exit codes".
+    """
+    for entry in reversed(told):
+        command, code = (entry.fields.get(name, "") for name in ("COMMAND", "EXIT_STATUS"))
+        if re.fullmatch("[0-9]{1,3}", code) and re.fullmatch("[A-Za-z]{1,20}", command) and code != "0":
+            exited = entry.fields.get("EXIT_CODE") == "exited"
+            name = re.search(r" status=[0-9]+/([A-Z0-9_+-]+)$", entry.message)
+            # Names below that are of a convention that few programs keep.
+            named = " (%s)" % name[1] if name and (int(code) >= 200 or not exited) else ""
+            how = "exited with code" if exited else "was ended by signal"
+            return "the command of %s= %s %s%s" % (command, how, code, named)
+    return ""
 
 
 def hooks_of(result: str) -> list[tuple[str, bool]]:

@@ -10,6 +10,7 @@ import time
 from rootless_backup import statefile, untrusted
 from rootless_backup.figures import DAY
 from rootless_backup.records import room, status
+from rootless_backup.report import verdict
 from rootless_backup.report.metrics import metrics
 from rootless_backup.untrusted import reason
 
@@ -52,6 +53,7 @@ class State:
             "failing_since": None if ok else before.get("failing_since") or run.finished,
             "failures": 0 if ok else before.get("failures", 0) + 1,
             "failed": [] if ok else run.failed(),
+            "advice": verdict.remedies(run),
             "lesser": run.lesser,
             "troubles": run.troubles,
             "warnings": run.warnings[:20],
