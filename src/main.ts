@@ -8,7 +8,7 @@ import { mark } from './emit/generated.ts';
 import { files } from './emit/files.ts';
 
 const check = process.argv.includes('--check');
-const generated = [...files(readFileSync('README.md', 'utf8')), await hookBundle()];
+const generated = [...files(), await hookBundle()];
 const wanted = new Map(generated.map(({ path, content }) => [path, content]));
 const stale = [...wanted]
   .filter(([path, content]) => !existsSync(path) || readFileSync(path, 'utf8') !== content)
