@@ -6,6 +6,7 @@ import { sqlite } from '../schema/sqlite.ts';
 import type { GeneratedFile } from './generated.ts';
 import { hostFacts } from './host.ts';
 import { hookDocs } from './module-docs.ts';
+import { monitoring } from './monitoring.ts';
 import { programSettings } from './program-settings.ts';
 import { roleReadme } from './role-readme.ts';
 import { settingsFiles } from './settings.ts';
@@ -15,15 +16,16 @@ import { variablesSchema } from './variables-schema.ts';
 /** The roles, in the order in which their settings are listed. */
 const roles = [backup, borg, postgres, mariadb, sqlite];
 
-/** Every generated file of the repository; pure, so that the same input gives the same bytes. */
-export function files(): GeneratedFile[] {
+/** Every generated file of the repository, of a version of the collection; pure, so that the same input gives the same bytes. */
+export function files(version: string): GeneratedFile[] {
   return [
     ...roles.flatMap(settingsFiles),
     ...roles.flatMap(programSettings),
     ...backupTemplates(),
     ...borgTemplates(),
     transientUnits(),
-    ...hostFacts(),
+    ...hostFacts(version),
+    ...monitoring(version),
     ...postgresTemplates(),
     ...roles.map(roleReadme),
     variablesSchema(roles),

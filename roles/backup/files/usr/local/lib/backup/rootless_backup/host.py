@@ -27,4 +27,5 @@ SETTINGS_DIRECTORY = "/etc/backup"
 STATE = "/var/lib/borg"
 TASKS = {"run": "backup", "check": "backup-check", "drill": "backup-drill"}
 UNIT_DIRECTORY = "/etc/systemd/system"
+VERSION = "0.1.0"
 WATCH = "backup-watch"

@@ -132,7 +132,7 @@ def found_of(name: str, result: str, invocation: str) -> dict[str, Any]:
         "kept": kept,
         "room": room,
         "warnings": warnings[:1000],
-        "hooks": [(unit, required, result, told) for unit, required, result, told, _log in hooks],
+        "hooks": [each[:-1] for each in hooks],
         "advice": fields_of(said, journal.ADVICE),
         "troubles": fields_of(said, journal.MIND),
         # That a hook failed is better told by the hook than by what waited for it.
@@ -144,5 +144,5 @@ def found_of(name: str, result: str, invocation: str) -> dict[str, Any]:
             re.sub(r"^Job for (\S+) cancell?ed\.$", unit + r" was stopped while it waited for \1", entry.message) for entry in waits
         ][:100],
         "code": exit_code([entry for entry in entries if entry.pid == "1"]) if result != "success" else "",
-        "log": "".join(log for _unit, _required, result, _told, log in hooks if failed(result)) + section(unit, lines),
+        "log": "".join(each[-1] for each in hooks if failed(each[2])) + section(unit, lines),
     }

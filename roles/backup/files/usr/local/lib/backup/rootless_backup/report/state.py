@@ -58,13 +58,14 @@ class State:
             "troubles": run.troubles,
             "warnings": run.warnings[:20],
             "archives": run.archives,
-            "hooks": [{"unit": hook.unit, "result": hook.result, "required": hook.required} for hook in run.hooks],
+            "hooks": [hook.entry() for hook in run.hooks],
         }
         if not ok and not run.archives:
             entry["archives"] = before.get("archives", [])
         self.known.setdefault("units", {})[run.name] = entry
-        for each in run.kept:
-            self.known.setdefault("repositories", {})[each["repository"]] = each["archives"]
+        kept = {each["repository"]: each["archives"] for each in run.kept}
+        # A good run tells of every repository that is used.
+        self.known["repositories"] = kept if ok and kept else {**self.known.get("repositories", {}), **kept}
         return entry
 
     def take_room(self, run: Run) -> list[str]:
@@ -104,4 +105,4 @@ class State:
     def write(self, settings: dict[str, Any]) -> None:
         # The directory's group, by its set-group-id bit, is who may read it.
         statefile.write(status.STATUS, json.dumps({**self.known, "host": settings["host"]}, indent=2) + "\n", 0o640)
-        statefile.write(STATE + "/backup.prom", metrics(self), 0o644)
+        statefile.write(STATE + "/backup.prom", metrics(self.known, settings), 0o644)
