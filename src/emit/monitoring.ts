@@ -4,9 +4,10 @@ import { yamlDocument } from '../render/yaml.ts';
 import { alerts } from '../monitoring/alerts.ts';
 import { dashboard } from '../monitoring/dashboard.ts';
 import { metrics, type, type Metric, type MetricName } from '../monitoring/metrics.ts';
+import { statusSchema } from '../monitoring/status.ts';
 import { mark, markComment, type GeneratedFile } from './generated.ts';
 
-/** What the declared metrics become: a module for the report, the rules and the dashboard of `extensions/`, a page. */
+/** What the declared metrics become: a module for the report, the rules and the dashboard of `extensions/`, a page; and the schema of the status. */
 export function monitoring(version: string): GeneratedFile[] {
   return [
     { path: 'roles/backup/files/usr/local/lib/backup/rootless_backup/report/families.py', content: families() },
@@ -17,6 +18,10 @@ export function monitoring(version: string): GeneratedFile[] {
     { path: 'extensions/prometheus/rules.yml', content: rules() },
     { path: 'extensions/grafana/dashboard.json', content: `${JSON.stringify(dashboard(), null, 2)}\n` },
     { path: 'docs/metrics.md', content: page() },
+    {
+      path: 'meta/status.schema.json',
+      content: `${JSON.stringify({ $comment: `${mark}monitoring/status.ts. Do not edit.`, ...statusSchema }, null, 2)}\n`,
+    },
   ];
 }
 

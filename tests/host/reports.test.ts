@@ -1,6 +1,18 @@
+import { Ajv } from 'ajv';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { backUp, newest, onEachRelease } from './fixture.ts';
 import { mails, settle } from './mail.ts';
+
+/** What the schema of the status says; here no key may be in it that the schema does not declare. */
+const validate = new Ajv({ strict: false }).compile(
+  JSON.parse(
+    readFileSync('meta/status.schema.json', 'utf8').replaceAll(
+      '"properties": {',
+      '"additionalProperties": false, "properties": {',
+    ),
+  ) as object,
+);
 
 /** Takes whatever is posted to it, and logs a line of JSON for each. */
 const receiver = `import http.server, json, sys
@@ -36,11 +48,13 @@ onEachRelease(
         },
       ]);
     };
-    const status = async (): Promise<Record<string, never>> =>
-      JSON.parse((await fixture.host.run('backupctl status --json', { mayFail: true })).stdout) as Record<
-        string,
-        never
-      >;
+    /** What `status --json` gives, held to its schema. */
+    const status = async (): Promise<Record<string, never>> => {
+      const { stdout } = await fixture.host.run('backupctl status --json', { mayFail: true });
+      const found = JSON.parse(stdout) as Record<string, never>;
+      expect([validate(found), validate.errors], stdout).toEqual([true, null]);
+      return found;
+    };
 
     it('say nothing of a success', async () => {
       await hook('/bin/true');
@@ -128,7 +142,7 @@ sys.exit("\\x1b[31mred\\rover")
       ]);
       expect((await backUp(host)).ok).toBe(false);
       const text = (await mails(fixture.host))[0]?.text ?? '';
-      expect(text).toMatch(/^What failed: +backup-wiki.service .*\nFailing since:/m);
+      expect(text).toMatch(/^What failed: +backup-wiki.service .*\n +the command .*\nFailing since:/m);
       expect(text).toMatch(/backup-z-slow\.service: it was (?:still running|not run)/);
       await lab.playbook([
         { hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'z-slow', state: 'absent' } }] },

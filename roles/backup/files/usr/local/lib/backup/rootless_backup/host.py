@@ -25,6 +25,7 @@ RESTORE_USER = "backup-restore"
 SANDBOXES = "/usr/local/lib/backup/sandboxes.json"
 SETTINGS_DIRECTORY = "/etc/backup"
 STATE = "/var/lib/borg"
+STATUS_FORMAT = 1
 TASKS = {"run": "backup", "check": "backup-check", "drill": "backup-drill"}
 UNIT_DIRECTORY = "/etc/systemd/system"
 VERSION = "0.1.0"

@@ -44,6 +44,7 @@ def status(as_json: bool) -> int:
     problems = find_problems(known, live, damaged)
     if as_json:
         found = {
+            "format": host.STATUS_FORMAT,
             "verdict": verdict.verdict(problems),
             "problems": [{"text": each.text, "remedies": each.remedies, "details": each.details} for each in problems],
             "live": {unit: live[unit] for unit in SHOWN},
