@@ -44,9 +44,9 @@ def metrics(known: Known, settings: dict[str, Any]) -> str:
     found.add("backup_collection_info", 1, version=host.VERSION)
     found.add("backup_drill_enabled", settings.get("drill") is not False)
     for unit in host.TASKS.values():
-        at = re.fullmatch(r"@(\d+)", systemd.show_or_nothing(unit + ".timer", "NextElapseUSecRealtime")["NextElapseUSecRealtime"])
-        if at:
-            found.add("backup_next_run_timestamp_seconds", int(at[1]), unit=unit)
+        at = systemd.next_elapse(unit + ".timer")
+        if at is not None:
+            found.add("backup_next_run_timestamp_seconds", at, unit=unit)
     for unit, entry in sorted(known.get("units", {}).items()):
         add_unit(found, unit, entry)
     for repository, archives in sorted(known.get("repositories", {}).items()):

@@ -37,8 +37,8 @@ class Problem:
 
 
 def short(text: str) -> str:
-    """One line. Of a longer one the middle is left out: what went wrong often stands at its end."""
-    line = text.split("\n")[0]
+    """One line, with single spaces, as a subject has. Of a longer one the middle is left out: what went wrong often stands at its end."""
+    line = " ".join(text.split("\n")[0].split())
     return line if len(line) <= LONGEST else "%s … %s" % (line[: LONGEST // 2], line[3 - LONGEST // 2 :])
 
 
