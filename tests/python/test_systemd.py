@@ -7,8 +7,7 @@ from rootless_backup import systemd
 
 
 @pytest.mark.parametrize(
-    ("said", "want"),
-    [("t 1795792348119663\n", 1795792348.119663), ("t 0\n", None), ("t 18446744073709551615\n", None), ("s x\n", None)],
+    ("said", "want"), [("t 1795792348119663\n", 1795792348.119663), ("t 0\n", None), ("t 18446744073709551615\n", None), ("s x\n", None)]
 )
 def test_a_timer_says_when_it_elapses_next(monkeypatch, said, want):
     asked = []
