@@ -113,7 +113,7 @@ onEachRelease(
       const newest = value(text, `backup_repository_newest_archive_timestamp_seconds{${repository},series="dumps"}`);
       expect(newest).toBeGreaterThan(begun - 60);
       expect(newest).toBeLessThan(Date.now() / 1000 + 60);
-      const used = Number((await host.run('du -s -B1 --apparent-size /var/lib/borg/repository | cut -f1')).stdout);
+      const used = Number((await host.run('du -s -B1 --apparent-size /var/lib/borg/repository/data | cut -f1')).stdout);
       const size = value(text, `backup_repository_size_bytes{${repository}}`);
       expect(size).toBeGreaterThan(used / 3);
       expect(size).toBeLessThan(used);
