@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 
-from rootless_backup import statefile, untrusted
+from rootless_backup import host, statefile, untrusted
 from rootless_backup.figures import DAY
 from rootless_backup.records import room, status
-from rootless_backup.report import verdict
+from rootless_backup.report import history, verdict
 from rootless_backup.report.metrics import metrics
 from rootless_backup.untrusted import reason
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from rootless_backup.records.status import Known, UnitEntry
     from rootless_backup.report.run import Run
 
-STATE = os.path.dirname(status.STATUS)
+STATE = host.REPORT_STATE
 
 
 class State:
@@ -30,6 +29,7 @@ class State:
     def __init__(self) -> None:
         self.known: Known = {}
         self.trouble: str | None = None
+        self.ran: Run | None = None
         try:
             self.known = status.read()
         except FileNotFoundError:
@@ -42,6 +42,7 @@ class State:
 
     def record(self, run: Run) -> UnitEntry:
         """The unit's entry after this run."""
+        self.ran = run
         before = self.of(run.name)
         ok = run.result == "success"
         entry: UnitEntry = {
@@ -103,6 +104,9 @@ class State:
             return reason(trouble)
 
     def write(self, settings: dict[str, Any]) -> None:
+        known: Known = {"host": settings["host"], "version": host.VERSION, "alert_after": settings["alert_after"]}
         # The directory's group, by its set-group-id bit, is who may read it.
-        statefile.write(status.STATUS, json.dumps({**self.known, "host": settings["host"]}, indent=2) + "\n", 0o640)
+        statefile.write(status.STATUS, json.dumps({**self.known, **known}, indent=2) + "\n", 0o640)
         statefile.write(STATE + "/backup.prom", metrics(self.known, settings), 0o644)
+        if self.ran is not None:
+            history.keep(self.ran)
