@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # What is asked of a unit that makes backups.
 PROPERTIES = ("LoadState", "ActiveState", "UnitFileState")
 # Of a subject and of a problem, in characters.
-LONGEST = 160
+LONGEST = 300
 NOT_NEEDED = "The backup does not need it, so it went on; what is saved of it is of an earlier time."
 
 
