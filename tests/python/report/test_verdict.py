@@ -64,8 +64,9 @@ def test_of_a_long_line_the_end_stays():
 
 def test_what_borg_says_of_a_full_disk_stays_whole():
     lock = "/mnt/repository/lock.exclusive"
-    text = "Failed to create/acquire the lock %s ([Errno 28] No space left on device: '%s.yimczwjk.tmp/b77c8930b39b4b70891dcae572222938-web.4886-0')."
-    assert verdict.short(text % (lock, lock)) == text % (lock, lock)
+    file = lock + ".yimczwjk.tmp/b77c8930b39b4b70891dcae572222938-web.4886-0"
+    text = "Failed to create/acquire the lock %s ([Errno 28] No space left on device: '%s')." % (lock, file)
+    assert verdict.short(text) == text
 
 
 @pytest.mark.parametrize(("graves", "want"), [([], "good"), ([False], "warning"), ([False, True], "failed")])
