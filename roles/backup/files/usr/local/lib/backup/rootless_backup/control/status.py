@@ -98,7 +98,7 @@ def find_problems(known: Known, live: Live, damaged: list[str]) -> list[Problem]
         unreported = find_unreported(name, title, entry, live)
         problems += unreported
         # Of an older run than the one that nobody was told of nothing more is to be said.
-        if entry and not unreported:
+        if entry and (not unreported or entry.get("invocation") == live[name + ".service"]["InvocationID"]):
             told = [line for line in entry.get("troubles", []) if waiting is None or not line.startswith(before.WAITS)]
             problems += verdict.of_unit(title, {**entry, "troubles": told}, name == BACKUP)
     problems += find_missing(known, live, waiting or [])
