@@ -121,6 +121,7 @@ class Made:
         seconds: float = 0.0,
         again: float | None = None,
         foreign: bool = False,
+        repository_size: int | None = None,
     ) -> None:
         # Whether all that the roots lead to could be read and is in it; if not, why not has been told.
         self.whole = whole
@@ -135,6 +136,8 @@ class Made:
         # How many files, how many bytes they have, and how many of these were new to the repository.
         self.files, self.original_size, self.deduplicated_size = files, original_size, deduplicated_size
         self.seconds = seconds
+        # How many bytes all that the repository holds has there; None: nobody knows.
+        self.repository_size = repository_size
 
 
 class Files:

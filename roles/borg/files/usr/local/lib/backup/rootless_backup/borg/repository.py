@@ -221,7 +221,9 @@ class Repository(engine.Repository):
 
         why = ssh.why_not(self.location)
         if why is not None:
-            self.voice.error(why)
+            self.voice.error(why[0])
+            for remedy in why[1]:
+                self.voice.advise(remedy)
 
 
 @contextlib.contextmanager
