@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import type { Host } from '../lab/host.ts';
 import { backUp, onEachRelease } from './fixture.ts';
 import { describeTree, tree } from './tree.ts';
+import { wrongUses } from './wrong-uses.ts';
 
 /** Runs `backupctl` with these arguments. @returns whether it succeeded and what it said. */
 async function backupctl(host: Host, ...args: string[]): Promise<{ ok: boolean; said: string }> {
@@ -17,7 +18,7 @@ import sys
 sys.path.insert(0, "/usr/local/lib/backup")
 from rootless_backup.restore import program
 `;
-const asAsked = 'sys.exit(program.main(sys.argv[1:]))\n';
+const asAsked = 'sys.exit(program.inside_unit(sys.argv[1:]))\n';
 
 /** Tries what the sandbox of a restore forbids, and prints what worked. */
 const probe = `#!/usr/bin/python3
@@ -421,15 +422,40 @@ onEachRelease(
       expect(await host.read('/srv/plain/srv/tree/private')).toBe('only alice\n');
       await host.run('umount /srv/plain');
       for (const [given, want] of [
-        [['restore', 'etc'], /given is the path etc; allowed are absolute paths/],
+        [['restore', 'etc'], /PATH: etc is not allowed. Use absolute paths other than \//],
         [['restore', '--archive', 'nosuch', '/etc'], /there is no archive nosuch; see backupctl list/],
-        [['restore', '--repository', '2', '/etc'], /given is 2; there are 1/],
+        [['restore', '--repository', '2', '/etc'], /there is no repository 2; there are 1 \(/],
         [['restore', '--in-place', '/nosuch/file'], /make the directory first/],
       ] as const) {
         const { ok, said } = await backupctl(host, ...given);
         expect(ok).toBe(false);
         expect(said).toMatch(want);
       }
+    });
+
+    it('says what is wrong with a command, and what to do, with the exit code that is documented for it', async () => {
+      const { host } = fixture;
+      expect(wrongUses.length).toBeGreaterThan(60);
+      for (const { words, code, says, user } of wrongUses) {
+        const found = await host.run(['backupctl', ...words], {
+          mayFail: true,
+          ...(user === undefined ? {} : { user }),
+        });
+        expect(found.stdout + found.stderr, words.join(' ')).toContain(says);
+        expect(found.code, words.join(' ')).toBe(code);
+        expect(found.stderr).not.toMatch(/Traceback|\u001b/);
+      }
+    });
+
+    it('answers what it is, and is quiet where nobody reads on', async () => {
+      const { host } = fixture;
+      const { stdout } = await host.run(
+        'backupctl --version; backupctl restore --help | head -1; backupctl list | head -1',
+      );
+      expect(stdout).toMatch(/^backupctl \d+\.\d+\.\d+\nusage: backupctl restore .*\nweb-\S+\n$/);
+      const colours = `python3 -c 'import pty; pty.spawn(["backupctl", "status"])'`;
+      expect((await host.run(`TERM=xterm ${colours}`, { mayFail: true })).stdout).toContain('\u001b[');
+      expect((await host.run(`TERM=xterm NO_COLOR=1 ${colours}`, { mayFail: true })).stdout).not.toContain('\u001b[');
     });
 
     it('finds and shows what is in the archives', async () => {

@@ -52,6 +52,10 @@ class Refused(Exception):
     """What cannot be done, a line each, for people."""
 
 
+class NoSuchRepository(Refused):
+    """Of that number or place there is none."""
+
+
 def in_use() -> Engine:
     """The engine of this host."""
     name = settings.read(host.ENGINE_WORD)["engine"]
@@ -209,11 +213,14 @@ class Engine:
         """The repository there. `reading`: by who cannot lock it, since it is another's; see `kept_from_change`."""
         raise NotImplementedError
 
-    def repository(self, number: int, voice: Voice = voice.JOURNAL, reading: bool = False) -> Repository:
-        """The repository of a number, from 1. Refused: there is none."""
-        if not 1 <= number <= len(self.repositories):
-            raise Refused("--repository: given is %d; there are %d: %s" % (number, len(self.repositories), ", ".join(self.repositories)))
-        return self.open(self.repositories[number - 1], voice, reading)
+    def repository(self, asked: int | str, voice: Voice = voice.JOURNAL, reading: bool = False) -> Repository:
+        """The repository of a number, from 1, or of a place. NoSuchRepository: there is none."""
+        known = {str(number): location for number, location in enumerate(self.repositories, 1)}
+        location = known.get(str(asked), str(asked).rstrip("/"))
+        if location not in self.repositories:
+            there = ", ".join("%s (%s)" % each for each in known.items())
+            raise NoSuchRepository("there is no repository %s; there are %s" % (untrusted.printable(str(asked)), there))
+        return self.open(location, voice, reading)
 
 
 class Repository:

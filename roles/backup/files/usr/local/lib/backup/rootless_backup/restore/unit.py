@@ -6,6 +6,7 @@ from __future__ import annotations
 import types
 
 from rootless_backup import engine, untrusted
+from rootless_backup.control import codes
 from rootless_backup.restore.terminal import INTERRUPTED, Terminal, tell
 
 TYPE_CHECKING = False
@@ -18,9 +19,9 @@ def main(**given: Any) -> int:
     asked = types.SimpleNamespace(**given)
     try:
         actions = {"list": list_all, "find": find, "show": show, "restore": restore, "make-room": make_room, "restored": restored}
-        return 0 if actions[asked.action](asked) else 1
+        return codes.GOOD if actions[asked.action](asked) else codes.FAILED
     except KeyboardInterrupt:
-        untrusted.die("\n" + INTERRUPTED % asked.action)
+        untrusted.die("\n" + INTERRUPTED % asked.action, codes.INTERRUPTED)
     except engine.Refused as refused:
         untrusted.die("backupctl: %s" % refused)
 
