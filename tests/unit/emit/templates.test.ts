@@ -7,12 +7,8 @@ import { managedBy } from '../../../src/render/header.ts';
 import * as host from '../../../src/schema/host.ts';
 import { hookDirectory } from '../../../src/units/hook.ts';
 
-<<<<<<< ours
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
 const generated = files(version).map(({ path }) => path);
-=======
-const generated = files('1.2.3').map(({ path }) => path);
->>>>>>> theirs
 
 describe.each(['backup', 'borg', 'postgres'])('the templates of role %s that are written by hand', (role) => {
   const top = `roles/${role}/templates`;
