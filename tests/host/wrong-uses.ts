@@ -49,6 +49,10 @@ export const wrongUses: readonly WrongUse[] = [
   root('show', 'ARCHIVE is missing'),
   root('show latest /etc /srv', '/srv is one word too many'),
   root('show latest /no/such/place', 'holds no /no/such/place', 1),
+  root('diff', 'OLDER, NEWER is missing'),
+  root('diff latest', 'NEWER is missing'),
+  root('diff latest nosuch', 'there is no archive nosuch', 1),
+  root('log weekly', "TASK: 'weekly' is not allowed"),
   root('restore', 'PATH is missing'),
   root('restore etc', 'PATH: etc is not allowed. Use absolute paths other than /'),
   root('restore /', 'PATH: / is not allowed'),
@@ -80,6 +84,7 @@ export const wrongUses: readonly WrongUse[] = [
       user: 'nobody',
     }),
   ),
+  { words: ['log'], code: 3, says: 'may read what a backup says', user: 'nobody' },
   { words: ['find', '\u001b[2J', 'x'], code: 2, says: 'x is one word too many' },
   { words: ['\u001b[2Jstatus'], code: 2, says: String.raw`there is no command \x1b[2Jstatus` },
 ];

@@ -41,7 +41,20 @@ if TYPE_CHECKING:
         mtime: str
         linktarget: str
 
+    class Change(TypedDict):
+        """What is different between two archives about one thing. `path` as that of `Item`; `kind` is a key of CHANGES; `more` and `less`
+        how many bytes came and went, None where nobody counted; `belongings` what is different beside its contents, for people.
+        """
 
+        path: str
+        kind: str
+        more: int | None
+        less: int | None
+        belongings: list[str]
+
+
+# The kinds of changes between two archives, as people are told of them; "belongings": all but what is in it.
+CHANGES = {"added": "added", "removed": "removed", "contents": "changed", "belongings": "same contents"}
 FILES, DUMPS = SERIES = ("files", "dumps")
 INCOMPLETE = ".incomplete"
 # The time in the name of an archive, digit by digit, as a shell pattern.
@@ -256,6 +269,10 @@ class Repository:
         Each is `{"type", "mode", "user", "group", "size", "mtime", "linktarget", "path"}`: the mode as ls(1) shows it, the size in bytes,
         the time as YYYY-MM-DDTHH:MM:SS and more.
         """
+        raise NotImplementedError
+
+    def changes(self, older: str, newer: str, wanted: Wanted) -> list[Change] | None:
+        """What is different between two archives, by path; None: that cannot be told. What was only read or touched is no change."""
         raise NotImplementedError
 
     def files(self, archive: str, wanted: Wanted) -> Files | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import argparse
 
+from rootless_backup import host
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +59,17 @@ def of_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="PATH", nargs="?", default="/", help="the directory to show; / if not given")
 
 
+def of_diff(parser: argparse.ArgumentParser) -> None:
+    of_repository(parser)
+    parser.add_argument("older", metavar="OLDER", help=ARCHIVE)
+    parser.add_argument("newer", metavar="NEWER", help="another one, to compare it with")
+    parser.add_argument("path", metavar="PATH", nargs="?", default="/", help="compare what is at and below this path; / if not given")
+
+
+def of_log(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("task", metavar="TASK", nargs="?", default="run", choices=sorted(host.TASKS), help="run (if not given), check or drill")
+
+
 def of_restore(parser: argparse.ArgumentParser) -> None:
     of_repository(parser)
     parser.add_argument("--archive", metavar="ARCHIVE", default="latest", help=ARCHIVE + "; latest if not given")
@@ -106,6 +119,13 @@ else:
     Command = namedtuple("Command", "run help more options", defaults=("", no_options))
 
 LOOKING = "restore.program:main"
+COMPARING = """A line is a file, a directory or a link: whether it was added, removed or
+changed, how many bytes came and went, and its path. What else is different,
+such as owner and mode, stands in brackets. Both have to be archives of files,
+or both of dumps.
+
+  backupctl diff HOST-files-2026-01-30T02:00:00Z latest /etc
+      what was changed in /etc since then"""
 RESTORING = """It runs as a user of its own, and can write below the target only. Owners,
 modes, ACLs, attributes, capabilities, hard links, holes and times come back.
 What does not is named.
@@ -135,10 +155,12 @@ COMMANDS = {
     "run": Command("control.task:main", "back up now, and follow the log"),
     "check": Command("control.task:main", "check the repositories for damage now, and follow the log"),
     "drill": Command("control.task:main", "verify the backups by restoring from them now, and follow the log"),
+    "log": Command("control.log:main", "what the last run said, with its hooks; or the last check or drill", options=of_log),
     "check-paths": Command("control.selected:main", "what would be saved, and what is left out by which pattern, by size"),
     "list": Command(LOOKING, "the archives, oldest first, or all that is in one", options=of_list),
     "find": Command(LOOKING, "every version of a file that is in the archives", options=of_find),
     "show": Command(LOOKING, "what is in a directory of an archive", options=of_show),
+    "diff": Command(LOOKING, "what is different between two archives", COMPARING, of_diff),
     "restore": Command(LOOKING, "restore files, into a fresh directory or in place", RESTORING, of_restore),
     "restore-db": Command("restore.databases:main", "load a database, or what else a hook saved, from an archive", LOADING, of_restore_db),
     "remove-kept": Command("control.kept:main", "remove what restores put aside, or laid down in /var/tmp", options=of_remove_kept),

@@ -18,17 +18,16 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 NAME = "backupctl"
-MORE = """Members of the group backup_status_group may use status, run, drill, check,
+WHO = """Members of the group backup_status_group may use status, run, drill, check,
 and list without an archive. They need no privilege, and never get what opens a
-repository. The rest is for root.
-
-exit codes:
-""" + "\n".join("  %-4d %s" % each for each in codes.MEANING.items())
+repository. The rest is for root; log also for who may read the journal."""
+MORE = WHO + "\n\nexit codes:\n" + "\n".join("  %-4d %s" % each for each in codes.MEANING.items())
 # What argparse says, and how it is said here.
 SAID = (
     (re.compile("the following arguments are required: (.*)"), r"\1 is missing"),
     (re.compile("argument (.*): not allowed with argument (.*)"), r"\1 and \2 exclude each other"),
     (re.compile("argument (.*): expected one argument"), r"\1 needs a value"),
+    (re.compile(r"argument (.*): invalid choice: (.*) \(choose from (.*)\)"), r"\1: \2 is not allowed. Use \3"),
     (re.compile("argument (.*): ignored explicit argument (.*)"), r"\1 takes no value, and \2 was given"),
 )
 

@@ -103,5 +103,11 @@ def ask(unit: str) -> bool:
         time.sleep(0.2)
 
 
+def begun(unit: str) -> int:
+    """When the run that is under way began, in seconds since 1970; 0 if that is not known."""
+    found = systemd.show_or_nothing(unit, "InactiveExitTimestamp")["InactiveExitTimestamp"]
+    return int(found[1:]) if re.fullmatch(r"@\d+", found) else 0
+
+
 def state_of(unit: str) -> dict[str, str]:
     return systemd.show_or_nothing(unit, "ActiveState", "InvocationID", "Result")

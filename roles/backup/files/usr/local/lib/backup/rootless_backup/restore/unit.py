@@ -18,7 +18,7 @@ def main(**given: Any) -> int:
     """Do what is asked for, as `program` was asked and completed it. Return the exit code."""
     asked = types.SimpleNamespace(**given)
     try:
-        actions = {"list": list_all, "find": find, "show": show, "restore": restore, "make-room": make_room, "restored": restored}
+        actions = {"list": list_all, "find": find, "show": show, "diff": diff, "restore": restore, "make-room": make_room, "restored": restored}
         return codes.GOOD if actions[asked.action](asked) else codes.FAILED
     except KeyboardInterrupt:
         untrusted.die("\n" + INTERRUPTED % asked.action, codes.INTERRUPTED)
@@ -42,6 +42,12 @@ def show(asked: types.SimpleNamespace) -> bool:
     from rootless_backup.restore import search
 
     return search.show(opened(asked), asked.archive, asked.path)
+
+
+def diff(asked: types.SimpleNamespace) -> bool:
+    from rootless_backup.restore import search
+
+    return search.diff(opened(asked), asked.older, asked.newer, asked.path)
 
 
 def restore(asked: types.SimpleNamespace) -> bool:
