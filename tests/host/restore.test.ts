@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Host } from '../lab/host.ts';
 import { backUp, onEachRelease } from './fixture.ts';
+import { settle } from './mail.ts';
 import { describeTree, tree } from './tree.ts';
 import { wrongUses } from './wrong-uses.ts';
 
@@ -458,9 +459,43 @@ onEachRelease(
       expect((await host.run(`TERM=xterm NO_COLOR=1 ${colours}`, { mayFail: true })).stdout).not.toContain('\u001b[');
     });
 
+    it('completes its commands and options in a shell, and has a man page', async () => {
+      const { host } = fixture;
+      const complete = (...words: string[]): Promise<string> =>
+        host
+          .run([
+            'bash',
+            '-c',
+            '. /usr/share/bash-completion/completions/backupctl; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _shtab_backupctl; echo "${COMPREPLY[@]}"',
+            'bash',
+            'backupctl',
+            ...words,
+          ])
+          .then(({ stdout }) => stdout.trim());
+      expect(await complete('re')).toBe('restore restore-db remove-kept restored');
+      expect(await complete('restore', '--in')).toBe('--into --in-place');
+      expect(await complete('diff', 'la')).toBe('latest latest-dumps');
+      for (const place of [
+        'zsh/vendor-completions/_backupctl',
+        'fish/vendor_completions.d/backupctl.fish',
+        '../local/share/man/man8/backupctl.8',
+      ])
+        expect(await host.read(`/usr/share/${place}`)).toMatch(/restore[\\]*-db/);
+    });
+
+    it('tells what the last run said', async () => {
+      const { host } = fixture;
+      await settle(host);
+      const { ok, said } = await backupctl(host, 'log');
+      expect(ok, said).toBe(true);
+      expect(said.match(/ systemd\[1\]: Starting backup\.service/g), said).toHaveLength(1);
+      expect(said.match(/ systemd\[1\]: Finished backup\.service/g), said).toHaveLength(1);
+    });
+
     it('finds and shows what is in the archives', async () => {
       const { host } = fixture;
-      await host.run('echo 22 > /srv/other/kept; mkdir -p /srv/many; touch /srv/many/{1..3000}');
+      await host.run('echo 22 > /srv/other/kept; echo new > /srv/other/new; chmod 750 /srv/other');
+      await host.run('mkdir -p /srv/many; touch /srv/many/{1..3000}');
       expect((await backUp(host)).ok).toBe(true);
       const versions = await backupctl(host, 'find', 'kept');
       expect(versions.ok, versions.said).toBe(true);
@@ -497,6 +532,20 @@ onEachRelease(
       expect((await backupctl(host, 'show', 'latest', '/nosuch')).said).toMatch(
         /holds no \/nosuch; see backupctl find/,
       );
+      const first = (await host.run("backup-borg list --format '{archive}{NL}' | grep files | head -1")).stdout.trim();
+      const changes = await backupctl(host, 'diff', first, 'latest', '/srv/other');
+      expect(changes.said).toBe(
+        [
+          'same contents                        /srv/other  (drwxr-xr-x -> drwxr-x---)',
+          'changed             +3 B       -2 B  /srv/other/kept',
+          'added               +4 B             /srv/other/new\n',
+        ].join('\n'),
+      );
+      expect(changes.ok).toBe(true);
+      expect((await backupctl(host, 'diff', 'latest', first, '/srv/other/new')).said).toBe(
+        'removed                        -4 B  /srv/other/new\n',
+      );
+      expect((await backupctl(host, 'diff', 'latest', 'latest')).said).toMatch(/\/ is the same in web-files-\S+ and/);
     });
 
     it('runs as a user of its own with the capabilities of restoring and nothing else, and writes nowhere but in its target', async () => {

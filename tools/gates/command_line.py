@@ -73,7 +73,7 @@ def troff(text):
 
 
 def man_page():
-    top, commands = parser.parser()
+    _top, commands = parser.parser()
     lines = ['.\\" ' + MANAGED, '.\\" ' + MADE, '.TH BACKUPCTL 8 "" rootless.backup', ".SH NAME", "backupctl \\- " + SUMMARY]
     lines += [".SH SYNOPSIS", ".B backupctl", ".I COMMAND", "[argument...]", ".br", ".B backupctl", "\\-\\-help | \\-\\-version"]
     lines += [".SH DESCRIPTION", *map(troff, parser.WHO.split("\n"))]
@@ -95,7 +95,12 @@ def man_page():
 def markdown():
     """The page of docs/. A table cannot hold a bar as it is."""
     _top, commands = parser.parser()
-    lines = ["<!-- %s -->" % MADE, "# The commands", "", "`backupctl` on a host; `man backupctl` and `backupctl COMMAND --help` say the same there."]
+    lines = [
+        "<!-- %s -->" % MADE,
+        "# The commands",
+        "",
+        "`backupctl` on a host; `man backupctl` and `backupctl COMMAND --help` say the same there.",
+    ]
     lines += [parser.WHO.replace("\n", " "), "", "| Command | What it does |", "| --- | --- |"]
     for name, command in commands.items():
         shown = " ".join([name, *synopsis(command)]).replace("|", "\\|")

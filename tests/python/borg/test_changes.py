@@ -25,10 +25,7 @@ def change(path, kind, more=None, less=None, *belongings):
         # Cut in different ways, nobody counts.
         ([{"type": "modified"}, {"type": "mtime", "old_mtime": "a", "new_mtime": "b"}], ("contents",)),
         ([{"type": "changed link"}], ("contents",)),
-        (
-            [{"type": "mode", "old_mode": "-rw-r--r--", "new_mode": "-rw-------"}],
-            ("belongings", None, None, "-rw-r--r-- -> -rw-------"),
-        ),
+        ([{"type": "mode", "old_mode": "-rw-r--r--", "new_mode": "-rw-------"}], ("belongings", None, None, "-rw-r--r-- -> -rw-------")),
         (
             [{"type": "owner", "old_user": "root", "old_group": "root", "new_user": "alice", "new_group": "users"}],
             ("belongings", None, None, "root:root -> alice:users"),
@@ -40,5 +37,7 @@ def test_a_change_is_told_by_its_kind(found, want):
 
 
 def test_what_was_only_touched_is_no_change_and_the_rest_comes_by_path():
-    lines = said("b", {"type": "added", "size": 1}) + said("c", {"type": "ctime"}, {"type": "mtime"}) + said("a", {"type": "added", "size": 1})
+    lines = (
+        said("b", {"type": "added", "size": 1}) + said("c", {"type": "ctime"}, {"type": "mtime"}) + said("a", {"type": "added", "size": 1})
+    )
     assert [each["path"] for each in changes.read(lines)] == ["a", "b"]

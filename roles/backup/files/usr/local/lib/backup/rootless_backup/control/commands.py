@@ -67,7 +67,9 @@ def of_diff(parser: argparse.ArgumentParser) -> None:
 
 
 def of_log(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("task", metavar="TASK", nargs="?", default="run", choices=sorted(host.TASKS), help="run (if not given), check or drill")
+    parser.add_argument(
+        "task", metavar="TASK", nargs="?", default="run", choices=sorted(host.TASKS), help="run (if not given), check or drill"
+    )
 
 
 def of_restore(parser: argparse.ArgumentParser) -> None:

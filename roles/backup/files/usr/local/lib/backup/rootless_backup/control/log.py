@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # Who may read the journal of the machine. See journalctl(1).
 READERS = "systemd-journal", "adm"
-# Seconds: what systemd says of the end of a run comes after the run's own last word, and its first word before it.
-AROUND = 2
+# Seconds: hooks begin with the run, and some a moment before it.
+AROUND = 0.5
 
 
 def main(asked: argparse.Namespace) -> int:
@@ -36,9 +36,9 @@ def main(asked: argparse.Namespace) -> int:
         return codes.FAILED
     times = []
     if not running and entry is not None:
-        times = ["--since=@%d" % (entry["started"] - AROUND), "--until=@%d" % (entry["finished"] + AROUND)]
+        times = ["--since=@%.6f" % (entry["started"] - AROUND), "--until=@%.6f" % (entry["finished"] + AROUND)]
     elif running:
-        times = ["--since=@%d" % (task.begun(name + ".service") - AROUND)]
+        times = ["--since=@%.6f" % (task.begun(name + ".service") - AROUND)]
     return show(["--unit=" + unit for unit in units_of(name)], times)
 
 

@@ -18,7 +18,15 @@ def main(**given: Any) -> int:
     """Do what is asked for, as `program` was asked and completed it. Return the exit code."""
     asked = types.SimpleNamespace(**given)
     try:
-        actions = {"list": list_all, "find": find, "show": show, "diff": diff, "restore": restore, "make-room": make_room, "restored": restored}
+        actions = {
+            "list": list_all,
+            "find": find,
+            "show": show,
+            "diff": diff,
+            "restore": restore,
+            "make-room": make_room,
+            "restored": restored,
+        }
         return codes.GOOD if actions[asked.action](asked) else codes.FAILED
     except KeyboardInterrupt:
         untrusted.die("\n" + INTERRUPTED % asked.action, codes.INTERRUPTED)
