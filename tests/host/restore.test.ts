@@ -1,7 +1,9 @@
 import { expect, it } from 'vitest';
 import type { Host } from '../lab/host.ts';
 import { backUp, onEachRelease } from './fixture.ts';
+import { settle } from './mail.ts';
 import { describeTree, tree } from './tree.ts';
+import { wrongUses } from './wrong-uses.ts';
 
 /** Runs `backupctl` with these arguments. @returns whether it succeeded and what it said. */
 async function backupctl(host: Host, ...args: string[]): Promise<{ ok: boolean; said: string }> {
@@ -17,7 +19,7 @@ import sys
 sys.path.insert(0, "/usr/local/lib/backup")
 from rootless_backup.restore import program
 `;
-const asAsked = 'sys.exit(program.main(sys.argv[1:]))\n';
+const asAsked = 'sys.exit(program.inside_unit(sys.argv[1:]))\n';
 
 /** Tries what the sandbox of a restore forbids, and prints what worked. */
 const probe = `#!/usr/bin/python3
@@ -421,9 +423,9 @@ onEachRelease(
       expect(await host.read('/srv/plain/srv/tree/private')).toBe('only alice\n');
       await host.run('umount /srv/plain');
       for (const [given, want] of [
-        [['restore', 'etc'], /given is the path etc; allowed are absolute paths/],
+        [['restore', 'etc'], /PATH: etc is not allowed. Use absolute paths other than \//],
         [['restore', '--archive', 'nosuch', '/etc'], /there is no archive nosuch; see backupctl list/],
-        [['restore', '--repository', '2', '/etc'], /given is 2; there are 1/],
+        [['restore', '--repository', '2', '/etc'], /there is no repository 2; there are 1 \(/],
         [['restore', '--in-place', '/nosuch/file'], /make the directory first/],
       ] as const) {
         const { ok, said } = await backupctl(host, ...given);
@@ -432,9 +434,68 @@ onEachRelease(
       }
     });
 
+    it('says what is wrong with a command, and what to do, with the exit code that is documented for it', async () => {
+      const { host } = fixture;
+      expect(wrongUses.length).toBeGreaterThan(60);
+      for (const { words, code, says, user } of wrongUses) {
+        const found = await host.run(['backupctl', ...words], {
+          mayFail: true,
+          ...(user === undefined ? {} : { user }),
+        });
+        expect(found.stdout + found.stderr, words.join(' ')).toContain(says);
+        expect(found.code, words.join(' ')).toBe(code);
+        expect(found.stderr).not.toMatch(/Traceback|\u001b/);
+      }
+    });
+
+    it('answers what it is, and is quiet where nobody reads on', async () => {
+      const { host } = fixture;
+      const { stdout } = await host.run(
+        'backupctl --version; backupctl restore --help | head -1; backupctl list | head -1',
+      );
+      expect(stdout).toMatch(/^backupctl \d+\.\d+\.\d+\nusage: backupctl restore .*\nweb-\S+\n$/);
+      const colours = `python3 -c 'import pty; pty.spawn(["backupctl", "status"])'`;
+      expect((await host.run(`TERM=xterm ${colours}`, { mayFail: true })).stdout).toContain('\u001b[');
+      expect((await host.run(`TERM=xterm NO_COLOR=1 ${colours}`, { mayFail: true })).stdout).not.toContain('\u001b[');
+    });
+
+    it('completes its commands and options in a shell, and has a man page', async () => {
+      const { host } = fixture;
+      const complete = (...words: string[]): Promise<string> =>
+        host
+          .run([
+            'bash',
+            '-c',
+            '. /usr/share/bash-completion/completions/backupctl; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _shtab_backupctl; echo "${COMPREPLY[@]}"',
+            'bash',
+            'backupctl',
+            ...words,
+          ])
+          .then(({ stdout }) => stdout.trim());
+      expect(await complete('re')).toBe('restore restore-db remove-kept restored');
+      expect(await complete('restore', '--in')).toBe('--into --in-place');
+      expect(await complete('diff', 'la')).toBe('latest latest-dumps');
+      for (const place of [
+        'zsh/vendor-completions/_backupctl',
+        'fish/vendor_completions.d/backupctl.fish',
+        '../local/share/man/man8/backupctl.8',
+      ])
+        expect(await host.read(`/usr/share/${place}`)).toMatch(/restore[\\]*-db/);
+    });
+
+    it('tells what the last run said', async () => {
+      const { host } = fixture;
+      await settle(host);
+      const { ok, said } = await backupctl(host, 'log');
+      expect(ok, said).toBe(true);
+      expect(said.match(/ systemd\[1\]: Starting backup\.service/g), said).toHaveLength(1);
+      expect(said.match(/ systemd\[1\]: Finished backup\.service/g), said).toHaveLength(1);
+    });
+
     it('finds and shows what is in the archives', async () => {
       const { host } = fixture;
-      await host.run('echo 22 > /srv/other/kept; mkdir -p /srv/many; touch /srv/many/{1..3000}');
+      await host.run('echo 22 > /srv/other/kept; echo new > /srv/other/new; chmod 750 /srv/other');
+      await host.run('mkdir -p /srv/many; touch /srv/many/{1..3000}');
       expect((await backUp(host)).ok).toBe(true);
       const versions = await backupctl(host, 'find', 'kept');
       expect(versions.ok, versions.said).toBe(true);
@@ -471,6 +532,20 @@ onEachRelease(
       expect((await backupctl(host, 'show', 'latest', '/nosuch')).said).toMatch(
         /holds no \/nosuch; see backupctl find/,
       );
+      const first = (await host.run("backup-borg list --format '{archive}{NL}' | grep files | head -1")).stdout.trim();
+      const changes = await backupctl(host, 'diff', first, 'latest', '/srv/other');
+      expect(changes.said).toBe(
+        [
+          'same contents                        /srv/other  (drwxr-xr-x -> drwxr-x---)',
+          'changed             +3 B       -2 B  /srv/other/kept',
+          'added               +4 B             /srv/other/new\n',
+        ].join('\n'),
+      );
+      expect(changes.ok).toBe(true);
+      expect((await backupctl(host, 'diff', 'latest', first, '/srv/other/new')).said).toBe(
+        'removed                        -4 B  /srv/other/new\n',
+      );
+      expect((await backupctl(host, 'diff', 'latest', 'latest')).said).toMatch(/\/ is the same in web-files-\S+ and/);
     });
 
     it('runs as a user of its own with the capabilities of restoring and nothing else, and writes nowhere but in its target', async () => {

@@ -20,6 +20,7 @@ from rootless_backup.untrusted import painted, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable
 
     from rootless_backup.records.status import Known, UnitEntry
@@ -35,6 +36,10 @@ TIMERS = tuple(name + ".timer" for name in (BACKUP, CHECK, host.WATCH))
 DRILL = PROOF + ".timer"
 SHOWN = (BACKUP + ".service", CHECK + ".service", *TIMERS, DRILL)
 PROPERTIES = ("LoadState", "ActiveState", "InvocationID", "Result", "UnitFileState", "InactiveExitTimestamp", "NextElapseUSecRealtime")
+
+
+def main(asked: argparse.Namespace) -> int:
+    return status(asked.json)
 
 
 def status(as_json: bool) -> int:

@@ -1,20 +1,12 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """Bring back the accounts of a lost machine, by name: `backupctl restore-accounts`.
 
-usage: backupctl restore-accounts [--repository N] [--archive ARCHIVE] [--list]
-
-  backupctl restore-accounts --list   which users and groups this machine lacks
-  backupctl restore-accounts          makes them, before anything is restored that belongs to them
-
-People have numbers from 1000 to 59999, and come with their passwords; those who are here already are made like the ones in the archive. Of
-services those come that are not here. A number that is another's by now is not taken from it, so files have to come back by name: the
-restores do that. No home is made, and nobody is taken away from a group. Of /etc/passwd, /etc/group and /etc/shadow in the archive, which
-are never put over those of this machine, a line that is none is told and left out.
+Of /etc/passwd, /etc/group and /etc/shadow in the archive, which are never put over those of this machine, a line that is none is told
+and left out.
 """
 
 from __future__ import annotations
 
-import argparse
 import grp
 import os
 import pwd
@@ -24,11 +16,13 @@ import subprocess
 import tempfile
 
 from rootless_backup import untrusted
+from rootless_backup.control import codes
 from rootless_backup.restore.terminal import tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    import argparse
+    from collections.abc import Iterable
 
 CONTROL = "/usr/local/sbin/backupctl"
 FILES = "/etc/passwd", "/etc/group", "/etc/shadow"
@@ -70,16 +64,10 @@ class Accounts:
         self.passwords = {match[1]: match[2] for match in map(PASSWORD.fullmatch, shadow.splitlines()) if match}
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(asked: argparse.Namespace) -> int:
     """Bring them back. Return the exit code."""
-    usage = __doc__.split("\n", 2)[2].strip()[len("usage: ") :]
-    parser = argparse.ArgumentParser(prog="backupctl restore-accounts", usage=usage)
-    parser.add_argument("--repository", type=int, default=1, help="the number of a repository, in their order; the first if not given")
-    parser.add_argument("--archive", default="latest", help="one of the files, see backupctl list; the newest if not given")
-    parser.add_argument("--list", action="store_true", help="only tell")
-    asked = parser.parse_args(arguments)
     if os.geteuid() != 0:
-        untrusted.die("backupctl restore-accounts: only root may make accounts")
+        untrusted.die("backupctl restore-accounts: only root may make accounts", codes.NOT_ALLOWED)
     directory = tempfile.mkdtemp(prefix="backup-accounts-", dir=os.path.realpath("/var/tmp"))
     try:
         command = [CONTROL, "restore", "--repository", str(asked.repository), "--archive", asked.archive, "--into", directory]

@@ -1,25 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
-"""Compare what was saved with what is here: `backupctl compare`.
-
-usage: backupctl compare [--repository N] [--archive ARCHIVE] [PATH…]
-
-  backupctl compare              all that is in the newest archive of the files
-  backupctl compare /srv /home   with these paths alone; what else is in the archive is told to be left
-
-A line for each directory at the top, and of /etc and /var for each in them. Compared are owner and group by name, mode, size, time and
-where a link leads; contents only so far. Nothing is changed. It exits with 1 if something that was saved is not here, or not as it was,
-and neither was left on purpose nor lies beside in /var/tmp.
-
-  back      it is here as it was saved; what was written to since counts too
-  beside    it lies there, to be picked from
-  left      it is the new machine's own, or comes by another command, which is named
-  MISSING   it is not here
-  DIFFERS   it is here, and not as it was
-"""
+"""Compare what was saved with what is here: `backupctl compare`."""
 
 from __future__ import annotations
 
-import argparse
 import grp
 import os
 import pwd
@@ -27,6 +10,7 @@ import stat
 import time
 
 from rootless_backup import engine, paths, untrusted
+from rootless_backup.control import codes
 from rootless_backup.restore import leftovers, listing
 from rootless_backup.restore.belonging import DIVIDED, TREES, Belonging, row_of
 from rootless_backup.restore.dpkg import Packages
@@ -34,6 +18,7 @@ from rootless_backup.restore.services import remembered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterable, Sequence
 
     from rootless_backup.engine import Item
@@ -43,11 +28,10 @@ NAMED = 3
 BACK, CHANGED, ABSENT, OTHER = range(4)
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(asked: argparse.Namespace) -> int:
     """Compare, and tell. Return the exit code."""
-    asked = parse(arguments)
     if os.geteuid() != 0:
-        untrusted.die("backupctl compare: only root may ask, since it tells of everybody's files")
+        untrusted.die("backupctl compare: only root may ask, since it tells of everybody's files", codes.NOT_ALLOWED)
     try:
         found = listing.read(engine.in_use(), asked.repository, asked.archive)
         compared = Comparison(os.path.normpath(path) for path in asked.paths)
@@ -56,21 +40,6 @@ def main(arguments: Sequence[str]) -> int:
         return 0 if compared.tell(found.archive) else 1
     except (engine.Refused, OSError, untrusted.Untrustworthy) as trouble:
         untrusted.die("backupctl compare: %s" % untrusted.printable(str(trouble)))
-
-
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    usage = __doc__.split("\n", 2)[2].strip()[len("usage: ") :]
-    parser = argparse.ArgumentParser(prog="backupctl compare", usage=usage)
-    parser.add_argument("--repository", type=int, default=1, help="the number of a repository, in their order; the first if not given")
-    parser.add_argument("--archive", default="latest", help="one of the files, see backupctl list; the newest if not given")
-    parser.add_argument("paths", nargs="*", type=absolute)
-    return parser.parse_args(arguments)
-
-
-def absolute(path: str) -> str:
-    if not path.startswith("/"):
-        raise argparse.ArgumentTypeError("%s is no absolute path" % untrusted.printable(path))
-    return path
 
 
 class Row:

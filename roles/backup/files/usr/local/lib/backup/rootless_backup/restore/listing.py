@@ -28,7 +28,7 @@ class Listing:
         self.archive, self.items = archive, items
 
 
-def read(host: engine.Engine, number: int, archive: str) -> Listing:
+def read(host: engine.Engine, number: int | str, archive: str) -> Listing:
     """List an archive of a repository; `number`: from 1. Refused: it cannot be told what is in it."""
     location = host.repository(number).location
     asked = {"action": "items", "repository": number, "archive": archive}

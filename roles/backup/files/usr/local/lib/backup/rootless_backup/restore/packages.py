@@ -1,23 +1,14 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
-"""Bring back which packages a lost machine had: `backupctl restore-packages`.
-
-usage: backupctl restore-packages [--repository N] [--archive ARCHIVE] [--install]
-
-  backupctl restore-packages            what it had and this one lacks, what it held, which came along with others, and overrides of modes
-  backupctl restore-packages --install  installs them from the sources of this machine, and marks them as they were
-
-They are read from /var/lib/dpkg and /var/lib/apt/extended_states in the archive, which are never put over those of this machine. What no
-source has is named, and the exit code is 1. Settings of packages that are here already stay as they are.
-"""
+"""Bring back which packages a lost machine had: `backupctl restore-packages`."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import subprocess
 
 from rootless_backup import engine, untrusted
+from rootless_backup.control import codes
 from rootless_backup.restore import listing
 from rootless_backup.restore.dpkg import NAME, Packages
 from rootless_backup.restore.services import former_packages
@@ -25,7 +16,8 @@ from rootless_backup.restore.terminal import tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    import argparse
+    from collections.abc import Iterable
 
 APT = "/var/lib/apt/extended_states"
 # A line of dpkg-statoverride(1): user, group, mode, path. A user can be a number, as `#12`.
@@ -34,16 +26,10 @@ MOST = 64 << 20
 QUIET = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(asked: argparse.Namespace) -> int:
     """List or install them. Return the exit code."""
-    usage = __doc__.split("\n", 2)[2].strip()[len("usage: ") :]
-    parser = argparse.ArgumentParser(prog="backupctl restore-packages", usage=usage)
-    parser.add_argument("--repository", type=int, default=1, help="the number of a repository, in their order; the first if not given")
-    parser.add_argument("--archive", default="latest", help="one of the files, see backupctl list; the newest if not given")
-    parser.add_argument("--install", action="store_true", help="install what is lacking, and mark what was marked")
-    asked = parser.parse_args(arguments)
     if os.geteuid() != 0:
-        untrusted.die("backupctl restore-packages: only root may install packages, and open archives")
+        untrusted.die("backupctl restore-packages: only root may install packages, and open archives", codes.NOT_ALLOWED)
     try:
         found = listing.read(engine.in_use(), asked.repository, asked.archive)
         told = {"/" + item["path"] for item in found.items if item["path"].startswith(("var/lib/dpkg/", APT[1:]))}

@@ -8,6 +8,7 @@ import os
 import re
 
 from rootless_backup import engine, untrusted
+from rootless_backup.figures import size
 from rootless_backup.paths import shell_pattern
 from rootless_backup.restore.terminal import tell
 
@@ -94,6 +95,23 @@ def tell_items(repository: engine.Repository, archive: str) -> bool:
             if not untrusted.say(json.dumps(item)):
                 break
     return items is not None
+
+
+def diff(repository: engine.Repository, older: str, newer: str, path: str) -> bool:
+    """Print what is different between two archives, at and below a path. Return whether that could be told."""
+    older, newer, path = named(repository, older), named(repository, newer), os.path.normpath("/" + path).strip("/")
+    changes = repository.changes(older, newer, engine.Wanted(below=[path] if path else []))
+    say_each(map(line_of_change, changes or ()))
+    if changes == []:
+        tell("backupctl diff: %s is the same in %s and %s" % (untrusted.printable("/" + path), older, newer))
+    return changes is not None
+
+
+def line_of_change(change: engine.Change) -> str:
+    counts = (("+", change["more"]), ("-", change["less"]))
+    more, less = (sign + size(count) if count else "" for sign, count in counts)
+    belongings = "  (%s)" % ", ".join(change["belongings"]) if change["belongings"] else ""
+    return "%-13s %10s %10s  /%s%s" % (engine.CHANGES[change["kind"]], more, less, change["path"], belongings)
 
 
 def line_of(item: engine.Item) -> str:

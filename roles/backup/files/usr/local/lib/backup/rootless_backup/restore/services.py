@@ -1,22 +1,8 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
-"""Bring back what services have in `/etc` and `/var`: `backupctl restore-services`.
-
-usage: backupctl restore-services [--repository N] [--archive ARCHIVE] [--etc PATTERN]… [--no-etc] [--host-keys] [--keep-stopped] [--list]
-       backupctl restore-services --start
-
-  backupctl restore-services --list           what would come back, what not and why, and which services would be stopped meanwhile
-  backupctl restore-services                  stops these services, brings all of that back in place, and starts them again
-  backupctl restore-services --keep-stopped   leaves them stopped, for what they need is not there yet, such as their databases;
-                                              then `backupctl restore-services --start`
-
-Of /var comes what is no state of the new system itself; of /etc what services, cron and people put there, units, and keys of TLS. With
---etc these shell patterns of paths come instead. What is for a database server that runs on stays, and comes by backupctl restore-db.
-Keys of the SSH server come with --host-keys, and count once it is started again. What was there is kept: see backupctl remove-kept.
-"""
+"""Bring back what services have in `/etc` and `/var`: `backupctl restore-services`."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -25,6 +11,7 @@ import subprocess
 import tempfile
 
 from rootless_backup import engine, host, paths, statefile, untrusted
+from rootless_backup.control import codes
 from rootless_backup.restore import holders, listing
 from rootless_backup.restore.belonging import DIVIDED, TREES, Belonging, row_of
 from rootless_backup.restore.dpkg import Packages
@@ -32,6 +19,7 @@ from rootless_backup.restore.terminal import tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator, Sequence
 
 CONTROL = "/usr/local/sbin/backupctl"
@@ -39,35 +27,20 @@ CONTROL = "/usr/local/sbin/backupctl"
 DPKG = "/var/lib/dpkg/info", "/var/lib/dpkg/status", "/var/lib/dpkg/statoverride", "/var/lib/apt/extended_states"
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(asked: argparse.Namespace) -> int:
     """Bring it back. Return the exit code."""
-    asked = parse(arguments)
     if os.geteuid() != 0:
-        untrusted.die("backupctl restore-services: only root may stop services and write into /etc and /var")
+        untrusted.die("backupctl restore-services: only root may stop services and write into /etc and /var", codes.NOT_ALLOWED)
     try:
         if asked.start:
             return 0 if holders.start() else 1
         return 0 if restore(asked, engine.in_use()) else 1
+    except engine.NoSuchRepository as refused:
+        untrusted.die("backupctl restore-services: %s" % refused, codes.WRONG_USE)
     except engine.Refused as refused:
         untrusted.die("backupctl restore-services: %s" % refused)
     except (OSError, subprocess.SubprocessError, untrusted.Untrustworthy) as trouble:
         untrusted.die("backupctl restore-services: %s" % untrusted.reason(trouble))
-
-
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    usage = __doc__.split("\n", 2)[2].strip()[len("usage: ") :]
-    parser = argparse.ArgumentParser(prog="backupctl restore-services", usage=usage)
-    parser.add_argument("--repository", type=int, default=1, help="the number of a repository, in their order; the first if not given")
-    parser.add_argument("--archive", default="latest", help="one of the files, see backupctl list; the newest if not given")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--etc", action="append", help="what comes back of /etc, as a shell pattern of a path; can be given more often")
-    which.add_argument("--no-etc", action="store_const", dest="etc", const=[], help="nothing of /etc comes back")
-    parser.add_argument("--host-keys", action="store_true", help="also the keys of the SSH server")
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--list", action="store_true", help="only tell")
-    what.add_argument("--keep-stopped", action="store_true", help="leave the services stopped")
-    what.add_argument("--start", action="store_true", help="start what a restore left stopped, and what it has enabled")
-    return parser.parse_args(arguments)
 
 
 def restore(asked: argparse.Namespace, used: engine.Engine) -> bool:
@@ -100,7 +73,7 @@ def restore(asked: argparse.Namespace, used: engine.Engine) -> bool:
     return ok
 
 
-def put(number: int, archive: str, coming: Sequence[str], left: dict[str, str]) -> bool:
+def put(number: int | str, archive: str, coming: Sequence[str], left: dict[str, str]) -> bool:
     """Bring rows back in place, and nothing of those that stay. Return whether that succeeded."""
     trees = [tree for tree in TREES if any(paths.is_below(row, tree) for row in coming)]
     if not trees:
@@ -110,7 +83,7 @@ def put(number: int, archive: str, coming: Sequence[str], left: dict[str, str]) 
 
 
 @contextlib.contextmanager
-def former_packages(number: int, archive: str, told: set[str]) -> Iterator[Callable[[], Packages | None]]:
+def former_packages(number: int | str, archive: str, told: set[str]) -> Iterator[Callable[[], Packages | None]]:
     """What gives the packages of the machine that was saved, taken out of the archive when it is asked for the first time."""
     directory = tempfile.mkdtemp(prefix="backup-packages-", dir=os.path.realpath("/var/tmp"))
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rootless_backup.borg.call import Event
     from rootless_backup.borg.engine import Engine
-    from rootless_backup.engine import Files, Item, Made, Progress, Taken, Wanted
+    from rootless_backup.engine import Change, Files, Item, Made, Progress, Taken, Wanted
     from rootless_backup.voice import Voice
 
 # Contents only: whose the files were does not matter.
@@ -72,6 +72,13 @@ class Repository(engine.Repository):
         with patterns(wanted) as options:
             run = borg(self, "list", "--json-lines", "--format", ITEM, *options, self.named(archive))
         return [json.loads(line) for line in run.output.split("\n") if line] if run.ok else None
+
+    def changes(self, older: str, newer: str, wanted: Wanted) -> list[Change] | None:
+        from rootless_backup.borg import changes
+
+        with patterns(wanted) as options:
+            run = borg(self, "diff", "--json-lines", *options, self.named(older), newer)
+        return changes.read(run.output) if run.ok else None
 
     def files(self, archive: str, wanted: Wanted) -> Files | None:
         files = engine.Files()
