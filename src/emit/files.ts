@@ -16,15 +16,15 @@ import { variablesSchema } from './variables-schema.ts';
 /** The roles, in the order of the README. */
 const roles = [backup, borg, postgres, mariadb, sqlite];
 
-/** Every generated file of the repository; pure, so that the same input gives the same bytes. */
-export function files(readmeText: string): GeneratedFile[] {
+/** Every generated file of the repository, of a version of the collection; pure, so that the same input gives the same bytes. */
+export function files(readmeText: string, version: string): GeneratedFile[] {
   return [
     ...roles.flatMap(settingsFiles),
     ...roles.flatMap(programSettings),
     ...backupTemplates(),
     ...borgTemplates(),
     transientUnits(),
-    ...hostFacts(),
+    ...hostFacts(version),
     ...postgresTemplates(),
     ...roles.map(roleReadme),
     variablesSchema(roles),

@@ -1,4 +1,11 @@
+import { Ajv } from 'ajv';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { toJsonSchema } from '../../src/emit/json-schema.ts';
+import { fleet as fleetSchema, type Fleet } from '../../src/schema/fleet.ts';
+import { debianFile } from '../lab/packages.ts';
+import { run } from '../lab/process.ts';
 import { backUp, newest, onEachRelease } from './fixture.ts';
 import { mails, settle } from './mail.ts';
 
@@ -41,6 +48,10 @@ onEachRelease(
         string,
         never
       >;
+    const lastRun = async (): Promise<{
+      advice: string[];
+      archives: Record<'files' | 'original_size' | 'deduplicated_size', number>[];
+    }> => (await status())['units']?.['backup'] as never;
 
     it('say nothing of a success', async () => {
       await hook('/bin/true');
@@ -79,6 +90,11 @@ onEachRelease(
         /^What to do: +Mend what is said above; more is in `journalctl -u backup-wiki\.service`\.$/m,
       );
       expect(text.split('-- backup-wiki.service --')[1]).toContain('the disk of the wiki is full');
+      // What is to be done is known to who asks later, too.
+      expect((await lastRun()).advice).toEqual([
+        'Mend what is said above; more is in `journalctl -u backup-wiki.service`.',
+        'Then run `systemctl start backup.service`; what was saved before is still there.',
+      ]);
       const { stdout } = await fixture.host.run('backupctl status', { mayFail: true });
       expect(stdout).toMatch(/^web {2}TO MEND, last good backup/);
       expect(stdout).toContain('The last backup failed: backup-wiki.service (exit-code)');
@@ -292,6 +308,24 @@ sys.exit("\\x1b[31mred\\rover")
       );
       expect(unread.stderr).toBe('0\n0\n0\n');
       expect((await host.run('backupctl status', { user: 'outsider', mayFail: true })).code).not.toBe(0);
+      const kept = '/var/lib/backup-report/history.jsonl';
+      expect((await host.run(`cat ${kept}`, { user: 'outsider', mayFail: true })).code).not.toBe(0);
+      const history = (await host.run(`cat ${kept}`, { user: 'watcher' })).stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Record<string, unknown>);
+      const { archives } = await lastRun();
+      const sum = (key: 'files' | 'original_size' | 'deduplicated_size'): number =>
+        archives.reduce((all, each) => all + each[key], 0);
+      expect(history.length).toBeGreaterThan(10);
+      expect(history.filter(({ result }) => result === 'exit-code').length).toBeGreaterThan(3);
+      expect(history.at(-1)).toMatchObject({
+        unit: 'backup',
+        result: 'success',
+        files: sum('files'),
+        original_size: sum('original_size'),
+        deduplicated_size: sum('deduplicated_size'),
+      });
       const metrics = (await host.run('cat /var/lib/backup-report/backup.prom', { user: 'outsider' })).stdout;
       expect(metrics).toMatch(/^backup_last_run_success\{unit="backup"\} 1\.0$/m);
       expect(metrics).toMatch(/^backup_hook_success\{hook="backup-wiki\.service"\} 1\.0$/m);
@@ -345,6 +379,110 @@ sys.exit("\\x1b[31mred\\rover")
         ).stdout,
       ).toBe('CapEff:\t0000000000000000\nbackup-report\n');
       await host.run('rm -r /etc/systemd/system/backup-report@probe.service.d; systemctl daemon-reload');
+    });
+
+    it('of many machines come as one page, the worst first: who cannot be reached, who is silent, who fails', async () => {
+      const { host, lab } = fixture;
+      const directory = join(lab.directory, 'fleet');
+      const quiet = await lab.boot({ name: 'quiet', debian: fixture.release });
+      const inventory = join(lab.directory, 'fleet-inventory');
+      writeFileSync(
+        inventory,
+        readFileSync(join(lab.directory, 'inventory'), 'utf8') +
+          '[servers]\nweb\nquiet\ngone ansible_host=10.77.0.250\n',
+      );
+      // The other machine has no user of that name.
+      const onWeb = (command: string): Promise<unknown> =>
+        lab.playbook([
+          {
+            hosts: 'web',
+            gather_facts: false,
+            tasks: [{ 'rootless.backup.hook': { name: 'wiki', user: 'wiki', command } }],
+          },
+        ]);
+      const ask = async (vars: object): Promise<{ code: number; said: string; fleet: Fleet }> => {
+        const args = ['-i', inventory, '-e', JSON.stringify({ fleet_directory: directory, ...vars })];
+        const playbook = join(lab.collection, 'playbooks/fleet.yml');
+        const { code, stdout, stderr, recap } = await lab.run(playbook, { args, mayFail: true });
+        for (const { changed, unreachable } of Object.values(recap)) expect([changed, unreachable]).toEqual([0, 0]);
+        const found = JSON.parse(readFileSync(join(directory, 'fleet.json'), 'utf8')) as Fleet;
+        const valid = new Ajv({ strict: false }).compile(toJsonSchema(fleetSchema));
+        expect(valid(found), JSON.stringify(valid.errors)).toBe(true);
+        return { code, said: stdout + stderr, fleet: found };
+      };
+
+      // The cron job's view: two of three are not well, and one of them says why at the top.
+      const first = await ask({});
+      expect(first.code, first.said).toBe(2);
+      expect(first.said).toContain('backups of 3 machines: 2 to mend: gone, quiet');
+      expect(first.fleet.machines.map(({ name, state }) => [name, state])).toEqual([
+        ['gone', 'unreachable'],
+        ['quiet', 'silent'],
+        ['web', 'ok'],
+      ]);
+      const [gone, , web] = first.fleet.machines;
+      expect(gone?.problems[0]).toMatch(/^It cannot be reached: /);
+      const { archives } = await lastRun();
+      expect(web).toMatchObject({
+        groups: ['servers'],
+        version: web?.version,
+        older: false,
+        last_result: 'success',
+        hooks: [{ unit: 'backup-wiki.service', result: 'success', required: true }],
+        original_size: archives.reduce((all, each) => all + each.original_size, 0),
+      });
+      expect((web?.next_run ?? 0) > Date.now() / 1000).toBe(true);
+      expect(web?.history.at(-1)).toMatchObject({
+        finished: web?.last_run,
+        ok: true,
+        original_size: web?.original_size,
+      });
+      const metrics = readFileSync(join(directory, 'fleet.prom'), 'utf8');
+      const checked = await run(await debianFile('prometheus', '/usr/bin/promtool'), ['check', 'metrics'], {
+        input: metrics,
+        mayFail: true,
+      });
+      expect(checked.stdout + checked.stderr).toBe('');
+      expect(metrics).toContain('backup_fleet_machine_ok{machine="web",state="ok"} 1\n');
+      expect(readFileSync(join(directory, 'fleet.html'), 'utf8')).toMatch(/^<!doctype html>/);
+
+      // Faults of the others: a hook that fails, and one of whose report only who is in the group may read. A mail for all of them.
+      await onWeb('/bin/false');
+      expect((await backUp(host)).ok).toBe(false);
+      await mails(host);
+      writeFileSync(join(lab.directory, 'sendmail'), '#!/bin/sh\necho "$@" > "$0.args"\ncat > "$0.mail"\n', {
+        mode: 0o755,
+      });
+      const member = {
+        ansible_become: true,
+        ansible_become_user: 'watcher',
+        fleet_hosts: 'web:gone',
+        fleet_fail: false,
+      };
+      const second = await ask({ ...member, fleet_mail_to: ['admin@example.org'] });
+      expect([second.code, second.said]).toEqual([2, expect.stringContaining('The mail was not sent')]);
+      expect(second.fleet.machines.map(({ name, state }) => [name, state])).toEqual([
+        ['gone', 'unreachable'],
+        ['web', 'failing'],
+      ]);
+      expect(second.fleet.machines[1]?.remedies[0]).toContain('`journalctl -u backup-wiki.service`');
+
+      // Who may not read it, and a version that knew less.
+      const outsider = await ask({ ...member, fleet_hosts: 'web', ansible_become_user: 'outsider' });
+      expect(outsider.fleet.machines[0]).toMatchObject({
+        state: 'silent',
+        remedies: [expect.stringContaining('backup_status_group')],
+      });
+      await onWeb('/bin/true');
+      expect((await backUp(host)).ok).toBe(true);
+      await mails(host);
+      await host.run(
+        `rm /var/lib/backup-report/history.jsonl; python3 -c 'import json; p = "/var/lib/backup-report/status.json"; k = json.load(open(p)); [k.pop(n) for n in ("version", "alert_after")]; [e.pop("advice") for e in k["units"].values()]; json.dump(k, open(p, "w"))'`,
+      );
+      const older = await ask({ fleet_hosts: 'web' });
+      expect(older.code, older.said).toBe(0);
+      expect(older.fleet.machines[0]).toMatchObject({ state: 'ok', older: true, history: [] });
+      await lab.forget(quiet);
     });
   },
 );
