@@ -9,7 +9,7 @@ import { files } from './emit/files.ts';
 
 const check = process.argv.includes('--check');
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-const generated = [...files(readFileSync('README.md', 'utf8'), version), await hookBundle(), await fleetBundle()];
+const generated = [...files(version), await hookBundle(), await fleetBundle()];
 const wanted = new Map(generated.map(({ path, content }) => [path, content]));
 const stale = [...wanted]
   .filter(([path, content]) => !existsSync(path) || readFileSync(path, 'utf8') !== content)

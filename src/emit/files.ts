@@ -7,17 +7,16 @@ import type { GeneratedFile } from './generated.ts';
 import { hostFacts } from './host.ts';
 import { hookDocs } from './module-docs.ts';
 import { programSettings } from './program-settings.ts';
-import { readme } from './readme.ts';
 import { roleReadme } from './role-readme.ts';
 import { settingsFiles } from './settings.ts';
 import { backupTemplates, borgTemplates, postgresTemplates, transientUnits } from './templates.ts';
 import { variablesSchema } from './variables-schema.ts';
 
-/** The roles, in the order of the README. */
+/** The roles, in the order in which their settings are listed. */
 const roles = [backup, borg, postgres, mariadb, sqlite];
 
 /** Every generated file of the repository, of a version of the collection; pure, so that the same input gives the same bytes. */
-export function files(readmeText: string, version: string): GeneratedFile[] {
+export function files(version: string): GeneratedFile[] {
   return [
     ...roles.flatMap(settingsFiles),
     ...roles.flatMap(programSettings),
@@ -29,6 +28,5 @@ export function files(readmeText: string, version: string): GeneratedFile[] {
     ...roles.map(roleReadme),
     variablesSchema(roles),
     hookDocs(),
-    { path: 'README.md', content: readme(readmeText, roles) },
   ];
 }

@@ -172,7 +172,7 @@ function settingsTask(schema: RoleSchema): object {
 const values = (schema: RoleSchema): object =>
   Object.fromEntries(Object.keys(schema.settings).map((name) => [name, `{{ ${name} }}`]));
 
-/** The settings as a Markdown table, for the README. */
+/** The settings as a Markdown table, for the role's README. */
 export function settingsTable(schema: RoleSchema): string {
   return table(
     ['Setting', 'Default', 'Meaning'],

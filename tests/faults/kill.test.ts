@@ -55,7 +55,7 @@ onEachRelease(
     fault(fixture, 'stopped', {
       provoke: async ({ host }) => {
         await hook(fixture, { name: 'wiki', user: 'wiki', command: '/usr/bin/sleep 600' });
-        // Not between two joins: a stop in that instant has systemd run the next one still, for TimeoutStopSec= (see ARCHITECTURE.md).
+        // Not between two joins: a stop in that instant has systemd run the next one still, for TimeoutStopSec= (see docs/design/units.md).
         await host.run(
           'systemctl start --no-block backup.service; until pgrep --full "[s]leep 600" && pgrep --full "[s]ystemctl start backup-wiki"; do sleep 0.05; done',
         );

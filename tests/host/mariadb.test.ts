@@ -365,7 +365,7 @@ CREATE DEFINER=root@localhost PROCEDURE p() SELECT 1;
       await other.run('mkdir /srv/restored && tar -C /srv/restored -x', {
         input: (await host.run('tar -C /srv/restored/backup/mariadb -c .')).stdoutBytes,
       });
-      // As the README says.
+      // As docs/restore.md says.
       await other.run("mariadb -e 'SET GLOBAL max_allowed_packet = 1073741824'");
       await other.run(
         'cd /srv/restored; shopt -s dotglob; for dump in system.sql users.sql databases/*.sql users.sql; do mariadb --binary-mode --max-allowed-packet=1G --force < "$dump" || :; done',

@@ -8,7 +8,7 @@ import * as host from '../../../src/schema/host.ts';
 import { hookDirectory } from '../../../src/units/hook.ts';
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-const generated = files(readFileSync('README.md', 'utf8'), version).map(({ path }) => path);
+const generated = files(version).map(({ path }) => path);
 
 describe.each(['backup', 'borg', 'postgres'])('the templates of role %s that are written by hand', (role) => {
   const top = `roles/${role}/templates`;

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { jsonSchema } from '../../../src/emit/settings.ts';
 import { backup } from '../../../src/schema/backup.ts';
 import { borg } from '../../../src/schema/borg.ts';
+import { tasks } from '../../../src/schema/host.ts';
 import { postgres } from '../../../src/schema/postgres.ts';
 import type { RoleSchema } from '../../../src/schema/schema.ts';
 
@@ -38,4 +39,11 @@ describe.each([backup, borg, postgres])('the settings of role $role', (schema) =
     };
     patterned(schema.settings);
   });
+});
+
+it('who is a member of the group is told each command that may be asked for', () => {
+  const commands = Object.keys(tasks);
+  expect(commands).toEqual(['run', 'check', 'drill']);
+  for (const command of [...commands, 'list'])
+    expect(backup.settings.backup_status_group.description.join(' ')).toContain(`\`${command}\``);
 });
