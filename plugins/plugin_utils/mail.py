@@ -42,7 +42,7 @@ def send(letter: Mapping[str, Any], subject: str, text: str) -> str:
     """Send it to whom `read` found. Return what kept it from being sent, or nothing."""
     if not letter["to"]:
         return ""
-    message = EmailMessage(policy=policy.SMTP.clone(linesep="\n", max_line_length=0))
+    message = EmailMessage(policy=policy.SMTP.clone(linesep="\n"))
     message["To"] = ", ".join(letter["to"])
     message["Subject"] = re.sub(r"\s+", " ", subject)
     message["Date"] = formatdate()
