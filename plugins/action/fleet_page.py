@@ -40,14 +40,16 @@ class ActionModule(ActionBase):
         asked = {"version": package.version(), "made": int(time.time()), "answers": answers}
         name = str(self._templar.template(task_vars.get(facts.NODE, "node")))
         made = node.run("fleet_page", name, json.dumps(asked))
-        said = answer.text(made["subject"] + "\n\n" + made["text"])
         page = os.path.join(directory, "fleet.html")
-        result.update(changed=False, machines=len(answers), to_mend=made["bad"], path=page, msg=said)
+        result.update(changed=False, machines=len(answers), to_mend=made["bad"], path=page, msg=answer.line(made["subject"]))
+        if made["bad"]:
+            # Not in the result: there its lines would be shown as one.
+            self._display.display(answer.text(made["text"]))
         if not self._task.check_mode:
             write(directory, made)
             trouble = mail.send(letter, made["subject"], made["text"]) if made["bad"] else ""
             if trouble:
-                result.update(failed=True, msg="The mail was not sent: %s\n\n%s" % (answer.line(trouble), said))
+                result.update(failed=True, msg="The mail was not sent: %s. %s" % (answer.line(trouble), result["msg"]))
         if made["bad"] and boolean(args.get("fail", True)):
             result["failed"] = True
         return answer.unsafe(result)
