@@ -44,7 +44,9 @@ const browserPackages = ['chromium'];
 function installMachine(packages = machinePackages) {
   const release = readFileSync('/etc/os-release', 'utf8');
   if (process.getuid?.() !== 0 || !/^ID=debian$/m.test(release) || !/^VERSION_ID="1[23]"$/m.test(release)) {
-    console.error('Booting test hosts, and installing a browser, needs root on Debian 12 or 13. `npm run test:unit` needs neither.');
+    console.error(
+      'Booting test hosts, and installing a browser, needs root on Debian 12 or 13. `npm run test:unit` needs neither.',
+    );
     process.exit(1);
   }
   const missing = packages.filter(
@@ -137,7 +139,7 @@ const commands = {
     program('tools/dev.ts', args);
   },
   picture() {
-    installMachine();
+    installMachine([...machinePackages, ...browserPackages]);
     program('tools/picture.ts', args);
   },
   release: () => program('tools/release.ts', args),

@@ -38,7 +38,7 @@ export function detail(machine: Machine, now: number, asker: string): HTMLElemen
     ['Groups', machine.groups.join(', ') || 'none'],
     [
       'Collection',
-      `${machine.version ?? 'a version that does not say which'}${machine.older ? `, older than ${asker}: apply the roles anew` : ''}`,
+      `${machine.version ?? (machine.older ? 'a version that does not say which' : 'not known')}${machine.older ? `, older than ${asker}: apply the roles anew` : ''}`,
     ],
   ];
   function ended(time: number | undefined, result = ''): string {
@@ -79,7 +79,11 @@ export function detail(machine: Machine, now: number, asker: string): HTMLElemen
       machine.history.length === 0
         ? []
         : [
-            element('p', {}, `The last ${machine.history.length} runs ${growth(machine.history)}`),
+            element(
+              'p',
+              {},
+              [`The last ${machine.history.length} runs`, growth(machine.history)].filter(Boolean).join(': '),
+            ),
             element(
               'div',
               {},
