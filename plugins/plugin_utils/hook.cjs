@@ -4029,6 +4029,8 @@ var restoreState = "/var/lib/backup-restore";
 var proofs = `${settingsDirectory}/prove.d`;
 var excludes = `${settingsDirectory}/exclude.d`;
 var proveUser = "backup-prove";
+var repositoryAccounts = `${settingsDirectory}/repository-accounts.json`;
+var repositoryKeys = `${settingsDirectory}/repository-keys`;
 
 // src/schema/patterns.ts
 var printable = String.raw`[^\x00-\x1f\x7f\x85\u2028\u2029]`;
