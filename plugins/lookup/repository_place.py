@@ -44,7 +44,12 @@ class LookupModule(LookupBase):
 
     def run(self, terms, variables=None, **_options):
         try:
-            return [accounts.place(variables, str(each["server"])) if isinstance(each, Mapping) else {"location": str(each), "known_host": ""}
-                    for each in terms[0]]
+            return [place(variables, each) for each in terms[0]]
         except (AnsibleActionFail, OSError) as error:
             raise AnsibleLookupError(str(error)) from error
+
+
+def place(variables, given):
+    if isinstance(given, Mapping):
+        return accounts.place(variables, str(given["server"]))
+    return {"location": str(given), "known_host": ""}
