@@ -100,11 +100,13 @@ class Wanted:
     """What is meant of an archive: paths without the slash at their beginning. If nothing is said, all of it.
 
     `below`: these and all that is below them; `exactly`: these alone; `matching`: what matches, and all below it, where `*` and `?` are
-    of a name, `**/` is any number of directories, and `[…]` a character.
+    of a name, `**/` is any number of directories, and `[…]` a character. `without`: none of these, nor what is below them.
     """
 
-    def __init__(self, below: Iterable[str] = (), exactly: Iterable[str] = (), matching: Iterable[str] = ()) -> None:
-        self.below, self.exactly, self.matching = list(below), list(exactly), list(matching)
+    def __init__(
+        self, below: Iterable[str] = (), exactly: Iterable[str] = (), matching: Iterable[str] = (), without: Iterable[str] = ()
+    ) -> None:
+        self.below, self.exactly, self.matching, self.without = list(below), list(exactly), list(matching), list(without)
 
 
 class Made:

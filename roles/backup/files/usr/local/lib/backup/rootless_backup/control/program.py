@@ -11,6 +11,10 @@ usage: backupctl status [--json]     the last run and its parts, the last good o
        backupctl show ARCHIVE [PATH] what is in an archive
        backupctl restore PATH…       restore files, into a fresh directory or in place
        backupctl make-room           forget what backup_keep_* does not keep, also on a full disk
+       backupctl restore-accounts    bring users and groups back, by name
+       backupctl restore-packages    which packages the machine had; with --install: install them
+       backupctl restore-services    bring back what services have in /etc and /var, while they are stopped
+       backupctl compare [PATH…]     what of an archive is here as it was, what lies beside, what was left and why
        backupctl restored            all is back on a machine that was rebuilt: forget what is too old again
        backupctl remove-kept [--yes] take away what restores put aside or laid down in /var/tmp, of which status tells
        backupctl restore-db …        load a database, or what else a hook saved, from an archive; see backupctl restore-db --help
@@ -59,6 +63,22 @@ def act(command: str = "", *more: str) -> int:
         from rootless_backup.control import kept
 
         return kept.remove(agreed=bool(more))
+    if command == "restore-accounts":
+        from rootless_backup.restore import accounts
+
+        return accounts.main(more)
+    if command == "restore-packages":
+        from rootless_backup.restore import packages
+
+        return packages.main(more)
+    if command == "restore-services":
+        from rootless_backup.restore import services
+
+        return services.main(more)
+    if command == "compare":
+        from rootless_backup.restore import comparison
+
+        return comparison.main(more)
     if command == "restore-db":
         from rootless_backup.restore import databases
 

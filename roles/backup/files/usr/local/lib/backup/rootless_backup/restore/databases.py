@@ -2,7 +2,7 @@
 """Load the dump of a hook, such as a database, from an archive: `backupctl restore-db`.
 
 usage: backupctl restore-db [--repository N] [--archive ARCHIVE] [--globals] [--strict | --partial] [--into NEW-NAME | --over] HOOK NAME…
-       backupctl restore-db [--repository N] [--archive ARCHIVE] [--globals] [--strict | --partial] [--over] --all HOOK
+       backupctl restore-db [--repository N] [--archive ARCHIVE] [--globals] [--strict | --partial] [--over] [--once] --all HOOK
 
   backupctl restore-db postgresql shop                   from the newest archive; there must be no shop with tables in it
   backupctl restore-db --into shop_yesterday --archive HOST-dumps-2026-01-31T02:00:00Z postgresql shop
@@ -12,6 +12,8 @@ usage: backupctl restore-db [--repository N] [--archive ARCHIVE] [--globals] [--
 Of a database of PostgreSQL all that can be loaded is, and what did not is named, with the exit code 1. In the place of another one it comes
 only if all of it was loaded, or with --partial. --strict ends it at the first error, and leaves nothing of it. --in-place has the database
 that is there renamed first, for what can only be made in a database of that name, such as pg_cron.
+
+--once does nothing if all of it came back before by --all, from the same archive: a restore of a machine that is tried again.
 
 It is taken out of the archive as the backup's own user, held to the manifest that was made with it, and only then loaded, by the hook's own
 user in the hook's own sandbox.
@@ -28,7 +30,7 @@ import re
 import signal
 import subprocess
 
-from rootless_backup import host, systemd, untrusted
+from rootless_backup import host, statefile, systemd, untrusted
 from rootless_backup.restore.handover import hand_over, identity, take_away
 from rootless_backup.restore.turn import Turn, Waiting
 
@@ -54,6 +56,8 @@ def main(arguments: Sequence[str]) -> int:
         untrusted.die("backupctl restore-db: only root may start it; the restore itself then runs as the user of the hook")
     if bool(asked.names) == asked.all:
         untrusted.die("backupctl restore-db: name what to restore of hook %s, or say --all, but not both" % asked.hook)
+    if asked.once and not asked.all:
+        untrusted.die("backupctl restore-db: --once goes with --all")
     if asked.into is not None and len(asked.names) != 1:
         untrusted.die("backupctl restore-db: --into gives one new name, so there has to be exactly one NAME")
     unit = "backup-%s-restore.service" % asked.hook
@@ -68,7 +72,13 @@ def main(arguments: Sequence[str]) -> int:
             signal.signal(each, interrupted)
     try:
         with alone():
-            return 0 if Restore(asked, unit).run() else 1
+            if asked.once and came_back(asked):
+                untrusted.say("all that hook %s saved came back before, and is left as it is" % asked.hook)
+                return 0
+            ok = Restore(asked, unit).run()
+            if ok and asked.all:
+                statefile.write(note_of(asked.hook), json.dumps(asked.archive) + "\n")
+            return 0 if ok else 1
     except KeyboardInterrupt:
         untrusted.die("backupctl restore-db: interrupted; what was not said to be restored is as it was")
 
@@ -79,6 +89,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--archive", help="one of the dumps, see backupctl list; the newest if not given")
     parser.add_argument("--globals", action="store_true", help="first bring back roles and the like that are missing")
     parser.add_argument("--all", action="store_true", help="all that the hook saved")
+    parser.add_argument("--once", action="store_true", help="with --all: not if all of it came back before")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--into", help="a new name")
     how.add_argument(
@@ -93,6 +104,19 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("hook")
     parser.add_argument("names", nargs="*")
     return parser.parse_args(arguments)
+
+
+def note_of(hook: str) -> str:
+    """Where it is noted that all that a hook saved came back, and from which archive."""
+    # No hook has a name with a dot.
+    return os.path.join(RESTORE, ".restored-" + hook)
+
+
+def came_back(asked: argparse.Namespace) -> bool:
+    try:
+        return bool(untrusted.read_json(note_of(asked.hook), most=1 << 16) == asked.archive)
+    except (OSError, untrusted.Untrustworthy):
+        return False
 
 
 def interrupted(_signal: int, _frame: object) -> NoReturn:

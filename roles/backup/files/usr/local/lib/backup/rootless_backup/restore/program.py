@@ -4,7 +4,7 @@
 usage: backupctl list [--repository N] [ARCHIVE]
        backupctl find [--repository N] [--archive ARCHIVE] PATTERN
        backupctl show [--repository N] ARCHIVE [PATH]
-       backupctl restore [--repository N] [--archive ARCHIVE] [--into DIRECTORY | --in-place] PATH…
+       backupctl restore [--repository N] [--archive ARCHIVE] [--into DIRECTORY | --in-place] [--except PATH]… PATH…
        backupctl make-room [--repository N]
        backupctl restored
 
@@ -102,6 +102,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
             where.add_argument("--in-place", action="store_true")
             action.add_argument("--damaged", action="store_true", help="in place: also files that a repair filled up with zeros")
             action.add_argument("--no-room-check", action="store_true", help="in place: begin though there seems to be too little room")
+            action.add_argument(
+                "--except", action="append", default=[], dest="without", help="leave this path out, with all below; can be given more often"
+            )
             action.add_argument("paths", nargs="+")
     return parser.parse_args(arguments)
 

@@ -17,7 +17,15 @@ def main(**given: Any) -> int:
     """Do what is asked for, as `program` was asked and completed it. Return the exit code."""
     asked = types.SimpleNamespace(**given)
     try:
-        actions = {"list": list_all, "find": find, "show": show, "restore": restore, "make-room": make_room, "restored": restored}
+        actions = {
+            "list": list_all,
+            "find": find,
+            "show": show,
+            "items": items,
+            "restore": restore,
+            "make-room": make_room,
+            "restored": restored,
+        }
         return 0 if actions[asked.action](asked) else 1
     except KeyboardInterrupt:
         untrusted.die("\n" + INTERRUPTED % asked.action)
@@ -41,6 +49,12 @@ def show(asked: types.SimpleNamespace) -> bool:
     from rootless_backup.restore import search
 
     return search.show(opened(asked), asked.archive, asked.path)
+
+
+def items(asked: types.SimpleNamespace) -> bool:
+    from rootless_backup.restore import search
+
+    return search.tell_items(opened(asked), asked.archive)
 
 
 def restore(asked: types.SimpleNamespace) -> bool:

@@ -107,7 +107,7 @@ class Repository(engine.Repository):
         ]
         # Of paths that are given as such Borg says which it never met.
         demanded = wanted.below if demand else []
-        with patterns(engine.Wanted([] if demand else wanted.below, wanted.exactly, wanted.matching)) as chosen:
+        with patterns(engine.Wanted([] if demand else wanted.below, wanted.exactly, wanted.matching, wanted.without)) as chosen:
             run = borg(
                 self,
                 "extract",
@@ -235,10 +235,13 @@ def patterns(wanted: Wanted) -> Iterator[list[str]]:
         for style, paths in (("pp", wanted.below), ("pf", wanted.exactly), ("sh", wanted.matching))
         for path in paths
     ]
+    if lines:
+        lines.append("- **")
+    # The first that matches counts.
+    lines = ["- pp:" + path for path in wanted.without] + lines
     if not lines:
         yield []
         return
-    lines.append("- **")
     # Of a file Borg reads a pattern a line, without blanks at its ends.
     if all(line.isprintable() and line == line.strip() for line in lines):
         import tempfile
