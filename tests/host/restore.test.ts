@@ -632,5 +632,43 @@ time.sleep(60)'; until [ -S /srv/root-only.sock ]; do sleep 0.1; done`);
         stdout,
       ).toBeLessThanOrEqual(2.2);
     });
+
+    it('looks into each repository, takes one by its number or place, and one that is down hides no other', async () => {
+      const { host, lab } = fixture;
+      const places = ['/var/lib/borg/repository', '/var/lib/borg/second'] as const;
+      await lab.roles(['borg'], { backup_paths: ['/srv/other'], borg_repositories: [...places] });
+      expect((await backUp(host)).ok).toBe(true);
+      const list = await backupctl(host, 'list');
+      expect(list.ok, list.said).toBe(true);
+      const [, first = '', second = ''] = list.said.split(/^\/var\/lib\/borg\/\w+:$/m);
+      expect(first).toMatch(/^web-files-/m);
+      expect(second.match(/^web-files-/gm)).toHaveLength(1);
+      for (const name of ['2', places[1], `${places[1]}/`])
+        expect((await backupctl(host, 'list', '--repository', name)).said.trim()).toBe(second.trim());
+      const newest = /web-files-\S+/.exec(second)?.[0] ?? '';
+      expect(
+        (await backupctl(host, 'find', '--archive', newest, 'kept')).said.match(/ \/srv\/other\/kept$/gm),
+      ).toHaveLength(2);
+      const older = /web-files-\S+/.exec(first)?.[0] ?? '';
+      expect((await backupctl(host, 'list', older)).ok).toBe(true);
+      const restored = await backupctl(
+        host,
+        'restore',
+        '--repository',
+        places[1],
+        '--into',
+        '/srv/again',
+        '/srv/other/kept',
+      );
+      expect(restored.ok, restored.said).toBe(true);
+      await host.run(`mv ${places[0]} /var/lib/borg/away`);
+      const down = await backupctl(host, 'list');
+      expect(down.ok).toBe(false);
+      expect(down.said).toContain(newest);
+      expect(down.said).toMatch(/\/var\/lib\/borg\/repository.*(?:does not exist|cannot be listed)/i);
+      const found = await backupctl(host, 'find', 'kept');
+      expect(found.ok, found.said).toBe(true);
+      await host.run(`mv /var/lib/borg/away ${places[0]}`);
+    });
   },
 );
