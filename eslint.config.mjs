@@ -5,7 +5,8 @@ const rooms = {
   schema: [],
   render: [],
   units: ['schema', 'render'],
-  emit: ['schema', 'render', 'units'],
+  monitoring: [],
+  emit: ['schema', 'render', 'units', 'monitoring'],
   module: ['schema', 'render', 'units'],
 };
 /** Who reads, writes or compiles; all else is pure, and needs no package. */

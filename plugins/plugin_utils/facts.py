@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NODE = "rootless_backup_node"
 # Variables of ours that are no settings, beside those with an underscore and the prefix of a role.
 OURS = re.compile(r"_{1,2}restore_.*|__sqlite|rootless_backup_node|ansible_facts|"
-                  r"restore_(?:host|paths|beside|archive|dumps|users|again|done)")
+                  r"restore_(?:host|paths|beside|archive|dumps|users|again|done|packages|services|etc|host_keys)")
 
 
 def refuse(task_vars: Mapping[str, Any]) -> None:

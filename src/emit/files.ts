@@ -6,6 +6,7 @@ import { sqlite } from '../schema/sqlite.ts';
 import type { GeneratedFile } from './generated.ts';
 import { hostFacts } from './host.ts';
 import { hookDocs } from './module-docs.ts';
+import { monitoring } from './monitoring.ts';
 import { programSettings } from './program-settings.ts';
 import { roleReadme } from './role-readme.ts';
 import { settingsFiles } from './settings.ts';
@@ -24,6 +25,7 @@ export function files(version: string): GeneratedFile[] {
     ...borgTemplates(),
     transientUnits(),
     ...hostFacts(version),
+    ...monitoring(version),
     ...postgresTemplates(),
     ...roles.map(roleReadme),
     variablesSchema(roles),

@@ -117,11 +117,13 @@ class Wanted:
     """What is meant of an archive: paths without the slash at their beginning. If nothing is said, all of it.
 
     `below`: these and all that is below them; `exactly`: these alone; `matching`: what matches, and all below it, where `*` and `?` are
-    of a name, `**/` is any number of directories, and `[…]` a character.
+    of a name, `**/` is any number of directories, and `[…]` a character. `without`: none of these, nor what is below them.
     """
 
-    def __init__(self, below: Iterable[str] = (), exactly: Iterable[str] = (), matching: Iterable[str] = ()) -> None:
-        self.below, self.exactly, self.matching = list(below), list(exactly), list(matching)
+    def __init__(
+        self, below: Iterable[str] = (), exactly: Iterable[str] = (), matching: Iterable[str] = (), without: Iterable[str] = ()
+    ) -> None:
+        self.below, self.exactly, self.matching, self.without = list(below), list(exactly), list(matching), list(without)
 
 
 class Made:
@@ -138,6 +140,7 @@ class Made:
         seconds: float = 0.0,
         again: float | None = None,
         foreign: bool = False,
+        repository_size: int | None = None,
     ) -> None:
         # Whether all that the roots lead to could be read and is in it; if not, why not has been told.
         self.whole = whole
@@ -152,6 +155,8 @@ class Made:
         # How many files, how many bytes they have, and how many of these were new to the repository.
         self.files, self.original_size, self.deduplicated_size = files, original_size, deduplicated_size
         self.seconds = seconds
+        # How many bytes all that the repository holds has there; None: nobody knows.
+        self.repository_size = repository_size
 
 
 class Files:

@@ -27,6 +27,7 @@ SANDBOXES = "/usr/local/lib/backup/sandboxes.json"
 SETTINGS_DIRECTORY = "/etc/backup"
 STATE = "/var/lib/borg"
 STATUS = "/var/lib/backup-report/status.json"
+STATUS_FORMAT = 1
 TASKS = {"run": "backup", "check": "backup-check", "drill": "backup-drill"}
 UNIT_DIRECTORY = "/etc/systemd/system"
 VERSION = "0.1.0"

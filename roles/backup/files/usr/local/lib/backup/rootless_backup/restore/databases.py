@@ -15,7 +15,7 @@ import re
 import signal
 import subprocess
 
-from rootless_backup import engine, host, systemd, untrusted
+from rootless_backup import engine, host, statefile, systemd, untrusted
 from rootless_backup.control import codes
 from rootless_backup.restore.handover import hand_over, identity, take_away
 from rootless_backup.restore.turn import Turn, Waiting
@@ -40,6 +40,8 @@ def main(asked: argparse.Namespace) -> int:
     """Restore what is asked for. Return the exit code."""
     if bool(asked.names) == asked.all:
         refuse("name what to restore of hook %s, or say --all, but not both" % asked.hook)
+    if asked.once and not asked.all:
+        refuse("--once goes with --all")
     if asked.into is not None and len(asked.names) != 1:
         refuse("--into gives one new name, so there has to be exactly one NAME")
     if os.geteuid() != 0:
@@ -63,13 +65,32 @@ def main(asked: argparse.Namespace) -> int:
             signal.signal(each, interrupted)
     try:
         with alone():
-            return codes.GOOD if Restore(asked, unit).run() else codes.FAILED
+            if asked.once and came_back(asked):
+                untrusted.say("all that hook %s saved came back before, and is left as it is" % asked.hook)
+                return codes.GOOD
+            ok = Restore(asked, unit).run()
+            if ok and asked.all:
+                statefile.write(note_of(asked.hook), json.dumps(asked.archive) + "\n")
+            return codes.GOOD if ok else codes.FAILED
     except KeyboardInterrupt:
         untrusted.die("backupctl restore-db: interrupted; what was not said to be restored is as it was", codes.INTERRUPTED)
 
 
 def refuse(text: str) -> NoReturn:
     untrusted.die("backupctl restore-db: " + untrusted.printable(text), codes.WRONG_USE)
+
+
+def note_of(hook: str) -> str:
+    """Where it is noted that all that a hook saved came back, and from which archive."""
+    # No hook has a name with a dot.
+    return os.path.join(RESTORE, ".restored-" + hook)
+
+
+def came_back(asked: argparse.Namespace) -> bool:
+    try:
+        return bool(untrusted.read_json(note_of(asked.hook), most=1 << 16) == asked.archive)
+    except (OSError, untrusted.Untrustworthy):
+        return False
 
 
 def interrupted(_signal: int, _frame: object) -> NoReturn:

@@ -32,6 +32,10 @@ def targets_of(asked: argparse.Namespace, host: Engine, stack: contextlib.ExitSt
                 "backupctl restore: PATH: %s is not allowed. Use absolute paths other than /" % untrusted.printable(path), codes.WRONG_USE
             )
     asked.paths = [os.path.normpath(path) for path in asked.paths]
+    for path in asked.without:
+        if not path.startswith("/"):
+            untrusted.die("backupctl restore: --except: given is %s; allowed are absolute paths" % untrusted.printable(path))
+    asked.without = [os.path.normpath(path) for path in asked.without]
     if asked.in_place:
         asked.bases = [base_of(path) for path in asked.paths]
         directories = []

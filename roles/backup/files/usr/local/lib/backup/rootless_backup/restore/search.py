@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 
@@ -82,6 +83,18 @@ def show(repository: engine.Repository, archive: str, path: str) -> bool:
     if items == []:
         tell("backupctl show: archive %s holds no /%s; see backupctl find" % (archive, path))
     return bool(items)
+
+
+def tell_items(repository: engine.Repository, archive: str) -> bool:
+    """Tell a program what is in an archive, as `listing` reads it. Return whether that could be told."""
+    archive = named(repository, archive)
+    items = repository.contents(archive, engine.Wanted())
+    if items is not None:
+        untrusted.say(json.dumps(archive))
+        for item in items:
+            if not untrusted.say(json.dumps(item)):
+                break
+    return items is not None
 
 
 def diff(repository: engine.Repository, older: str, newer: str, path: str) -> bool:

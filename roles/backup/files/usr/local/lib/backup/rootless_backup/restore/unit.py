@@ -22,6 +22,7 @@ def main(**given: Any) -> int:
             "list": list_all,
             "find": find,
             "show": show,
+            "items": items,
             "diff": diff,
             "restore": restore,
             "make-room": make_room,
@@ -50,6 +51,12 @@ def show(asked: types.SimpleNamespace) -> bool:
     from rootless_backup.restore import search
 
     return search.show(opened(asked), asked.archive, asked.path)
+
+
+def items(asked: types.SimpleNamespace) -> bool:
+    from rootless_backup.restore import search
+
+    return search.tell_items(opened(asked), asked.archive)
 
 
 def diff(asked: types.SimpleNamespace) -> bool:

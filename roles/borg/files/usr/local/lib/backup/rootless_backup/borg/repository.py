@@ -114,7 +114,7 @@ class Repository(engine.Repository):
         ]
         # Of paths that are given as such Borg says which it never met.
         demanded = wanted.below if demand else []
-        with patterns(engine.Wanted([] if demand else wanted.below, wanted.exactly, wanted.matching)) as chosen:
+        with patterns(engine.Wanted([] if demand else wanted.below, wanted.exactly, wanted.matching, wanted.without)) as chosen:
             run = borg(
                 self,
                 "extract",
@@ -228,7 +228,9 @@ class Repository(engine.Repository):
 
         why = ssh.why_not(self.location)
         if why is not None:
-            self.voice.error(why)
+            self.voice.error(why[0])
+            for remedy in why[1]:
+                self.voice.advise(remedy)
 
 
 @contextlib.contextmanager
@@ -242,10 +244,13 @@ def patterns(wanted: Wanted) -> Iterator[list[str]]:
         for style, paths in (("pp", wanted.below), ("pf", wanted.exactly), ("sh", wanted.matching))
         for path in paths
     ]
+    if lines:
+        lines.append("- **")
+    # The first that matches counts.
+    lines = ["- pp:" + path for path in wanted.without] + lines
     if not lines:
         yield []
         return
-    lines.append("- **")
     # Of a file Borg reads a pattern a line, without blanks at its ends.
     if all(line.isprintable() and line == line.strip() for line in lines):
         import tempfile

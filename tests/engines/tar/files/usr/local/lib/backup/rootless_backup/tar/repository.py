@@ -190,6 +190,8 @@ def newest_of_each(names, suffix, period_of, count):
 
 
 def is_wanted(path, wanted):
+    if any(paths.is_below(path, each) for each in wanted.without):
+        return False
     if not (wanted.below or wanted.exactly or wanted.matching):
         return True
     return (path in wanted.exactly or any(paths.is_below(path, each) for each in wanted.below)
