@@ -472,7 +472,7 @@ onEachRelease(
             ...words,
           ])
           .then(({ stdout }) => stdout.trim());
-      expect(await complete('re')).toBe('restore restore-db remove-kept restored');
+      expect(await complete('re')).toBe('restore restore-db restore-accounts restore-packages restore-services remove-kept restored');
       expect(await complete('restore', '--in')).toBe('--into --in-place');
       expect(await complete('diff', 'la')).toBe('latest latest-dumps');
       for (const place of [
