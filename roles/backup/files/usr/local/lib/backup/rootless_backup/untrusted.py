@@ -118,7 +118,7 @@ def tell(level: int, text: str) -> None:
 def die(text: str, code: int = 1) -> NoReturn:
     """Say why, and end without success."""
     say(text, file=sys.stderr)
-    sys.exit(code)
+    sys.exit(int(code))
 
 
 def escape_rest(file: TextIO, line_buffering: bool | None = None) -> None:
