@@ -472,7 +472,9 @@ onEachRelease(
             ...words,
           ])
           .then(({ stdout }) => stdout.trim());
-      expect(await complete('re')).toBe('restore restore-db restore-accounts restore-packages restore-services remove-kept restored');
+      expect(await complete('re')).toBe(
+        'restore restore-db restore-accounts restore-packages restore-services remove-kept restored',
+      );
       expect(await complete('restore', '--in')).toBe('--into --in-place');
       expect(await complete('diff', 'la')).toBe('latest latest-dumps');
       for (const place of [
@@ -481,6 +483,27 @@ onEachRelease(
         '../local/share/man/man8/backupctl.8',
       ])
         expect(await host.read(`/usr/share/${place}`)).toMatch(/restore[\\]*-db/);
+    });
+
+    it('that is stopped while it follows a run says that the backup goes on, and it does', async () => {
+      const { host } = fixture;
+      const dropIn = '/etc/systemd/system/backup.service.d/slow.conf';
+      await host.run(`printf '[Service]\\nExecStartPre=/bin/sleep 3\\n' > ${dropIn}; systemctl daemon-reload`);
+      const stopped = `import signal, subprocess, sys, time
+process = subprocess.Popen(["backupctl", "run"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+while subprocess.run(["systemctl", "is-active", "backup.service"], stdout=subprocess.PIPE, text=True).stdout != "activating\\n":
+    time.sleep(0.1)
+process.send_signal(signal.SIGINT)
+print(process.communicate()[1], process.returncode)
+`;
+      const { stdout } = await host.run('python3 -', { input: stopped });
+      expect(stdout).toMatch(/^\nbackupctl run: interrupted, but backup\.service goes on: .*\n 130\n$/);
+      await settle(host);
+      expect(
+        (await host.run(`rm ${dropIn}; systemctl daemon-reload; systemctl is-failed backup.service`, { mayFail: true }))
+          .stdout,
+      ).toBe('inactive\n');
+      expect((await host.run('pgrep -a journalctl', { mayFail: true })).stdout).toBe('');
     });
 
     it('tells what the last run said', async () => {
