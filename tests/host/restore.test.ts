@@ -13,13 +13,14 @@ async function backupctl(host: Host, ...args: string[]): Promise<{ ok: boolean; 
 
 const described = async (host: Host, top: string): Promise<string> => (await host.run(describeTree(top))).stdout;
 
-/** The program of restores, in which something else can be put in place of what runs in its unit. */
+/** `backupctl`, in which something else can be put in place of what runs in its unit. */
 const probed = `#!/usr/bin/python3 -IB
 import sys
 sys.path.insert(0, "/usr/local/lib/backup")
+from rootless_backup.control import program as control
 from rootless_backup.restore import program
 `;
-const asAsked = 'sys.exit(program.inside_unit(sys.argv[1:]))\n';
+const asAsked = 'sys.exit(control.act(sys.argv[1:]))\n';
 
 /** Tries what the sandbox of a restore forbids, and prints what worked. */
 const probe = `#!/usr/bin/python3
