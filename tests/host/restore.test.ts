@@ -13,13 +13,14 @@ async function backupctl(host: Host, ...args: string[]): Promise<{ ok: boolean; 
 
 const described = async (host: Host, top: string): Promise<string> => (await host.run(describeTree(top))).stdout;
 
-/** The program of restores, in which something else can be put in place of what runs in its unit. */
+/** `backupctl`, in which something else can be put in place of what runs in its unit. */
 const probed = `#!/usr/bin/python3 -IB
 import sys
 sys.path.insert(0, "/usr/local/lib/backup")
+from rootless_backup.control import program as control
 from rootless_backup.restore import program
 `;
-const asAsked = 'sys.exit(program.inside_unit(sys.argv[1:]))\n';
+const asAsked = 'sys.exit(control.act(sys.argv[1:]))\n';
 
 /** Tries what the sandbox of a restore forbids, and prints what worked. */
 const probe = `#!/usr/bin/python3
@@ -472,7 +473,9 @@ onEachRelease(
             ...words,
           ])
           .then(({ stdout }) => stdout.trim());
-      expect(await complete('re')).toBe('restore restore-db remove-kept restored');
+      expect(await complete('re')).toBe(
+        'restore restore-db restore-accounts restore-packages restore-services remove-kept restored',
+      );
       expect(await complete('restore', '--in')).toBe('--into --in-place');
       expect(await complete('diff', 'la')).toBe('latest latest-dumps');
       for (const place of [
@@ -481,6 +484,27 @@ onEachRelease(
         '../local/share/man/man8/backupctl.8',
       ])
         expect(await host.read(`/usr/share/${place}`)).toMatch(/restore[\\]*-db/);
+    });
+
+    it('that is stopped while it follows a run says that the backup goes on, and it does', async () => {
+      const { host } = fixture;
+      const dropIn = '/etc/systemd/system/backup.service.d/slow.conf';
+      await host.run(`printf '[Service]\\nExecStartPre=/bin/sleep 3\\n' > ${dropIn}; systemctl daemon-reload`);
+      const stopped = `import signal, subprocess, sys, time
+process = subprocess.Popen(["backupctl", "run"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+while subprocess.run(["systemctl", "is-active", "backup.service"], stdout=subprocess.PIPE, text=True).stdout != "activating\\n":
+    time.sleep(0.1)
+process.send_signal(signal.SIGINT)
+print(process.communicate()[1], process.returncode)
+`;
+      const { stdout } = await host.run('python3 -', { input: stopped });
+      expect(stdout).toMatch(/^\nbackupctl run: interrupted, but backup\.service goes on: .*\n 130\n$/);
+      await settle(host);
+      expect(
+        (await host.run(`rm ${dropIn}; systemctl daemon-reload; systemctl is-failed backup.service`, { mayFail: true }))
+          .stdout,
+      ).toBe('inactive\n');
+      expect((await host.run('pgrep -a journalctl', { mayFail: true })).stdout).toBe('');
     });
 
     it('tells what the last run said', async () => {
@@ -631,6 +655,44 @@ time.sleep(60)'; until [ -S /srv/root-only.sock ]; do sleep 0.1; done`);
         ),
         stdout,
       ).toBeLessThanOrEqual(2.2);
+    });
+
+    it('looks into each repository, takes one by its number or place, and one that is down hides no other', async () => {
+      const { host, lab } = fixture;
+      const places = ['/var/lib/borg/repository', '/var/lib/borg/second'] as const;
+      await lab.roles(['borg'], { backup_paths: ['/srv/other'], borg_repositories: [...places] });
+      expect((await backUp(host)).ok).toBe(true);
+      const list = await backupctl(host, 'list');
+      expect(list.ok, list.said).toBe(true);
+      const [, first = '', second = ''] = list.said.split(/^\/var\/lib\/borg\/\w+:$/m);
+      expect(first).toMatch(/^web-files-/m);
+      expect(second.match(/^web-files-/gm)).toHaveLength(1);
+      for (const name of ['2', places[1], `${places[1]}/`])
+        expect((await backupctl(host, 'list', '--repository', name)).said.trim()).toBe(second.trim());
+      const newest = /web-files-\S+/.exec(second)?.[0] ?? '';
+      expect(
+        (await backupctl(host, 'find', '--archive', newest, 'kept')).said.match(/ \/srv\/other\/kept$/gm),
+      ).toHaveLength(2);
+      const older = /web-files-\S+/.exec(first)?.[0] ?? '';
+      expect((await backupctl(host, 'list', older)).ok).toBe(true);
+      const restored = await backupctl(
+        host,
+        'restore',
+        '--repository',
+        places[1],
+        '--into',
+        '/srv/again',
+        '/srv/other/kept',
+      );
+      expect(restored.ok, restored.said).toBe(true);
+      await host.run(`mv ${places[0]} /var/lib/borg/away`);
+      const down = await backupctl(host, 'list');
+      expect(down.ok).toBe(false);
+      expect(down.said).toContain(newest);
+      expect(down.said).toMatch(/\/var\/lib\/borg\/repository.*(?:does not exist|cannot be listed)/i);
+      const found = await backupctl(host, 'find', 'kept');
+      expect(found.ok, found.said).toBe(true);
+      await host.run(`mv /var/lib/borg/away ${places[0]}`);
     });
   },
 );

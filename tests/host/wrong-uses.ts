@@ -39,7 +39,7 @@ export const wrongUses: readonly WrongUse[] = [
   root('list latest latest', 'backupctl list: latest is one word too many'),
   root('list --repository', '--repository needs a value'),
   root('list --repository 7', 'backupctl list: there is no repository 7; there are 1 (/var/lib/borg/repository)'),
-  root('list --repository -1', '--repository needs a value'),
+  root('list --repository -1', 'backupctl list: there is no repository -1; there are 1'),
   root('list --repository /srv/none', 'there is no repository /srv/none'),
   root('list nosuch', 'there is no archive nosuch; see backupctl list', 1),
   root('find', 'PATTERN is missing'),

@@ -52,8 +52,8 @@ function _shtab_backupctl_using
   test "$_shtab_backupctl_cmdpath" = "$argv"
 end
 
-set -g _shtab_backupctl_commands status run check drill log check-paths list find show diff restore restore-db remove-kept make-room restored
-set -g _shtab_backupctl_opts_with_value --archive --into --repository
+set -g _shtab_backupctl_commands status run check drill log check-paths list find show diff restore restore-db restore-accounts restore-packages restore-services compare remove-kept make-room restored
+set -g _shtab_backupctl_opts_with_value --archive --etc --except --into --repository
 
 complete -c backupctl -e
 complete -c backupctl -f
@@ -101,6 +101,7 @@ complete -c backupctl -n '_shtab_backupctl_using restore' -l into -xka "(__fish_
 complete -c backupctl -n '_shtab_backupctl_using restore' -l in-place -d 'over what is there, of which a copy is kept until `backupctl remove-kept`'
 complete -c backupctl -n '_shtab_backupctl_using restore' -l damaged -d 'in place: also files that a repair filled up with zeros'
 complete -c backupctl -n '_shtab_backupctl_using restore' -l no-room-check -d 'in place: begin though there seems to be too little room'
+complete -c backupctl -n '_shtab_backupctl_using restore' -l except -xka "(__fish_complete_path (commandline -ct))" -d 'leave this path out, with all below; can be given more often'
 complete -c backupctl -n '_shtab_backupctl_using restore; and test $_shtab_backupctl_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'an absolute path of a file or directory, as it was when it was saved'
 complete -c backupctl -n '_shtab_backupctl_using; and test $_shtab_backupctl_npos -eq 0' -a restore-db -d 'Load a database, or what else a hook saved, from an archive.'
 complete -c backupctl -n '_shtab_backupctl_using restore-db' -s h -l help -d 'show this help message and exit'
@@ -108,11 +109,37 @@ complete -c backupctl -n '_shtab_backupctl_using restore-db' -l repository -x -d
 complete -c backupctl -n '_shtab_backupctl_using restore-db' -l archive -xka "latest latest-dumps" -d 'an archive of dumps that `backupctl list` shows; the newest if not given'
 complete -c backupctl -n '_shtab_backupctl_using restore-db' -l globals -d 'first bring back roles, accounts and the like that are missing'
 complete -c backupctl -n '_shtab_backupctl_using restore-db' -l all -d 'all that the hook saved; NAME is left out then'
+complete -c backupctl -n '_shtab_backupctl_using restore-db' -l once -d 'with --all: not if all of it came back before, from the same archive'
 complete -c backupctl -n '_shtab_backupctl_using restore-db' -l into -x -d 'under another name, beside the one that is there'
 complete -c backupctl -n '_shtab_backupctl_using restore-db' -l over -d 'in the place of the one that is there: who uses it is disconnected, and it is gone afterwards'
 complete -c backupctl -n '_shtab_backupctl_using restore-db' -l strict -d 'all of a database, or nothing of it'
 complete -c backupctl -n '_shtab_backupctl_using restore-db' -l partial -d 'with --over: also if not all of it can be loaded'
 complete -c backupctl -n '_shtab_backupctl_using restore-db' -l in-place -d 'load it under its own name, for what can be made only there, such as pg_cron'
+complete -c backupctl -n '_shtab_backupctl_using; and test $_shtab_backupctl_npos -eq 0' -a restore-accounts -d 'Bring users and groups back, by name.'
+complete -c backupctl -n '_shtab_backupctl_using restore-accounts' -s h -l help -d 'show this help message and exit'
+complete -c backupctl -n '_shtab_backupctl_using restore-accounts' -l repository -x -d 'a repository, by its number in borg_repositories or by its place; the first if not given'
+complete -c backupctl -n '_shtab_backupctl_using restore-accounts' -l archive -xka "latest latest-dumps" -d 'an archive of files; the newest if not given'
+complete -c backupctl -n '_shtab_backupctl_using restore-accounts' -l list -d 'only tell which are lacking'
+complete -c backupctl -n '_shtab_backupctl_using; and test $_shtab_backupctl_npos -eq 0' -a restore-packages -d 'The packages that the machine had, to list or install.'
+complete -c backupctl -n '_shtab_backupctl_using restore-packages' -s h -l help -d 'show this help message and exit'
+complete -c backupctl -n '_shtab_backupctl_using restore-packages' -l repository -x -d 'a repository, by its number in borg_repositories or by its place; the first if not given'
+complete -c backupctl -n '_shtab_backupctl_using restore-packages' -l archive -xka "latest latest-dumps" -d 'an archive of files; the newest if not given'
+complete -c backupctl -n '_shtab_backupctl_using restore-packages' -l install -d 'install what is lacking, and mark what was marked'
+complete -c backupctl -n '_shtab_backupctl_using; and test $_shtab_backupctl_npos -eq 0' -a restore-services -d 'Bring back what services have in /etc and /var.'
+complete -c backupctl -n '_shtab_backupctl_using restore-services' -s h -l help -d 'show this help message and exit'
+complete -c backupctl -n '_shtab_backupctl_using restore-services' -l repository -x -d 'a repository, by its number in borg_repositories or by its place; the first if not given'
+complete -c backupctl -n '_shtab_backupctl_using restore-services' -l archive -xka "latest latest-dumps" -d 'an archive of files; the newest if not given'
+complete -c backupctl -n '_shtab_backupctl_using restore-services' -l etc -x -d 'what comes back of /etc, a shell pattern of a path; can be given more often'
+complete -c backupctl -n '_shtab_backupctl_using restore-services' -l no-etc -d 'nothing of /etc comes back'
+complete -c backupctl -n '_shtab_backupctl_using restore-services' -l host-keys -d 'also the keys of the SSH server'
+complete -c backupctl -n '_shtab_backupctl_using restore-services' -l list -d 'only tell what would come back'
+complete -c backupctl -n '_shtab_backupctl_using restore-services' -l keep-stopped -d 'leave the services stopped; --start starts them later'
+complete -c backupctl -n '_shtab_backupctl_using restore-services' -l start -d 'start what a restore left stopped, and what it has enabled'
+complete -c backupctl -n '_shtab_backupctl_using; and test $_shtab_backupctl_npos -eq 0' -a compare -d 'What of an archive is here as it was saved.'
+complete -c backupctl -n '_shtab_backupctl_using compare' -s h -l help -d 'show this help message and exit'
+complete -c backupctl -n '_shtab_backupctl_using compare' -l repository -x -d 'a repository, by its number in borg_repositories or by its place; the first if not given'
+complete -c backupctl -n '_shtab_backupctl_using compare' -l archive -xka "latest latest-dumps" -d 'an archive of files; the newest if not given'
+complete -c backupctl -n '_shtab_backupctl_using compare; and test $_shtab_backupctl_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'an absolute path; all that is in the archive if not given'
 complete -c backupctl -n '_shtab_backupctl_using; and test $_shtab_backupctl_npos -eq 0' -a remove-kept -d 'Remove what restores put aside, or laid down in /var/tmp.'
 complete -c backupctl -n '_shtab_backupctl_using remove-kept' -s h -l help -d 'show this help message and exit'
 complete -c backupctl -n '_shtab_backupctl_using remove-kept' -l yes -d 'do not ask'

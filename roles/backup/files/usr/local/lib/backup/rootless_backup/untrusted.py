@@ -118,7 +118,7 @@ def tell(level: int, text: str) -> None:
 def die(text: str, code: int = 1) -> NoReturn:
     """Say why, and end without success."""
     say(text, file=sys.stderr)
-    sys.exit(code)
+    sys.exit(int(code))
 
 
 def escape_rest(file: TextIO, line_buffering: bool | None = None) -> None:
@@ -134,6 +134,9 @@ def reason(trouble: object) -> str:
 
 def crash(kind: type[BaseException] | None, trouble: BaseException | None, trace: TracebackType | None) -> None:
     """What Python says of a trouble that nobody thought of has the words of others in it too."""
+    if kind is not None and issubclass(kind, KeyboardInterrupt):
+        # Who stopped it knows; Python ends by that signal then.
+        return
     # Late: most programs never need it.
     import traceback
 

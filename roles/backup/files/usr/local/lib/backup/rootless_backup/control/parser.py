@@ -70,7 +70,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     command = next((word for word in words if not word.startswith("-")), None)
     if not words:
         top.print_help(sys.stderr)
-        sys.exit(codes.WRONG_USE)
+        sys.exit(int(codes.WRONG_USE))
     if command is not None and words[0] == command and command not in commands:
         top.error("there is no command %s%s" % (command, meant(command, commands)))
     asked, rest = top.parse_known_args(words)

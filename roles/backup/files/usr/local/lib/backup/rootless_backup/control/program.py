@@ -12,7 +12,7 @@ from rootless_backup.control.commands import COMMANDS
 
 
 def main() -> None:
-    sys.exit(act(sys.argv[1:]))
+    sys.exit(int(act(sys.argv[1:])))
 
 
 def act(words: list[str]) -> int:

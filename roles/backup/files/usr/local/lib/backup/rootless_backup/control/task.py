@@ -49,14 +49,17 @@ def follow(unit: str) -> int:
     # What a hook, an engine or a server says is theirs: it must not move the terminal.
     telling = threading.Thread(target=untrusted.pass_on, args=[log.stdout, sys.stdout], daemon=True)
     telling.start()
-    time.sleep(0.2)
-    ok = systemd.start(unit) if os.geteuid() == 0 else ask(unit)
-    if unit == BACKUP and not ok:
-        wait_for_rest()
-    wait_for_report(unit, begun)
-    time.sleep(0.5)
-    log.terminate()
-    telling.join()
+    try:
+        time.sleep(0.2)
+        ok = systemd.start(unit) if os.geteuid() == 0 else ask(unit)
+        if unit == BACKUP and not ok:
+            wait_for_rest()
+        wait_for_report(unit, begun)
+        time.sleep(0.5)
+    finally:
+        # Also of who was interrupted alone, such as by kill(1), nothing stays that follows the log.
+        log.terminate()
+        telling.join()
     untrusted.say("%s %s after %s" % (unit, "succeeded" if ok else "failed", span(time.time() - begun)))
     return codes.GOOD if ok else codes.FAILED
 

@@ -77,7 +77,7 @@ def everywhere(asked: argparse.Namespace, host: engine.Engine) -> int:
             untrusted.say("\n" if number > 1 else "", untrusted.printable(location), ":")
         asked.repository = number
         found.append(in_unit(asked, host))
-    return min(found) if asked.action == "find" else max(found)
+    return min(found) if asked.action == "find" or asked.archive else max(found)
 
 
 def in_unit(asked: argparse.Namespace, host: engine.Engine) -> int:
