@@ -118,7 +118,7 @@ onEachRelease(
     it('is given nothing that a client says: neither its keys nor what it says as a fact', async () => {
       const key = readFileSync(join(fixture.lab.directory, 'backup-secrets/web/repository-key.pub'), 'utf8').trim();
       expect(await server.read(`/etc/backup/repository-keys/${await accountOf('web')}`)).toBe(
-        `command="borg serve --append-only --restrict-to-repository /srv/repositories/${await accountOf('web')}/repository",restrict ${key
+        `command="borg serve --restrict-to-repository /srv/repositories/${await accountOf('web')}/repository",restrict ${key
           .split(' ')
           .slice(0, 2)
           .join(' ')} backup@web\n`,
