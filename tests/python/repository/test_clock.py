@@ -1,7 +1,6 @@
 """A clock that is set ahead lets no generation expire; neither is one kept for ever when it was."""
 
 import pytest
-
 from rootless_backup import host
 from rootless_backup.repository import clock
 

@@ -3,7 +3,6 @@
 import os
 
 import pytest
-
 from rootless_backup.repository import generations, listing
 
 NOW = 1_800_000_000

@@ -14,7 +14,7 @@ DAY = 86_400
 
 
 def unaccounted(now: float, days: int) -> float:
-    """The seconds that the clock went while nobody looked, of the last so many days of looking. What is older than them has expired by now."""
+    """The seconds that the clock went while nobody looked, of the last so many days of looking: what is older has expired by now."""
     path = os.path.join(host.REPOSITORY_STATE, "clock.json")
     try:
         with open(path, encoding="utf-8") as file:

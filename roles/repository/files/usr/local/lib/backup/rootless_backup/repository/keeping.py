@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rootless_backup.repository.accounts import Account
 
     class State(TypedDict):
-        """What was last seen of a repository: bytes on the disk, the time of the last change and of the last generation, why it is refused."""
+        """What was last seen of a repository: bytes on the disk, of it and of its generations, its last change, why it is refused."""
 
         live: int
         held: int

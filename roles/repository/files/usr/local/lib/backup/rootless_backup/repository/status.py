@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def of_all() -> list[dict[str, Any]]:
-    """Of each machine its name, account and state, what it may store, the time of its last change, its bytes on the disk and its generations."""
+    """Of each machine its name, account and state, quota, last change, bytes on the disk and generations."""
     found = []
     for each in accounts.read()["accounts"]:
         state = keeping.seen(each)
