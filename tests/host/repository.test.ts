@@ -152,7 +152,6 @@ onEachRelease(
           .slice(0, 2)
           .join(' ')} backup@web\n`,
       );
-      await fixture.host.write('/etc/ansible/facts.d/x.fact', '{}');
       const lie = {
         hosts: 'web',
         gather_facts: false,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         line: str
 
     class Told(TypedDict):
-        """All of them, what stands for them as a whole, the days that what was deleted can be had back, and what each may take, as of Borg."""
+        """All of them, what stands for them as a whole, the days that what was deleted can be had back, and what each may take."""
 
         digest: str
         accounts: list[Account]
