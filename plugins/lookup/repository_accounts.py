@@ -52,7 +52,7 @@ class LookupModule(LookupBase):
         if server not in FOUND:
             try:
                 found = accounts.computed(variables, options, Display().warning)
-            except (AnsibleActionFail, OSError) as error:
+            except (AnsibleActionFail, OSError, ValueError) as error:
                 raise AnsibleLookupError(str(error)) from error
             FOUND[server] = [dict(each, home="%s/%s" % (options["path"].rstrip("/"), each["account"])) for each in found]
         return [dict(each, title=accounts.printable(each["name"]), line=line(each)) for each in FOUND[server]]
