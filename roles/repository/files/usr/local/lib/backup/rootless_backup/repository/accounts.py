@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -12,6 +13,7 @@ from rootless_backup import host, statefile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import TypedDict
 
     class Account(TypedDict):
@@ -58,6 +60,17 @@ def is_refused(each: Account) -> bool:
             return bool(json.load(file)["refused"])
     except (FileNotFoundError, ValueError, KeyError):
         return False
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Within it nobody else changes generations, or what is in the place of a repository."""
+    state = os.open(host.REPOSITORY_STATE, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(state, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(state)
 
 
 def let_in(but: str = "") -> None:

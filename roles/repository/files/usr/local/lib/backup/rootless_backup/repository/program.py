@@ -51,19 +51,22 @@ def run(given: argparse.Namespace) -> None:
     elif given.command == "accounts":
         accounts.let_in()
     elif given.command == "keep":
-        sys.exit(0 if keeping.keep() else 1)
+        with accounts.alone():
+            good = keeping.keep()
+        sys.exit(0 if good else 1)
     elif given.command == "list":
         for name in generations.names(keeping.path_of(named(given.client))):
             untrusted.say(name)
     else:
         each = named(given.client)
         try:
-            name = undelete.chosen(each, given.at)
-            if given.in_place:
-                undelete.in_place(each, name)
-                untrusted.say("%s: its repository is that of %s again" % (each["name"], name))
-            else:
-                untrusted.say(undelete.beside(each, name))
+            with accounts.alone():
+                name = undelete.chosen(each, given.at)
+                if given.in_place:
+                    undelete.in_place(each, name)
+                    untrusted.say("%s: its repository is that of %s again" % (each["name"], name))
+                else:
+                    untrusted.say(undelete.beside(each, name))
         except undelete.Impossible as error:
             untrusted.die("repositoryctl: %s" % error)
 
