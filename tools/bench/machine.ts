@@ -3,7 +3,7 @@ import { run } from '../../tests/lab/process.ts';
 import { debianRoot, type Release } from '../../tests/lab/root.ts';
 
 /** On what it is measured, and what, in one sentence. */
-export async function machine(debians: readonly Release[] = [12]): Promise<string> {
+export async function machine(managed: readonly Release[] = [12]): Promise<string> {
   const version = async (program: string, args: readonly string[]): Promise<string> =>
     (await run(program, args)).stdout.trim();
   const installed = async (name: string, ...of: string[]): Promise<string> =>
@@ -24,7 +24,7 @@ export async function machine(debians: readonly Release[] = [12]): Promise<strin
     [
       `Measured ${new Date().toISOString().slice(0, 10)} at commit ${commit}${changed}`,
       `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown CPU'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`,
-      `hosts: ${(await Promise.all(debians.map(host))).join(', and ')}`,
+      `hosts: ${(await Promise.all(managed.map(host))).join(', and ')}`,
       `control node: ansible-core ${await installed('ansible-core')}, Node ${process.version.slice(1)}`,
     ].join('; ') + '.'
   );

@@ -81,6 +81,13 @@ export const gates: Readonly<Record<string, Gate>> = {
   pytest: async () =>
     (await Toolbox.open()).run('python', ['-B', '-m', 'pytest', '-c', 'tests/python/pytest.ini', 'tests/python']),
 
+  /** Common mistakes of spelling, wherever people read; `spelling.txt` has words that only look like one. */
+  spelling: async () =>
+    (await Toolbox.open()).run('codespell', [
+      '--ignore-words=tools/gates/spelling.txt',
+      ...(await versioned()).filter((name) => name !== 'package-lock.json' && !name.endsWith('.svg')),
+    ]),
+
   /** Every file says whose it is and under which licence. @see https://reuse.software/spec-3.3 */
   licences: async () => (await Toolbox.open()).run('reuse', ['lint'], { cwd: (await copies()).tree }),
 
