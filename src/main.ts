@@ -8,7 +8,8 @@ import { mark } from './emit/generated.ts';
 import { files } from './emit/files.ts';
 
 const check = process.argv.includes('--check');
-const generated = [...files(), await hookBundle()];
+const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+const generated = [...files(version), await hookBundle()];
 const wanted = new Map(generated.map(({ path, content }) => [path, content]));
 const stale = [...wanted]
   .filter(([path, content]) => !existsSync(path) || readFileSync(path, 'utf8') !== content)

@@ -15,15 +15,15 @@ import { variablesSchema } from './variables-schema.ts';
 /** The roles, in the order in which their settings are listed. */
 const roles = [backup, borg, postgres, mariadb, sqlite];
 
-/** Every generated file of the repository; pure, so that the same input gives the same bytes. */
-export function files(): GeneratedFile[] {
+/** Every generated file of the repository, of a version of the collection; pure, so that the same input gives the same bytes. */
+export function files(version: string): GeneratedFile[] {
   return [
     ...roles.flatMap(settingsFiles),
     ...roles.flatMap(programSettings),
     ...backupTemplates(),
     ...borgTemplates(),
     transientUnits(),
-    ...hostFacts(),
+    ...hostFacts(version),
     ...postgresTemplates(),
     ...roles.map(roleReadme),
     variablesSchema(roles),

@@ -5,7 +5,7 @@ import { borgEnvironment } from '../units/borg.ts';
 import { mark, markComment, type GeneratedFile } from './generated.ts';
 
 /** What both sides know of a host, for the programs there and for the tasks and the hand-written templates of the roles. */
-export function hostFacts(): GeneratedFile[] {
+export function hostFacts(version: string): GeneratedFile[] {
   return [
     {
       path: 'roles/backup/files/usr/local/lib/backup/rootless_backup/host.py',
@@ -13,7 +13,7 @@ export function hostFacts(): GeneratedFile[] {
         'backup',
         'schema/host.ts',
         'Paths, units and users, which the units and the control node know too.',
-        host,
+        { ...host, version },
       ),
     },
     {

@@ -41,6 +41,9 @@ export const requestDirectory = '/run/backup-requests';
 export const restoreState = '/var/lib/backup-restore';
 /** Where the report keeps what it knows of the runs, for `backupctl status` and for monitoring. */
 export const reportState = '/var/lib/backup-report';
+/** What the report knows of the runs, and a line for each of the last ones. */
+export const status = `${reportState}/status.json`;
+export const history = `${reportState}/history.jsonl`;
 /** Where the drill lays down what it restores, and where systemd writes down what the proofs say. */
 export const drillState = '/var/lib/backup-drill';
 export const drillTold = '/var/lib/backup-told';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { archives, backUp, newest, type Fixture } from '../host/fixture.ts';
+import { archives, backUp, newestOf, type Fixture } from '../host/fixture.ts';
 import { mails, type Mail } from '../host/mail.ts';
 import type { Host } from '../lab/host.ts';
 import { faults, type Fault } from './matrix.ts';
@@ -116,10 +116,7 @@ export async function suffer(
     (row.result === 'success' && row.unit === undefined) ||
     !names.includes(before.files) ||
     !names.includes(before.dumps);
-  await isSaved(
-    host,
-    replaced ? { text, files: await newest(host, 'files'), dumps: await newest(host, 'dumps') } : before,
-  );
+  await isSaved(host, replaced ? { text, files: newestOf(names, 'files'), dumps: newestOf(names, 'dumps') } : before);
   await saveWell(host);
   await mails(host);
   await after?.(fixture);
@@ -140,7 +137,8 @@ async function saveWell(host: Host): Promise<Saved> {
   await host.write('/srv/canary', text);
   const { ok, log } = await backUp(host);
   expect(ok, log).toBe(true);
-  const saved = { text, files: await newest(host, 'files'), dumps: await newest(host, 'dumps') };
+  const names = await archives(host);
+  const saved = { text, files: newestOf(names, 'files'), dumps: newestOf(names, 'dumps') };
   await isSaved(host, saved);
   known.set(host, saved);
   return saved;

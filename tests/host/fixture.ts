@@ -53,8 +53,15 @@ export async function archives(host: Host): Promise<string[]> {
 }
 
 /** The name of the newest archive of a series. */
-export async function newest(host: Host, series: 'files' | 'dumps'): Promise<string> {
-  const name = (await archives(host)).filter((archive) => archive.includes(`-${series}-`)).at(-1);
+export async function newest(host: Host, series: Series): Promise<string> {
+  return newestOf(await archives(host), series);
+}
+
+/** The newest of a series among these archives. */
+export function newestOf(names: readonly string[], series: Series): string {
+  const name = names.filter((archive) => archive.includes(`-${series}-`)).at(-1);
   if (name === undefined) throw new Error(`there is no archive of ${series}`);
   return name;
 }
+
+type Series = 'files' | 'dumps';

@@ -41,6 +41,10 @@ onEachRelease(
         string,
         never
       >;
+    const lastRun = async (): Promise<{
+      advice: string[];
+      archives: Record<'files' | 'original_size' | 'deduplicated_size', number>[];
+    }> => (await status())['units']?.['backup'] as never;
 
     it('say nothing of a success', async () => {
       await hook('/bin/true');
@@ -79,6 +83,11 @@ onEachRelease(
         /^What to do: +Mend what is said above; more is in `journalctl -u backup-wiki\.service`\.$/m,
       );
       expect(text.split('-- backup-wiki.service --')[1]).toContain('the disk of the wiki is full');
+      // What is to be done is known to who asks later, too.
+      expect((await lastRun()).advice).toEqual([
+        'Mend what is said above; more is in `journalctl -u backup-wiki.service`.',
+        'Then run `systemctl start backup.service`; what was saved before is still there.',
+      ]);
       const { stdout } = await fixture.host.run('backupctl status', { mayFail: true });
       expect(stdout).toMatch(/^web {2}TO MEND, last good backup/);
       expect(stdout).toContain('The last backup failed: backup-wiki.service (exit-code)');
@@ -292,6 +301,24 @@ sys.exit("\\x1b[31mred\\rover")
       );
       expect(unread.stderr).toBe('0\n0\n0\n');
       expect((await host.run('backupctl status', { user: 'outsider', mayFail: true })).code).not.toBe(0);
+      const kept = '/var/lib/backup-report/history.jsonl';
+      expect((await host.run(`cat ${kept}`, { user: 'outsider', mayFail: true })).code).not.toBe(0);
+      const history = (await host.run(`cat ${kept}`, { user: 'watcher' })).stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Record<string, unknown>);
+      const { archives } = await lastRun();
+      const sum = (key: 'files' | 'original_size' | 'deduplicated_size'): number =>
+        archives.reduce((all, each) => all + each[key], 0);
+      expect(history.length).toBeGreaterThan(10);
+      expect(history.filter(({ result }) => result === 'exit-code').length).toBeGreaterThan(3);
+      expect(history.at(-1)).toMatchObject({
+        unit: 'backup',
+        result: 'success',
+        files: sum('files'),
+        original_size: sum('original_size'),
+        deduplicated_size: sum('deduplicated_size'),
+      });
       const metrics = (await host.run('cat /var/lib/backup-report/backup.prom', { user: 'outsider' })).stdout;
       expect(metrics).toMatch(/^backup_last_run_success\{unit="backup"\} 1\.0$/m);
       expect(metrics).toMatch(/^backup_hook_success\{hook="backup-wiki\.service"\} 1\.0$/m);

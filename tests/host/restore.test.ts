@@ -227,7 +227,7 @@ onEachRelease(
         await host.run('rm -rf /srv/many/.backup-kept-*; for n in {1..3000}; do echo old! > /srv/many/$n; done');
         const started = host.run(['backupctl', 'restore', '--in-place', '/srv/many'], { mayFail: true });
         const { stdout } = await host.run(
-          `for n in {1..2000}; do [ -e /srv/many/.backup-kept-* ] 2> /dev/null && break; sleep 0.01; done; sleep 0.0${round % 6}; pkill -9 -u backup-restore -f 'backup-restore --in-unit' && echo hit`,
+          `for n in {1..2000}; do compgen -G '/srv/many/.backup-kept-*' > /dev/null && break; sleep 0.01; done; sleep 0.0${round % 6}; pkill -9 -u backup-restore -f 'backup-restore --in-unit' && echo hit`,
           { mayFail: true },
         );
         const { code, stderr } = await started;
@@ -266,14 +266,23 @@ onEachRelease(
         'mkdir /srv/whole; for n in {1..12}; do head -c 8M /dev/urandom > /srv/whole/$n; done; chown alice /srv/whole',
       );
       expect((await backUp(host)).ok).toBe(true);
-      await host.run('cp -a /srv/whole /root/whole; for n in {1..12}; do echo live > /srv/whole/$n; done');
+      await host.run('cp -a /srv/whole /root/whole');
       const wholes =
         'for n in {1..12}; do cmp -s /root/whole/$n /srv/whole/$n || [ "$(cat /srv/whole/$n)" = live ] || echo $n; done';
-      const started = backupctl(host, 'restore', '--in-place', '/srv/whole');
-      await host.run(
-        'for n in {1..2000}; do [ -e /srv/whole/.backup-restore-*/srv/whole/[1-6] ] 2> /dev/null && break; sleep 0.01; done; pkill -9 -u backup-restore -f "/usr/bin/borg .* extract"',
-      );
-      const { ok, said } = await started;
+      const killed = async (): Promise<{ ok: boolean; said: string }> => {
+        await host.run('for n in {1..12}; do echo live > /srv/whole/$n; done; rm -rf /srv/whole/.backup-kept-*');
+        // Waits before the restore begins, and kills nothing once that has ended: Borg needs less than a second for these files.
+        const hit = host.run(
+          'until [ -e /root/over ]; do compgen -G "/srv/whole/.backup-restore-*/srv/whole/[1-6]" > /dev/null && exec pkill -9 -u backup-restore -f "/usr/bin/borg .* extract"; sleep 0.01; done; exit 1',
+          { mayFail: true },
+        );
+        const ended = await backupctl(host, 'restore', '--in-place', '/srv/whole');
+        await host.run('touch /root/over');
+        const { code } = await hit;
+        await host.run('rm /root/over');
+        return code === 0 ? ended : killed();
+      };
+      const { ok, said } = await killed();
       expect(ok).toBe(false);
       expect(said).toContain('did not come to its end');
       expect((await host.run(`${wholes}; cat /srv/whole/{1..12} | sort -u; stat -c %U /srv/whole`)).stdout).toBe(

@@ -210,7 +210,7 @@ their own.`,
         ],
         remarks: [
           'The second table is of rounds of their own (five), in which a clock stands before each call of Borg and costs some milliseconds each time, with both alike. The unit runs with `Nice=10`: whatever else the machine does delays it more than the script.',
-          'Who is not root pays for each file: Borg asks to leave its access time as it is (`O_NOATIME`), which the kernel grants only to the owner and to who has `CAP_FOWNER` (open(2)); then Borg opens it once more without. That capability would let Borg change files, so it stays without.',
+          'Bare Borg as `borg` (third row) pays for each file: it asks to leave its access time as it is (`O_NOATIME`), which the kernel grants only to the owner and to who has `CAP_FOWNER` (open(2)); then it opens the file once more without. `backup-borg` has it not ask.',
           'Of the sandbox it is `RestrictSUIDSGID=` that is felt: it looks at the mode of every open(2), so the kernel asks all filters each time instead of remembering that a call is allowed. It stays too.',
         ],
       };

@@ -1,5 +1,7 @@
 """What becomes of a call of Borg: a program in its place says what Borg said, and ends as it did."""
 
+import subprocess
+import sys
 import types
 
 import pytest
@@ -138,3 +140,11 @@ def test_fails_if_what_was_asked_for_is_not_in_the_archive(replayed, version):
 )
 def test_takes_of_a_line_only_what_is_known_and_of_its_type(raw, want):
     assert call.parse(raw) == want
+
+
+def test_has_borg_not_ask_for_what_only_the_owner_of_a_file_is_granted(tmp_path):
+    """See open(2), `O_NOATIME`: Borg looks for it by name, and opens a file a second time where it is refused."""
+    program = tmp_path / "borg"
+    program.write_text("import os, sys\nprint(hasattr(os, 'O_NOATIME'), sys.argv[1:])\n")
+    said = subprocess.run([sys.executable, "-I", "-c", call.DEEP, program, "create"], stdout=subprocess.PIPE, check=True, text=True)
+    assert said.stdout == "False ['create']\n"

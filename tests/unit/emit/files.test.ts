@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { files } from '../../../src/emit/files.ts';
 
-const generated = files();
+const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+const generated = files(version);
 
 it('no two generated files have the same path', () =>
   expect(new Set(generated.map(({ path }) => path)).size).toBe(generated.length));

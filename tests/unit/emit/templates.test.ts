@@ -7,7 +7,8 @@ import { managedBy } from '../../../src/render/header.ts';
 import * as host from '../../../src/schema/host.ts';
 import { hookDirectory } from '../../../src/units/hook.ts';
 
-const generated = files().map(({ path }) => path);
+const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+const generated = files(version).map(({ path }) => path);
 
 describe.each(['backup', 'borg', 'postgres'])('the templates of role %s that are written by hand', (role) => {
   const top = `roles/${role}/templates`;

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         failing_since: float | None
         failures: int
         failed: list[str]
+        advice: list[str]
         lesser: list[str]
         troubles: list[str]
         warnings: list[str]
@@ -72,11 +73,13 @@ if TYPE_CHECKING:
         alerted: float
         success_told: float
         host: str
+        version: str
+        alert_after: float
         room: dict[str, list[list[float]]]
 
     Form = Callable[[object], bool]
 
-STATUS = host.REPORT_STATE + "/status.json"
+STATUS = host.STATUS
 # Of whom nobody has so many, or one so long.
 MOST = 100_000
 LONGEST = 10_000
@@ -159,7 +162,7 @@ ENTRY = fields(
         "archives": many(ARCHIVE),
         "hooks": many(HOOK),
     },
-    {"invocation": text, "troubles": many(text)},
+    {"invocation": text, "troubles": many(text), "advice": many(text)},
 )
 KNOWN = fields(
     {},
@@ -169,6 +172,9 @@ KNOWN = fields(
         "alerted": when,
         "success_told": when,
         "host": text,
+        # Of the collection; and after how many hours without a good backup the administrator is told.
+        "version": text,
+        "alert_after": number,
         # By repository, see `room`.
         "room": named(samples),
     },

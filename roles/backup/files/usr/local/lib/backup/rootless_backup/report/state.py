@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 
-from rootless_backup import statefile, untrusted
+from rootless_backup import host, statefile, untrusted
 from rootless_backup.figures import DAY
 from rootless_backup.records import room, status
+from rootless_backup.report import history, text
 from rootless_backup.report.metrics import metrics
 from rootless_backup.untrusted import reason
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rootless_backup.records.status import Known, UnitEntry
     from rootless_backup.report.run import Run
 
-STATE = os.path.dirname(status.STATUS)
+STATE = host.REPORT_STATE
 
 
 class State:
@@ -29,6 +29,7 @@ class State:
     def __init__(self) -> None:
         self.known: Known = {}
         self.trouble: str | None = None
+        self.ran: Run | None = None
         try:
             self.known = status.read()
         except FileNotFoundError:
@@ -41,6 +42,7 @@ class State:
 
     def record(self, run: Run) -> UnitEntry:
         """The unit's entry after this run."""
+        self.ran = run
         before = self.of(run.name)
         ok = run.result == "success"
         entry: UnitEntry = {
@@ -52,6 +54,7 @@ class State:
             "failing_since": None if ok else before.get("failing_since") or run.finished,
             "failures": 0 if ok else before.get("failures", 0) + 1,
             "failed": [] if ok else run.failed(),
+            "advice": [] if ok else text.remedies(run),
             "lesser": run.lesser,
             "troubles": run.troubles,
             "warnings": run.warnings[:20],
@@ -100,6 +103,9 @@ class State:
             return reason(trouble)
 
     def write(self, settings: dict[str, Any]) -> None:
+        known: Known = {"host": settings["host"], "version": host.VERSION, "alert_after": settings["alert_after"]}
         # The directory's group, by its set-group-id bit, is who may read it.
-        statefile.write(status.STATUS, json.dumps({**self.known, "host": settings["host"]}, indent=2) + "\n", 0o640)
+        statefile.write(status.STATUS, json.dumps({**self.known, **known}, indent=2) + "\n", 0o640)
         statefile.write(STATE + "/backup.prom", metrics(self), 0o644)
+        if self.ran is not None:
+            history.keep(self.ran)

@@ -62,8 +62,7 @@ def summary(run: Run, entry: UnitEntry, settings: dict[str, Any]) -> str:
                     "only by `network`: to it all else does not exist.",
                 ],
             )
-        mend = "Mend what is said above; more is in `journalctl -u %s`." % " -u ".join(failed or [run.unit])
-        item("What to do", [*(run.advice or [mend]), "Then run `systemctl start %s`; what was saved before is still there." % run.unit])
+        item("What to do", remedies(run))
     elif run.lesser:
         item("What failed", [*run.lesser, "The backup does not need it, so it went on; what is saved of it is of an earlier time."])
     item("Mind", run.troubles)
@@ -78,6 +77,13 @@ def summary(run: Run, entry: UnitEntry, settings: dict[str, Any]) -> str:
     )
     item("Warnings", run.warnings[:20])
     return "\n".join(lines) + "\n"
+
+
+def remedies(run: Run) -> list[str]:
+    """What the administrator can do about a run that failed, a line each."""
+    failed = [hook.unit for hook in run.hooks if hook.failed and hook.required]
+    mend = "Mend what is said above; more is in `journalctl -u %s`." % " -u ".join(failed or [run.unit])
+    return [*(run.advice or [mend]), "Then run `systemctl start %s`; what was saved before is still there." % run.unit]
 
 
 def bare(settings: dict[str, Any], name: str, result: str, trouble: object) -> tuple[str, str]:

@@ -39,10 +39,12 @@ WORDS = "type", "message", "levelname", "name", "msgid", "status", "path"
 NUMBERS = "nfiles", "original_size", "current", "total"
 # Borg calls itself for each directory in a directory, and Python ends what does so a thousand times: one user with directories that
 # deep would keep the files of all others from being saved. Deeper than files can be opened at once it does not come, and says so.
-DEEP = """import resource, runpy, sys
+# O_NOATIME is for whose file it is. Borg asks for it, is refused, and opens each file a second time, but not where Python does not know it.
+DEEP = """import os, resource, runpy, sys
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096) if hard >= 0 else 4096, hard))
 sys.setrecursionlimit(30_000)
+vars(os).pop("O_NOATIME", None)
 with open("/proc/self/comm", "w") as name:
     name.write("borg")
 del sys.argv[0]
