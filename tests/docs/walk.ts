@@ -40,7 +40,6 @@ export async function walk(page: string, reader: Reader, around: Around): Promis
       if (kind(block) === 'output') compare(block.text, said);
       else if (kind(block) !== 'excerpt') said = await perform(block, reader, fails === true);
       await after?.(said);
-      console.error('DBG', new Date().toISOString(), page, block.line, name);
     } catch (error) {
       throw new Error(`${page}:${block.line}: ${name}\n${block.text}\n${String(error)}`, { cause: error });
     }

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { blocks, blocksOf, commands, kind, type Kind } from '../../docs/block.ts';
 import { compare } from '../../docs/walk.ts';
@@ -17,7 +18,9 @@ it('every block of the README and of docs/ is run, compared or parsed, and at mo
 });
 
 it('every page with a block that is run is walked by one test', () => {
-  const tests = readdirSync('tests/host').map((name) => readFileSync(`tests/host/${name}`, 'utf8'));
+  const tests = ['tests/host', 'tests/long'].flatMap((directory) =>
+    readdirSync(directory).map((name) => readFileSync(join(directory, name), 'utf8')),
+  );
   const run = new Set(blocks.filter((block) => kind(block) !== 'excerpt').map(({ page }) => page));
   for (const page of run)
     expect([page, tests.filter((text) => text.includes(`page('${page}'`)).length]).toEqual([page, 1]);
