@@ -139,7 +139,7 @@ ${table(
 
 \`extensions/grafana/dashboard.json\` is made for many hosts: numbers over all of them, then a table with a row for each host, sorted by
 firing alerts and by the age of the last good backup. A click on a host chooses it; the row below shows how it went. The column
-“Alerts” needs the rules above. Tests hold every name in it to the metrics. It has not been rendered in Grafana, which no
+"Alerts" needs the rules above. Tests hold every name in it to the metrics. It has not been rendered in Grafana, which no
 package registry has.
 `;
 }

@@ -84,7 +84,7 @@ export const alerts: readonly Alert[] = [
     name: 'BackupArchivesGone',
     expr: `${of('backup_repository_archives')} < 0.5 * ${over('max', 'backup_repository_archives', '7d')}`,
     severity: 'critical',
-    summary: `{{ $labels.repository }} holds less than half the archives of {{ $labels.series }} of ${host} that it held a week ago`,
+    summary: `{{ $labels.repository }} has lost more than half the archives of {{ $labels.series }} of ${host} in a week`,
     description:
       'There are {{ $value }}. If backup_keep_* was made smaller, it ends by itself in a week. If not, look at the server before you do anything else.',
   },

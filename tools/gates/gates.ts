@@ -95,7 +95,7 @@ export const gates: Readonly<Record<string, Gate>> = {
   spelling: async () =>
     (await Toolbox.open()).run('codespell', [
       '--ignore-words=tools/gates/spelling.txt',
-      ...(await versioned()).filter((name) => name !== 'package-lock.json' && !name.endsWith('.svg')),
+      ...(await versioned()).filter((name) => name !== 'package-lock.json' && !/\.(?:svg|cjs)$/.test(name)),
     ]),
 
   /** Every file says whose it is and under which licence. @see https://reuse.software/spec-3.3 */
