@@ -86,7 +86,7 @@ export const alerts: readonly Alert[] = [
     severity: 'critical',
     summary: `{{ $labels.repository }} has lost more than half the archives of {{ $labels.series }} of ${host} in a week`,
     description:
-      'There are {{ $value }}. If backup_keep_* was made smaller, it ends by itself in a week. If not, look at the server before you do anything else.',
+      'There are {{ $value }}. If backup_keep_* was made smaller, this ends in a week. If not, look at the server first.',
   },
   {
     name: 'BackupFailed',

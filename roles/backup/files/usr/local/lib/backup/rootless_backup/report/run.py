@@ -39,13 +39,13 @@ class Run:
         self.rest = found.get("rest", [])
         self.log = found.get("log", "")
         # What failed without making the run fail, a line each.
-        self.lesser = [hook.told for hook in self.hooks if hook.failed and not hook.required]
+        self.lesser = [hook.told.replace("\n", "; ") for hook in self.hooks if hook.failed and not hook.required]
         # What has to be known of a run all the same, and what keeps this report from saying all of it.
         self.troubles: list[str] = found.get("troubles", [])
 
     def failed(self) -> list[str]:
         """What failed, a line each."""
-        found = [hook.told for hook in self.hooks if hook.failed and hook.required]
+        found = [line for hook in self.hooks if hook.failed and hook.required for line in hook.told.split("\n")]
         if self.result == "timeout":
             found.append("%s reached its time limit" % self.unit)
         elif self.result in ("signal", "oom-kill", "core-dump", "watchdog"):
