@@ -59,4 +59,3 @@ def with_files(planned):
     if wants_package:
         package.add_to(planned)
     return planned
-

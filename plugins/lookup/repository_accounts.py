@@ -52,7 +52,7 @@ class LookupModule(LookupBase):
         if server not in FOUND:
             try:
                 found = accounts.computed(variables, options, Display().warning)
-            except (AnsibleActionFail, OSError) as error:
+            except (AnsibleActionFail, OSError, ValueError) as error:
                 raise AnsibleLookupError(str(error)) from error
             FOUND[server] = [dict(each, home="%s/%s" % (options["path"].rstrip("/"), each["account"])) for each in found]
         return [dict(each, title=accounts.printable(each["name"]), line=line(each)) for each in FOUND[server]]
@@ -62,8 +62,8 @@ def line(each):
     """The line that lets a machine in; none for one that is absent."""
     if each["state"] != "present":
         return ""
-    # Deletions are put off only: see docs/server.md.
-    command = ["borg", "serve", "--append-only", "--restrict-to-repository", each["home"] + "/repository"]
+    # Not --append-only: what is deleted is in the generations, and the next one who writes would make it final.
+    command = ["borg", "serve", "--restrict-to-repository", each["home"] + "/repository"]
     if each["quota"]:
         command += ["--storage-quota", each["quota"]]
     return keys.authorized(" ".join(map(shlex.quote, command)), each["key"], "backup@" + accounts.printable(each["name"]))

@@ -56,7 +56,8 @@ HISTORY = "/var/lib/backup-report/history.jsonl"
 TASKS = {"backup": "backup", "backup-check": "backup-check", "backup-drill": "backup-drill", "borg-check": "backup-check"}
 UNITS = ["backup.service", "backup.timer", "backup-check.timer", "backup-watch.timer"]
 # In bytes: of what is read, and of what is answered.
-MOST_READ, MOST_TOLD = 4 << 20, 4000
+MOST_READ = 4 << 20
+MOST_TOLD = 4000
 # By which the answer is cut until it fits: bytes of a text, entries of a list, runs.
 BOUNDS = [(400, 20, 30), (250, 8, 30), (160, 4, 30), (120, 2, 20), (60, 1, 10), (24, 1, 3)]
 TEXTS = ("failed", "advice", "lesser", "troubles", "warnings")

@@ -9,7 +9,6 @@ read of a machine here, that machine is left as it was.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -17,11 +16,11 @@ import shutil
 from collections.abc import Mapping
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.rootless.backup.plugins.plugin_utils import facts, keys
+from ansible_collections.rootless.backup.plugins.plugin_utils import facts, keys, numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Any
 
 MEMORY = "repository-accounts.json"
@@ -82,31 +81,6 @@ def write(directory: str, memory: Mapping[str, Any]) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.rename(new, path)
-
-
-def bounds(uid_range: str) -> tuple[int, int]:
-    """The first and the last number of a range. AnsibleActionFail: it holds none."""
-    first, last = map(int, uid_range.split("-"))
-    if first > last:
-        raise AnsibleActionFail("repository_uid_range: given is %s, but its last number is smaller than its first" % uid_range)
-    return first, last
-
-
-def allot(names: Iterable[str], taken: Iterable[int], uid_range: str) -> dict[str, int]:
-    """A number for each name, by the name, so that nothing but a collision depends on who came first.
-
-    AnsibleActionFail: the range is full.
-    """
-    first, last = bounds(uid_range)
-    size, used, given = last - first + 1, set(taken), {}
-    for name in sorted(names):
-        at = int(hashlib.sha256(name.encode()).hexdigest()[:12], 16) % size
-        number = next((first + (at + step) % size for step in range(size) if first + (at + step) % size not in used), None)
-        if number is None:
-            raise AnsibleActionFail("repository_uid_range: all numbers of %s are taken; allow more" % uid_range)
-        used.add(number)
-        given[name] = number
-    return given
 
 
 def account(uid: int) -> str:
@@ -203,7 +177,7 @@ def computed(variables: Mapping[str, Any], options: Mapping[str, Any], warn: Cal
     differs = {str(each["name"]): each for each in options["clients"]}
     absent = {name for name, each in differs.items() if each.get("state") == "absent"}
     unknown = [name for name in wanted if name not in known and name not in absent]
-    new = allot(unknown, [each["uid"] for each in known.values()], options["uid_range"])
+    new = numbers.allot(unknown, [each["uid"] for each in known.values()], options["uid_range"])
     for name, uid in new.items():
         known[name] = {"uid": uid, "key": ""}
     for name in sorted(set(wanted) - absent):
@@ -234,7 +208,7 @@ def place(variables: Mapping[str, Any], server: str) -> dict[str, str]:
     if uid is None and variables.get("ansible_check_mode"):
         # What the server's own play would have noted.
         of_server = variables["hostvars"][server]
-        uid = allot([host], [], str(of_server.get("repository_uid_range") or "70000-79999"))[host]
+        uid = numbers.allot([host], [], str(of_server.get("repository_uid_range") or "70000-79999"))[host]
         memory.update(address=address_of(variables, server, str(of_server.get("repository_address") or "")),
                       port=int(of_server.get("repository_port") or 22))
     if uid is None:

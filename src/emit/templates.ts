@@ -5,7 +5,7 @@ import { backupTemplateSettings, backupUnits } from '../units/backup.ts';
 import { borgTemplateSettings, borgUnits } from '../units/borg.ts';
 import { hookProof } from '../units/hook.ts';
 import { postgresHook, postgresTemplateSettings, postgresUnits } from '../units/postgres.ts';
-import { repositoryUnits } from '../units/repository.ts';
+import { repositoryTemplateSettings, repositoryUnits } from '../units/repository.ts';
 import { transientSandboxes } from '../units/restore.ts';
 import { mark, type GeneratedFile } from './generated.ts';
 
@@ -30,7 +30,7 @@ export function postgresTemplates(): GeneratedFile[] {
 
 /** The same of role `repository`. */
 export const repositoryTemplates = (): GeneratedFile[] =>
-  unitTemplates('repository', 'units/repository.ts', repositoryUnits());
+  unitTemplates('repository', 'units/repository.ts', repositoryUnits(repositoryTemplateSettings));
 
 /** The sandboxes of transient units, for the program that hands them to systemd-run(1). */
 export function transientUnits(): GeneratedFile {

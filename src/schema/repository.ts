@@ -10,7 +10,7 @@ export const repository = roleSchema({
   role: 'repository',
   prefix: 'repository_',
   deployed: true,
-  summary: 'Keep the repositories of many machines on a server',
+  summary: 'Keep the repositories of many machines on a server, and what they delete',
   description: [
     'Makes an account, a directory and a line of `authorized_keys` for each machine of the inventory whose `borg_repositories` has `{server: NAME}` with the name of this host. The control node makes the keys, so nothing is pasted, and no host key is trusted on first use.',
     'Run it before role `borg` of the machines, in the same playbook.',
@@ -66,6 +66,24 @@ export const repository = roleSchema({
       type: 'string',
       description: [
         'How much each machine may store. Empty: no limit, so that one machine can fill the disk of all. Borg counts what is stored, not what was deleted and still takes room.',
+      ],
+      default: '',
+      pattern: `(?:|${size})`,
+      allowed: `empty, or ${sizeAllowed}`,
+    },
+    repository_undelete_days: {
+      type: 'integer',
+      description: [
+        'How many days what a machine deletes can be had back. It costs the room of what is deleted. Every hour in which a repository changed the server keeps a generation of it, out of the reach of the machines; `repositoryctl restore` brings one back.',
+      ],
+      default: 30,
+      minimum: 1,
+      maximum: 3650,
+    },
+    repository_most: {
+      type: 'string',
+      description: [
+        'How much a repository may take on the disk together with what was deleted from it and can still be had back. A machine that takes more is let in no more, and told of, until some of that expires: no generation goes before its time. Empty: no limit.',
       ],
       default: '',
       pattern: `(?:|${size})`,

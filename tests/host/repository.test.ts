@@ -50,10 +50,44 @@ const ssh = (
     { mayFail: true, timeoutSeconds: 30 },
   );
 
+/** How the repository of a client does, as the server's program says it. */
+async function statusOf(client: string): Promise<{ held_bytes: number; generations: string[] }> {
+  const all = JSON.parse((await server.run('repositoryctl status --json')).stdout) as {
+    name: string;
+    held_bytes: number;
+    generations: string[];
+  }[];
+  const found = all.find(({ name }) => name === client);
+  if (found === undefined) throw new Error(`there is no client ${client}`);
+  return found;
+}
+
+/** Has the server keep what is there, as if the last generation were an hour old. @returns the generations, oldest first. */
+async function keep(client: string, mayFail = false): Promise<string[]> {
+  const directory = `/srv/repositories/.generations/${await accountOf(client)}`;
+  const known = (await statusOf(client)).generations;
+  for (const name of known) {
+    const [day = '', time = ''] = name.split('T');
+    const hourBefore = new Date(`${day}T${time.replaceAll('-', ':')}`).getTime() - 3_600_000;
+    const earlier = new Date(hourBefore)
+      .toISOString()
+      .replace(/\.\d+/, '')
+      .replace(/T(.*)$/, (_, rest: string) => `T${rest.replaceAll(':', '-')}`);
+    await server.run(['mv', `${directory}/${name}`, `${directory}/${earlier}`]);
+  }
+  await server.run('systemctl start repository-keep.service', { mayFail, timeoutSeconds: 120 });
+  return (await statusOf(client)).generations;
+}
+
 onEachRelease(
   'a server of repositories',
   async (fixture) => {
     server = await fixture.lab.boot({ name: 'store', debian: fixture.release });
+    // The tests say when it is time.
+    await server.write(
+      '/etc/systemd/system/repository-keep.timer.d/late.conf',
+      '[Timer]\nOnBootSec=\nOnUnitInactiveSec=\nOnBootSec=1d\n',
+    );
     // Both releases save to a server of either.
     app = await fixture.lab.boot({ name: 'app', debian: fixture.release === 12 ? 13 : 12 });
     for (const name of ['web', 'app'])
@@ -118,12 +152,11 @@ onEachRelease(
     it('is given nothing that a client says: neither its keys nor what it says as a fact', async () => {
       const key = readFileSync(join(fixture.lab.directory, 'backup-secrets/web/repository-key.pub'), 'utf8').trim();
       expect(await server.read(`/etc/backup/repository-keys/${await accountOf('web')}`)).toBe(
-        `command="borg serve --append-only --restrict-to-repository /srv/repositories/${await accountOf('web')}/repository",restrict ${key
+        `command="borg serve --restrict-to-repository /srv/repositories/${await accountOf('web')}/repository",restrict ${key
           .split(' ')
           .slice(0, 2)
           .join(' ')} backup@web\n`,
       );
-      await fixture.host.write('/etc/ansible/facts.d/x.fact', '{}');
       const lie = {
         hosts: 'web',
         gather_facts: false,
@@ -145,6 +178,107 @@ onEachRelease(
       expect(recap['store']).toMatchObject({ failed: 0, changed: 0 });
       expect(`${stdout}${stderr}`.replaceAll(/\s+/g, ' ')).toContain('the host itself says it, as a fact');
       expect(() => statSync('/tmp/lie')).toThrow('ENOENT');
+    });
+
+    it('keeps what a client deletes and compacts away, and brings it back equal', async () => {
+      const client = fixture.host;
+      await client.run('dd if=/dev/urandom of=/etc/large bs=1M count=8 status=none');
+      expect((await backUp(client)).ok).toBe(true);
+      const before = await archives(client);
+      const sum = (await client.run('sha256sum < /etc/large')).stdout;
+      await keep('web');
+      expect((await keep('web')).length, 'nothing changed').toBe(1);
+      // As root of the client, with all that it has.
+      await client.run("backup-borg delete --force --glob-archives '*'; backup-borg compact --threshold 0");
+      expect(await archives(client)).toEqual([]);
+      const [name = ''] = await keep('web').then((names) => names.slice(0, 1));
+      const { held_bytes: held } = await statusOf('web');
+      console.log(`what was deleted takes ${held} bytes on the server`);
+      expect(held).toBeGreaterThan(8_000_000);
+      expect(held).toBeLessThan(16_000_000);
+      await server.run(['repositoryctl', 'restore', 'web', '--at', name, '--in-place']);
+      // To this host, which saw the later state, the earlier one would look like an attack.
+      await client.run('rm -rf /var/lib/borg/.config/borg/security /var/cache/borg/*');
+      expect(await archives(client)).toEqual(before);
+      const newestFiles = before.find((each) => each.includes('-files-')) ?? '';
+      expect(
+        (
+          await client.run(
+            `backup-borg extract --stdout ::${before.filter((each) => each.includes('-files-')).at(-1) ?? newestFiles} etc/large | sha256sum`,
+          )
+        ).stdout,
+      ).toBe(sum);
+      expect((await client.run('backup-borg check --verify-data', { mayFail: true, timeoutSeconds: 120 })).code).toBe(
+        0,
+      );
+      expect((await backUp(client)).ok).toBe(true);
+    });
+
+    it('keeps what is there from whatever else a client does: another passphrase, settings, a repair, a clock that is ahead', async () => {
+      const client = fixture.host;
+      const known = await keep('web');
+      const generation = `/srv/repositories/.generations/${await accountOf('web')}/${known.at(-1) ?? ''}`;
+      const sums = async (): Promise<string> =>
+        (await server.run(`cd ${generation} && find . -type f | sort | xargs sha256sum`)).stdout;
+      const before = await sums();
+      for (const attack of [
+        'BORG_NEW_PASSPHRASE=mine backup-borg key change-passphrase',
+        'backup-borg config "$(grep -o "ssh://[^\\"]*" /etc/backup/borg.json)" max_segment_size 6000000',
+        'backup-borg create --timestamp 2099-01-01T00:00:00 ::future /etc/hostname',
+        'BORG_CHECK_I_KNOW_WHAT_I_AM_DOING=YES backup-borg check --repair',
+        "backup-borg delete --force --glob-archives '*'",
+        'backup-borg compact --threshold 0',
+      ])
+        await client.run(attack, { mayFail: true, timeoutSeconds: 120 });
+      expect(await sums()).toBe(before);
+      expect((await server.run(`stat --format %U:%a ${generation}/data/0/*`)).stdout).toMatch(/^(?:root:440\n)+$/);
+      expect((await server.run(`ls ${generation}`, { user: await accountOf('web'), mayFail: true })).code).not.toBe(0);
+      const { stdout } = await server.run(['repositoryctl', 'restore', 'web', '--at', known.at(-1) ?? '']);
+      // Without its key: all that is stored is whole.
+      await server.run(
+        `BORG_BASE_DIR=/tmp/borg borg check --repository-only ${stdout.trim()} && rm -r ${stdout.trim()}`,
+      );
+      await server.run(['repositoryctl', 'restore', 'web', '--at', known.at(-1) ?? '', '--in-place']);
+      await client.run('rm -rf /var/lib/borg/.config/borg/security /var/cache/borg/*');
+      expect((await backUp(client)).ok).toBe(true);
+    });
+
+    it('makes generations while a session is held and while another compacts, and each is whole', async () => {
+      const client = fixture.host;
+      const own = await accountOf('web');
+      const serve = `ssh -F /dev/null -i /etc/credstore/borg.ssh-key -o BatchMode=yes -o UserKnownHostsFile=/etc/backup/known_hosts ${own}@${server.address} borg serve`;
+      await client.run(`systemd-run --unit=held sh -c 'tail -f /dev/null | ${serve}'`);
+      await client.run(
+        `systemd-run --unit=churn sh -c 'for i in 1 2 3 4 5 6; do dd if=/dev/urandom of=/etc/churn bs=1M count=2 status=none; backup-borg create ::churn-$i /etc/churn && backup-borg delete ::churn-$i; backup-borg compact --threshold 0; done'`,
+      );
+      const made = new Set<string>();
+      for (let round = 0; round < 4; round++) for (const name of await keep('web', true)) made.add(name);
+      await client.run(
+        'systemctl stop held; while systemctl is-active --quiet churn; do sleep 0.2; done; rm -f /etc/churn',
+      );
+      await keep('web');
+      const directory = `/srv/repositories/.generations/${own}`;
+      for (const name of (await server.run(`ls ${directory}`)).stdout.split('\n').filter(Boolean))
+        await server.run(
+          `cp -a ${directory}/${name} /tmp/checked && BORG_BASE_DIR=/tmp/borg borg check --repository-only /tmp/checked && rm -r /tmp/checked`,
+        );
+    });
+
+    it('lets a client in no more that takes more than it may, and again when that is gone', async () => {
+      saves(fixture, 'store', { repository_most: '1M' });
+      expect((await apply(fixture, { clients: '' })).recap['store']).toMatchObject({ failed: 0 });
+      expect((await server.run('systemctl start repository-keep.service', { mayFail: true })).code).not.toBe(0);
+      expect((await server.run('journalctl --unit=repository-keep --no-pager')).stdout).toContain(
+        'are allowed (repository_most), so it is let in no more',
+      );
+      const { ok, log } = await backUp(fixture.host);
+      expect(ok).toBe(false);
+      expect(log).toContain('this server lets this machine in no more');
+      expect((await server.run('repositoryctl status')).stdout).toMatch(/^web .*REFUSED/m);
+      saves(fixture, 'store', {});
+      expect((await apply(fixture, { clients: '' })).recap['store']).toMatchObject({ failed: 0 });
+      await server.run('systemctl start repository-keep.service');
+      expect((await backUp(fixture.host)).ok).toBe(true);
     });
 
     it('keeps the account of a client that left the inventory, says so, and lets it in no more when that is said', async () => {

@@ -12,6 +12,7 @@ PATH = pathlib.Path(__file__).parents[2] / "plugins/plugin_utils/mail.py"
 spec = importlib.util.spec_from_file_location("mail", PATH)
 mail = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(mail)
+SCRIPT = '#!/bin/sh\necho "$@" > "$0.args"\ncp "${1#--file=}" "$0.conf" 2> /dev/null\ncat > "$0.in"\necho no >&2\nexit %d\n'
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def program(tmp_path, monkeypatch):
 
     def made(name, code=0):
         path = tmp_path / name
-        path.write_text('#!/bin/sh\necho "$@" > "$0.args"\ncp "${1#--file=}" "$0.conf" 2> /dev/null\ncat > "$0.in"\necho no >&2\nexit %d\n' % code)
+        path.write_text(SCRIPT % code)
         path.chmod(0o755)
         monkeypatch.setenv("PATH", "%s:%s" % (tmp_path, os.environ["PATH"]))
         return lambda what: (tmp_path / (name + what)).read_text(encoding="utf-8")

@@ -81,6 +81,14 @@ def test_what_was_written_to_since_is_back(here, capsys):
     assert "1 written to since" in line
 
 
+def test_of_a_directory_only_what_was_asked_for_has_to_be_back(here, capsys):
+    gone = item(here / "file", path=str(here / "gone")[1:])
+    ok, lines = verdict(capsys, item(here / "file"), gone, chosen=[str(here / "file")])
+    assert ok
+    assert [line.split()[0] for line in lines] == ["back", "left"]
+    assert not verdict(capsys, gone, chosen=[str(here / "gone")])[0]
+
+
 def test_what_was_left_and_is_written_by_the_new_machine_is_not_called_back(here, capsys):
     ok, [line] = verdict(capsys, item(here / "file", size=6, mtime="2001-01-01T00:00:00.000000"), chosen=["/srv"])
     assert (ok, line.split()[0]) == (True, "left")

@@ -72,9 +72,10 @@ def wait_for_rest() -> None:
 
 def wait_for_report(unit: str, begun: float) -> None:
     """Wait a moment for the report: who asks for the status next shall be told of this run."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     name = unit[: -len(".service")]
-    while os.access(STATUS, os.R_OK) and time.monotonic() < deadline:
+    # Before the first run there is none; who may not read it is told nothing.
+    while (os.access(STATUS, os.R_OK) or not os.path.exists(STATUS)) and time.monotonic() < deadline:
         if known.read()[0]["units"].get(name, {}).get("finished", 0) >= int(begun):
             return
         time.sleep(0.1)

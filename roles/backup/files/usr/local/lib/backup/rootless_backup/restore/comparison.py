@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import pwd
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 # Of a row so many paths are named.
 NAMED = 3
 BACK, CHANGED, ABSENT, OTHER = range(4)
+ELSEWHERE = "not among the paths that were asked for"
 
 
 def main(asked: argparse.Namespace) -> int:
@@ -69,6 +71,8 @@ class Comparison:
     def __init__(self, chosen: Iterable[str] = ()) -> None:
         self.chosen = list(chosen)
         self.rows: dict[str, Row] = {}
+        # What is elsewhere than where it was asked for.
+        self.others: dict[str, Row] = {}
         self.user = Names(lambda number: pwd.getpwuid(number).pw_name)
         self.group = Names(lambda number: grp.getgrgid(number).gr_name)
 
@@ -76,12 +80,14 @@ class Comparison:
         path = "/" + item["path"]
         if path == "/":
             return
-        here = real(path)
-        if here:
-            state, why = self.judge(item, here, os.lstat(here))
-        else:
-            state, why = ABSENT, "is not there"
-        self.rows.setdefault(row_of(path), Row()).add(state, path, why)
+        state, why = ABSENT, "is not there"
+        # It may go while it is looked at.
+        with contextlib.suppress(OSError):
+            here = real(path)
+            if here:
+                state, why = self.judge(item, here, os.lstat(here))
+        is_chosen = not self.chosen or any(paths.is_below(path, each) for each in self.chosen)
+        (self.rows if is_chosen else self.others).setdefault(row_of(path), Row()).add(state, path, why)
 
     def judge(self, item: Item, path: str, found: os.stat_result) -> tuple[int, str]:
         mode, here = item["mode"], stat.filemode(found.st_mode)
@@ -105,24 +111,22 @@ class Comparison:
         fresh = [each.path for each in leftovers.found() if each.note["fresh"]]
         ok = True
         untrusted.say(untrusted.printable("archive %s, compared with what is here:" % archive))
-        for name in sorted(self.rows):
-            state, text = self.verdict(name, self.rows[name], left.get(name, ""), fresh)
-            ok = ok and state not in ("MISSING", "DIFFERS")
-            untrusted.say(untrusted.printable("%-8s %-40s %s" % (state, name, text)).rstrip())
+        for name in sorted({*self.rows, *self.others}):
+            for rows, elsewhere in ((self.rows, ""), (self.others, ELSEWHERE)):
+                if name in rows:
+                    state, text = self.verdict(name, rows[name], left.get(name, "") or elsewhere, fresh)
+                    ok = ok and state not in ("MISSING", "DIFFERS")
+                    untrusted.say(untrusted.printable("%-8s %-40s %s" % (state, name, text)).rstrip())
         return ok
 
     def left(self, archive: str) -> dict[str, str]:
         """The rows that are left on purpose, and why."""
-        rows = [row for row in self.rows if any(paths.is_below(row, tree) for tree in TREES)]
+        rows = [row for row in {*self.rows, *self.others} if any(paths.is_below(row, tree) for tree in TREES)]
         known = remembered(archive)
         if known is None:
             belonging = Belonging(rows, Packages(), lambda: None, None, host_keys=False)
             known = {row: belonging.why_left(row) for row in rows if not DIVIDED.fullmatch(row)}
-        elsewhere = "not among the paths that were asked for"
-        return {row: why for row in self.rows for why in [known.get(row, "") or ("" if self.is_chosen(row) else elsewhere)] if why}
-
-    def is_chosen(self, row: str) -> bool:
-        return not self.chosen or any(paths.is_below(row, each) or paths.is_below(each, row) for each in self.chosen)
+        return known
 
     def verdict(self, name: str, row: Row, why: str, fresh: Sequence[str]) -> tuple[str, str]:
         """What is said of a row: in a word, and more."""

@@ -10,9 +10,9 @@ import pwd
 import re
 import subprocess
 
-from rootless_backup import host, paths, statefile, systemd, untrusted
+from rootless_backup import host, statefile, systemd, untrusted
 from rootless_backup.records import status
-from rootless_backup.restore.belonging import SERVERS
+from rootless_backup.restore.belonging import SERVERS, row_of
 from rootless_backup.restore.terminal import tell
 
 TYPE_CHECKING = False
@@ -99,7 +99,7 @@ def units_with_open_files(rows: Collection[str]) -> set[str]:
     """The services with a process that has a file below one of the rows open, or works there."""
     found = set()
     for process in filter(str.isdigit, os.listdir("/proc")):
-        if any(any(paths.is_below(path, row) for row in rows) for path in opened_by(process)):
+        if any(row_of(path) in rows for path in opened_by(process)):
             with contextlib.suppress(OSError), open("/proc/%s/cgroup" % process, encoding="utf-8", errors="replace") as file:
                 found |= set(re.findall(r"/([^/\n]+\.service)(?=[/\n])", file.read()))
     return found
