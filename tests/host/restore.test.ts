@@ -447,6 +447,11 @@ onEachRelease(
         expect(found.code, words.join(' ')).toBe(code);
         expect(found.stderr).not.toMatch(/Traceback|\u001b/);
       }
+      await host.run('mv /etc/backup/engine.json /root/');
+      const without = await host.run('backupctl list', { mayFail: true });
+      await host.run('mv /root/engine.json /etc/backup/');
+      expect(without.code).toBe(1);
+      expect(without.stderr).toMatch(/^backupctl list: .*'\/etc\/backup\/engine\.json'\n$/);
     });
 
     it('answers what it is, and is quiet where nobody reads on', async () => {

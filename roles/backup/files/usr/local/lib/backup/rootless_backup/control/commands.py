@@ -109,7 +109,7 @@ def of_restore_db(parser: argparse.ArgumentParser) -> None:
         "--in-place", action="store_true", help="load it under its own name, for what can be made only there, such as pg_cron"
     )
     parser.add_argument("hook", metavar="HOOK", help="the hook that saved it, such as postgresql, mariadb or sqlite-app")
-    parser.add_argument("names", metavar="NAME", nargs="*", help="a database, as the hook calls it")
+    parser.add_argument("names", metavar="NAME", nargs="*", default=[], help="a database, as the hook calls it")
 
 
 def of_files(parser: argparse.ArgumentParser) -> None:

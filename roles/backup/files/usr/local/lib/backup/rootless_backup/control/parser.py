@@ -29,6 +29,7 @@ SAID = (
     (re.compile("argument (.*): expected one argument"), r"\1 needs a value"),
     (re.compile(r"argument (.*): invalid choice: (.*) \(choose from (.*)\)"), r"\1: \2 is not allowed. Use \3"),
     (re.compile("argument (.*): ignored explicit argument (.*)"), r"\1 takes no value, and \2 was given"),
+    (re.compile("argument ([^:]*): "), r"\1: "),
 )
 
 

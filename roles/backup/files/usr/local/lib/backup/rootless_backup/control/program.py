@@ -22,6 +22,9 @@ def act(words: list[str]) -> int:
     module, function = COMMANDS[asked.action].run.split(":")
     try:
         return int(getattr(importlib.import_module("rootless_backup." + module), function)(asked))
+    except (OSError, untrusted.Untrustworthy) as trouble:
+        # Such as settings that are gone: it says which file, and why.
+        untrusted.die("backupctl %s: %s" % (asked.action, untrusted.printable(str(trouble))))
     except KeyboardInterrupt:
         untrusted.say("\nbackupctl %s: interrupted" % asked.action, file=sys.stderr)
         return codes.INTERRUPTED
