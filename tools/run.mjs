@@ -88,6 +88,7 @@ const longRounds = process.env.ATTACK_ROUNDS ?? '30';
 const commands = {
   build: () => program('src/main.ts', args),
   check: () => program('tools/check.ts', args),
+  commands: () => program('tools/commands.ts', args),
   collection: () => vitest('tests/collection.config.ts', args),
   unit() {
     vitest('tests/unit.config.ts', args);

@@ -17,7 +17,8 @@ from ansible.module_utils.ansible_release import __version__ as core_version
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
-from ansible_collections.rootless.backup.plugins.plugin_utils import answer, facts, module, package, saved, settings, tree
+from ansible_collections.rootless.backup.plugins.plugin_utils import answer, facts, keys, module, package, saved, settings, tree
+from ansible_collections.rootless.backup.plugins.plugin_utils.keys import Unusable
 
 # Before 2.19 a template that looks like JSON comes back as what it holds, unless that is turned off; since then the
 # option is deprecated.
@@ -103,7 +104,8 @@ class ActionModule(ActionBase):
                 result["saved"] = self._save(wanted, result, task_vars)
                 if result["saved"]:
                     result["changed"] = True
-                    self._display.display(KEEP % (task_vars["inventory_hostname"], wanted.directory))
+                    if wanted.opens:
+                        self._display.display(KEEP % (task_vars["inventory_hostname"], wanted.directory))
             except (Unusable, OSError) as error:
                 said = result.get("msg", "").strip()
                 result.update(failed=True, msg=("%s\nWhat opens the repositories was not saved: %s" % (said, error)).strip())
@@ -241,7 +243,7 @@ class ActionModule(ActionBase):
     def _show_key(self, server, result, task_vars):
         """Print the lines that let this host in, as they have to stand in `authorized_keys`: in Ansible's own messages they are escaped."""
         try:
-            key = public_key(self._read([server["key"]], task_vars)[0])
+            key = keys.public_key(self._read([server["key"]], task_vars)[0])
         except Unusable:
             return
         name = re.sub("[^A-Za-z0-9._-]", "_", str(task_vars["inventory_hostname"]))
@@ -249,7 +251,7 @@ class ActionModule(ActionBase):
         shown = [each for each in (remote(place) for place, mark in server["repositories"] if mark not in result["created"]) if each]
         for place, path in shown:
             self._display.display("\n%s: if %s does not let this host in yet, add this line to ~/.ssh/authorized_keys there:\n\n%s\n"
-                                  % (name, place, authorized("%s %s" % (command, shlex.quote(path)), key, comment)))
+                                  % (name, place, keys.authorized("%s %s" % (command, shlex.quote(path)), key, comment)))
         if shown:
             # The host's own words have it too, escaped: nobody is to copy that.
             result["msg"] = "\n".join(each for each in result["msg"].split("\n") if command not in each)
@@ -284,10 +286,6 @@ def wants_frame(args):
     return boolean(args.get("frame", False))
 
 
-class Unusable(Exception):
-    """What a host gave cannot be what it should be; the text says why."""
-
-
 def secret(path, content, came):
     """What is in a file of the host, of its base64. Unusable: it is none, or larger than any secret."""
     if not content:
@@ -303,28 +301,8 @@ def secret(path, content, came):
     return found
 
 
-def public_key(content):
-    """Type and base64 of a public key that a host gave. Unusable: it is none; then nobody is asked to trust it."""
-    words = content.decode("ascii", "replace").split()
-    if len(words) < 2 or not re.fullmatch("ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)", words[0]):
-        raise Unusable("what the host gave is no public key")
-    try:
-        inside = base64.b64decode(words[1].encode("ascii"), validate=True)
-    except (UnicodeEncodeError, binascii.Error):
-        raise Unusable("what the host gave is no public key") from None
-    # It says its own type, and is long enough for any key, see RFC 4253, 6.6.
-    if not inside.startswith(len(words[0]).to_bytes(4, "big") + words[0].encode("ascii")) or not 40 <= len(inside) <= 4096:
-        raise Unusable("what the host gave is no public key")
-    return "%s %s" % (words[0], base64.b64encode(inside).decode("ascii"))
-
-
 def remote(repository):
     """Where a repository is, and its path as the server's command takes it; None if it is on the host itself."""
     found = re.fullmatch(r"ssh://([^/]+)(/.*)", str(repository))
     # /./ and /~/ are the home of the user there, where the command is started.
     return (answer.line(found.group(1)), re.sub(r"^/(?:\.|~)/", "", found.group(2))) if found else None
-
-
-def authorized(command, key, comment):
-    """The line of authorized_keys(5): the command is the user's shell's, in quotes in which only a quote needs escaping."""
-    return 'command="%s",restrict %s %s' % (command.replace('"', '\\"'), key, comment)

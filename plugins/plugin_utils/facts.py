@@ -29,7 +29,7 @@ NODE = "rootless_backup_node"
 FLEET = ("fleet_directory", "fleet_fail", "fleet_hosts", "fleet_mail_to", "fleet_mail_from", "fleet_mail_smtp")
 # Variables of ours that are no settings, beside those with an underscore and the prefix of a role.
 OURS = re.compile(r"_{1,2}restore_.*|__sqlite|rootless_backup_node|ansible_facts|"
-                  r"restore_(?:host|paths|beside|archive|dumps|users|again|done)|" + "|".join(FLEET))
+                  r"restore_(?:host|paths|beside|archive|dumps|users|again|done|packages|services|etc|host_keys)|" + "|".join(FLEET))
 
 
 def refuse(task_vars: Mapping[str, Any]) -> None:

@@ -158,6 +158,8 @@ var status = `${reportState}/status.json`;
 var history = `${reportState}/history.jsonl`;
 var proofs = `${settingsDirectory}/prove.d`;
 var excludes = `${settingsDirectory}/exclude.d`;
+var repositoryAccounts = `${settingsDirectory}/repository-accounts.json`;
+var repositoryKeys = `${settingsDirectory}/repository-keys`;
 
 // src/fleet/figures.ts
 var day = 86400;

@@ -4032,6 +4032,8 @@ var history = `${reportState}/history.jsonl`;
 var proofs = `${settingsDirectory}/prove.d`;
 var excludes = `${settingsDirectory}/exclude.d`;
 var proveUser = "backup-prove";
+var repositoryAccounts = `${settingsDirectory}/repository-accounts.json`;
+var repositoryKeys = `${settingsDirectory}/repository-keys`;
 
 // src/schema/patterns.ts
 var printable = String.raw`[^\x00-\x1f\x7f\x85\u2028\u2029]`;

@@ -109,6 +109,8 @@ def is_slip(name: str, setting: str) -> bool:
 
 def check(name: str, value: object, rule: Rules) -> list[str]:
     """Messages for what is wrong with `value`, and with what it holds."""
+    if "alternative" in rule and isinstance(value, Mapping):
+        return check(name, value, rule["alternative"])
     kind = rule["type"]
     if kind == "array":
         if not isinstance(value, (list, tuple)) or len(value) < rule.get("minItems", 0):

@@ -1,6 +1,7 @@
 import { managedBy } from '../render/header.ts';
 import { yamlDocument } from '../render/yaml.ts';
 import * as host from '../schema/host.ts';
+import { statusFormat } from '../monitoring/status.ts';
 import { borgEnvironment } from '../units/borg.ts';
 import { mark, markComment, type GeneratedFile } from './generated.ts';
 
@@ -13,7 +14,7 @@ export function hostFacts(version: string): GeneratedFile[] {
         'backup',
         'schema/host.ts',
         'Paths, units and users, which the units and the control node know too.',
-        { ...host, version },
+        { ...host, version, statusFormat },
       ),
     },
     {

@@ -4,7 +4,8 @@ import type { Schema } from '../schema/schema.ts';
 const asItIs = ['type', 'default', 'enum', 'minimum', 'maximum', 'minItems', 'required', 'writeOnly', 'examples'];
 
 /** A declaration as plain JSON Schema, for ajv and for editors. */
-export function toJsonSchema(schema: Schema): object {
+export function toJsonSchema({ alternative, ...schema }: Schema): object {
+  if (alternative !== undefined) return { anyOf: [toJsonSchema(schema), toJsonSchema(alternative)] };
   const { allowed, description, pattern, items, properties, propertyNames, additionalProperties } = schema;
   return {
     ...Object.fromEntries(Object.entries(schema).filter(([key]) => asItIs.includes(key))),

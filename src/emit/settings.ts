@@ -77,7 +77,9 @@ export function argument(setting: Schema): object {
     ...(setting.default === undefined ? {} : { default: setting.default }),
     ...(setting.enum === undefined ? {} : { choices: setting.enum }),
     ...(setting.writeOnly === true ? { no_log: true } : {}),
-    ...(setting.items === undefined ? {} : { elements: argumentTypes[setting.items.type] }),
+    ...(setting.items === undefined
+      ? {}
+      : { elements: setting.items.alternative === undefined ? argumentTypes[setting.items.type] : 'raw' }),
     ...(setting.items?.properties === undefined ? {} : { options: options(setting.items) }),
   };
 }
@@ -116,6 +118,8 @@ export interface Rule {
   readonly allowed: string;
   readonly secret?: true;
   readonly items?: Rule;
+  /** What a mapping has to be, where all else has to be a text. */
+  readonly alternative?: Rule;
   readonly minItems?: number;
   readonly properties?: Readonly<Record<string, Rule>>;
   readonly required?: readonly string[];
@@ -149,6 +153,7 @@ function rule(setting: Schema): Rule {
     ...(setting.maximum === undefined ? {} : { maximum: setting.maximum }),
     ...(setting.writeOnly === true ? { secret: true as const } : {}),
     ...(setting.items === undefined ? {} : { items: rule(setting.items) }),
+    ...(setting.alternative === undefined ? {} : { alternative: rule(setting.alternative) }),
     ...(setting.minItems === undefined ? {} : { minItems: setting.minItems }),
     ...(setting.properties === undefined ? {} : { properties: mapValues(setting.properties, rule) }),
     ...(setting.required === undefined ? {} : { required: setting.required }),

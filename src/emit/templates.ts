@@ -5,6 +5,7 @@ import { backupTemplateSettings, backupUnits } from '../units/backup.ts';
 import { borgTemplateSettings, borgUnits } from '../units/borg.ts';
 import { hookProof } from '../units/hook.ts';
 import { postgresHook, postgresTemplateSettings, postgresUnits } from '../units/postgres.ts';
+import { repositoryTemplateSettings, repositoryUnits } from '../units/repository.ts';
 import { transientSandboxes } from '../units/restore.ts';
 import { mark, type GeneratedFile } from './generated.ts';
 
@@ -26,6 +27,10 @@ export function postgresTemplates(): GeneratedFile[] {
       : [template('postgres', 'units/postgres.ts', proof.path, proofJson(managedBy('role postgres'), proof.proof))]),
   ];
 }
+
+/** The same of role `repository`. */
+export const repositoryTemplates = (): GeneratedFile[] =>
+  unitTemplates('repository', 'units/repository.ts', repositoryUnits(repositoryTemplateSettings));
 
 /** The sandboxes of transient units, for the program that hands them to systemd-run(1). */
 export function transientUnits(): GeneratedFile {

@@ -21,9 +21,9 @@ export const borg = roleSchema({
     borg_repositories: {
       type: 'array',
       description: [
-        'Where the archives go: local paths, or `ssh://user@host[:port]/path`. Each run saves into each of them, in this order.',
+        'Where the archives go: local paths, `ssh://user@host[:port]/path`, or `{server: NAME}` for a host of the inventory that has the role `repository`. Each run saves into each of them, in this order.',
         'The default is one repository on the machine itself. A disk is not a backup: it dies, burns and is stolen together with what it should save. Add a second place.',
-        'A remote repository needs `borg_known_hosts`.',
+        'A repository by `ssh://` needs `borg_known_hosts`. One by `server` needs nothing else: its account, key and host key come from the control node. It has to stand in the inventory, where the play of the server sees it.',
       ],
       default: ['/var/lib/borg/repository'],
       minItems: 1,
@@ -31,12 +31,25 @@ export const borg = roleSchema({
         type: 'string',
         description: ['A location.'],
         pattern: `(?:${absolutePath}|${sshRepository})`,
-        allowed: 'an absolute path, or ssh://user@host[:port]/path',
+        allowed: 'an absolute path, ssh://user@host[:port]/path, or {server: NAME}',
+        alternative: {
+          type: 'object',
+          description: ['A server of the inventory.'],
+          properties: {
+            server: {
+              type: 'string',
+              description: ['Its name in the inventory.'],
+              pattern: '.+',
+              allowed: 'the name of a host of the inventory',
+            },
+          },
+          required: ['server'],
+        },
       },
       examples: [['/mnt/disk/borg', 'ssh://borg@backup.example.org/./web1']],
       // The administrator is asked to let the host in there: with the name of another one it would get that one's.
       control: true,
-      json: inBorg,
+      json: { ...inBorg, value: '_borg_locations' },
     },
     borg_known_hosts: {
       type: 'array',

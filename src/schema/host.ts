@@ -58,3 +58,10 @@ export const excludes = `${settingsDirectory}/exclude.d`;
 export const restoreUser = 'backup-restore';
 export const proveUser = 'backup-prove';
 export const reportUser = 'backup-report';
+
+/** On a server of repositories: whom it lets in, as the control node says; a file of authorized_keys for each account; what the server knows. */
+export const repositoryAccounts = `${settingsDirectory}/repository-accounts.json`;
+export const repositoryKeys = `${settingsDirectory}/repository-keys`;
+export const repositoryState = '/var/lib/backup-repository';
+/** Whose group the accounts of a server are members of. */
+export const repositoryGroup = 'backup-repository';

@@ -25,6 +25,8 @@ export interface Schema {
   readonly additionalProperties?: Schema;
   /** What its keys are called in messages; "option" if not given. */
   readonly noun?: string;
+  /** Another form that a value may have: a mapping, where this says what a text has to be. */
+  readonly alternative?: Schema;
   /** What is allowed, in words: the end of the sentence "allowed is …" in an error message. */
   readonly allowed?: string;
   /** A secret: never shown in a message, a diff or a log. */

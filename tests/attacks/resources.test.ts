@@ -130,7 +130,7 @@ if os.path.isdir("/backup/wiki"):
         '1\n',
       );
       const restored = await host.run('backupctl restore-db --all wiki', { mayFail: true });
-      expect(restored.stdout + restored.stderr).not.toMatch(/Traceback[^]*backup-restore-db/);
+      expect(restored.stdout + restored.stderr).not.toMatch(/Traceback[^]*restore-db/);
       expect(await host.exists('/var/lib/backup-restore/wiki')).toBe(false);
       // Taking the role away is not what this is about.
       await host.run('rm -r /backup/wiki/d');

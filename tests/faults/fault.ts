@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { archives, backUp, newestOf, type Fixture } from '../host/fixture.ts';
-import { mails, type Mail } from '../host/mail.ts';
+import { mails, reported, type Mail } from '../host/mail.ts';
 import type { Host } from '../lab/host.ts';
 import { faults, type Fault } from './matrix.ts';
 
@@ -89,13 +89,16 @@ export async function suffer(
   let log = '';
   let result = '';
   let told: Mail[] = [];
+  let shown = '';
   try {
     const said = run === undefined ? (await backUp(host)).log : await run(fixture);
     log = typeof said === 'string' ? said : await host.journal(`${row.unit ?? 'backup'}.service`);
     result = (await host.run(`systemctl show --property=Result --value ${row.unit ?? 'backup'}.service`)).stdout.trim();
     await during?.(fixture);
     // What is only delivered when the fault has ended is looked for then.
-    if (row.late !== true) told = await mails(host);
+    if (row.late === true) await reported(host);
+    else told = await mails(host);
+    shown = (await host.run('backupctl status', { mayFail: true })).stdout;
     if (row.hand !== undefined) {
       expect(told.map((mail) => mail.text).join('\n')).toContain(`\`${row.hand}\``);
       await host.run(`yes YES | ${row.hand}`);
@@ -109,6 +112,7 @@ export async function suffer(
     told.map(({ subject }) => subject),
     log,
   ).toEqual(row.told === undefined ? [] : [expect.stringMatching(pattern(row.told))]);
+  isShown(shown, told[0], row);
 
   // What was good before is there, unless a whole archive of this run has taken its place.
   const names = await archives(host);
@@ -120,6 +124,26 @@ export async function suffer(
   await saveWell(host);
   await mails(host);
   await after?.(fixture);
+}
+
+/** `backupctl status` says at its beginning what failed and what to do, in the words of the mail. */
+function isShown(shown: string, mail: Mail | undefined, { hand, told }: Fault): void {
+  const first = shown.split('\n').slice(0, 5).join('\n');
+  if (mail === undefined || told === undefined) {
+    expect(first).not.toContain('The last backup');
+    return;
+  }
+  const { subject, text } = mail;
+  const what = told.startsWith('MISSING')
+    ? /^web: (.*)$/m.exec(text)?.[1]
+    : subject.replace(/^backup of web: (?:backup-check )?(?:FAILED: |ok, but (?:failed: )?)/, '');
+  // Of a long subject the middle is left out.
+  for (const part of what?.split(' … ') ?? ['the mail does not say it']) expect(first).toContain(part);
+  // What a good run tells of says itself what is to be done.
+  const remedy = /^What to do: +(.*)$/m.exec(text)?.[1];
+  if (remedy === undefined) expect(told).toMatch(/^ok, but/);
+  else expect(first).toContain(`To do: ${remedy}`);
+  if (hand !== undefined) expect(first).toContain(`\`${hand}\``);
 }
 
 /** The whole of a subject; `…` stands for what is another each time. */

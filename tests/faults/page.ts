@@ -11,8 +11,9 @@ export function faultsPage(): string {
 # What goes wrong, and what comes of it
 
 Each row is a test on booted Debian 12 and 13 hosts with the real parts (\`npm run test:faults\`): the fault is brought about, a backup
-runs, and these are compared with the row: the result of the unit, the subject of the mail that the administrator gets, that what was
-saved before can still be read, and that the next run is good when the fault has ended. Where a hand is needed for that, the report
+runs, and these are compared with the row: the result of the unit, the subject of the mail that the administrator gets, that
+\`backupctl status\` says the same within its first five lines, with what is to be done, that what was saved before can still be read, and
+that the next run is good when the fault has ended. Where a hand is needed for that, the report
 names the command, and the test takes the command from the report.
 
 In no row is an archive or a dump lost that was good before.

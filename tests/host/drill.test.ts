@@ -293,7 +293,7 @@ cd; echo ran; exit 0
       );
     });
 
-    const missed = 'backup-drill.timer is not running. Run `systemctl enable --now backup-drill.timer`.';
+    const missed = 'backup-drill.timer is not running.\n    To do: Run `systemctl enable --now backup-drill.timer`.\n';
 
     it('is missed where its timer was stopped', async () => {
       const { host } = fixture;

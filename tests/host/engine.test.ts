@@ -92,6 +92,9 @@ onEachRelease(
       ).toHaveLength(2);
       expect(await answer('show', 'latest', '/srv/files')).toMatch(/^-rws--x--x root .* \/srv\/files\/page$/m);
       const [, first = ''] = /^(web-files-\S+)$/m.exec(await answer('list')) ?? [];
+      expect(await answer('diff', first, 'latest', '/srv/files')).toBe(
+        'changed             +7 B       -6 B  /srv/files/page\n',
+      );
       await host.run(['backupctl', 'restore', '--archive', first, '--into', '/srv/back', '/srv/files']);
       expect(
         (await host.run('cat /srv/back/srv/files/page; stat -c "%U %a" /srv/back/srv/files /srv/back/srv/files/page'))

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { blocks, commands, kind } from '../docs/block.ts';
@@ -158,6 +158,12 @@ page('docs/verify.md', {
   'The restore test': {
     before: async () => expect((await backUp(host)).ok).toBe(true),
     after: (said) => expect(said).toContain('succeeded'),
+  },
+});
+
+page('docs/fleet.md', {
+  'All machines on one page': {
+    after: () => expect(existsSync(join(lab.directory, 'backup-fleet/fleet.html'))).toBe(true),
   },
 });
 

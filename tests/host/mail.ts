@@ -7,6 +7,12 @@ export interface Mail {
 
 /** Waits until every report was written and every mail delivered. */
 export async function settle(host: Host): Promise<void> {
+  await reported(host);
+  await host.run('while [ -n "$(postqueue -j)" ]; do sleep 0.1; done', { timeoutSeconds: 100 });
+}
+
+/** Waits until every report was written. */
+export async function reported(host: Host): Promise<void> {
   // Deactivating is not over either.
   await host.run(
     'for unit in backup backup-check backup-drill; do while systemctl is-active $unit | grep -q activating; do sleep 0.1; done; done',
@@ -20,7 +26,7 @@ export async function settle(host: Host): Promise<void> {
     ['success', 'failure', 'begun'].map((end) => `backup-report@${unit}:${end}`),
   );
   await host.run(
-    `for unit in ${reports.join(' ')}; do while [ "$(systemctl is-active $unit)" = activating ]; do sleep 0.1; done; done; while [ -n "$(postqueue -j)" ]; do sleep 0.1; done`,
+    `for unit in ${reports.join(' ')}; do while [ "$(systemctl is-active $unit)" = activating ]; do sleep 0.1; done; done`,
     { timeoutSeconds: 100 },
   );
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { Host } from '../lab/host.ts';
 import { archives, backUp, onEachRelease } from './fixture.ts';
+import { settle } from './mail.ts';
 
 onEachRelease(
   'a remote repository',
@@ -73,8 +74,14 @@ onEachRelease(
       expect((await backUp(fixture.host)).ok).toBe(true);
       await server.run('mv /home/store/.ssh /home/store/.ssh.away');
       const { ok, log } = await backUp(fixture.host);
+      await settle(fixture.host);
+      const shown = (await fixture.host.run('backupctl status', { mayFail: true })).stdout.split('\n').slice(0, 5);
       await server.run('mv /home/store/.ssh.away /home/store/.ssh');
       expect(ok).toBe(false);
+      const [type, key] = (await fixture.host.read('/etc/credstore/borg.ssh-key.pub')).split(' ');
+      expect(shown).toContain(
+        `    To do: command="borg serve --append-only --restrict-to-repository web",restrict ${type} ${key}`,
+      );
       expect(log).toContain('the server refuses the key of this host');
       expect(
         (await fixture.host.run('backup-borg --repository 2 list --short')).stdout.split('\n').filter(Boolean).length,

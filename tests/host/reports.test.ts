@@ -9,6 +9,16 @@ import { run } from '../lab/process.ts';
 import { backUp, newest, onEachRelease } from './fixture.ts';
 import { mails, settle } from './mail.ts';
 
+/** What the schema of the status says; here no key may be in it that the schema does not declare. */
+const validate = new Ajv({ strict: false }).compile(
+  JSON.parse(
+    readFileSync('meta/status.schema.json', 'utf8').replaceAll(
+      '"properties": {',
+      '"additionalProperties": false, "properties": {',
+    ),
+  ) as object,
+);
+
 /** Takes whatever is posted to it, and logs a line of JSON for each. */
 const receiver = `import http.server, json, sys
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -43,11 +53,13 @@ onEachRelease(
         },
       ]);
     };
-    const status = async (): Promise<Record<string, never>> =>
-      JSON.parse((await fixture.host.run('backupctl status --json', { mayFail: true })).stdout) as Record<
-        string,
-        never
-      >;
+    /** What `status --json` gives, held to its schema. */
+    const status = async (): Promise<Record<string, never>> => {
+      const { stdout } = await fixture.host.run('backupctl status --json', { mayFail: true });
+      const found = JSON.parse(stdout) as Record<string, never>;
+      expect([validate(found), validate.errors], stdout).toEqual([true, null]);
+      return found;
+    };
     const lastRun = async (): Promise<{
       advice: string[];
       archives: Record<'files' | 'original_size' | 'deduplicated_size', number>[];
@@ -64,6 +76,7 @@ onEachRelease(
         ).stdout.trim(),
       ).toBe('success');
       expect(await status()).toMatchObject({
+        verdict: 'good',
         problems: [],
         units: {
           backup: { result: 'success', hooks: [{ unit: 'backup-wiki.service', result: 'success', required: true }] },
@@ -83,7 +96,9 @@ onEachRelease(
       );
       const text = found[1]?.text ?? '';
       expect(text).toMatch(/^backup\.service of web failed at \S+ \S+ UTC, after \d+ s\.\n/);
-      expect(text).toMatch(/^What failed: +backup-wiki\.service \(exit-code\): the disk of the wiki is full$/m);
+      expect(text).toMatch(
+        /^What failed: +backup-wiki\.service \(exit-code\): the disk of the wiki is full\n +the command of ExecStart= exited with code 3$/m,
+      );
       expect(text).toMatch(/^Failing since: +\S+ \S+ UTC, 2 runs$/m);
       expect(text).toMatch(/^Last good one: +\S+ \S+ UTC, (?:just now|\d+ minutes ago)$/m);
       expect(text).toMatch(
@@ -97,7 +112,13 @@ onEachRelease(
       ]);
       const { stdout } = await fixture.host.run('backupctl status', { mayFail: true });
       expect(stdout).toMatch(/^web {2}TO MEND, last good backup/);
-      expect(stdout).toContain('The last backup failed: backup-wiki.service (exit-code)');
+      expect(stdout.split('\n').slice(1, 5)).toEqual([
+        '  The last backup failed: backup-wiki.service (exit-code): the disk of the wiki is full',
+        '    To do: Mend what is said above; more is in `journalctl -u backup-wiki.service`.',
+        '    To do: Then run `systemctl start backup.service`; what was saved before is still there.',
+        '    the command of ExecStart= exited with code 3',
+      ]);
+      expect(await status()).toMatchObject({ verdict: 'failed', problems: [{ details: [expect.any(String)] }] });
       expect(stdout).not.toContain('\u001b');
     });
 
@@ -135,7 +156,7 @@ sys.exit("\\x1b[31mred\\rover")
       ]);
       expect((await backUp(host)).ok).toBe(false);
       const text = (await mails(fixture.host))[0]?.text ?? '';
-      expect(text).toMatch(/^What failed: +backup-wiki.service .*\nFailing since:/m);
+      expect(text).toMatch(/^What failed: +backup-wiki.service .*\n +the command .*\nFailing since:/m);
       expect(text).toMatch(/backup-z-slow\.service: it was (?:still running|not run)/);
       await lab.playbook([
         { hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': { name: 'z-slow', state: 'absent' } }] },
@@ -155,11 +176,15 @@ sys.exit("\\x1b[31mred\\rover")
       await hook('/bin/false', { required: false });
       expect((await backUp(host)).ok).toBe(true);
       const [mail] = await mails(fixture.host);
-      expect(mail?.subject).toBe('backup of web: ok, but failed: backup-wiki.service (exit-code)');
-      expect(mail?.text).toMatch(/^What failed: +backup-wiki\.service \(exit-code\)$/m);
+      const what = 'backup-wiki.service (exit-code): the command of ExecStart= exited with code 1';
+      expect(mail?.subject).toBe(`backup of web: ok, but failed: ${what}`);
+      const todo = 'Mend what is said above; more is in `journalctl -u backup-wiki.service`.';
+      expect(mail?.text).toContain(`\nWhat failed:    ${what}\n`);
+      expect(mail?.text).toContain(`\nWhat to do:     ${todo}\n`);
       expect((await host.run('backupctl status', { mayFail: true })).stdout).toContain(
-        'backup-wiki.service (exit-code) failed; the backup does not need it.',
+        `The last backup is good, but failed: ${what}\n    To do: ${todo}\n    The backup does not need it`,
       );
+      expect(await status()).toMatchObject({ verdict: 'warning' });
       await hook('/bin/true', { cleanup: 'remove' });
       await host.run(
         'mkdir -p /backup/wiki/fixed && touch /backup/wiki/fixed/file && chown -R root: /backup/wiki/fixed && chmod 700 /backup/wiki/fixed',
@@ -279,6 +304,11 @@ sys.exit("\\x1b[31mred\\rover")
         const found = await mails(fixture.host);
         expect(found.map(({ subject }) => subject)).toEqual(['backup of web: MISSING, last good 3 days ago']);
         expect(found[0]?.text).toMatch(/^backup\.timer: +disabled, inactive\nbackup\.service: +masked/m);
+        expect((await fixture.host.run('backupctl status', { mayFail: true })).stdout.split('\n').slice(1, 4)).toEqual([
+          '  There is no good backup for longer than 36 hours.',
+          '    To do: backup.service cannot be used (masked): apply the role again; `systemctl status backup.service` says more.',
+          '    To do: Run `systemctl enable --now backup.timer; systemctl start backup.service`.',
+        ]);
         await fixture.host.run(
           'mv /root/backup.service /etc/systemd/system/; systemctl daemon-reload; systemctl enable --now backup.timer',
         );

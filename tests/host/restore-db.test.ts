@@ -522,7 +522,7 @@ print("right", arrivals.checksum("below/first", open("below/first", "rb")) == ha
       );
       expect((await restore(host, '--into', 'x', '--all', 'postgresql')).said).toMatch(/--into gives one new name/);
       expect((await restore(host, '--repository', '2', 'postgresql', 'shop')).said).toMatch(
-        /--repository: given is 2; there are 1/,
+        /there is no repository 2; there are 1 \(/,
       );
       expect(await loader(host)).toBe('inactive success');
       expect((await restore(host, '--archive', 'nosuch', 'postgresql', 'shop')).ok).toBe(false);

@@ -1,7 +1,9 @@
 import { expect, it } from 'vitest';
 import type { Host } from '../lab/host.ts';
 import { backUp, onEachRelease } from './fixture.ts';
+import { settle } from './mail.ts';
 import { describeTree, tree } from './tree.ts';
+import { wrongUses } from './wrong-uses.ts';
 
 /** Runs `backupctl` with these arguments. @returns whether it succeeded and what it said. */
 async function backupctl(host: Host, ...args: string[]): Promise<{ ok: boolean; said: string }> {
@@ -11,13 +13,14 @@ async function backupctl(host: Host, ...args: string[]): Promise<{ ok: boolean; 
 
 const described = async (host: Host, top: string): Promise<string> => (await host.run(describeTree(top))).stdout;
 
-/** The program of restores, in which something else can be put in place of what runs in its unit. */
+/** `backupctl`, in which something else can be put in place of what runs in its unit. */
 const probed = `#!/usr/bin/python3 -IB
 import sys
 sys.path.insert(0, "/usr/local/lib/backup")
+from rootless_backup.control import program as control
 from rootless_backup.restore import program
 `;
-const asAsked = 'sys.exit(program.main(sys.argv[1:]))\n';
+const asAsked = 'sys.exit(control.act(sys.argv[1:]))\n';
 
 /** Tries what the sandbox of a restore forbids, and prints what worked. */
 const probe = `#!/usr/bin/python3
@@ -421,9 +424,9 @@ onEachRelease(
       expect(await host.read('/srv/plain/srv/tree/private')).toBe('only alice\n');
       await host.run('umount /srv/plain');
       for (const [given, want] of [
-        [['restore', 'etc'], /given is the path etc; allowed are absolute paths/],
+        [['restore', 'etc'], /PATH: etc is not allowed. Use absolute paths other than \//],
         [['restore', '--archive', 'nosuch', '/etc'], /there is no archive nosuch; see backupctl list/],
-        [['restore', '--repository', '2', '/etc'], /given is 2; there are 1/],
+        [['restore', '--repository', '2', '/etc'], /there is no repository 2; there are 1 \(/],
         [['restore', '--in-place', '/nosuch/file'], /make the directory first/],
       ] as const) {
         const { ok, said } = await backupctl(host, ...given);
@@ -432,9 +435,96 @@ onEachRelease(
       }
     });
 
+    it('says what is wrong with a command, and what to do, with the exit code that is documented for it', async () => {
+      const { host } = fixture;
+      expect(wrongUses.length).toBeGreaterThan(60);
+      for (const { words, code, says, user } of wrongUses) {
+        const found = await host.run(['backupctl', ...words], {
+          mayFail: true,
+          ...(user === undefined ? {} : { user }),
+        });
+        expect(found.stdout + found.stderr, words.join(' ')).toContain(says);
+        expect(found.code, words.join(' ')).toBe(code);
+        expect(found.stderr).not.toMatch(/Traceback|\u001b/);
+      }
+      await host.run('mv /etc/backup/engine.json /root/');
+      const without = await host.run('backupctl list', { mayFail: true });
+      await host.run('mv /root/engine.json /etc/backup/');
+      expect(without.code).toBe(1);
+      expect(without.stderr).toMatch(/^backupctl list: .*'\/etc\/backup\/engine\.json'\n$/);
+    });
+
+    it('answers what it is, and is quiet where nobody reads on', async () => {
+      const { host } = fixture;
+      const { stdout } = await host.run(
+        'backupctl --version; backupctl restore --help | head -1; backupctl list | head -1',
+      );
+      expect(stdout).toMatch(/^backupctl \d+\.\d+\.\d+\nusage: backupctl restore .*\nweb-\S+\n$/);
+      const colours = `python3 -c 'import pty; pty.spawn(["backupctl", "status"])'`;
+      expect((await host.run(`TERM=xterm ${colours}`, { mayFail: true })).stdout).toContain('\u001b[');
+      expect((await host.run(`TERM=xterm NO_COLOR=1 ${colours}`, { mayFail: true })).stdout).not.toContain('\u001b[');
+    });
+
+    it('completes its commands and options in a shell, and has a man page', async () => {
+      const { host } = fixture;
+      const complete = (...words: string[]): Promise<string> =>
+        host
+          .run([
+            'bash',
+            '-c',
+            '. /usr/share/bash-completion/completions/backupctl; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _shtab_backupctl; echo "${COMPREPLY[@]}"',
+            'bash',
+            'backupctl',
+            ...words,
+          ])
+          .then(({ stdout }) => stdout.trim());
+      expect(await complete('re')).toBe(
+        'restore restore-db restore-accounts restore-packages restore-services remove-kept restored',
+      );
+      expect(await complete('restore', '--in')).toBe('--into --in-place');
+      expect(await complete('diff', 'la')).toBe('latest latest-dumps');
+      for (const place of [
+        'zsh/vendor-completions/_backupctl',
+        'fish/vendor_completions.d/backupctl.fish',
+        '../local/share/man/man8/backupctl.8',
+      ])
+        expect(await host.read(`/usr/share/${place}`)).toMatch(/restore[\\]*-db/);
+    });
+
+    it('that is stopped while it follows a run says that the backup goes on, and it does', async () => {
+      const { host } = fixture;
+      const dropIn = '/etc/systemd/system/backup.service.d/slow.conf';
+      await host.run(`printf '[Service]\\nExecStartPre=/bin/sleep 3\\n' > ${dropIn}; systemctl daemon-reload`);
+      const stopped = `import signal, subprocess, sys, time
+process = subprocess.Popen(["backupctl", "run"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+while subprocess.run(["systemctl", "is-active", "backup.service"], stdout=subprocess.PIPE, text=True).stdout != "activating\\n":
+    time.sleep(0.1)
+process.send_signal(signal.SIGINT)
+print(process.communicate()[1], process.returncode)
+`;
+      const { stdout } = await host.run('python3 -', { input: stopped });
+      expect(stdout).toMatch(/^\nbackupctl run: interrupted, but backup\.service goes on: .*\n 130\n$/);
+      await settle(host);
+      expect(
+        (await host.run(`rm ${dropIn}; systemctl daemon-reload; systemctl is-failed backup.service`, { mayFail: true }))
+          .stdout,
+      ).toBe('inactive\n');
+      expect((await host.run('pgrep -a journalctl', { mayFail: true })).stdout).toBe('');
+    });
+
+    it('tells what the last run said', async () => {
+      const { host } = fixture;
+      await settle(host);
+      const { ok, said } = await backupctl(host, 'log');
+      expect(ok, said).toBe(true);
+      expect(said.match(/ systemd\[1\]: Starting backup\.service/g), said).toHaveLength(1);
+      expect(said.match(/ systemd\[1\]: Finished backup\.service/g), said).toHaveLength(1);
+    });
+
     it('finds and shows what is in the archives', async () => {
       const { host } = fixture;
-      await host.run('echo 22 > /srv/other/kept; mkdir -p /srv/many; touch /srv/many/{1..3000}');
+      await host.run('echo 22 > /srv/other/kept; echo new > /srv/other/new; chmod 750 /srv/other');
+      await host.run('mkdir -p /srv/many; touch /srv/many/{1..3000}');
       expect((await backUp(host)).ok).toBe(true);
       const versions = await backupctl(host, 'find', 'kept');
       expect(versions.ok, versions.said).toBe(true);
@@ -471,6 +561,20 @@ onEachRelease(
       expect((await backupctl(host, 'show', 'latest', '/nosuch')).said).toMatch(
         /holds no \/nosuch; see backupctl find/,
       );
+      const first = (await host.run("backup-borg list --format '{archive}{NL}' | grep files | head -1")).stdout.trim();
+      const changes = await backupctl(host, 'diff', first, 'latest', '/srv/other');
+      expect(changes.said).toBe(
+        [
+          'same contents                        /srv/other  (drwxr-xr-x -> drwxr-x---)',
+          'changed             +3 B       -2 B  /srv/other/kept',
+          'added               +4 B             /srv/other/new\n',
+        ].join('\n'),
+      );
+      expect(changes.ok).toBe(true);
+      expect((await backupctl(host, 'diff', 'latest', first, '/srv/other/new')).said).toBe(
+        'removed                        -4 B  /srv/other/new\n',
+      );
+      expect((await backupctl(host, 'diff', 'latest', 'latest')).said).toMatch(/\/ is the same in web-files-\S+ and/);
     });
 
     it('runs as a user of its own with the capabilities of restoring and nothing else, and writes nowhere but in its target', async () => {
@@ -556,6 +660,44 @@ time.sleep(60)'; until [ -S /srv/root-only.sock ]; do sleep 0.1; done`);
         ),
         stdout,
       ).toBeLessThanOrEqual(2.2);
+    });
+
+    it('looks into each repository, takes one by its number or place, and one that is down hides no other', async () => {
+      const { host, lab } = fixture;
+      const places = ['/var/lib/borg/repository', '/var/lib/borg/second'] as const;
+      await lab.roles(['borg'], { backup_paths: ['/srv/other'], borg_repositories: [...places] });
+      expect((await backUp(host)).ok).toBe(true);
+      const list = await backupctl(host, 'list');
+      expect(list.ok, list.said).toBe(true);
+      const [, first = '', second = ''] = list.said.split(/^\/var\/lib\/borg\/\w+:$/m);
+      expect(first).toMatch(/^web-files-/m);
+      expect(second.match(/^web-files-/gm)).toHaveLength(1);
+      for (const name of ['2', places[1], `${places[1]}/`])
+        expect((await backupctl(host, 'list', '--repository', name)).said.trim()).toBe(second.trim());
+      const newest = /web-files-\S+/.exec(second)?.[0] ?? '';
+      expect(
+        (await backupctl(host, 'find', '--archive', newest, 'kept')).said.match(/ \/srv\/other\/kept$/gm),
+      ).toHaveLength(2);
+      const older = /web-files-\S+/.exec(first)?.[0] ?? '';
+      expect((await backupctl(host, 'list', older)).ok).toBe(true);
+      const restored = await backupctl(
+        host,
+        'restore',
+        '--repository',
+        places[1],
+        '--into',
+        '/srv/again',
+        '/srv/other/kept',
+      );
+      expect(restored.ok, restored.said).toBe(true);
+      await host.run(`mv ${places[0]} /var/lib/borg/away`);
+      const down = await backupctl(host, 'list');
+      expect(down.ok).toBe(false);
+      expect(down.said).toContain(newest);
+      expect(down.said).toMatch(/\/var\/lib\/borg\/repository.*(?:does not exist|cannot be listed)/i);
+      const found = await backupctl(host, 'find', 'kept');
+      expect(found.ok, found.said).toBe(true);
+      await host.run(`mv /var/lib/borg/away ${places[0]}`);
     });
   },
 );

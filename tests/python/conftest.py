@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROLES / "backup" / PROGRAMS))
 
 import rootless_backup.databases  # the path has to be set first
 
-rootless_backup.__path__.append(str(ROLES / "borg" / PROGRAMS / "rootless_backup"))
+rootless_backup.__path__ += [str(ROLES / role / PROGRAMS / "rootless_backup") for role in ("borg", "repository")]
 rootless_backup.databases.__path__ += [
     str(ROLES / role / PROGRAMS / "rootless_backup/databases") for role in ("postgres", "mariadb", "sqlite")
 ]

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { temporary } from '../../tests/lab/collection.ts';
 import { run } from '../../tests/lab/process.ts';
+import { writeCommandLine } from './command-line.ts';
 import { copies } from './copies.ts';
 import { sanity } from './sanity.ts';
 import { Toolbox } from './toolbox.ts';
@@ -47,6 +48,15 @@ export const gates: Readonly<Record<string, Gate>> = {
   /** What is generated is what `src/` gives. */
   drift: () => run(process.execPath, ['tools/run.mjs', 'build', '--check']),
 
+  /** Completion, the man page and `docs/commands.md` are what the commands of `backupctl` give. */
+  'command-line': async () => {
+    const made = join(await temporary(), 'command-line');
+    for (const path of await writeCommandLine(made))
+      await run('diff', ['--unified', path, join(made, path)]).catch((error: unknown) => {
+        throw new Error(`${path}: run \`npm run commands\` and commit the result\n${String(error)}`);
+      });
+  },
+
   yamllint: async () => (await Toolbox.open()).run('yamllint', ['--strict', '.'], { cwd: (await copies()).tree }),
 
   shellcheck: async () => (await Toolbox.open()).run('shellcheck', await programs(/^#!.*\b(?:ba)?sh\b/)),
@@ -85,7 +95,7 @@ export const gates: Readonly<Record<string, Gate>> = {
   spelling: async () =>
     (await Toolbox.open()).run('codespell', [
       '--ignore-words=tools/gates/spelling.txt',
-      ...(await versioned()).filter((name) => name !== 'package-lock.json' && !name.endsWith('.svg')),
+      ...(await versioned()).filter((name) => name !== 'package-lock.json' && !/\.(?:svg|cjs)$/.test(name)),
     ]),
 
   /** Every file says whose it is and under which licence. @see https://reuse.software/spec-3.3 */

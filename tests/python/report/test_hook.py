@@ -1,5 +1,6 @@
 import json
 
+import pytest
 from rootless_backup.report import hook
 
 
@@ -31,3 +32,40 @@ def test_what_was_done_for_the_backup_before_is_not_done_for_this_one(monkeypatc
     stopped = entry(99.5, INVOCATION_ID="before", JOB_TYPE="stop", JOB_RESULT="done")
     monkeypatch.setattr(hook.systemd, "show_or_nothing", lambda *_: {"Result": "success", "ExecMainExitTimestamp": "@99"})
     assert read(monkeypatch, [done, stopped]) == hook.NOT_RUN
+
+
+def said(priority, message):
+    return entry(100, PRIORITY=str(priority), MESSAGE=message)
+
+
+@pytest.mark.parametrize(
+    ("spoken", "want"),
+    [
+        ([], ""),
+        ([said(6, "one"), said(6, "two")], "two"),
+        # A warning is no cause, and an error is one whatever came after it.
+        ([said(6, "no room"), said(4, "deprecated")], "no room"),
+        ([said(3, "no room"), said(6, "bye")], "no room"),
+        ([said(4, "deprecated")], ""),
+    ],
+)
+def test_the_cause_is_what_a_hook_said_last_and_no_warning(spoken, want):
+    assert hook.cause(spoken) == want
+
+
+@pytest.mark.parametrize(
+    ("fields", "want"),
+    [
+        ({}, ""),
+        ({"EXIT_CODE": "exited", "EXIT_STATUS": "3", "COMMAND": "ExecStart", "MESSAGE": "x status=3/NOTIMPLEMENTED"},
+         "the command of ExecStart= exited with code 3"),
+        ({"EXIT_CODE": "exited", "EXIT_STATUS": "217", "COMMAND": "ExecStartPre", "MESSAGE": "x status=217/USER"},
+         "the command of ExecStartPre= exited with code 217 (USER)"),
+        ({"EXIT_CODE": "dumped", "EXIT_STATUS": "11", "COMMAND": "ExecStart", "MESSAGE": "x status=11/SEGV"},
+         "the command of ExecStart= was ended by signal 11 (SEGV)"),
+        ({"EXIT_CODE": "exited", "EXIT_STATUS": "0", "COMMAND": "ExecStart"}, ""),
+        ({"EXIT_CODE": "exited", "EXIT_STATUS": "3\n", "COMMAND": "ExecStart"}, ""),
+    ],
+)  # fmt: skip
+def test_says_how_a_command_ended(fields, want):
+    assert hook.exit_code([entry(100, **fields)]) == want

@@ -306,6 +306,8 @@ def prove(repository: engines.Repository, archive: str, series: Series, director
         "deduplicated_size": made.deduplicated_size,
         "seconds": made.seconds,
     }
+    if made.repository_size is not None:
+        record["repository_size"] = made.repository_size
     VOICE.note(text, **{journal.RECORD: json.dumps(record)})
     return made, True
 

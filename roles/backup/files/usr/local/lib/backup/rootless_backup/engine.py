@@ -41,7 +41,20 @@ if TYPE_CHECKING:
         mtime: str
         linktarget: str
 
+    class Change(TypedDict):
+        """What is different between two archives about one thing. `path` as that of `Item`; `kind` is a key of CHANGES; `more` and `less`
+        how many bytes came and went, None where nobody counted; `belongings` what is different beside its contents, for people.
+        """
 
+        path: str
+        kind: str
+        more: int | None
+        less: int | None
+        belongings: list[str]
+
+
+# The kinds of changes between two archives, as people are told of them; "belongings": all but what is in it.
+CHANGES = {"added": "added", "removed": "removed", "contents": "changed", "belongings": "same contents"}
 FILES, DUMPS = SERIES = ("files", "dumps")
 INCOMPLETE = ".incomplete"
 # The time in the name of an archive, digit by digit, as a shell pattern.
@@ -50,6 +63,10 @@ UTC_SECONDS = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:
 
 class Refused(Exception):
     """What cannot be done, a line each, for people."""
+
+
+class NoSuchRepository(Refused):
+    """Of that number or place there is none."""
 
 
 def in_use() -> Engine:
@@ -100,11 +117,13 @@ class Wanted:
     """What is meant of an archive: paths without the slash at their beginning. If nothing is said, all of it.
 
     `below`: these and all that is below them; `exactly`: these alone; `matching`: what matches, and all below it, where `*` and `?` are
-    of a name, `**/` is any number of directories, and `[…]` a character.
+    of a name, `**/` is any number of directories, and `[…]` a character. `without`: none of these, nor what is below them.
     """
 
-    def __init__(self, below: Iterable[str] = (), exactly: Iterable[str] = (), matching: Iterable[str] = ()) -> None:
-        self.below, self.exactly, self.matching = list(below), list(exactly), list(matching)
+    def __init__(
+        self, below: Iterable[str] = (), exactly: Iterable[str] = (), matching: Iterable[str] = (), without: Iterable[str] = ()
+    ) -> None:
+        self.below, self.exactly, self.matching, self.without = list(below), list(exactly), list(matching), list(without)
 
 
 class Made:
@@ -121,6 +140,7 @@ class Made:
         seconds: float = 0.0,
         again: float | None = None,
         foreign: bool = False,
+        repository_size: int | None = None,
     ) -> None:
         # Whether all that the roots lead to could be read and is in it; if not, why not has been told.
         self.whole = whole
@@ -135,6 +155,8 @@ class Made:
         # How many files, how many bytes they have, and how many of these were new to the repository.
         self.files, self.original_size, self.deduplicated_size = files, original_size, deduplicated_size
         self.seconds = seconds
+        # How many bytes all that the repository holds has there; None: nobody knows.
+        self.repository_size = repository_size
 
 
 class Files:
@@ -209,11 +231,14 @@ class Engine:
         """The repository there. `reading`: by who cannot lock it, since it is another's; see `kept_from_change`."""
         raise NotImplementedError
 
-    def repository(self, number: int, voice: Voice = voice.JOURNAL, reading: bool = False) -> Repository:
-        """The repository of a number, from 1. Refused: there is none."""
-        if not 1 <= number <= len(self.repositories):
-            raise Refused("--repository: given is %d; there are %d: %s" % (number, len(self.repositories), ", ".join(self.repositories)))
-        return self.open(self.repositories[number - 1], voice, reading)
+    def repository(self, asked: int | str, voice: Voice = voice.JOURNAL, reading: bool = False) -> Repository:
+        """The repository of a number, from 1, or of a place. NoSuchRepository: there is none."""
+        known = {str(number): location for number, location in enumerate(self.repositories, 1)}
+        location = known.get(str(asked), str(asked).rstrip("/"))
+        if location not in self.repositories:
+            there = ", ".join("%s (%s)" % each for each in known.items())
+            raise NoSuchRepository("there is no repository %s; there are %s" % (untrusted.printable(str(asked)), there))
+        return self.open(location, voice, reading)
 
 
 class Repository:
@@ -249,6 +274,10 @@ class Repository:
         Each is `{"type", "mode", "user", "group", "size", "mtime", "linktarget", "path"}`: the mode as ls(1) shows it, the size in bytes,
         the time as YYYY-MM-DDTHH:MM:SS and more.
         """
+        raise NotImplementedError
+
+    def changes(self, older: str, newer: str, wanted: Wanted) -> list[Change] | None:
+        """What is different between two archives, by path; None: that cannot be told. What was only read or touched is no change."""
         raise NotImplementedError
 
     def files(self, archive: str, wanted: Wanted) -> Files | None:

@@ -47,6 +47,22 @@ def show_or_nothing(unit: str, *properties: str) -> dict[str, str]:
         return dict.fromkeys(properties, "")
 
 
+def next_elapse(timer: str) -> float | None:
+    """When a timer elapses next by the calendar, in seconds since 1970; None: never, or systemd does not say.
+
+    By busctl(1): `show` has no form of this that does not depend on the time zone.
+    """
+    name = "org.freedesktop.systemd1"
+    path = "/org/freedesktop/systemd1/unit/" + re.sub("[^A-Za-z0-9]", lambda found: "_%02x" % ord(found[0]), timer)
+    try:
+        said = output("busctl", "get-property", name, path, name + ".Timer", "NextElapseUSecRealtime")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = re.fullmatch(r"t (\d{1,20})\n", said)
+    # What is of no time is the largest number that there is.
+    return int(found[1]) / 1e6 if found and 0 < int(found[1]) < 2**63 else None
+
+
 def assignments(text: str) -> dict[str, str]:
     """What lines of the form KEY=VALUE say, as `{key: value}`; of a key that is there more often the values are joined by line ends."""
     found: dict[str, str] = {}

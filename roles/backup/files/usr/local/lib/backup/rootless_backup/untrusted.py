@@ -63,11 +63,18 @@ def painted(text: str, colour: str) -> Painted:
     return made
 
 
+def has_colours(file: TextIO) -> bool:
+    """Whether who reads wants colours. See no-color.org."""
+    return file.isatty() and not os.environ.get("NO_COLOR")
+
+
 def say(*parts: str, end: str = "\n", file: TextIO | None = None) -> bool:
     """Say something to people: each part as `printable_lines` makes it, one behind the other. Return whether somebody reads."""
     file = sys.stdout if file is None else file
     text = "".join(
-        "\033[%sm%s\033[0m" % (part.colour, printable_lines(part)) if isinstance(part, Painted) and file.isatty() else printable_lines(part)
+        "\033[%sm%s\033[0m" % (part.colour, printable_lines(part))
+        if isinstance(part, Painted) and has_colours(file)
+        else printable_lines(part)
         for part in parts
     )
     encoding = file.encoding or "utf-8"
@@ -108,10 +115,10 @@ def tell(level: int, text: str) -> None:
         say("<%d>" % level, line)
 
 
-def die(text: str) -> NoReturn:
+def die(text: str, code: int = 1) -> NoReturn:
     """Say why, and end without success."""
     say(text, file=sys.stderr)
-    sys.exit(1)
+    sys.exit(int(code))
 
 
 def escape_rest(file: TextIO, line_buffering: bool | None = None) -> None:
@@ -127,6 +134,9 @@ def reason(trouble: object) -> str:
 
 def crash(kind: type[BaseException] | None, trouble: BaseException | None, trace: TracebackType | None) -> None:
     """What Python says of a trouble that nobody thought of has the words of others in it too."""
+    if kind is not None and issubclass(kind, KeyboardInterrupt):
+        # Who stopped it knows; Python ends by that signal then.
+        return
     # Late: most programs never need it.
     import traceback
 

@@ -8,18 +8,25 @@ import os
 import sys
 
 from rootless_backup import systemd, untrusted
+from rootless_backup.control import codes
 from rootless_backup.figures import size
 from rootless_backup.restore import leftovers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
+
     from rootless_backup.restore.leftovers import Leftover
+
+
+def main(asked: argparse.Namespace) -> int:
+    return remove(asked.yes)
 
 
 def remove(agreed: bool) -> int:
     """List what restores laid down, and take it away if that is meant. Return 1 if something of it stays that should not."""
     if os.geteuid() != 0:
-        untrusted.die("backupctl remove-kept: only root may take away what restores laid down")
+        untrusted.die("backupctl remove-kept: only root may take away what restores laid down", codes.NOT_ALLOWED)
     forget_over()
     found = [each for each in leftovers.found() if is_over(each.unit)]
     if not found:

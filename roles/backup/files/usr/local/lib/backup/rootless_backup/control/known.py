@@ -8,6 +8,7 @@ import os
 import sys
 
 from rootless_backup import untrusted
+from rootless_backup.control import codes
 from rootless_backup.records import status
 
 TYPE_CHECKING = False
@@ -22,13 +23,13 @@ def read() -> tuple[Known, list[str]]:
     except FileNotFoundError:
         return {"units": {}}, []
     except PermissionError:
-        return untrusted.die("backupctl: only root and the members of the group %s may ask" % group_of(status.STATUS))
+        return untrusted.die("backupctl: only root and the members of the group %s may ask" % group_of(status.STATUS), codes.NOT_ALLOWED)
     except (OSError, untrusted.Untrustworthy) as trouble:
         return {"units": {}}, ["What is known of the runs cannot be read: %s. The next run begins it anew." % trouble]
 
 
 def list_archives() -> int:
-    """Print the archives that the last good backup kept, for who cannot open the repository. Return how much could not be read."""
+    """Print the archives that the last good backup kept, for who cannot open the repository. Return the exit code."""
     known, damaged = read()
     for repository, archives in known.get("repositories", {}).items():
         untrusted.say(untrusted.printable(repository), ":")
@@ -36,7 +37,7 @@ def list_archives() -> int:
             untrusted.say("  ", untrusted.printable(archive))
     for each in damaged:
         untrusted.say(each, file=sys.stderr)
-    return len(damaged)
+    return codes.FAILED if damaged else codes.GOOD
 
 
 def group_of(path: str) -> str:

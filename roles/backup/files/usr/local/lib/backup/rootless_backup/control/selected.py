@@ -12,6 +12,7 @@ import stat
 import sys
 
 from rootless_backup import engine, host, paths, roots, settings
+from rootless_backup.control import codes
 from rootless_backup.figures import size
 from rootless_backup.restore.terminal import Terminal, tell
 from rootless_backup.selection import Selection
@@ -19,6 +20,7 @@ from rootless_backup.untrusted import die, printable, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable
 
 # Of a root so many of the largest directories and files in it are shown.
@@ -99,10 +101,10 @@ class Walk:
             return []
 
 
-def check_paths() -> int:
+def main(_asked: argparse.Namespace) -> int:
     """Print what would be saved and what not. Return 1 if a run would fail by what was found."""
     if os.geteuid() != 0:
-        die("backupctl check-paths: only root may ask, since it tells names and sizes of everybody's files")
+        die("backupctl check-paths: only root may ask, since it tells names and sizes of everybody's files", codes.NOT_ALLOWED)
     try:
         used = engine.in_use()
     except (OSError, ValueError) as error:
@@ -128,7 +130,7 @@ def check_paths() -> int:
     for problem in problems + walk.troubles[:SHOWN]:
         tell("backupctl check-paths: " + printable(problem))
     sys.stderr.flush()
-    return 1 if problems or walk.troubles else 0
+    return codes.FAILED if problems or walk.troubles else codes.GOOD
 
 
 def by_size(sums: dict[str, Sum], chosen: Iterable[str]) -> list[str]:

@@ -7,16 +7,20 @@ import json
 import os
 import re
 import subprocess
+import time
 
 from rootless_backup import host, systemd, untrusted
 from rootless_backup.control import known as records
 from rootless_backup.figures import size, span, when
 from rootless_backup.records import before
+from rootless_backup.report import verdict
 from rootless_backup.report.settings import SETTINGS
+from rootless_backup.report.verdict import Problem
 from rootless_backup.untrusted import painted, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable
 
     from rootless_backup.records.status import Known, UnitEntry
@@ -31,17 +35,27 @@ TOLD = {BACKUP: "The last backup", CHECK: "The last check", PROOF: "The last dri
 TIMERS = tuple(name + ".timer" for name in (BACKUP, CHECK, host.WATCH))
 DRILL = PROOF + ".timer"
 SHOWN = (BACKUP + ".service", CHECK + ".service", *TIMERS, DRILL)
-PROPERTIES = ("ActiveState", "InvocationID", "Result", "UnitFileState", "InactiveExitTimestamp", "NextElapseUSecRealtime")
+PROPERTIES = ("LoadState", "ActiveState", "InvocationID", "Result", "UnitFileState", "InactiveExitTimestamp", "NextElapseUSecRealtime")
+
+
+def main(asked: argparse.Namespace) -> int:
+    return status(asked.json)
 
 
 def status(as_json: bool) -> int:
     """Print what is known. Return 1 if the administrator has something to do."""
     known, damaged = records.read()
     live = ask_systemd()
-    problems = damaged + find_problems(known, live)
+    problems = find_problems(known, live, damaged)
     if as_json:
-        shown = {unit: live[unit] for unit in SHOWN}
-        say(json.dumps({**known, "live": shown, "problems": problems, "laid_down": [each.path for each in laid_down()]}, indent=2))
+        found = {
+            "format": host.STATUS_FORMAT,
+            "verdict": verdict.verdict(problems),
+            "problems": [{"text": each.text, "remedies": each.remedies, "details": each.details} for each in problems],
+            "live": {unit: live[unit] for unit in SHOWN},
+            "laid_down": [each.path for each in laid_down()],
+        }
+        say(json.dumps({**known, **found}, indent=2))
     else:
         print_status(known, live, problems)
         from rootless_backup.control.kept import size_of
@@ -79,50 +93,60 @@ def reports_of(name: str) -> list[str]:
     return ["backup-report@%s:%s.service" % (name, end) for end in ("failure", "success")]
 
 
-def find_problems(known: Known, live: Live) -> list[str]:
-    """What the administrator has to do something about, a line each."""
+def find_problems(known: Known, live: Live, damaged: list[str]) -> list[Problem]:
+    """What the administrator has to do something about, the worst first. `damaged`: what of that cannot be read."""
     # As it is now, where that may be read; else as the last run told it.
     waiting = before.waiting()
-    problems = list(waiting or [])
+    problems = [Problem(line) for line in damaged]
     for name, title in TOLD.items():
         entry = known["units"].get(name)
         unreported = find_unreported(name, title, entry, live)
         problems += unreported
         # Of an older run than the one that nobody was told of nothing more is to be said.
-        if unreported:
-            continue
-        if entry and entry["result"] != "success":
-            problems += ["%s failed: %s" % (title, line) for line in entry["failed"]]
-        elif entry:
-            problems += ["%s failed; the backup does not need it." % line for line in entry.get("lesser", [])]
-        if entry:
+        if entry and (not unreported or entry.get("invocation") == live[name + ".service"]["InvocationID"]):
             told = [line for line in entry.get("troubles", []) if waiting is None or not line.startswith(before.WAITS)]
-            problems += ["%s: %s" % (title, line) for line in told]
-    if not known["units"].get("backup", {}).get("last_good"):
-        problems.append("There is no good backup yet. Run `backupctl run`%s." % (" when all is back" if waiting else ""))
-    for timer in (*TIMERS, *([DRILL] if drills() else [])):
+            problems += verdict.of_unit(title, {**entry, "troubles": told}, name == BACKUP)
+    problems += find_missing(known, live, waiting or [])
+    problems += [Problem(line) for line in waiting or []]
+    for timer in (*TIMERS, *([DRILL] if setting("drill") is not False else [])):
         if live[timer]["ActiveState"] != "active":
-            problems.append("%s is not running. Run `systemctl enable --now %s`." % (timer, timer))
-    return problems
+            problems.append(Problem("%s is not running." % timer, ["Run `systemctl enable --now %s`." % timer]))
+    return sorted(problems, key=lambda each: not each.grave)
 
 
-def drills() -> bool:
-    """Whether the backups are to be proven by a timer. If that cannot be read, they are."""
+def find_missing(known: Known, live: Live, waiting: list[str]) -> list[Problem]:
+    """That there is no good backup, or only one that is too old."""
+    good = verdict.last_good(known["units"].get(BACKUP, {}))
+    if good is None:
+        return [Problem("There is no good backup yet.", ["Run `backupctl run`%s." % (" when all is back" if waiting else "")], grave=True)]
+    alert_after = setting("alert_after")
+    if not isinstance(alert_after, int):
+        return []
+    found = verdict.missing(good, time.time(), alert_after, live[BACKUP + ".timer"], live[BACKUP + ".service"])
+    return [found] if found else []
+
+
+def setting(name: str) -> object:
+    """A setting of the reports; None: it cannot be read."""
     try:
         settings = untrusted.read_json(SETTINGS)
-        return not isinstance(settings, dict) or settings.get("drill") is not False
+        return settings.get(name) if isinstance(settings, dict) else None
     except (OSError, untrusted.Untrustworthy):
-        return True
+        return None
 
 
-def find_unreported(name: str, title: str, entry: UnitEntry | None, live: Live) -> list[str]:
+def find_unreported(name: str, title: str, entry: UnitEntry | None, live: Live) -> list[Problem]:
     """What systemd knows of the last run of a unit, and of its report, that is not recorded: a report can fail in any way."""
     problems = []
     unit = live[name + ".service"]
     ended = unit["ActiveState"] in ("inactive", "failed") and unit["InvocationID"] != ""
     if ended and unit["Result"] != "success" and (entry or {}).get("invocation") != unit["InvocationID"]:
         problems.append(
-            "%s failed (%s), and its report is not there, or not yet. Run `journalctl -u %s.service`." % (title, unit["Result"], name)
+            Problem(
+                "%s failed (%s), and its report is not there, or not yet." % (title, unit["Result"]),
+                ["Run `journalctl -u %s.service`." % name],
+                grave=name == BACKUP,
+            )
         )
     for told in reports_of(name):
         report = live[told]
@@ -130,19 +154,26 @@ def find_unreported(name: str, title: str, entry: UnitEntry | None, live: Live) 
         # One that failed long ago is no news: there was a report since.
         if report["Result"] != "success" and at and int(at[1]) >= int((entry or {}).get("finished", 0)):
             problems.append(
-                "%s: its report failed (%s), so you may not have been told. Run `journalctl -u '%s'`." % (title, report["Result"], told)
+                Problem(
+                    "%s: its report failed (%s), so you may not have been told." % (title, report["Result"]),
+                    ["Run `journalctl -u '%s'`." % told],
+                )
             )
     return problems
 
 
-def print_status(known: Known, live: Live, problems: list[str]) -> None:
+def print_status(known: Known, live: Live, problems: list[Problem]) -> None:
     backup, check, drill = (known["units"].get(name, {}) for name in (BACKUP, CHECK, PROOF))
     running = live["backup.service"]["ActiveState"] in ("activating", "active")
     word, colour = ("TO MEND", "31") if problems else ("ok", "32")
     host = painted(untrusted.printable(known.get("host", os.uname().nodename)), "1")
     say(host, "  ", painted(word, colour), ", last good backup ", when(backup.get("last_good")))
     for problem in problems:
-        say("  ", painted(untrusted.printable(problem), "31"))
+        say("  ", painted(untrusted.printable(problem.text), "31"))
+        for line in problem.remedies:
+            say("    To do: ", untrusted.printable(line))
+        for line in problem.details:
+            say("    ", untrusted.printable(line))
     say()
     if running:
         row("now", "running since %s" % live["backup.service"]["InactiveExitTimestamp"])

@@ -11,17 +11,35 @@ import threading
 import time
 
 from rootless_backup import host, systemd, untrusted
-from rootless_backup.control import known
+from rootless_backup.control import codes, known
 from rootless_backup.figures import span
 from rootless_backup.records.status import STATUS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
 
 BACKUP, REST = host.TASKS["run"] + ".service", host.REST + ".service"
 # Who touches the pipe of a task's name in it asks for it.
 ASKED = host.REQUEST_DIRECTORY
 
 
+def main(asked: argparse.Namespace) -> int:
+    """Start a task, and follow it. Return the exit code."""
+    unit = host.TASKS[asked.action] + ".service"
+    try:
+        return follow(unit)
+    except KeyboardInterrupt:
+        untrusted.say(
+            "\nbackupctl %s: interrupted, but %s goes on: `journalctl -fu %s` follows it, `systemctl stop %s` ends it"
+            % (asked.action, unit, unit, unit),
+            file=sys.stderr,
+        )
+        return codes.INTERRUPTED
+
+
 def follow(unit: str) -> int:
-    """Start a unit and show its log until it has ended. Return whether it failed."""
+    """Start a unit and show its log until it has ended. Return the exit code."""
     begun = time.time()
     # By name: a pattern finds only units that have a log already, which a new hook has not.
     units = [unit, *([REST, *hooks()] if unit == BACKUP else [])]
@@ -31,16 +49,19 @@ def follow(unit: str) -> int:
     # What a hook, an engine or a server says is theirs: it must not move the terminal.
     telling = threading.Thread(target=untrusted.pass_on, args=[log.stdout, sys.stdout], daemon=True)
     telling.start()
-    time.sleep(0.2)
-    ok = systemd.start(unit) if os.geteuid() == 0 else ask(unit)
-    if unit == BACKUP and not ok:
-        wait_for_rest()
-    wait_for_report(unit, begun)
-    time.sleep(0.5)
-    log.terminate()
-    telling.join()
+    try:
+        time.sleep(0.2)
+        ok = systemd.start(unit) if os.geteuid() == 0 else ask(unit)
+        if unit == BACKUP and not ok:
+            wait_for_rest()
+        wait_for_report(unit, begun)
+        time.sleep(0.5)
+    finally:
+        # Also of who was interrupted alone, such as by kill(1), nothing stays that follows the log.
+        log.terminate()
+        telling.join()
     untrusted.say("%s %s after %s" % (unit, "succeeded" if ok else "failed", span(time.time() - begun)))
-    return 0 if ok else 1
+    return codes.GOOD if ok else codes.FAILED
 
 
 def wait_for_rest() -> None:
@@ -72,7 +93,7 @@ def ask(unit: str) -> bool:
     try:
         os.utime(os.path.join(ASKED, unit[: -len(".service")]))
     except PermissionError:
-        untrusted.die("backupctl: only root and the members of the group %s may start it" % known.group_of(ASKED))
+        untrusted.die("backupctl: only root and the members of the group %s may start it" % known.group_of(ASKED), codes.NOT_ALLOWED)
     deadline = time.monotonic() + 30
     while True:
         found = state_of(unit)
@@ -84,6 +105,12 @@ def ask(unit: str) -> bool:
         if found["InvocationID"] == before and time.monotonic() > deadline:
             untrusted.die("backupctl: %s did not start; is %s running?" % (unit, unit.replace(".service", ".path")))
         time.sleep(0.2)
+
+
+def begun(unit: str) -> int:
+    """When the run that is under way began, in seconds since 1970; 0 if that is not known."""
+    found = systemd.show_or_nothing(unit, "InactiveExitTimestamp")["InactiveExitTimestamp"]
+    return int(found[1:]) if re.fullmatch(r"@\d+", found) else 0
 
 
 def state_of(unit: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, TypedDict
 
-    from typing_extensions import TypeGuard
+    from typing_extensions import NotRequired, TypeGuard
 
     class Archive(TypedDict):
         """See ARCHIVE."""
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         original_size: int
         deduplicated_size: int
         seconds: float
+        repository_size: NotRequired[int]
 
     class Kept(TypedDict):
         """See KEPT."""
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         unit: str
         result: str
         required: bool
+        seconds: NotRequired[float]
 
     class UnitEntry(TypedDict, total=False):
         """See ENTRY; empty where nothing is known yet."""
@@ -143,11 +145,13 @@ ARCHIVE = fields(
         "original_size": number,
         "deduplicated_size": number,
         "seconds": span,
-    }
+    },
+    # Of all that the repository holds.
+    {"repository_size": number},
 )
 KEPT = fields({"repository": text, "archives": many(text)})
 ROOM = fields({"repository": text, "free": number, "total": number})
-HOOK = fields({"unit": text, "result": text, "required": flag})
+HOOK = fields({"unit": text, "result": text, "required": flag}, {"seconds": span})
 ENTRY = fields(
     {
         "result": text,

@@ -9,6 +9,10 @@ from rootless_backup import systemd, untrusted
 from rootless_backup.records import journal
 from rootless_backup.report.log import LOG_LINES, section
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless_backup.records.status import HookEntry
+
 # Of a hook that did not end within the run, because another one failed.
 NOT_RUN = "it was not run"
 RUNNING = "it was still running"
@@ -17,16 +21,25 @@ RUNNING = "it was still running"
 class Hook:
     """One unit that the backup waited for."""
 
-    def __init__(self, unit: str, required: bool, result: str, told: str) -> None:
+    def __init__(self, unit: str, required: bool, result: str, told: str, seconds: float | None = None) -> None:
         self.unit, self.required, self.result, self.told = unit, required, result, told
+        # How long it took, if that is known.
+        self.seconds = seconds
         self.failed = failed(result)
+
+    def entry(self) -> HookEntry:
+        """What is recorded of it."""
+        entry: HookEntry = {"unit": self.unit, "result": self.result, "required": self.required}
+        if self.seconds is not None:
+            entry["seconds"] = self.seconds
+        return entry
 
 
 def failed(result: str) -> bool:
     return result not in ("success", NOT_RUN, RUNNING)
 
 
-def read_hook(unit: str, required: bool, started: float, finished: float) -> tuple[str, bool, str, str, str]:
+def read_hook(unit: str, required: bool, started: float, finished: float) -> tuple[str, bool, str, str, float | None, str]:
     """One unit that the backup waited for, as the journal tells it: by now the unit may run again."""
     # It begins with the backup, by a hair before it; what it said last may be taken in by the journal after the backup's end.
     within = "--since=@%d" % (started - 1), "--until=@%d" % (finished + 2)
@@ -62,10 +75,50 @@ def read_hook(unit: str, required: bool, started: float, finished: float) -> tup
         for entry in journal.read(2 * LOG_LINES, *within, "_SYSTEMD_UNIT=" + unit)
         if started - 1 <= entry.time and (entry.time <= finished or entry.invocation in runs) and entry.invocation not in over
     ]
-    last = untrusted.without_traces(spoken[-1].message.strip()) if spoken else ""
+    last = cause(spoken)
+    # A command that reached its time limit was ended by systemd.
+    code = exit_code([entry for entry in told if entry.time <= finished]) if failed(result) and result != "timeout" else ""
+    why = [": " + last[:200]] if last else [": %s" % code] if code else [""]
+    # Where the hook says why itself, its exit code comes in a line of its own.
+    why += [code] if last and code else []
     everything = sorted(told + spoken, key=lambda entry: entry.time)
     log = section(unit, [entry.message for entry in everything]) if failed(result) else ""
-    return unit, required, result, "%s (%s)%s" % (unit, result, ": " + last[:200] if last else ""), log
+    return unit, required, result, "%s (%s)%s" % (unit, result, "\n".join(why)), duration(told), log
+
+
+def duration(told: list[journal.Entry]) -> float | None:
+    """How many seconds the last try took, from its first word of systemd to the word of its end; None: that was not said."""
+    ends = [entry for entry in told if "UNIT_RESULT" in entry.fields or entry.fields.get("JOB_TYPE") == "start"]
+    if not ends or "INVOCATION_ID" not in ends[-1].fields:
+        return None
+    begun = min(entry.time for entry in told if entry.fields.get("INVOCATION_ID") == ends[-1].fields["INVOCATION_ID"])
+    return round(max(0.0, ends[-1].time - begun), 3)
+
+
+def cause(spoken: list[journal.Entry]) -> str:
+    """What a unit said last of why it failed: an error, if it said one, and never a warning."""
+    errors = [entry for entry in spoken if entry.priority <= 3]
+    others = [entry for entry in spoken if entry.priority > 4]
+    # The last line often says it best; what is printed without a level has that of a remark.
+    last = (errors or others)[-1:]
+    return untrusted.without_traces(last[0].message.strip()) if last else ""
+
+
+def exit_code(told: list[journal.Entry]) -> str:
+    """How the last command of a unit that failed ended, by what systemd said of it; nothing where that is not known.
+
+    See systemd.journal-fields(7), and systemd.exec(5), "Process exit codes".
+    """
+    for entry in reversed(told):
+        command, code = (entry.fields.get(name, "") for name in ("COMMAND", "EXIT_STATUS"))
+        if re.fullmatch("[0-9]{1,3}", code) and re.fullmatch("[A-Za-z]{1,20}", command) and code != "0":
+            exited = entry.fields.get("EXIT_CODE") == "exited"
+            name = re.search(r" status=[0-9]+/([A-Z0-9_+-]+)$", entry.message)
+            # Names below that are of a convention that few programs keep.
+            named = " (%s)" % name[1] if name and (int(code) >= 200 or not exited) else ""
+            how = "exited with code" if exited else "was ended by signal"
+            return "the command of %s= %s %s%s" % (command, how, code, named)
+    return ""
 
 
 def hooks_of(result: str) -> list[tuple[str, bool]]:

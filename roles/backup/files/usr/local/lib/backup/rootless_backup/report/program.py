@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import stat
 import sys
 import time
 
-from rootless_backup import host, untrusted
+from rootless_backup import host, systemd, untrusted
 from rootless_backup.figures import DAY
 from rootless_backup.report import settings as administrator
-from rootless_backup.report import text
+from rootless_backup.report import text, verdict
 from rootless_backup.report.delivery import attempt, call_url, tell
 from rootless_backup.report.run import read_run
 from rootless_backup.report.state import STATE, State
@@ -85,16 +84,16 @@ def watch(settings: dict[str, Any]) -> bool:
     """Report, once a day, that the last good backup is too old. Return whether all went well."""
     try:
         state = State()
-        good = last_good(state)
+        good = verdict.last_good(state.of("backup"))
         now = time.time()
-        # A time to come says that the clock was set back: the age is not known then, so it is not trusted.
-        age = now - good if good is not None else None
-        if age is not None and -DAY < age < settings["alert_after"] * 3600:
+        timer, service = (systemd.show_or_nothing("backup." + kind, *verdict.PROPERTIES) for kind in ("timer", "service"))
+        problem = verdict.missing(good, now, settings["alert_after"], timer, service)
+        if problem is None:
             return state.keep(settings) == ""
         told_at = state.alerted()
         if 0 <= now - told_at < DAY:
             return state.keep(settings) == ""
-        subject, body = text.missing(settings, good, age, state.trouble)
+        subject, body = text.missing(settings, problem, good, (timer, service), state.trouble)
     except Exception as trouble:  # whatever it is, silence would be taken for a good backup
         state = None
         subject, body = text.bare(settings, host.WATCH, "it could not find out how old the last good backup is", trouble)
@@ -103,19 +102,6 @@ def watch(settings: dict[str, Any]) -> bool:
     if told and state is not None:
         state.set_alerted(now)
     return state is not None and state.keep(settings) == "" and told
-
-
-def last_good(state: State) -> float | None:
-    """When the last good backup ended: what was recorded, or the mark, whichever is later. None: never."""
-    times = [state.of("backup").get("last_good")]
-    try:
-        mark = os.lstat(host.MARK)
-        # A link would give the time of whatever it points to.
-        if stat.S_ISREG(mark.st_mode):
-            times.append(mark.st_mtime)
-    except OSError:
-        pass
-    return max((each for each in times if each), default=None)
 
 
 def due(policy: str, state: State) -> bool:

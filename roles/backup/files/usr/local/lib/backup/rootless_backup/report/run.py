@@ -10,7 +10,7 @@ from rootless_backup import host, systemd, untrusted
 from rootless_backup.figures import size
 from rootless_backup.records import journal, status
 from rootless_backup.report.apart import apart
-from rootless_backup.report.hook import NOT_RUN, Hook, failed, hooks_of, read_hook
+from rootless_backup.report.hook import NOT_RUN, Hook, exit_code, failed, hooks_of, read_hook
 from rootless_backup.report.log import section
 from rootless_backup.untrusted import reason
 
@@ -33,24 +33,26 @@ class Run:
         self.archives, self.kept, self.advice = found.get("archives", []), found.get("kept", []), found.get("advice", [])
         self.room = found.get("room", [])
         self.errors, self.waiters, self.warnings = found.get("errors", []), found.get("waiters", []), found.get("warnings", [])
+        # How the process that failed ended, if that is known.
+        self.code: str = found.get("code", "")
         # What came of saving the rest, a line each.
         self.rest = found.get("rest", [])
         self.log = found.get("log", "")
         # What failed without making the run fail, a line each.
-        self.lesser = [hook.told for hook in self.hooks if hook.failed and not hook.required]
+        self.lesser = [hook.told.replace("\n", "; ") for hook in self.hooks if hook.failed and not hook.required]
         # What has to be known of a run all the same, and what keeps this report from saying all of it.
         self.troubles: list[str] = found.get("troubles", [])
 
     def failed(self) -> list[str]:
         """What failed, a line each."""
-        found = [hook.told for hook in self.hooks if hook.failed and hook.required]
+        found = [line for hook in self.hooks if hook.failed and hook.required for line in hook.told.split("\n")]
         if self.result == "timeout":
             found.append("%s reached its time limit" % self.unit)
         elif self.result in ("signal", "oom-kill", "core-dump", "watchdog"):
             found.append("%s was ended by %s" % (self.unit, self.result))
         found += self.errors[:5]
         unrun = [hook.told for hook in self.hooks if hook.result == NOT_RUN and hook.required]
-        return found or self.waiters[:5] or unrun or ["%s (%s)" % (self.unit, self.result)]
+        return found or self.waiters[:5] or unrun or ["%s (%s)%s" % (self.unit, self.result, ": " + self.code if self.code else "")]
 
 
 def read_run(name: str, result: str, invocation: str) -> Run:
@@ -130,7 +132,7 @@ def found_of(name: str, result: str, invocation: str) -> dict[str, Any]:
         "kept": kept,
         "room": room,
         "warnings": warnings[:1000],
-        "hooks": [(unit, required, result, told) for unit, required, result, told, _log in hooks],
+        "hooks": [each[:-1] for each in hooks],
         "advice": fields_of(said, journal.ADVICE),
         "troubles": fields_of(said, journal.MIND),
         # That a hook failed is better told by the hook than by what waited for it.
@@ -141,5 +143,6 @@ def found_of(name: str, result: str, invocation: str) -> dict[str, Any]:
         "waiters": [
             re.sub(r"^Job for (\S+) cancell?ed\.$", unit + r" was stopped while it waited for \1", entry.message) for entry in waits
         ][:100],
-        "log": "".join(log for _unit, _required, result, _told, log in hooks if failed(result)) + section(unit, lines),
+        "code": exit_code([entry for entry in entries if entry.pid == "1"]) if result != "success" else "",
+        "log": "".join(each[-1] for each in hooks if failed(each[2])) + section(unit, lines),
     }

@@ -9,7 +9,7 @@ import time
 from rootless_backup import host, statefile, untrusted
 from rootless_backup.figures import DAY
 from rootless_backup.records import room, status
-from rootless_backup.report import history, text
+from rootless_backup.report import history, verdict
 from rootless_backup.report.metrics import metrics
 from rootless_backup.untrusted import reason
 
@@ -54,18 +54,19 @@ class State:
             "failing_since": None if ok else before.get("failing_since") or run.finished,
             "failures": 0 if ok else before.get("failures", 0) + 1,
             "failed": [] if ok else run.failed(),
-            "advice": [] if ok else text.remedies(run),
+            "advice": verdict.remedies(run),
             "lesser": run.lesser,
             "troubles": run.troubles,
             "warnings": run.warnings[:20],
             "archives": run.archives,
-            "hooks": [{"unit": hook.unit, "result": hook.result, "required": hook.required} for hook in run.hooks],
+            "hooks": [hook.entry() for hook in run.hooks],
         }
         if not ok and not run.archives:
             entry["archives"] = before.get("archives", [])
         self.known.setdefault("units", {})[run.name] = entry
-        for each in run.kept:
-            self.known.setdefault("repositories", {})[each["repository"]] = each["archives"]
+        kept = {each["repository"]: each["archives"] for each in run.kept}
+        # A good run tells of every repository that is used.
+        self.known["repositories"] = kept if ok and kept else {**self.known.get("repositories", {}), **kept}
         return entry
 
     def take_room(self, run: Run) -> list[str]:
@@ -106,6 +107,6 @@ class State:
         known: Known = {"host": settings["host"], "version": host.VERSION, "alert_after": settings["alert_after"]}
         # The directory's group, by its set-group-id bit, is who may read it.
         statefile.write(status.STATUS, json.dumps({**self.known, **known}, indent=2) + "\n", 0o640)
-        statefile.write(STATE + "/backup.prom", metrics(self), 0o644)
+        statefile.write(STATE + "/backup.prom", metrics(self.known, settings), 0o644)
         if self.ran is not None:
             history.keep(self.ran)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import time
 
-from rootless_backup import systemd
 from rootless_backup.figures import ago, size, stamp
+from rootless_backup.report import verdict
 from rootless_backup.untrusted import reason
 
 TYPE_CHECKING = False
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 def headline(run: Run, before: UnitEntry) -> str:
     what = "" if run.name == "backup" else run.name + " "
     if run.result == "success" and run.lesser:
-        return "%sok, but failed: %s" % (what, run.lesser[0])
+        return "%sok, but failed: %s" % (what, verdict.short(run.lesser[0]))
     if run.result == "success" and run.troubles:
-        return "%sok, but %s" % (what, run.troubles[0])
+        return "%sok, but %s" % (what, verdict.short(run.troubles[0]))
     if run.result == "success":
         return "%sok%s" % (what, " again, after %d failures" % before["failures"] if before.get("failures") else "")
-    return "%sFAILED: %s" % (what, run.failed()[0].split("\n")[0][:120])
+    return "%sFAILED: %s" % (what, verdict.short(run.failed()[0]))
 
 
 def summary(run: Run, entry: UnitEntry, settings: dict[str, Any]) -> str:
@@ -62,9 +62,9 @@ def summary(run: Run, entry: UnitEntry, settings: dict[str, Any]) -> str:
                     "only by `network`: to it all else does not exist.",
                 ],
             )
-        item("What to do", remedies(run))
     elif run.lesser:
-        item("What failed", [*run.lesser, "The backup does not need it, so it went on; what is saved of it is of an earlier time."])
+        item("What failed", [*(line for each in run.lesser for line in each.split("\n")), verdict.NOT_NEEDED])
+    item("What to do", verdict.remedies(run))
     item("Mind", run.troubles)
     item("Hooks", ["%s: %s%s" % (hook.unit, hook.result, "" if hook.required else " (not required)") for hook in run.hooks])
     item(
@@ -77,13 +77,6 @@ def summary(run: Run, entry: UnitEntry, settings: dict[str, Any]) -> str:
     )
     item("Warnings", run.warnings[:20])
     return "\n".join(lines) + "\n"
-
-
-def remedies(run: Run) -> list[str]:
-    """What the administrator can do about a run that failed, a line each."""
-    failed = [hook.unit for hook in run.hooks if hook.failed and hook.required]
-    mend = "Mend what is said above; more is in `journalctl -u %s`." % " -u ".join(failed or [run.unit])
-    return [*(run.advice or [mend]), "Then run `systemctl start %s`; what was saved before is still there." % run.unit]
 
 
 def bare(settings: dict[str, Any], name: str, result: str, trouble: object) -> tuple[str, str]:
@@ -113,30 +106,37 @@ What to do:        Make room, or mend the disk. Until then `backupctl status` do
     )
 
 
-def missing(settings: dict[str, Any], good: float | None, age: float | None, trouble: str | None) -> tuple[str, str]:
-    """The subject and the text of a report that there is no good backup but one that is too old, or none."""
-    known = "LoadState", "ActiveState", "UnitFileState"
-    timer, service = (systemd.show_or_nothing("backup." + kind, *known) for kind in ("timer", "service"))
+def missing(
+    settings: dict[str, Any],
+    problem: verdict.Problem,
+    good: float | None,
+    units: tuple[verdict.Properties, verdict.Properties],
+    trouble: str | None,
+) -> tuple[str, str]:
+    """The subject and the text of a report that there is no good backup but one that is too old, or none. `units`: timer and service."""
+    age = None if good is None else time.time() - good
+    timer, service = units
     found = "none is known" if good is None or age is None else "of %s, %s" % (stamp(good), ago(age))
-    subject = "backup of %s: MISSING, last good %s" % (settings["host"], "never" if good is None or age is None else ago(age))
+    subject = "backup of %s: MISSING, last good %s" % (settings["host"], "never" if age is None else ago(age))
     return (
         subject,
-        """There is no good backup of %s for longer than %d hours.
+        """%s: %s
 
 Last good backup:  %s
 backup.timer:      %s, %s
 backup.service:    %s, %s
-What to do:        systemctl enable --now backup.timer; systemctl start backup.service
-                   backupctl status; journalctl -u backup.service
+What to do:        %s
+                   `backupctl status` and `journalctl -u backup.service` say more.
 %s"""
         % (
             settings["host"],
-            settings["alert_after"],
+            problem.text,
             found,
             state_of(timer),
             timer["ActiveState"],
             state_of(service),
             service["ActiveState"],
+            "\n                   ".join(problem.remedies),
             "".join("Mind:              %s\n" % each for each in (settings.get("trouble"), trouble) if each),
         ),
     )

@@ -1,25 +1,12 @@
 # Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
 """Load the dump of a hook, such as a database, from an archive: `backupctl restore-db`.
 
-usage: backupctl restore-db [--repository N] [--archive ARCHIVE] [--globals] [--strict | --partial] [--into NEW-NAME | --over] HOOK NAME…
-       backupctl restore-db [--repository N] [--archive ARCHIVE] [--globals] [--strict | --partial] [--over] --all HOOK
-
-  backupctl restore-db postgresql shop                   from the newest archive; there must be no shop with tables in it
-  backupctl restore-db --into shop_yesterday --archive HOST-dumps-2026-01-31T02:00:00Z postgresql shop
-  backupctl restore-db --over postgresql shop            loaded beside the one that is there, which goes last
-  backupctl restore-db --globals --all postgresql        all of it, and roles and the like first: for a new machine
-
-Of a database of PostgreSQL all that can be loaded is, and what did not is named, with the exit code 1. In the place of another one it comes
-only if all of it was loaded, or with --partial. --strict ends it at the first error, and leaves nothing of it. --in-place has the database
-that is there renamed first, for what can only be made in a database of that name, such as pg_cron.
-
 It is taken out of the archive as the backup's own user, held to the manifest that was made with it, and only then loaded, by the hook's own
 user in the hook's own sandbox.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import json
@@ -28,13 +15,15 @@ import re
 import signal
 import subprocess
 
-from rootless_backup import host, systemd, untrusted
+from rootless_backup import engine, host, statefile, systemd, untrusted
+from rootless_backup.control import codes
 from rootless_backup.restore.handover import hand_over, identity, take_away
 from rootless_backup.restore.turn import Turn, Waiting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    import argparse
+    from collections.abc import Iterator
     from threading import Thread
     from typing import NoReturn
 
@@ -47,19 +36,27 @@ ENGINE = host.ACCOUNT, host.ACCOUNT
 ENDING = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(asked: argparse.Namespace) -> int:
     """Restore what is asked for. Return the exit code."""
-    asked = parse(arguments)
-    if os.geteuid() != 0:
-        untrusted.die("backupctl restore-db: only root may start it; the restore itself then runs as the user of the hook")
     if bool(asked.names) == asked.all:
-        untrusted.die("backupctl restore-db: name what to restore of hook %s, or say --all, but not both" % asked.hook)
+        refuse("name what to restore of hook %s, or say --all, but not both" % asked.hook)
+    if asked.once and not asked.all:
+        refuse("--once goes with --all")
     if asked.into is not None and len(asked.names) != 1:
-        untrusted.die("backupctl restore-db: --into gives one new name, so there has to be exactly one NAME")
+        refuse("--into gives one new name, so there has to be exactly one NAME")
+    if os.geteuid() != 0:
+        untrusted.die(
+            "backupctl restore-db: only root may start it; the restore itself then runs as the user of the hook", codes.NOT_ALLOWED
+        )
+    try:
+        used = engine.in_use()
+        asked.repository = used.repositories.index(used.repository(asked.repository).location) + 1
+    except engine.NoSuchRepository as refused:
+        refuse(str(refused))
     unit = "backup-%s-restore.service" % asked.hook
     if not re.fullmatch("[a-z0-9][a-z0-9_-]*", asked.hook) or not os.path.exists(os.path.join(UNITS, unit)):
-        untrusted.die(
-            "backupctl restore-db: no hook %s says how it is restored; there are: %s. What it left is files: `backupctl restore "
+        refuse(
+            "no hook %s says how it is restored; there are: %s. What it left is files: `backupctl restore "
             "--archive ARCHIVE-OF-DUMPS /backup/%s`." % (asked.hook, ", ".join(sorted(restorable())) or "none", asked.hook)
         )
     for each in ENDING:
@@ -68,31 +65,32 @@ def main(arguments: Sequence[str]) -> int:
             signal.signal(each, interrupted)
     try:
         with alone():
-            return 0 if Restore(asked, unit).run() else 1
+            if asked.once and came_back(asked):
+                untrusted.say("all that hook %s saved came back before, and is left as it is" % asked.hook)
+                return codes.GOOD
+            ok = Restore(asked, unit).run()
+            if ok and asked.all:
+                statefile.write(note_of(asked.hook), json.dumps(asked.archive) + "\n")
+            return codes.GOOD if ok else codes.FAILED
     except KeyboardInterrupt:
-        untrusted.die("backupctl restore-db: interrupted; what was not said to be restored is as it was")
+        untrusted.die("backupctl restore-db: interrupted; what was not said to be restored is as it was", codes.INTERRUPTED)
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="backupctl restore-db", usage=__doc__.split("\n", 2)[2].strip()[len("usage: ") :])
-    parser.add_argument("--repository", type=int, default=1, help="the number of a repository, in their order; the first if not given")
-    parser.add_argument("--archive", help="one of the dumps, see backupctl list; the newest if not given")
-    parser.add_argument("--globals", action="store_true", help="first bring back roles and the like that are missing")
-    parser.add_argument("--all", action="store_true", help="all that the hook saved")
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--into", help="a new name")
-    how.add_argument(
-        "--over", action="store_true", help="in the place of what is there: who uses it is disconnected, and it is gone afterwards"
-    )
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--strict", action="store_true", help="all of a database, or nothing of it")
-    what.add_argument("--partial", action="store_true", help="with --over: also if not all of it can be loaded")
-    parser.add_argument(
-        "--in-place", action="store_true", help="loaded under its name: nobody can use it meanwhile; what is there gets another name first"
-    )
-    parser.add_argument("hook")
-    parser.add_argument("names", nargs="*")
-    return parser.parse_args(arguments)
+def refuse(text: str) -> NoReturn:
+    untrusted.die("backupctl restore-db: " + untrusted.printable(text), codes.WRONG_USE)
+
+
+def note_of(hook: str) -> str:
+    """Where it is noted that all that a hook saved came back, and from which archive."""
+    # No hook has a name with a dot.
+    return os.path.join(RESTORE, ".restored-" + hook)
+
+
+def came_back(asked: argparse.Namespace) -> bool:
+    try:
+        return bool(untrusted.read_json(note_of(asked.hook), most=1 << 16) == asked.archive)
+    except (OSError, untrusted.Untrustworthy):
+        return False
 
 
 def interrupted(_signal: int, _frame: object) -> NoReturn:

@@ -28,7 +28,7 @@ def restore(repository: engine.Repository, asked: SimpleNamespace) -> bool:
         return restore_in_place(repository, archive, asked)
     os.chdir(asked.places[0])
     with without_default_acl(asked.places[0]):
-        ok, _ended = extract(repository, archive, asked.paths, asked.terminal, asked.into)
+        ok, _ended = extract(repository, archive, asked.paths, asked.terminal, asked.into, asked.without)
     tell_raised(raised_below(asked.into))
     done = "restored" if ok else "NOT all was restored"
     untrusted.say(untrusted.printable("%s from archive %s into %s" % (done, archive, asked.into)))
@@ -74,8 +74,10 @@ def without_default_acl(directory: str) -> Iterator[None]:
             os.setxattr(directory, DEFAULT_ACL, default)
 
 
-def extract(repository: engine.Repository, archive: str, paths: list[str], terminal: bool, where: str) -> tuple[bool, bool]:
-    """Extract into the working directory, which people know as `where`.
+def extract(
+    repository: engine.Repository, archive: str, paths: list[str], terminal: bool, where: str, without: Iterable[str] = ()
+) -> tuple[bool, bool]:
+    """Extract into the working directory, which people know as `where`; nothing of what is to be left out.
 
     Return whether all succeeded, and whether the engine came to its end; its warnings each say what did not succeed.
     """
@@ -84,7 +86,11 @@ def extract(repository: engine.Repository, archive: str, paths: list[str], termi
         tell("backupctl restore: the file system of %s cannot hold %s, which do not come back" % (where, what))
     # The directories above come with their owners and modes, but without what else is in them.
     above = {os.path.dirname(path[:end]) for path in paths for end in range(1, len(path) + 1)} - {"/", ""}
-    wanted = engine.Wanted(below=[path.lstrip("/") for path in paths], exactly=[path.lstrip("/") for path in sorted(above)])
+    wanted = engine.Wanted(
+        below=[path.lstrip("/") for path in paths],
+        exactly=[path.lstrip("/") for path in sorted(above)],
+        without=[path.lstrip("/") for path in without],
+    )
     taken = repository.take(archive, wanted, progress=(lambda part: show_progress("%3d %%" % (100 * part))) if terminal else None)
     if terminal:
         show_progress("     ")

@@ -21,6 +21,7 @@ from rootless_backup.restore.terminal import tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import SimpleNamespace
 
     from rootless_backup.engine import Repository
@@ -59,14 +60,14 @@ class Place:
         self.problems, self.raised, self.times = [], [], None
         sweep(self.opened)
         ok = False
-        self.proof = Proof.of(repository, archive, path, asked.damaged)
+        self.proof = Proof.of(repository, archive, path, asked.damaged, asked.without)
         if self.proof is None:
             self.problems.append("what is in archive %s cannot be told, so nothing of %s could be held to it" % (archive, path))
         elif not asked.no_room_check:
             self.problems += room.lacking(self.opened, self.base, self.proof.files)
         if not self.problems:
             try:
-                ok = self.take(repository, archive, path, asked.terminal)
+                ok = self.take(repository, archive, path, asked.terminal, asked.without)
             except OSError as error:
                 self.problems.append("%s: %s" % (self.base, error.strerror))
         for problem in self.problems:
@@ -88,13 +89,13 @@ class Place:
         )
         return ok
 
-    def take(self, repository: Repository, archive: str, path: str, terminal: bool) -> bool:
+    def take(self, repository: Repository, archive: str, path: str, terminal: bool, without: Sequence[str] = ()) -> bool:
         """Have one path come out of the archive beside its place, and put into it what is whole. Return whether the engine succeeded."""
         # The owner of the directory can give it another name, and can never enter it.
         name, staging = new_staging(self.opened)
         try:
             os.fchdir(staging)
-            ok, ended = extract(repository, archive, [path], terminal, self.base)
+            ok, ended = extract(repository, archive, [path], terminal, self.base, without)
             os.chdir("/")
             if ended:
                 self.put_staged(staging, path)

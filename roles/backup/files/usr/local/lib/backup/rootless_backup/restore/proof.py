@@ -10,6 +10,7 @@ from rootless_backup.engine import Files, Wanted
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterable
 
     from rootless_backup.engine import Repository
 
@@ -21,9 +22,9 @@ class Proof:
         self.files, self.damaged = files, damaged
 
     @classmethod
-    def of(cls, repository: Repository, archive: str, path: str, damaged: bool) -> Proof | None:
-        """None: it cannot be told."""
-        files = repository.files(archive, Wanted(below=[path.lstrip("/")]))
+    def of(cls, repository: Repository, archive: str, path: str, damaged: bool, without: Iterable[str] = ()) -> Proof | None:
+        """None: it cannot be told. `without`: paths that are left out, with all below them."""
+        files = repository.files(archive, Wanted(below=[path.lstrip("/")], without=[each.lstrip("/") for each in without]))
         if files is None:
             return None
         # The first name of a file may be elsewhere in the archive.

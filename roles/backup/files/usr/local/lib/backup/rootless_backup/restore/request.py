@@ -8,6 +8,7 @@ import tempfile
 import time
 
 from rootless_backup import untrusted
+from rootless_backup.control import codes
 from rootless_backup.restore import target
 from rootless_backup.restore.metadata import is_trusted
 from rootless_backup.restore.terminal import tell
@@ -27,8 +28,14 @@ def targets_of(asked: argparse.Namespace, host: Engine, stack: contextlib.ExitSt
     """
     for path in asked.paths:
         if not path.startswith("/") or os.path.normpath(path) in ("/", "//"):
-            untrusted.die("backupctl restore: given is the path %s; allowed are absolute paths other than /" % untrusted.printable(path))
+            untrusted.die(
+                "backupctl restore: PATH: %s is not allowed. Use absolute paths other than /" % untrusted.printable(path), codes.WRONG_USE
+            )
     asked.paths = [os.path.normpath(path) for path in asked.paths]
+    for path in asked.without:
+        if not path.startswith("/"):
+            untrusted.die("backupctl restore: --except: given is %s; allowed are absolute paths" % untrusted.printable(path))
+    asked.without = [os.path.normpath(path) for path in asked.without]
     if asked.in_place:
         asked.bases = [base_of(path) for path in asked.paths]
         directories = []
@@ -87,7 +94,8 @@ def base_of(path: str) -> str:
     if base == "/":
         untrusted.die(
             "backupctl restore: --in-place: %s is not there, and restoring right below / would make all of it writable; make the "
-            "directory first" % untrusted.printable(path)
+            "directory first" % untrusted.printable(path),
+            codes.WRONG_USE,
         )
     if os.path.realpath(base) != base:
         raise target.Refused(

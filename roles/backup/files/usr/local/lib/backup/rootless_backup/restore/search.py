@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 
 from rootless_backup import engine, untrusted
+from rootless_backup.figures import size
 from rootless_backup.paths import shell_pattern
 from rootless_backup.restore.terminal import tell
 
@@ -81,6 +83,35 @@ def show(repository: engine.Repository, archive: str, path: str) -> bool:
     if items == []:
         tell("backupctl show: archive %s holds no /%s; see backupctl find" % (archive, path))
     return bool(items)
+
+
+def tell_items(repository: engine.Repository, archive: str) -> bool:
+    """Tell a program what is in an archive, as `listing` reads it. Return whether that could be told."""
+    archive = named(repository, archive)
+    items = repository.contents(archive, engine.Wanted())
+    if items is not None:
+        untrusted.say(json.dumps(archive))
+        for item in items:
+            if not untrusted.say(json.dumps(item)):
+                break
+    return items is not None
+
+
+def diff(repository: engine.Repository, older: str, newer: str, path: str) -> bool:
+    """Print what is different between two archives, at and below a path. Return whether that could be told."""
+    older, newer, path = named(repository, older), named(repository, newer), os.path.normpath("/" + path).strip("/")
+    changes = repository.changes(older, newer, engine.Wanted(below=[path] if path else []))
+    say_each(map(line_of_change, changes or ()))
+    if changes == []:
+        tell("backupctl diff: %s is the same in %s and %s" % (untrusted.printable("/" + path), older, newer))
+    return changes is not None
+
+
+def line_of_change(change: engine.Change) -> str:
+    counts = (("+", change["more"]), ("-", change["less"]))
+    more, less = (sign + size(count) if count else "" for sign, count in counts)
+    belongings = "  (%s)" % ", ".join(change["belongings"]) if change["belongings"] else ""
+    return "%-13s %10s %10s  /%s%s" % (engine.CHANGES[change["kind"]], more, less, change["path"], belongings)
 
 
 def line_of(item: engine.Item) -> str:

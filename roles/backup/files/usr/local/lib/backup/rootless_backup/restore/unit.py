@@ -6,6 +6,7 @@ from __future__ import annotations
 import types
 
 from rootless_backup import engine, untrusted
+from rootless_backup.control import codes
 from rootless_backup.restore.terminal import INTERRUPTED, Terminal, tell
 
 TYPE_CHECKING = False
@@ -17,10 +18,19 @@ def main(**given: Any) -> int:
     """Do what is asked for, as `program` was asked and completed it. Return the exit code."""
     asked = types.SimpleNamespace(**given)
     try:
-        actions = {"list": list_all, "find": find, "show": show, "restore": restore, "make-room": make_room, "restored": restored}
-        return 0 if actions[asked.action](asked) else 1
+        actions = {
+            "list": list_all,
+            "find": find,
+            "show": show,
+            "items": items,
+            "diff": diff,
+            "restore": restore,
+            "make-room": make_room,
+            "restored": restored,
+        }
+        return codes.GOOD if actions[asked.action](asked) else codes.FAILED
     except KeyboardInterrupt:
-        untrusted.die("\n" + INTERRUPTED % asked.action)
+        untrusted.die("\n" + INTERRUPTED % asked.action, codes.INTERRUPTED)
     except engine.Refused as refused:
         untrusted.die("backupctl: %s" % refused)
 
@@ -41,6 +51,18 @@ def show(asked: types.SimpleNamespace) -> bool:
     from rootless_backup.restore import search
 
     return search.show(opened(asked), asked.archive, asked.path)
+
+
+def items(asked: types.SimpleNamespace) -> bool:
+    from rootless_backup.restore import search
+
+    return search.tell_items(opened(asked), asked.archive)
+
+
+def diff(asked: types.SimpleNamespace) -> bool:
+    from rootless_backup.restore import search
+
+    return search.diff(opened(asked), asked.older, asked.newer, asked.path)
 
 
 def restore(asked: types.SimpleNamespace) -> bool:

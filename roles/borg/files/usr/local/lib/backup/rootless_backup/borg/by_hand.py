@@ -37,7 +37,7 @@ LISTING = {"list", "diff", "info"}
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="backup-borg", usage=__doc__.split("\n", 2)[2].strip()[len("usage: ") :])
-    parser.add_argument("--repository", type=int, default=1)
+    parser.add_argument("--repository", default="1")
     parser.add_argument("--into")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args()

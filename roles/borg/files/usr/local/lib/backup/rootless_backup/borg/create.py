@@ -83,6 +83,8 @@ def make(
     stats = result["archive"]["stats"]
     made.files, made.original_size, made.deduplicated_size = (stats[key] for key in ("nfiles", "original_size", "deduplicated_size"))
     made.seconds = result["archive"]["duration"]
+    # Compressed, each chunk once. See borg-internals-frontends, "Cache".
+    made.repository_size = result["cache"]["stats"]["unique_csize"]
     made.whole = is_the_one(repository, result["repository"]["id"])
     made.foreign = not made.whole
     return made

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rootless_backup.borg.call import Event
     from rootless_backup.borg.engine import Engine
-    from rootless_backup.engine import Files, Item, Made, Progress, Taken, Wanted
+    from rootless_backup.engine import Change, Files, Item, Made, Progress, Taken, Wanted
     from rootless_backup.voice import Voice
 
 # Contents only: whose the files were does not matter.
@@ -73,6 +73,13 @@ class Repository(engine.Repository):
             run = borg(self, "list", "--json-lines", "--format", ITEM, *options, self.named(archive))
         return [json.loads(line) for line in run.output.split("\n") if line] if run.ok else None
 
+    def changes(self, older: str, newer: str, wanted: Wanted) -> list[Change] | None:
+        from rootless_backup.borg import changes
+
+        with patterns(wanted) as options:
+            run = borg(self, "diff", "--json-lines", *options, self.named(older), newer)
+        return changes.read(run.output) if run.ok else None
+
     def files(self, archive: str, wanted: Wanted) -> Files | None:
         files = engine.Files()
 
@@ -107,7 +114,7 @@ class Repository(engine.Repository):
         ]
         # Of paths that are given as such Borg says which it never met.
         demanded = wanted.below if demand else []
-        with patterns(engine.Wanted([] if demand else wanted.below, wanted.exactly, wanted.matching)) as chosen:
+        with patterns(engine.Wanted([] if demand else wanted.below, wanted.exactly, wanted.matching, wanted.without)) as chosen:
             run = borg(
                 self,
                 "extract",
@@ -221,7 +228,9 @@ class Repository(engine.Repository):
 
         why = ssh.why_not(self.location)
         if why is not None:
-            self.voice.error(why)
+            self.voice.error(why[0])
+            for remedy in why[1]:
+                self.voice.advise(remedy)
 
 
 @contextlib.contextmanager
@@ -235,10 +244,13 @@ def patterns(wanted: Wanted) -> Iterator[list[str]]:
         for style, paths in (("pp", wanted.below), ("pf", wanted.exactly), ("sh", wanted.matching))
         for path in paths
     ]
+    if lines:
+        lines.append("- **")
+    # The first that matches counts.
+    lines = ["- pp:" + path for path in wanted.without] + lines
     if not lines:
         yield []
         return
-    lines.append("- **")
     # Of a file Borg reads a pattern a line, without blanks at its ends.
     if all(line.isprintable() and line == line.strip() for line in lines):
         import tempfile

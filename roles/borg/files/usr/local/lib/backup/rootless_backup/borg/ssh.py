@@ -25,8 +25,11 @@ def command() -> list[str]:
     return ["ssh", "-F", "/dev/null", "-i", credentials.path("borg.ssh-key"), *(word for option in options for word in ("-o", option))]
 
 
-def why_not(location: str) -> str | None:
-    """Ask the server itself why it did not let Borg in: Borg often does not hear its reason. Return what to say; None: nothing."""
+def why_not(location: str) -> tuple[str, list[str]] | None:
+    """Ask the server itself why it did not let Borg in: Borg often does not hear its reason.
+
+    Return what it is, and what to do about it, a line each; None: it says nothing.
+    """
     found = re.fullmatch(r"ssh://((?:[^@/]*@)?(?:\[[^\]]*\]|[^:/]*))(?::([0-9]+))?(/.*)", location)
     # The settings were held to that.
     assert found
@@ -40,14 +43,19 @@ def why_not(location: str) -> str | None:
         # Type and key only, as the role prints it too; the command is the shell's there, in quotes in which only a quote needs escaping.
         serve = "borg serve --append-only --restrict-to-repository %s" % shlex.quote(re.sub(r"^/(\.|~)/", "", path))
         return (
-            "%s: the server refuses the key of this host. Add this line to ~/.ssh/authorized_keys of the user there:\n"
-            'command="%s",restrict %s' % (location, serve.replace('"', '\\"'), " ".join(key.split()[:2]))
+            "%s: the server refuses the key of this host" % location,
+            [
+                "Add this line to ~/.ssh/authorized_keys of the user of %s:" % location,
+                'command="%s",restrict %s' % (serve.replace('"', '\\"'), " ".join(key.split()[:2])),
+            ],
         )
     if "Host key verification failed" in said:
         return (
-            "%s: the server's host key is not the one in borg_known_hosts. If the server is new, add its key there; "
-            "if not, find out why it changed before you do." % location
+            "%s: the server's host key is not the one in borg_known_hosts" % location,
+            ["If the server is new, add its key to borg_known_hosts; if not, find out why it changed before you do."],
         )
     if probe.returncode == 127:
-        return "%s: the server let this host in, but Borg is not installed there." % location
-    return "%s: the server said: %s" % (location, said) if said else None
+        return "%s: the server let this host in, but Borg is not installed there" % location, [
+            "Install Borg on the server of %s." % location
+        ]
+    return ("%s: the server said: %s" % (location, said), []) if said else None

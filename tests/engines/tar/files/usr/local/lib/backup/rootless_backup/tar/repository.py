@@ -1,6 +1,7 @@
 """A directory of tar files, and what is done with them."""
 
 import fnmatch
+import hashlib
 import os
 import re
 import stat
@@ -62,6 +63,22 @@ class Repository(engine.Repository):
         except (OSError, tarfile.TarError) as error:
             self.voice.error("archive %s cannot be read: %s" % (archive, untrusted.printable(str(error))))
             return None
+
+    def changes(self, older, newer, wanted):
+        try:
+            before, after = ({path: described(*each) for path, each in self.read(name, wanted)} for name in (older, newer))
+        except (OSError, tarfile.TarError) as error:
+            self.voice.error("archives %s and %s cannot be compared: %s" % (older, newer, untrusted.printable(str(error))))
+            return None
+        return [change for path in sorted({*before, *after}) for change in change_of(path, before.get(path), after.get(path))]
+
+    def read(self, archive, wanted):
+        """Yield `(path, (member, SHA-256 of its contents))` of what is wanted."""
+        with tarfile.open(self.path(archive)) as file:
+            for member in file:
+                if is_wanted(member.name, wanted):
+                    content = file.extractfile(member) if member.isreg() else None
+                    yield member.name, (member, hashlib.sha256(content.read()).hexdigest() if content else "")
 
     def files(self, archive, wanted):
         items = self.contents(archive, wanted)
@@ -173,10 +190,29 @@ def newest_of_each(names, suffix, period_of, count):
 
 
 def is_wanted(path, wanted):
+    if any(paths.is_below(path, each) for each in wanted.without):
+        return False
     if not (wanted.below or wanted.exactly or wanted.matching):
         return True
     return (path in wanted.exactly or any(paths.is_below(path, each) for each in wanted.below)
             or any(re.fullmatch(paths.shell_pattern(each), path, re.DOTALL) for each in wanted.matching))
+
+
+def described(member, checksum):
+    """What is compared of a member: its size, what is in it, and what belongs to it."""
+    return member.size, (member.type, checksum, member.linkname), (stat.filemode(member.mode), "%s:%s" % (member.uname, member.gname))
+
+
+def change_of(path, before, after):
+    """Yield the change of a path, if there is any, as `engine.Repository.changes` gives it."""
+    if before == after:
+        return
+    kind = ("added" if before is None else "removed" if after is None else
+            "contents" if before[1] != after[1] else "belongings")
+    belongings = [] if None in (before, after) else ["%s -> %s" % pair for pair in zip(before[2], after[2]) if pair[0] != pair[1]]
+    counted = kind != "belongings"
+    yield {"path": path, "kind": kind, "more": after[0] if after and counted else None, "less": before[0] if before and counted else None,
+           "belongings": belongings}
 
 
 def as_item(member):

@@ -1,0 +1,181 @@
+# Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
+"""Compare what was saved with what is here: `backupctl compare`."""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import pwd
+import stat
+import time
+
+from rootless_backup import engine, paths, untrusted
+from rootless_backup.control import codes
+from rootless_backup.restore import leftovers, listing
+from rootless_backup.restore.belonging import DIVIDED, TREES, Belonging, row_of
+from rootless_backup.restore.dpkg import Packages
+from rootless_backup.restore.services import remembered
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable, Sequence
+
+    from rootless_backup.engine import Item
+
+# Of a row so many paths are named.
+NAMED = 3
+BACK, CHANGED, ABSENT, OTHER = range(4)
+ELSEWHERE = "not among the paths that were asked for"
+
+
+def main(asked: argparse.Namespace) -> int:
+    """Compare, and tell. Return the exit code."""
+    if os.geteuid() != 0:
+        untrusted.die("backupctl compare: only root may ask, since it tells of everybody's files", codes.NOT_ALLOWED)
+    try:
+        found = listing.read(engine.in_use(), asked.repository, asked.archive)
+        compared = Comparison(os.path.normpath(path) for path in asked.paths)
+        for item in found.items:
+            compared.take(item)
+        return 0 if compared.tell(found.archive) else 1
+    except (engine.Refused, OSError, untrusted.Untrustworthy) as trouble:
+        untrusted.die("backupctl compare: %s" % untrusted.printable(str(trouble)))
+
+
+class Row:
+    """What was found of all that is in one row."""
+
+    def __init__(self) -> None:
+        self.counts = [0, 0, 0, 0]
+        # The first paths that are not as they were, and why not.
+        self.named: list[tuple[str, str]] = []
+        # All that is not here or not as it was, and all that was written to since.
+        self.lacking: list[str] = []
+        self.changed: list[str] = []
+
+    def add(self, state: int, path: str, why: str) -> None:
+        self.counts[state] += 1
+        if state == CHANGED:
+            self.changed.append(path)
+        if state in (ABSENT, OTHER):
+            self.lacking.append(path)
+            if len(self.named) < NAMED:
+                self.named.append((path, why))
+
+
+class Comparison:
+    """An archive, held to what is here. `chosen`: the paths that are to be back; none: all."""
+
+    def __init__(self, chosen: Iterable[str] = ()) -> None:
+        self.chosen = list(chosen)
+        self.rows: dict[str, Row] = {}
+        # What is elsewhere than where it was asked for.
+        self.others: dict[str, Row] = {}
+        self.user = Names(lambda number: pwd.getpwuid(number).pw_name)
+        self.group = Names(lambda number: grp.getgrgid(number).gr_name)
+
+    def take(self, item: Item) -> None:
+        path = "/" + item["path"]
+        if path == "/":
+            return
+        state, why = ABSENT, "is not there"
+        # It may go while it is looked at.
+        with contextlib.suppress(OSError):
+            here = real(path)
+            if here:
+                state, why = self.judge(item, here, os.lstat(here))
+        is_chosen = not self.chosen or any(paths.is_below(path, each) for each in self.chosen)
+        (self.rows if is_chosen else self.others).setdefault(row_of(path), Row()).add(state, path, why)
+
+    def judge(self, item: Item, path: str, found: os.stat_result) -> tuple[int, str]:
+        mode, here = item["mode"], stat.filemode(found.st_mode)
+        # `h` is another name of a file, of which the archive tells nothing more.
+        if mode[:1] not in ("h", here[0]):
+            return OTHER, "is of another kind"
+        user, group = self.user.of(found.st_uid), self.group.of(found.st_gid)
+        if (user, group) != (item["user"], item["group"]):
+            return OTHER, "belongs to %s:%s, and belonged to %s:%s" % (user, group, item["user"], item["group"])
+        if mode[0] == "l":
+            return (BACK, "") if os.readlink(path) == item["linktarget"] else (OTHER, "leads elsewhere")
+        if mode[1:] != here[1:]:
+            return OTHER, "has mode %s, and had %s" % (here, mode)
+        if mode[0] != "-" or (found.st_size == item["size"] and time_of(found) == item["mtime"][:19]):
+            return BACK, ""
+        return (CHANGED, "") if time_of(found) > item["mtime"][:19] else (OTHER, "has another size or time")
+
+    def tell(self, archive: str) -> bool:
+        """Tell what was found. Return whether nothing is missing."""
+        left = self.left(archive)
+        fresh = [each.path for each in leftovers.found() if each.note["fresh"]]
+        ok = True
+        untrusted.say(untrusted.printable("archive %s, compared with what is here:" % archive))
+        for name in sorted({*self.rows, *self.others}):
+            for rows, elsewhere in ((self.rows, ""), (self.others, ELSEWHERE)):
+                if name in rows:
+                    state, text = self.verdict(name, rows[name], left.get(name, "") or elsewhere, fresh)
+                    ok = ok and state not in ("MISSING", "DIFFERS")
+                    untrusted.say(untrusted.printable("%-8s %-40s %s" % (state, name, text)).rstrip())
+        return ok
+
+    def left(self, archive: str) -> dict[str, str]:
+        """The rows that are left on purpose, and why."""
+        rows = [row for row in {*self.rows, *self.others} if any(paths.is_below(row, tree) for tree in TREES)]
+        known = remembered(archive)
+        if known is None:
+            belonging = Belonging(rows, Packages(), lambda: None, None, host_keys=False)
+            known = {row: belonging.why_left(row) for row in rows if not DIVIDED.fullmatch(row)}
+        return known
+
+    def verdict(self, name: str, row: Row, why: str, fresh: Sequence[str]) -> tuple[str, str]:
+        """What is said of a row: in a word, and more."""
+        absent, other = row.counts[ABSENT], row.counts[OTHER]
+        # What is another's by now was written by another.
+        lacking = row.lacking + (row.changed if why else [])
+        if not lacking or (DIVIDED.fullmatch(name) and not absent):
+            changed = "; %d written to since" % row.counts[CHANGED] if row.counts[CHANGED] else ""
+            return "back", "%d%s" % (sum(row.counts), changed)
+        beside = next((top for top in fresh if all(os.path.lexists(top + path) for path in lacking)), "")
+        if beside:
+            return "beside", "%s%s%s" % (beside, name, ": " + why if why else "")
+        if why:
+            return "left", "%s; backupctl restore %s" % (why, name)
+        named = "; ".join("%s %s" % each for each in row.named)
+        return (
+            "MISSING" if absent else "DIFFERS",
+            "%d of %d: %s%s; backupctl restore --in-place %s"
+            % (absent + other, sum(row.counts), named, "; …" if len(row.lacking) > NAMED else "", name),
+        )
+
+
+class Names:
+    """Names of numbers, each looked up once."""
+
+    def __init__(self, look: Callable[[int], str]) -> None:
+        self.look, self.known = look, dict[int, str]()
+
+    def of(self, number: int) -> str:
+        if number not in self.known:
+            try:
+                self.known[number] = self.look(number)
+            except KeyError:
+                self.known[number] = str(number)
+        return self.known[number]
+
+
+def real(path: str) -> str:
+    """The path on this machine of what an archive tells so; nothing: it is not there. What is not UTF-8 in a name is told as `?`."""
+    if os.path.lexists(path) or "?" not in path:
+        return path if os.path.lexists(path) else ""
+    above, name = os.path.split(path)
+    above = real(above)
+    try:
+        return next((os.path.join(above, each) for each in os.listdir(above) if each.encode("utf-8", "replace").decode() == name), "")
+    except OSError:
+        return ""
+
+
+def time_of(found: os.stat_result) -> str:
+    """As an archive tells it: in the time of this machine."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(found.st_mtime))

@@ -1,0 +1,68 @@
+# Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
+"""What dpkg knows: which packages there are, and whose a path is. Of this machine, or of one that was saved."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HERE = "/var/lib/dpkg"
+FORMAT = "${Package}\t${db:Status-Abbrev}\t${Priority}\t${source:Package}\t${Provides}\n"
+# What each Debian has.
+BASE = {"required", "important", "standard"}
+NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{1,200}")
+
+
+class Package:
+    """One that is installed."""
+
+    def __init__(self, name: str, priority: str, source: str, provides: str) -> None:
+        self.name, self.source = name, source
+        self.is_base = priority in BASE
+        # Without versions.
+        self.provides = set(re.findall(r"(?:^|, )([a-z0-9][a-z0-9+.-]*)", provides))
+
+
+class Packages:
+    """Those of a dpkg. `directory`: its own, as `/var/lib/dpkg`."""
+
+    def __init__(self, directory: str = HERE) -> None:
+        self.directory = directory
+        self.installed: dict[str, Package] = {}
+        # What is held is not replaced by another version: its state begins with `h`.
+        self.held: set[str] = set()
+        done = subprocess.run(
+            ["dpkg-query", "--admindir=" + directory, "--show", "--showformat=" + FORMAT],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+        for line in done.stdout.decode(errors="replace").splitlines():
+            name, state, *more = line.split("\t")
+            if state[1:2] == "i" and NAME.fullmatch(name) and len(more) == 3:
+                self.installed[name] = Package(name, *more)
+                if state[:1] == "h":
+                    self.held.add(name)
+
+    def owners(self, paths: Iterable[str]) -> dict[str, set[str]]:
+        """The packages that each of these paths is of; of one that is nobody's nothing is told."""
+        wanted = {path.encode(errors="surrogateescape"): path for path in paths}
+        found: dict[str, set[str]] = {}
+        directory = os.path.join(self.directory, "info")
+        for name in os.listdir(directory) if os.path.isdir(directory) else ():
+            if not name.endswith(".list"):
+                continue
+            package = name[: -len(".list")].partition(":")[0]
+            with open(os.path.join(directory, name), "rb") as file:
+                for line in wanted.keys() & set(file.read().split(b"\n")):
+                    found.setdefault(wanted[line], set()).add(package)
+        return found
+
+    def sources(self, names: Iterable[str]) -> set[str]:
+        return {self.installed[name].source for name in names if name in self.installed}

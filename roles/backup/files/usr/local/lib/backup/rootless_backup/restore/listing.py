@@ -1,0 +1,76 @@
+# Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
+"""What is in an archive, told to root by the unit that may open it: a line of JSON for each thing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+
+from rootless_backup import engine, systemd, untrusted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import IO
+
+PROGRAM = "/usr/local/lib/backup/backup-restore"
+# Of a line, in bytes: a path has 4096 at most, a link as many, and JSON writes each as six.
+LONGEST = 1 << 17
+TEXTS = "path", "mode", "user", "group", "mtime", "linktarget"
+
+
+class Listing:
+    """An archive, by its whole name, and what is in it; `items` can be gone through once."""
+
+    def __init__(self, archive: str, items: Iterator[engine.Item]) -> None:
+        self.archive, self.items = archive, items
+
+
+def read(host: engine.Engine, number: int | str, archive: str) -> Listing:
+    """List an archive of a repository; `number`: from 1. Refused: it cannot be told what is in it."""
+    location = host.repository(number).location
+    asked = {"action": "items", "repository": number, "archive": archive}
+    command = systemd.transient(host.properties(location), [PROGRAM, "--in-unit", json.dumps(asked)])
+    name = "backup-items-%d-%d" % (os.getpid(), time.time())
+    process = subprocess.Popen([command[0], "--unit=" + name, *command[1:]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    assert process.stdout
+    told = untrusted.parse_json(process.stdout.readline(LONGEST) or b"null")
+    if not isinstance(told, str):
+        process.wait()
+        raise engine.Refused("it cannot be told what is in archive %s" % untrusted.printable(archive))
+    return Listing(told, items_of(process, process.stdout))
+
+
+def items_of(process: subprocess.Popen[bytes], lines: IO[bytes]) -> Iterator[engine.Item]:
+    try:
+        for line in iter(lambda: lines.readline(LONGEST), b""):
+            yield checked(untrusted.parse_json(line))
+        if process.wait() != 0:
+            raise engine.Refused("it cannot be told all that is in the archive")
+    finally:
+        lines.close()
+        process.wait()
+
+
+def checked(found: object) -> engine.Item:
+    """One thing, as it is told. Untrustworthy: it has not the form, or a path that leads elsewhere."""
+    if not isinstance(found, dict) or not isinstance(found.get("size"), int):
+        raise untrusted.Untrustworthy("what was told of an archive has not its form")
+    texts = {name: found.get(name) for name in TEXTS}
+    if not all(isinstance(each, str) and "\0" not in each for each in texts.values()):
+        raise untrusted.Untrustworthy("what was told of an archive has not its form")
+    # `.` is the root itself.
+    path = "" if texts["path"] == "." else str(texts["path"])
+    if path.startswith("/") or path != os.path.normpath("/" + path)[1:]:
+        raise untrusted.Untrustworthy("an archive has the path %s" % untrusted.printable(path))
+    return {
+        "path": path,
+        "mode": str(texts["mode"]),
+        "user": str(texts["user"]),
+        "group": str(texts["group"]),
+        "size": found["size"],
+        "mtime": str(texts["mtime"]),
+        "linktarget": str(texts["linktarget"]),
+    }

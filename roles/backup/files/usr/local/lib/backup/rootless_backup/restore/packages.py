@@ -1,0 +1,134 @@
+# Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
+"""Bring back which packages a lost machine had: `backupctl restore-packages`."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+from rootless_backup import engine, untrusted
+from rootless_backup.control import codes
+from rootless_backup.restore import listing
+from rootless_backup.restore.dpkg import NAME, Packages
+from rootless_backup.restore.services import former_packages
+from rootless_backup.restore.terminal import tell
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable
+
+APT = "/var/lib/apt/extended_states"
+# A line of dpkg-statoverride(1): user, group, mode, path. A user can be a number, as `#12`.
+OVERRIDE = re.compile(r"(#?[A-Za-z0-9_][A-Za-z0-9_.-]*) (#?[A-Za-z0-9_][A-Za-z0-9_.-]*) ([0-7]{3,5}) (/\S+)")
+MOST = 64 << 20
+QUIET = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+
+
+def main(asked: argparse.Namespace) -> int:
+    """List or install them. Return the exit code."""
+    if os.geteuid() != 0:
+        untrusted.die("backupctl restore-packages: only root may install packages, and open archives", codes.NOT_ALLOWED)
+    try:
+        found = listing.read(engine.in_use(), asked.repository, asked.archive)
+        told = {"/" + item["path"] for item in found.items if item["path"].startswith(("var/lib/dpkg/", APT[1:]))}
+        with former_packages(asked.repository, found.archive, told) as former:
+            were = former()
+            if were is None:
+                untrusted.die(
+                    "backupctl restore-packages: archive %s does not tell of packages: /var/lib/dpkg is not in it" % found.archive
+                )
+            change = Change(were, Packages(), os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(were.directory))), APT[1:]))
+        change.tell()
+        return 0 if not asked.install or change.make() else 1
+    except (engine.Refused, OSError, subprocess.SubprocessError, untrusted.Untrustworthy) as trouble:
+        untrusted.die("backupctl restore-packages: %s" % untrusted.printable(str(trouble)))
+
+
+class Change:
+    """What is to be done so that this machine has the packages of another. `states`: what apt knew there, a file."""
+
+    def __init__(self, were: Packages, here: Packages, states: str) -> None:
+        auto = automatic(states)
+        self.lacking = sorted(were.installed.keys() - here.installed.keys())
+        # Those that somebody asked for: the others come along with them, or not at all any more.
+        self.asked_for = [name for name in self.lacking if name not in auto]
+        self.candidates = available(self.lacking)
+        self.held = sorted(were.held - here.held)
+        self.auto = sorted((auto & were.installed.keys()) - automatic(APT))
+        self.overrides = sorted(overrides(were.directory) - overrides(here.directory))
+
+    def unavailable(self) -> list[str]:
+        return [name for name in self.asked_for if name not in self.candidates]
+
+    def tell(self) -> None:
+        along = [name for name in self.lacking if name not in self.asked_for]
+        for title, names in (
+            ("to install", [name for name in self.asked_for if name in self.candidates]),
+            ("came along with others", along),
+            ("in no source of this machine", self.unavailable()),
+            ("held", self.held),
+            ("marked as automatic", self.auto),
+            ("modes set by hand", [" ".join(line) for line in self.overrides]),
+        ):
+            untrusted.say(untrusted.printable("%s: %s" % (title, " ".join(names) if names else "none")))
+
+    def make(self) -> bool:
+        """Return whether all of it succeeded."""
+        wanted = [name for name in self.lacking if name in self.candidates]
+        # What is there of its settings came out of the archive, or will.
+        options = ["--yes", "--quiet", "--option", "Dpkg::Options::=--force-confold", "--option", "Dpkg::Options::=--force-confdef"]
+        ok = not wanted or run(["apt-get", "install", *options, "--", *wanted])
+        there = Packages().installed.keys()
+        for state, names in (("auto", self.auto), ("hold", self.held)):
+            marked = [name for name in names if name in there]
+            ok = (not marked or run(["apt-mark", state, "--", *marked])) and ok
+        for line in self.overrides:
+            ok = run(["dpkg-statoverride", "--force-all", "--update", "--add", *line]) and ok
+        for name in self.unavailable():
+            tell("backupctl restore-packages: %s is in no source of this machine, and was not installed" % untrusted.printable(name))
+        return ok and not self.unavailable()
+
+
+def run(command: list[str]) -> bool:
+    """Run a program of dpkg's or apt's, which asks no questions. Return whether it succeeded."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=QUIET, check=False)
+    if done.returncode != 0:
+        tell(untrusted.printable_lines(done.stdout.decode(errors="backslashreplace").rstrip()))
+    return done.returncode == 0
+
+
+def automatic(states: str) -> set[str]:
+    """The packages that apt installed for others, as its file says; none: there is no such file."""
+    try:
+        text = untrusted.read_plain(states, MOST).decode(errors="replace")
+    except FileNotFoundError:
+        return set()
+    found = set()
+    for block in text.split("\n\n"):
+        name = re.search(r"^Package: (\S+)$", block, re.MULTILINE)
+        if name and NAME.fullmatch(name[1]) and re.search(r"^Auto-Installed: 1$", block, re.MULTILINE):
+            found.add(name[1])
+    return found
+
+
+def available(names: Iterable[str]) -> set[str]:
+    """Those of them that a source of this machine has."""
+    wanted = list(names)
+    if not wanted:
+        return set()
+    done = subprocess.run(
+        ["apt-cache", "policy", "--", *wanted], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env={**QUIET, "LC_ALL": "C"}, check=True
+    )
+    pairs = re.findall(r"^(\S+):\n  Installed: .*\n  Candidate: (.*)$", done.stdout.decode(errors="replace"), re.MULTILINE)
+    return {name for name, candidate in pairs if candidate != "(none)"} & set(wanted)
+
+
+def overrides(directory: str) -> set[tuple[str, ...]]:
+    """What dpkg-statoverride(1) knows: user, group, mode and path."""
+    try:
+        text = untrusted.read_plain(os.path.join(directory, "statoverride"), MOST).decode(errors="replace")
+    except FileNotFoundError:
+        return set()
+    return {match.groups() for match in map(OVERRIDE.fullmatch, text.splitlines()) if match}

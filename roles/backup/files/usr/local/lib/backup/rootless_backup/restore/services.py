@@ -1,0 +1,130 @@
+# Managed by Ansible (collection rootless.backup, role backup): changes made here are overwritten.
+"""Bring back what services have in `/etc` and `/var`: `backupctl restore-services`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+
+from rootless_backup import engine, host, paths, statefile, untrusted
+from rootless_backup.control import codes
+from rootless_backup.restore import holders, listing
+from rootless_backup.restore.belonging import DIVIDED, TREES, Belonging, row_of
+from rootless_backup.restore.dpkg import Packages
+from rootless_backup.restore.terminal import tell
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator, Sequence
+
+CONTROL = "/usr/local/sbin/backupctl"
+# What tells of the packages of a machine.
+DPKG = "/var/lib/dpkg/info", "/var/lib/dpkg/status", "/var/lib/dpkg/statoverride", "/var/lib/apt/extended_states"
+
+
+def main(asked: argparse.Namespace) -> int:
+    """Bring it back. Return the exit code."""
+    if os.geteuid() != 0:
+        untrusted.die("backupctl restore-services: only root may stop services and write into /etc and /var", codes.NOT_ALLOWED)
+    try:
+        if asked.start:
+            return 0 if holders.start() else 1
+        return 0 if restore(asked, engine.in_use()) else 1
+    except engine.NoSuchRepository as refused:
+        untrusted.die("backupctl restore-services: %s" % refused, codes.WRONG_USE)
+    except engine.Refused as refused:
+        untrusted.die("backupctl restore-services: %s" % refused)
+    except (OSError, subprocess.SubprocessError, untrusted.Untrustworthy) as trouble:
+        untrusted.die("backupctl restore-services: %s" % untrusted.reason(trouble))
+
+
+def restore(asked: argparse.Namespace, used: engine.Engine) -> bool:
+    """Return whether all that is to come back did, and all services run again that should."""
+    found = listing.read(used, asked.repository, asked.archive)
+    told = {"/" + item["path"] for item in found.items}
+    rows = {row_of(path) for path in told if any(paths.is_below(path, tree) for tree in TREES)}
+    rows = {row for row in rows if not DIVIDED.fullmatch(row)}
+    with former_packages(asked.repository, found.archive, told) as former:
+        belonging = Belonging(rows, Packages(), former, asked.etc, asked.host_keys)
+        left = {row: why for row, why in ((row, belonging.why_left(row)) for row in sorted(rows)) if why}
+    coming = sorted(rows - left.keys())
+    units = holders.Holders(belonging).of(coming)
+    for row in coming:
+        untrusted.say("comes back  ", untrusted.printable(row))
+    untrusted.say("services    ", untrusted.printable(", ".join(sorted(units)) or "none has to be stopped"))
+    if asked.list:
+        for row, why in left.items():
+            untrusted.say("stays       ", untrusted.printable("%s: %s" % (row, why)))
+        return True
+    remember(found.archive, left)
+    ok = holders.stop(units, holders.enabled(coming))
+    if not ok:
+        tell("backupctl restore-services: not all of them could be stopped, so what they hold may not come back whole")
+    try:
+        ok = put(asked.repository, found.archive, coming, left) and ok
+    finally:
+        subprocess.run(["systemctl", "daemon-reload"], stdin=subprocess.DEVNULL, check=False)
+        ok = (asked.keep_stopped or holders.start()) and ok
+    return ok
+
+
+def put(number: int | str, archive: str, coming: Sequence[str], left: dict[str, str]) -> bool:
+    """Bring rows back in place, and nothing of those that stay. Return whether that succeeded."""
+    trees = [tree for tree in TREES if any(paths.is_below(row, tree) for row in coming)]
+    if not trees:
+        return True
+    command = [CONTROL, "restore", "--repository", str(number), "--archive", archive, "--in-place"]
+    return subprocess.run([*command, *("--except=" + row for row in left), "--", *trees], check=False).returncode == 0
+
+
+@contextlib.contextmanager
+def former_packages(number: int | str, archive: str, told: set[str]) -> Iterator[Callable[[], Packages | None]]:
+    """What gives the packages of the machine that was saved, taken out of the archive when it is asked for the first time."""
+    directory = tempfile.mkdtemp(prefix="backup-packages-", dir=os.path.realpath("/var/tmp"))
+
+    def give() -> Packages | None:
+        wanted = [path for path in DPKG if path in told]
+        if DPKG[1] not in wanted:
+            return None
+        command = [CONTROL, "restore", "--repository", str(number), "--archive", archive, "--into", directory, "--", *wanted]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        if done.returncode != 0:
+            tell(untrusted.printable_lines(done.stderr.decode(errors="backslashreplace").rstrip()))
+            return None
+        return Packages(directory + os.path.dirname(DPKG[1]))
+
+    try:
+        yield give
+    finally:
+        shutil.rmtree(directory)
+
+
+# -- what was left, for who compares ----------------------------------------------------------------------------------
+
+
+def note() -> str:
+    # No hook has a name with a dot.
+    return host.RESTORE_STATE + "/.left"
+
+
+def remember(archive: str, left: dict[str, str]) -> None:
+    os.makedirs(host.RESTORE_STATE, mode=0o711, exist_ok=True)
+    statefile.write(note(), json.dumps({"archive": archive, "left": left}) + "\n")
+
+
+def remembered(archive: str) -> dict[str, str] | None:
+    """What the last restore from an archive left, and why; None: there was none."""
+    from rootless_backup.records import status
+
+    form = status.fields({"archive": status.text, "left": status.named(status.text)})
+    with contextlib.suppress(OSError, untrusted.Untrustworthy):
+        known = status.checked(form, untrusted.read_plain(note()), note())
+        if known["archive"] == archive:
+            left: dict[str, str] = known["left"]
+            return left
+    return None

@@ -1,0 +1,43 @@
+# Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
+"""What Borg says of the changes between two archives. See borg-diff(1), `--json-lines`."""
+
+from __future__ import annotations
+
+import json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless_backup.engine import Change
+
+# Of these that they are different means nothing: who reads a file or changes its mode changes them.
+TIMES = {"ctime", "mtime"}
+
+
+def read(output: str) -> list[Change]:
+    """The changes, by path."""
+    found = [change_of(json.loads(line)) for line in output.split("\n") if line]
+    return sorted(filter(None, found), key=lambda change: change["path"])
+
+
+def change_of(line: dict[str, Any]) -> Change | None:
+    """What is said of a path; None: it is the same but for its times."""
+    kind, more, less, belongings = "belongings", None, None, []
+    for each in line["changes"]:
+        what = each["type"]
+        # "added", "added directory", "added link", ..., and so of what was removed; of a file with its size.
+        if what.startswith(("added", "removed")):
+            kind = what.split(" ")[0]
+            more, less = (each.get("size"), None) if kind == "added" else (None, each.get("size"))
+        elif what.startswith(("modified", "changed")):
+            kind, more, less = "contents", each.get("added"), each.get("removed")
+        elif what == "mode":
+            belongings.append("%s -> %s" % (each["old_mode"], each["new_mode"]))
+        elif what == "owner":
+            belongings.append("%(old_user)s:%(old_group)s -> %(new_user)s:%(new_group)s" % each)
+        elif what not in TIMES:
+            belongings.append(what)
+    if kind == "belongings" and not belongings:
+        return None
+    return {"path": line["path"], "kind": kind, "more": more, "less": less, "belongings": belongings}

@@ -1,0 +1,67 @@
+# Managed by Ansible (collection rootless.backup, role repository): changes made here are overwritten.
+"""What is in a repository, read by open directories: whoever has its account may make links there, and exchange anything meanwhile."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import NamedTuple
+
+    class File(NamedTuple):
+        """A regular file: its inode, size in bytes, time of change in ns, and bytes on the disk."""
+
+        inode: int
+        size: int
+        changed: int
+        room: int
+
+else:
+    from collections import namedtuple
+
+    File = namedtuple("File", "inode size changed room")
+
+# Borg's files are two directories deep.
+DEEPEST = 8
+# Of 500 MB each; far more than fit on a disk.
+MOST = 2_000_000
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Odd(Exception):
+    """There is more, or deeper, than Borg makes."""
+
+
+def files(top: int, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, File]]:
+    """The path and state of each regular file below an open directory; locks are none. Odd: it is none that Borg makes."""
+    if depth > DEEPEST:
+        raise Odd("there are directories deeper than Borg makes")
+    for name in sorted(os.listdir(top)):
+        if not depth and name.startswith("lock."):
+            continue
+        try:
+            found = os.stat(name, dir_fd=top, follow_symlinks=False)
+            if stat.S_ISDIR(found.st_mode):
+                below = os.open(name, DIRECTORY, dir_fd=top)
+                try:
+                    yield from files(below, prefix + name + "/", depth + 1)
+                finally:
+                    os.close(below)
+            elif stat.S_ISREG(found.st_mode):
+                yield prefix + name, File(found.st_ino, found.st_size, found.st_mtime_ns, found.st_blocks * 512)
+        except (FileNotFoundError, NotADirectoryError):
+            # It went meanwhile.
+            continue
+
+
+def of(top: int) -> dict[str, File]:
+    """All of them. Odd: there are more than any repository has."""
+    found = {}
+    for path, file in files(top):
+        found[path] = file
+        if len(found) > MOST:
+            raise Odd("there are more than %d files" % MOST)
+    return found

@@ -1,0 +1,81 @@
+# Managed by Ansible (collection rootless.backup, role repository): changes made here are overwritten.
+"""repositoryctl: look after the repositories of other machines.
+
+repositoryctl status [--json]                        how all of them do
+repositoryctl list CLIENT                            the generations of one
+repositoryctl restore CLIENT [--at TIME]             lay one down beside, for root alone
+repositoryctl restore CLIENT [--at TIME] --in-place  put one in the place of what the client has
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from rootless_backup import untrusted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless_backup.repository.accounts import Account
+
+REFUSED = "this server lets this machine in no more, since it takes more room than it may; `repositoryctl status` there says more"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="repositoryctl", description="Look after the repositories of other machines.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("status", help="how all of them do").add_argument("--json", action="store_true")
+    commands.add_parser("list", help="the generations of one").add_argument("client")
+    restore = commands.add_parser("restore", help="bring a generation back")
+    restore.add_argument("client")
+    restore.add_argument("--at", default="", metavar="TIME", help="the newest that is no younger, in UTC")
+    restore.add_argument("--in-place", action="store_true", help="in the place of what the client has")
+    for name in ("accounts", "keep", "refused"):
+        # For units, and for sshd.
+        commands.add_parser(name)
+    given = parser.parse_args()
+    if given.command == "refused":
+        untrusted.die(REFUSED)
+    if os.geteuid() != 0:
+        untrusted.die("repositoryctl: this is for root")
+    run(given)
+
+
+def run(given: argparse.Namespace) -> None:
+    """Run a command of root's."""
+    from rootless_backup.repository import accounts, generations, keeping, status, undelete
+
+    if given.command == "status":
+        status.show(given.json)
+    elif given.command == "accounts":
+        accounts.let_in()
+    elif given.command == "keep":
+        with accounts.alone():
+            good = keeping.keep()
+        sys.exit(0 if good else 1)
+    elif given.command == "list":
+        for name in generations.names(keeping.path_of(named(given.client))):
+            untrusted.say(name)
+    else:
+        each = named(given.client)
+        try:
+            with accounts.alone():
+                name = undelete.chosen(each, given.at)
+                if given.in_place:
+                    undelete.in_place(each, name)
+                    untrusted.say("%s: its repository is that of %s again" % (each["name"], name))
+                else:
+                    untrusted.say(undelete.beside(each, name))
+        except undelete.Impossible as error:
+            untrusted.die("repositoryctl: %s" % error)
+
+
+def named(client: str) -> Account:
+    """The account of a machine."""
+    from rootless_backup.repository import accounts
+
+    known = {each["name"]: each for each in accounts.read()["accounts"]}
+    if client not in known:
+        untrusted.die("repositoryctl: there is no client %s; there are %s" % (client, ", ".join(sorted(known)) or "none"))
+    return known[client]

@@ -1,0 +1,149 @@
+"""A generation is whole whatever the account does meanwhile, follows no link, and costs only what is deleted."""
+
+import os
+
+import pytest
+from rootless_backup.repository import generations, listing
+
+NOW = 1_800_000_000
+
+
+@pytest.fixture
+def repository(tmp_path):
+    top = tmp_path / "repository"
+    (top / "data/0").mkdir(parents=True)
+    for number in range(3):
+        (top / "data/0" / str(number)).write_bytes(b"segment %d" % number)
+    (top / "config").write_text("[repository]\n")
+    (top / "nonce").write_text("0000000000000001")
+    (top / "lock.exclusive").mkdir()
+    return top
+
+
+def make(repository, now=NOW):
+    top = os.open(repository, os.O_RDONLY)
+    try:
+        return generations.make(top, str(repository.parent / "generations"), now, patience=0)
+    finally:
+        os.close(top)
+
+
+def contents(top):
+    return {str(path.relative_to(top)): path.read_bytes() for path in top.rglob("*") if path.is_file()}
+
+
+def test_it_is_all_of_the_repository_but_locks_and_stays_when_that_is_deleted(repository):
+    before = contents(repository)
+    name = make(repository)
+    for path in (repository / "data/0").iterdir():
+        path.unlink()
+    (repository / "config").write_text("[other]\n")
+    (repository / "nonce").write_text("0000000000000002")
+    assert contents(repository.parent / "generations" / name) == before
+    assert not (repository.parent / "generations" / name / "lock.exclusive").exists()
+
+
+def test_what_did_not_change_is_not_kept_again(repository):
+    assert make(repository)
+    (repository / "nonce").write_text("0000000000000002")
+    assert make(repository, NOW + 3600) is None
+    (repository / "data/0/3").write_bytes(b"new")
+    assert make(repository, NOW + 3600)
+
+
+def test_a_repository_that_holds_nothing_yet_has_none(repository):
+    (repository / "config").unlink()
+    assert make(repository) is None
+
+
+def test_nothing_that_is_no_file_is_kept_or_followed(repository, tmp_path):
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/key").write_text("secret")
+    (repository / "data/0/4").symlink_to(tmp_path / "secret")
+    (repository / "data/1").symlink_to(tmp_path / "secrets")
+    os.mkfifo(repository / "data/0/5")
+    name = make(repository)
+    assert sorted(contents(tmp_path / "generations" / name)) == ["config", "data/0/0", "data/0/1", "data/0/2", "nonce"]
+
+
+def test_what_changes_while_it_is_made_is_tried_again_and_then_told(repository, monkeypatch):
+    linked, number = generations.link, [10]
+
+    def meanwhile(*given):
+        linked(*given)
+        number[0] += 1
+        (repository / "data/0" / str(number[0])).write_bytes(b"new")
+
+    monkeypatch.setattr(generations, "link", meanwhile)
+    with pytest.raises(generations.Restless):
+        make(repository)
+    assert generations.names(str(repository.parent / "generations")) == []
+    monkeypatch.setattr(generations, "link", linked)
+    assert make(repository)
+
+
+def test_a_file_that_is_exchanged_for_a_link_meanwhile_is_not_taken(repository, tmp_path, monkeypatch):
+    (tmp_path / "secret").write_text("secret")
+    link = os.link
+
+    def exchange(name, *given, **options):
+        if name == "1":
+            (repository / "data/0/1").unlink()
+            (repository / "data/0/1").symlink_to(tmp_path / "secret")
+        link(name, *given, **options)
+
+    monkeypatch.setattr(os, "link", exchange)
+    with pytest.raises(generations.Restless):
+        make(repository)
+    assert os.stat(tmp_path / "secret").st_nlink == 1
+
+
+def test_where_a_file_can_have_no_more_names_it_is_copied(repository, monkeypatch):
+    def full(*_given, **_options):
+        raise OSError(31, "Too many links")
+
+    monkeypatch.setattr(os, "link", full)
+    before = contents(repository)
+    name = make(repository)
+    assert contents(repository.parent / "generations" / name) == before
+    assert make(repository, NOW + 3600) is None
+
+
+def test_old_ones_expire_but_never_the_newest(repository):
+    names = []
+    for day in range(4):
+        (repository / "data/0" / str(100 + day)).write_bytes(b"new")
+        names.append(make(repository, NOW + day * 86_400))
+    directory = str(repository.parent / "generations")
+    assert generations.expire(directory, NOW + 3.5 * 86_400, 2) == names[:2]
+    assert generations.expire(directory, NOW + 400 * 86_400, 2) == names[2:3]
+    assert generations.names(directory) == names[3:]
+
+
+def test_one_is_due_after_an_hour_or_when_the_clock_was_set_back(repository):
+    directory = str(repository.parent / "generations")
+    assert generations.is_due(directory, NOW)
+    make(repository)
+    assert not generations.is_due(directory, NOW + 3599)
+    assert generations.is_due(directory, NOW + 3600)
+    assert generations.is_due(directory, NOW - 3600)
+
+
+def test_the_room_of_what_was_deleted_is_counted_once(repository):
+    (repository / "data/0/0").write_bytes(bytes(1 << 20))
+    make(repository)
+    (repository / "data/0/9").write_bytes(b"new")
+    make(repository, NOW + 3600)
+    (repository / "data/0/0").unlink()
+    top = os.open(repository, os.O_RDONLY)
+    live, held = generations.room(listing.of(top), str(repository.parent / "generations"))
+    os.close(top)
+    assert held - (1 << 20) < 64 << 10
+    assert live < 64 << 10
+
+
+def test_directories_deeper_than_borg_makes_are_told(repository):
+    (repository / "/".join(["data", *"abcdefghij"])).mkdir(parents=True)
+    with pytest.raises(listing.Odd):
+        make(repository)

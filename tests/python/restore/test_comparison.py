@@ -1,0 +1,118 @@
+"""What was saved, held to what is here."""
+
+import os
+import stat
+import tempfile
+
+import pytest
+from rootless_backup import untrusted
+from rootless_backup.restore import comparison, leftovers, listing
+
+# Where the tests have their files.
+TOP = "/" + tempfile.gettempdir().split("/")[1]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A tree, what an archive tells of it, and nothing that was laid down beside."""
+    monkeypatch.setattr(leftovers, "found", list)
+    (tmp_path / "file").write_text("seven")
+    (tmp_path / "link").symlink_to("file")
+    return tmp_path
+
+
+def item(file, **other):
+    found, compared = os.lstat(file), comparison.Comparison()
+    told = {
+        "path": str(file)[1:],
+        "mode": stat.filemode(found.st_mode),
+        "user": compared.user.of(found.st_uid),
+        "group": compared.group.of(found.st_gid),
+        "size": found.st_size,
+        "mtime": comparison.time_of(found) + ".000000",
+        "linktarget": os.readlink(file) if stat.S_ISLNK(found.st_mode) else "",
+    }
+    return {**told, **other}
+
+
+def verdict(capsys, *items, chosen=()):
+    compared = comparison.Comparison(chosen)
+    for each in items:
+        compared.take(each)
+    ok = compared.tell("archive")
+    return ok, capsys.readouterr().out.splitlines()[1:]
+
+
+def test_what_is_as_it_was_is_back(here, capsys):
+    ok, lines = verdict(capsys, item(here / "file"), item(here / "link"), item(here))
+    assert ok
+    assert [line.split() for line in lines] == [["back", TOP, "3"]]
+
+
+@pytest.mark.parametrize(
+    ("other", "want"),
+    [
+        ({"user": "another"}, "and belonged to another:"),
+        ({"mode": "-rwsr-xr-x"}, "and had -rwsr-xr-x"),
+        ({"size": 6, "mtime": "2999-01-01T00:00:00.000000"}, "has another size or time"),
+        ({"mode": "drwxr-xr-x"}, "is of another kind"),
+    ],
+)
+def test_what_is_not_as_it_was_is_named_and_no_success(here, capsys, other, want):
+    ok, [line] = verdict(capsys, item(here / "file", **other))
+    assert not ok
+    assert line.startswith("DIFFERS")
+    assert want in line
+    assert "backupctl restore --in-place %s" % TOP in line
+
+
+def test_a_name_that_is_not_utf_8_is_found(here, capsys):
+    odd = os.path.join(os.fsencode(here), b"odd\xff")
+    os.mkdir(odd)
+    os.chmod(odd, 0o755)
+    told = item(here, path=str(here / "odd?")[1:], mode="drwxr-xr-x")
+    assert verdict(capsys, told)[0]
+    assert not verdict(capsys, {**told, "path": str(here / "even?")[1:]})[0]
+
+
+def test_what_was_written_to_since_is_back(here, capsys):
+    ok, [line] = verdict(capsys, item(here / "file", size=6, mtime="2001-01-01T00:00:00.000000"))
+    assert ok
+    assert "1 written to since" in line
+
+
+def test_of_a_directory_only_what_was_asked_for_has_to_be_back(here, capsys):
+    gone = item(here / "file", path=str(here / "gone")[1:])
+    ok, lines = verdict(capsys, item(here / "file"), gone, chosen=[str(here / "file")])
+    assert ok
+    assert [line.split()[0] for line in lines] == ["back", "left"]
+    assert not verdict(capsys, gone, chosen=[str(here / "gone")])[0]
+
+
+def test_what_was_left_and_is_written_by_the_new_machine_is_not_called_back(here, capsys):
+    ok, [line] = verdict(capsys, item(here / "file", size=6, mtime="2001-01-01T00:00:00.000000"), chosen=["/srv"])
+    assert (ok, line.split()[0]) == (True, "left")
+
+
+def test_what_is_not_here_is_missing_unless_it_lies_beside_or_was_not_asked_for(here, capsys, monkeypatch):
+    gone = item(here / "file", path=str(here / "gone")[1:])
+    ok, [line] = verdict(capsys, gone)
+    assert (ok, line.split()[0]) == (False, "MISSING")
+    ok, [line] = verdict(capsys, gone, chosen=["/srv"])
+    assert (ok, line.split()[0]) == (True, "left")
+    assert line.endswith("backupctl restore " + TOP)
+    (here / "beside" / str(here)[1:]).mkdir(parents=True)
+    (here / "beside" / str(here)[1:] / "gone").touch()
+
+    class Fresh:
+        path, note = str(here / "beside"), {"fresh": ["x"]}
+
+    monkeypatch.setattr(leftovers, "found", lambda: [Fresh])
+    ok, [line] = verdict(capsys, gone)
+    assert (ok, line.split()[0]) == (True, "beside")
+
+
+@pytest.mark.parametrize("path", ["../etc/passwd", "etc/../x", "/etc", "etc//x", "a\0b", "etc/"])
+def test_what_an_archive_tells_is_no_path_that_leads_elsewhere(here, path):
+    with pytest.raises(untrusted.Untrustworthy):
+        listing.checked(item(here / "file", path=path))

@@ -1,0 +1,48 @@
+"""Which packages a machine had."""
+
+import pytest
+from rootless_backup.restore import packages
+
+
+class Known:
+    def __init__(self, directory, installed, held=()):
+        self.directory, self.installed, self.held = str(directory), dict.fromkeys(installed), set(held)
+
+
+@pytest.fixture
+def change(tmp_path, monkeypatch):
+    states = tmp_path / "extended_states"
+    marks = {"libfoo": 1, "nginx": 0, "--evil": 1}
+    states.write_text("\n".join("Package: %s\nArchitecture: amd64\nAuto-Installed: %d\n" % each for each in marks.items()))
+    (tmp_path / "were").mkdir()
+    (tmp_path / "were" / "statoverride").write_text("root adm 0750 /usr/bin/x\n--evil adm 0750 /usr/bin/y\nroot adm 4999 z\n")
+    monkeypatch.setattr(packages, "available", lambda names: set(names) - {"gone"})
+    monkeypatch.setattr(packages, "APT", "/nowhere")
+    were = Known(tmp_path / "were", ["nginx", "libfoo", "gone", "base"], held=["nginx"])
+    return packages.Change(were, Known(tmp_path / "here", ["base", "newer"]), str(states))
+
+
+def test_what_a_machine_lacks_is_told_by_how_it_came(change, capsys):
+    change.tell()
+    assert capsys.readouterr().out.splitlines() == [
+        "to install: nginx",
+        "came along with others: libfoo",
+        "in no source of this machine: gone",
+        "held: nginx",
+        "marked as automatic: libfoo",
+        "modes set by hand: root adm 0750 /usr/bin/x",
+    ]
+
+
+def test_what_is_to_be_had_is_installed_and_marked_and_the_rest_named(change, capsys, monkeypatch):
+    ran = []
+    monkeypatch.setattr(packages, "run", lambda command: ran.append(command) or True)
+    monkeypatch.setattr(packages, "Packages", lambda: Known("/nowhere", ["nginx", "libfoo", "base"]))
+    assert not change.make()
+    assert ran[0][-3:] == ["--", "libfoo", "nginx"]
+    assert ran[1:] == [
+        ["apt-mark", "auto", "--", "libfoo"],
+        ["apt-mark", "hold", "--", "nginx"],
+        ["dpkg-statoverride", "--force-all", "--update", "--add", "root", "adm", "0750", "/usr/bin/x"],
+    ]
+    assert "gone is in no source" in capsys.readouterr().err
