@@ -29,7 +29,7 @@ export const howToMark = `Say behind the language what becomes of the block:
   yaml task | playbook | vars                          it is given to Ansible; vars: as a file of group_vars, and backup.yml is applied
   LANGUAGE control|host file=PATH                      it is laid down there
   LANGUAGE output                                      it is compared with what was said; … stands for anything
-  yaml|sh excerpt                                      it is parsed: settings by their schema, commands of npm by package.json
+  yaml|sh excerpt                                      it is parsed: settings by their schema, commands of npm by package.json, playbooks by name
 and add "network" where a name or key of an outside network is replaced (tests/docs/walk.ts says by what).`;
 
 /** @throws if a block is not marked, or in a way that is unknown. */

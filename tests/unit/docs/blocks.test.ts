@@ -26,13 +26,15 @@ it('every page with a block that is run is walked by one test', () => {
     expect([page, tests.filter((text) => text.includes(`page('${page}'`)).length]).toEqual([page, 1]);
 });
 
-it('commands of npm that are shown are those of package.json', () => {
+it('commands that are shown and not run are those of package.json, and playbooks of the collection', () => {
   const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
+  const playbooks = readdirSync('playbooks').map((name) => `rootless.backup.${name.replace(/\.yml$/, '')}`);
   const shown = blocks.filter((block) => block.language === 'sh' && kind(block) === 'excerpt');
-  for (const command of shown.flatMap(({ text }) => commands(text)))
-    expect(Object.keys(scripts)).toContain(
-      /^npm (?:run ([\w:]+)(?: -- --debian 1[23])?|(test))$/.exec(command)?.slice(1).find(Boolean),
-    );
+  for (const command of shown.flatMap(({ text }) => commands(text))) {
+    const [, script, test] = /^npm (?:run ([\w:]+)(?: -- --debian 1[23])?|(test))$/.exec(command) ?? [];
+    const [, playbook] = /^ansible-playbook -i inventory (\S+)(?: -e [a-z_]+=\S+)*$/.exec(command) ?? [];
+    expect([...Object.keys(scripts), ...playbooks], command).toContain(script ?? test ?? playbook);
+  }
 });
 
 it('a block says what becomes of it, or is an error that says how', () => {

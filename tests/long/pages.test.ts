@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openShop, readerOf, type Shop } from '../docs/shop.ts';
 import { walk, type Around } from '../docs/walk.ts';
-import { archives, backUp } from './fixture.ts';
+import { archives, backUp } from '../host/fixture.ts';
 
 /** A reader of the pages about databases and about a repository on a server. */
 let shop: Shop;
