@@ -524,8 +524,8 @@ print("right", arrivals.checksum("below/first", open("below/first", "rb")) == ha
       expect((await restore(host, '--repository', '2', 'postgresql', 'shop')).said).toMatch(
         /there is no repository 2; there are 1 \(/,
       );
-      expect(await loader(host)).toBe('inactive success');
       expect((await restore(host, '--archive', 'nosuch', 'postgresql', 'shop')).ok).toBe(false);
+      expect(await loader(host)).toBe('inactive success');
       expect(
         (
           await restore(

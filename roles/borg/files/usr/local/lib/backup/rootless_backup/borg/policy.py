@@ -150,6 +150,8 @@ def advice(run: Run, repository: Repository) -> Iterator[str]:
             "%s is older than when this machine last used it. If nobody but you put an older copy in its place, make Borg forget what "
             "it knew: `rm /var/lib/borg/.config/borg/security/*/manifest-timestamp; rm -r /var/cache/borg/*`." % location
         )
+    if "Archive.DoesNotExist" in run.ids:
+        yield "`backupctl list` shows the archives that are there."
     if run.ids & {"PassphraseWrong", "PasscommandFailure", "NoPassphraseFailure"}:
         yield "The passphrase of this host does not open %s: set borg_passphrase to the one that it was made with." % location
     if "Cache.RepositoryAccessAborted" in run.ids:
