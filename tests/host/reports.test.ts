@@ -379,7 +379,7 @@ sys.exit("\\x1b[31mred\\rover")
       await hook('/bin/true');
       for (const command of ['run', 'check', 'list']) {
         const refused = await host.run(`backupctl ${command}`, { user: 'outsider', mayFail: true });
-        expect(refused.code).toBe(1);
+        expect(refused.code).toBe(3);
         expect(refused.stderr).toContain('the members of the group adm may');
       }
     });
