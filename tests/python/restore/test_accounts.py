@@ -65,7 +65,7 @@ def test_accounts_come_back_by_name_and_take_nobody_s_number(ran, capsys):
     assert "--uid 70000" in made["far"]
     assert all("--no-create-home" in command for name, command in made.items() if command.startswith("useradd"))
     said = capsys.readouterr()
-    assert said.out == "groups made: redis alice far\nusers made: redis alice twin mallory far\n"
+    assert said.out == "groups made: redis alice far\nusers made: redis alice twin mallory far\ngroups of alice: adm\n"
     assert "--evil" in said.err
     assert "late" in said.err
     assert "bad name" in said.err

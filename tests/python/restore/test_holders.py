@@ -50,6 +50,7 @@ UNITS = [
     ("ledger.service", "/etc/systemd/system/ledger.service", "", "", ""),
     ("other.service", "/etc/systemd/system/other.service", "", "books", ""),
     ("mariadb.service", "/etc/systemd/system/mariadb.service", "", "", ""),
+    ("postgresql@15-main.service", "/etc/systemd/system/postgresql@.service", "", "", ""),
     ("busy.service", "/etc/systemd/system/busy.service", "", "", ""),
 ]
 
@@ -61,7 +62,9 @@ UNITS = [
         ("/var/mail", {"postfix@-.service": []}),
         ("/etc/ssh", {}),
         ("/etc/shared", {}),
-        ("/var/lib/mariadb", {}),
+        # A server whose hook loads what was dumped runs on, and no other.
+        ("/var/lib/mariadb", {"mariadb.service": []}),
+        ("/var/lib/postgresql", {}),
         ("/var/lib/ledger", {"ledger.service": []}),
         ("/var/lib/books", {"other.service": []}),
         ("/srv/open", {"busy.service": []}),
@@ -77,8 +80,10 @@ def test_a_service_is_known_by_its_package_its_name_its_directory_or_what_it_has
 
 def test_what_a_link_that_comes_back_enables_is_started_later():
     links = [
-        "/etc/systemd/system/m.target.wants/a.service",
-        "/etc/systemd/system/m.target.wants/ssh.service",
+        "/etc/systemd/system/multi-user.target.wants/a.service",
+        "/etc/systemd/system/multi-user.target.wants/ssh.service",
+        "/etc/systemd/system/shutdown.target.wants/leave.service",
+        "/etc/systemd/system/multi-user.target.wants/poweroff.target",
         "/etc/systemd/system/b.service",
     ]
     assert holders.enabled(links) == ["a.service"]

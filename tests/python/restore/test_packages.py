@@ -8,6 +8,9 @@ class Known:
     def __init__(self, directory, installed, held=()):
         self.directory, self.installed, self.held = str(directory), dict.fromkeys(installed), set(held)
 
+    def owners(self, paths):
+        return {path: {"coreutils"} for path in paths if path == "/usr/bin/env"}
+
 
 @pytest.fixture
 def change(tmp_path, monkeypatch):
@@ -15,7 +18,9 @@ def change(tmp_path, monkeypatch):
     marks = {"libfoo": 1, "nginx": 0, "--evil": 1}
     states.write_text("\n".join("Package: %s\nArchitecture: amd64\nAuto-Installed: %d\n" % each for each in marks.items()))
     (tmp_path / "were").mkdir()
-    (tmp_path / "were" / "statoverride").write_text("root adm 0750 /usr/bin/x\n--evil adm 0750 /usr/bin/y\nroot adm 4999 z\n")
+    (tmp_path / "were" / "statoverride").write_text(
+        "root adm 0750 /usr/bin/env\nroot root 4755 /usr/bin/env\nroot adm 0750 /nowhere\n--evil adm 0750 /usr/bin/y\nroot adm 4999 z\n"
+    )
     monkeypatch.setattr(packages, "available", lambda names: set(names) - {"gone"})
     monkeypatch.setattr(packages, "APT", "/nowhere")
     were = Known(tmp_path / "were", ["nginx", "libfoo", "gone", "base"], held=["nginx"])
@@ -30,7 +35,7 @@ def test_what_a_machine_lacks_is_told_by_how_it_came(change, capsys):
         "in no source of this machine: gone",
         "held: nginx",
         "marked as automatic: libfoo",
-        "modes set by hand: root adm 0750 /usr/bin/x",
+        "modes set by hand: root adm 0750 /nowhere root adm 0750 /usr/bin/env root root 4755 /usr/bin/env",
     ]
 
 
@@ -39,10 +44,16 @@ def test_what_is_to_be_had_is_installed_and_marked_and_the_rest_named(change, ca
     monkeypatch.setattr(packages, "run", lambda command: ran.append(command) or True)
     monkeypatch.setattr(packages, "Packages", lambda: Known("/nowhere", ["nginx", "libfoo", "base"]))
     assert not change.make()
-    assert ran[0][-3:] == ["--", "libfoo", "nginx"]
+    # What came along with others does so again.
+    assert ran[0][-2:] == ["--", "nginx"]
+    assert "--no-remove" in ran[0]
     assert ran[1:] == [
         ["apt-mark", "auto", "--", "libfoo"],
         ["apt-mark", "hold", "--", "nginx"],
-        ["dpkg-statoverride", "--force-all", "--update", "--add", "root", "adm", "0750", "/usr/bin/x"],
+        ["dpkg-statoverride", "--force-all", "--update", "--add", "root", "adm", "0750", "/usr/bin/env"],
     ]
-    assert "gone is in no source" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "gone is in no source" in said
+    # What would make anything run as another, or is no package's, is for who restores to decide.
+    assert "--add root root 4755 /usr/bin/env" in said
+    assert "--add root adm 0750 /nowhere" in said

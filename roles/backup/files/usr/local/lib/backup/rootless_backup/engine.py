@@ -165,6 +165,7 @@ class Files:
     def __init__(self) -> None:
         # How many bytes a file has; None where two have names that an archive does not tell apart.
         self.sizes: dict[str, int | None] = {}
+        self.directories: set[str] = set()
         # More names of a file: what the first one is.
         self.links: dict[str, str] = {}
         # Of which the repository lost something, that was replaced by zeros.
@@ -175,6 +176,8 @@ class Files:
         path = item["path"]
         if item["mode"].startswith("h"):
             self.links[path] = item["linktarget"]
+        elif item["mode"].startswith("d"):
+            self.directories.add(path)
         elif item["mode"].startswith("-"):
             self.sizes[path] = None if path in self.sizes else item["size"]
             if damaged:

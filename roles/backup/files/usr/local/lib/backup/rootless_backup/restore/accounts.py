@@ -77,7 +77,8 @@ def main(asked: argparse.Namespace) -> int:
     except (OSError, untrusted.Untrustworthy) as trouble:
         untrusted.die("backupctl restore-accounts: %s" % untrusted.reason(trouble))
     finally:
-        shutil.rmtree(directory)
+        # Where nothing came it is gone already.
+        shutil.rmtree(directory, ignore_errors=True)
     return 0 if Making(saved, asked.list).all() else 1
 
 
@@ -95,11 +96,12 @@ class Making:
         new = [user for user in self.saved.users if user.name not in self.users]
         made_users = [user.name for user in new if self.make_user(user)]
         for user in self.saved.users:
-            if user.is_person() and user.name in self.users:
+            # Who is here already may be whom the administrator comes as.
+            if user.is_person() and user.name in made_users:
                 self.liken(user)
-        self.join()
         self.tell("groups", made)
         self.tell("users", made_users)
+        self.join()
         if self.saved.odd:
             tell(
                 untrusted.printable(
@@ -177,4 +179,5 @@ class Making:
             were = {group.name for group in self.saved.groups if user.name in group.members}
             new = sorted(name for name in were & there.keys() if user.name not in there[name])
             if new and user.name in self.users:
+                untrusted.say(untrusted.printable("groups of %s: %s" % (user.name, " ".join(new))))
                 self.run("usermod", "--append", "--groups", ",".join(new), "--", user.name)

@@ -45,6 +45,22 @@ REASONS = (
         /var/lib/rootless.backup /var/cache/borg */.backup-kept-*
         """,
     ),
+    (
+        OF_DISKS,
+        """
+        /etc/systemd/system/*.mount /etc/systemd/system/*.automount /etc/systemd/system/*.swap /etc/systemd/system/*.target
+        /etc/systemd/system/*/*.mount /etc/systemd/system/*/*.automount /etc/systemd/system/*/*.swap
+        """,
+    ),
+    (
+        OF_NETWORK,
+        """
+        /etc/systemd/system/networking* /etc/systemd/system/*/networking* /etc/systemd/system/systemd-* /etc/systemd/system/*/systemd-*
+        /etc/systemd/system/NetworkManager* /etc/systemd/system/*/NetworkManager* /etc/hosts.allow /etc/hosts.deny /etc/ufw /etc/firewalld
+        /etc/iptables /etc/shorewall* /etc/nftables.conf
+        """,
+    ),
+    (OF_ACCESS, "/etc/nologin /etc/systemd/system/ssh* /etc/systemd/system/*/ssh*"),
     ("", "/etc/cron* /etc/anacrontab /etc/aliases* /etc/mailname /etc/ssl/certs /etc/ssl/private /etc/systemd/system/*"),
     (OF_ACCOUNTS, "/etc/passwd* /etc/group* /etc/shadow* /etc/gshadow* /etc/subuid* /etc/subgid* /etc/.pwd.lock"),
     (

@@ -36,10 +36,12 @@ def main(asked: argparse.Namespace) -> int:
         untrusted.die("backupctl compare: only root may ask, since it tells of everybody's files", codes.NOT_ALLOWED)
     try:
         found = listing.read(engine.in_use(), asked.repository, asked.archive)
-        compared = Comparison(os.path.normpath(path) for path in asked.paths)
+        compared = Comparison((os.path.normpath(path) for path in asked.paths), remembered(found.archive))
         for item in found.items:
             compared.take(item)
         return 0 if compared.tell(found.archive) else 1
+    except engine.NoSuchRepository as refused:
+        untrusted.die("backupctl compare: %s" % refused, codes.WRONG_USE)
     except (engine.Refused, OSError, untrusted.Untrustworthy) as trouble:
         untrusted.die("backupctl compare: %s" % untrusted.printable(str(trouble)))
 
@@ -66,10 +68,15 @@ class Row:
 
 
 class Comparison:
-    """An archive, held to what is here. `chosen`: the paths that are to be back; none: all."""
+    """An archive, held to what is here. `chosen`: the paths that are to be back; none: all. `known`: see `remembered`."""
 
-    def __init__(self, chosen: Iterable[str] = ()) -> None:
+    def __init__(self, chosen: Iterable[str] = (), known: tuple[dict[str, str], int] | None = None) -> None:
         self.chosen = list(chosen)
+        # What was left by the restore of this archive, and when that began.
+        self.known: dict[str, str] | None = None
+        self.begun = 0
+        if known:
+            self.known, self.begun = known
         self.rows: dict[str, Row] = {}
         # What is elsewhere than where it was asked for.
         self.others: dict[str, Row] = {}
@@ -103,11 +110,13 @@ class Comparison:
             return OTHER, "has mode %s, and had %s" % (here, mode)
         if mode[0] != "-" or (found.st_size == item["size"] and time_of(found) == item["mtime"][:19]):
             return BACK, ""
-        return (CHANGED, "") if time_of(found) > item["mtime"][:19] else (OTHER, "has another size or time")
+        # What a package brought before is newer too, and was not written to since: of /etc and /var it is known when they came back.
+        newer = time_of(found) > item["mtime"][:19] and (not is_of_trees("/" + item["path"]) or found.st_mtime >= self.begun)
+        return (CHANGED, "") if newer else (OTHER, "has another size or time")
 
     def tell(self, archive: str) -> bool:
         """Tell what was found. Return whether nothing is missing."""
-        left = self.left(archive)
+        left = self.left()
         fresh = [each.path for each in leftovers.found() if each.note["fresh"]]
         ok = True
         untrusted.say(untrusted.printable("archive %s, compared with what is here:" % archive))
@@ -119,10 +128,10 @@ class Comparison:
                     untrusted.say(untrusted.printable("%-8s %-40s %s" % (state, name, text)).rstrip())
         return ok
 
-    def left(self, archive: str) -> dict[str, str]:
+    def left(self) -> dict[str, str]:
         """The rows that are left on purpose, and why."""
         rows = [row for row in {*self.rows, *self.others} if any(paths.is_below(row, tree) for tree in TREES)]
-        known = remembered(archive)
+        known = self.known
         if known is None:
             belonging = Belonging(rows, Packages(), lambda: None, None, host_keys=False)
             known = {row: belonging.why_left(row) for row in rows if not DIVIDED.fullmatch(row)}
@@ -137,7 +146,8 @@ class Comparison:
             changed = "; %d written to since" % row.counts[CHANGED] if row.counts[CHANGED] else ""
             return "back", "%d%s" % (sum(row.counts), changed)
         beside = next((top for top in fresh if all(os.path.lexists(top + path) for path in lacking)), "")
-        if beside:
+        # What was to come back in its place is none of that.
+        if beside and (why or self.known is None or not is_of_trees(name)):
             return "beside", "%s%s%s" % (beside, name, ": " + why if why else "")
         if why:
             return "left", "%s; backupctl restore %s" % (why, name)
@@ -147,6 +157,10 @@ class Comparison:
             "%d of %d: %s%s; backupctl restore --in-place %s"
             % (absent + other, sum(row.counts), named, "; …" if len(row.lacking) > NAMED else "", name),
         )
+
+
+def is_of_trees(path: str) -> bool:
+    return any(paths.is_below(path, tree) for tree in TREES)
 
 
 class Names:

@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
+
+from rootless_backup import untrusted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HERE = "/var/lib/dpkg"
+MOST = 64 << 20
+SECONDS = 120
 FORMAT = "${Package}\t${db:Status-Abbrev}\t${Priority}\t${source:Package}\t${Provides}\n"
 # What each Debian has.
 BASE = {"required", "important", "standard"}
@@ -36,11 +41,13 @@ class Packages:
         self.installed: dict[str, Package] = {}
         # What is held is not replaced by another version: its state begins with `h`.
         self.held: set[str] = set()
+        os.close(untrusted.open_plain(os.path.join(directory, "status")))
         done = subprocess.run(
             ["dpkg-query", "--admindir=" + directory, "--show", "--showformat=" + FORMAT],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            timeout=SECONDS,
             check=False,
         )
         for line in done.stdout.decode(errors="replace").splitlines():
@@ -59,8 +66,10 @@ class Packages:
             if not name.endswith(".list"):
                 continue
             package = name[: -len(".list")].partition(":")[0]
-            with open(os.path.join(directory, name), "rb") as file:
-                for line in wanted.keys() & set(file.read().split(b"\n")):
+            # One that was saved is what somebody made of it.
+            with contextlib.suppress(OSError, untrusted.Untrustworthy):
+                text = untrusted.read_plain(os.path.join(directory, name), MOST)
+                for line in wanted.keys() & set(text.split(b"\n")):
                     found.setdefault(wanted[line], set()).add(package)
         return found
 

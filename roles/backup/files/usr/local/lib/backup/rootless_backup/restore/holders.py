@@ -26,12 +26,15 @@ RUNS_ON = re.compile(
     r"(?:ssh|sshd|ssh@.*|systemd-.*|dbus.*|user@.*|.*getty.*|polkit|backup|backup-.*|borg-.*"
     # The network, and tunnels that an administrator may come by.
     r"|networking|NetworkManager.*|wpa_supplicant.*|iwd|ifup@.*|dhcpcd.*|dhclient.*|connman|firewalld|nftables|ufw"
-    r"|tailscaled|openvpn.*|wg-quick@.*|strongswan.*|ipsec|zerotier-one|nebula.*|cloudflared)"
+    r"|dropbear.*|tinc.*|frr|bird.*|keepalived|sssd.*|netbird|tailscaled|openvpn.*|wg-quick@.*|strongswan.*|ipsec|zerotier-one|nebula.*|cloudflared)"
     r"\..*"
 )
 # What loads its own dumps while it runs.
-DATABASES = re.compile(r"(?:postgresql|mariadb|mysql)(?:@.*)?\.service")
-ENABLED = re.compile(r"/etc/systemd/system/[^/]+\.(?:wants|requires)/([^/]+)")
+DATABASES = re.compile(r"(postgresql|mariadb|mysql)(?:@.*)?\.service")
+# Of targets that a machine that is up has reached.
+ENABLED = re.compile(
+    r"/etc/systemd/system/(?:multi-user|graphical|default|timers|sockets|paths)\.target\.(?:wants|requires)/([^/]+\.(?:service|socket|timer|path))"
+)
 PROPERTIES = "Id", "FragmentPath", "User", "StateDirectory", "TriggeredBy"
 # Who writes into directories that are everybody's, by what their packages provide.
 SHARED = {
@@ -47,8 +50,8 @@ class Holders:
 
     def __init__(self, belonging: Belonging) -> None:
         self.packages = belonging.packages
-        # Whether there is a hook of a database server.
-        self.loads = bool({name for _pattern, name in belonging.hooks} & SERVERS.keys())
+        # The database servers that have a hook.
+        self.loads = {name for _pattern, name in belonging.hooks} & SERVERS.keys()
         self.owners = belonging.owners
         listed = systemd.output("systemctl", "list-units", "--type=service", "--state=running", "--plain", "--no-legend", "--full")
         names = [line.split()[0] for line in listed.splitlines() if line.strip()]
@@ -66,7 +69,8 @@ class Holders:
         return found
 
     def stays(self, unit: str) -> bool:
-        return bool(RUNS_ON.fullmatch(unit) or (self.loads and DATABASES.fullmatch(unit)))
+        server = DATABASES.fullmatch(unit)
+        return bool(RUNS_ON.fullmatch(unit) or (server and ("postgresql" if server[1] == "postgresql" else "mariadb") in self.loads))
 
     def holds(self, unit: dict[str, str], row: str) -> bool:
         """Whether a unit is of whom the row is: of a package of the same source, by its user, by its name."""
@@ -169,8 +173,12 @@ def start() -> bool:
     running = sorted(name for name, state in loaded.items() if state["ActiveState"] in ("active", "activating"))
     if running:
         untrusted.say("started: ", untrusted.printable(", ".join(running)))
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(note())
+    again = sorted(lacking & {*names})
+    if again:
+        statefile.write(note(), json.dumps(again) + "\n")
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(note())
     return not lacking
 
 

@@ -42,6 +42,8 @@ def main(asked: argparse.Namespace) -> int:
             change = Change(were, Packages(), os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(were.directory))), APT[1:]))
         change.tell()
         return 0 if not asked.install or change.make() else 1
+    except engine.NoSuchRepository as refused:
+        untrusted.die("backupctl restore-packages: %s" % refused, codes.WRONG_USE)
     except (engine.Refused, OSError, subprocess.SubprocessError, untrusted.Untrustworthy) as trouble:
         untrusted.die("backupctl restore-packages: %s" % untrusted.printable(str(trouble)))
 
@@ -76,19 +78,43 @@ class Change:
 
     def make(self) -> bool:
         """Return whether all of it succeeded."""
-        wanted = [name for name in self.lacking if name in self.candidates]
+        # What came along with them comes along again, if it is still of use.
+        wanted = [name for name in self.asked_for if name in self.candidates]
         # What is there of its settings came out of the archive, or will.
-        options = ["--yes", "--quiet", "--option", "Dpkg::Options::=--force-confold", "--option", "Dpkg::Options::=--force-confdef"]
+        options = [
+            "--yes",
+            "--quiet",
+            "--no-remove",
+            "--option",
+            "Dpkg::Options::=--force-confold",
+            "--option",
+            "Dpkg::Options::=--force-confdef",
+        ]
         ok = not wanted or run(["apt-get", "install", *options, "--", *wanted])
         there = Packages().installed.keys()
         for state, names in (("auto", self.auto), ("hold", self.held)):
             marked = [name for name in names if name in there]
             ok = (not marked or run(["apt-mark", state, "--", *marked])) and ok
         for line in self.overrides:
-            ok = run(["dpkg-statoverride", "--force-all", "--update", "--add", *line]) and ok
+            ok = self.override(*line) and ok
         for name in self.unavailable():
             tell("backupctl restore-packages: %s is in no source of this machine, and was not installed" % untrusted.printable(name))
         return ok and not self.unavailable()
+
+    def override(self, user: str, group: str, mode: str, path: str) -> bool:
+        """Set what somebody had set by hand, unless that gives more than a package did: who broke into the old machine could say it."""
+        try:
+            raises = int(mode, 8) & 0o6002 & ~os.lstat(path).st_mode
+        except OSError:
+            raises = 1
+        if raises or path not in Packages().owners([path]):
+            tell(
+                untrusted.printable(
+                    "backupctl restore-packages: not set, see for yourself: dpkg-statoverride --add %s %s %s %s" % (user, group, mode, path)
+                )
+            )
+            return True
+        return run(["dpkg-statoverride", "--force-all", "--update", "--add", user, group, mode, path])
 
 
 def run(command: list[str]) -> bool:

@@ -149,7 +149,8 @@ class Place:
                     "it may be another one. Give it its owner, or move it away, first" % (self.base, there.st_uid, was.st_uid)
                 )
                 return
-            self.times = was.st_atime_ns, was.st_mtime_ns
+            if self.proof and self.proof.tells_of_directory(self.base):
+                self.times = was.st_atime_ns, was.st_mtime_ns
             self.fill(inner, was, self.opened, self.base)
         finally:
             os.close(inner)
@@ -182,6 +183,7 @@ class Place:
                 if there is not None:
                     self.kept.keep(target, below, path, exchanging(SPARE, source))
                 outer = new
+                os.fchmod(outer, 0o755 if is_trusted(target) else 0o700)
             self.fill(inner, was, outer, path)
         finally:
             os.close(inner)
@@ -189,10 +191,12 @@ class Place:
                 os.close(outer)
 
     def fill(self, inner: int, was: os.stat_result, outer: int, path: str) -> None:
-        """Make an open directory what another is in the archive, which `was` so; what else is in it stays."""
+        """Make an open directory what another is in the archive, which `was` so; what else is in it stays, and all if it was not saved."""
+        saved = self.proof is not None and self.proof.tells_of_directory(path)
         # First: what is put into it may be for fewer eyes than it was open to.
         try:
-            copy_metadata(inner, was, outer)
+            if saved:
+                copy_metadata(inner, was, outer)
         except OSError as error:
             # A file system may hold no owners, ACLs or attributes. What is in it comes all the same, for its owner's eyes.
             self.problems.append("%s: not all of its owner, mode and attributes: %s" % (path, error.strerror))
@@ -200,7 +204,8 @@ class Place:
                 os.fchmod(outer, stat.S_IMODE(was.st_mode) & ~0o077)
         for child in sorted(os.listdir(inner)):
             self.put(inner, child, outer, child, path + "/" + child)
-        os.utime(outer, ns=(was.st_atime_ns, was.st_mtime_ns))
+        if saved:
+            os.utime(outer, ns=(was.st_atime_ns, was.st_mtime_ns))
 
     def put_file(self, source: int, name: str, target: int, below: str, path: str) -> None:
         here = os.lstat(name, dir_fd=source)

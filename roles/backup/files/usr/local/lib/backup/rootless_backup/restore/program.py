@@ -77,6 +77,8 @@ def everywhere(asked: argparse.Namespace, host: engine.Engine) -> int:
             untrusted.say("\n" if number > 1 else "", untrusted.printable(location), ":")
         asked.repository = number
         found.append(in_unit(asked, host))
+        if found[-1] == codes.INTERRUPTED:
+            return codes.INTERRUPTED
     return min(found) if asked.action == "find" or asked.archive else max(found)
 
 

@@ -45,6 +45,10 @@ class Proof:
         name = path.lstrip("/").encode("utf-8", "replace").decode()
         return self.files.links.get(name, name)
 
+    def tells_of_directory(self, path: str) -> bool:
+        """Whether a directory was saved; one above what was saved the engine makes as it likes."""
+        return path.lstrip("/").encode("utf-8", "replace").decode() in self.files.directories
+
     def is_damaged(self, path: str) -> bool:
         """Whether a repair filled it up with zeros."""
         return self.name_of(path) in self.files.damaged

@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 
 from rootless_backup import engine, host, paths, statefile, untrusted
 from rootless_backup.control import codes
-from rootless_backup.restore import holders, listing
+from rootless_backup.restore import holders, listing, program
 from rootless_backup.restore.belonging import DIVIDED, TREES, Belonging, row_of
 from rootless_backup.restore.dpkg import Packages
 from rootless_backup.restore.terminal import tell
@@ -31,6 +34,9 @@ def main(asked: argparse.Namespace) -> int:
     """Bring it back. Return the exit code."""
     if os.geteuid() != 0:
         untrusted.die("backupctl restore-services: only root may stop services and write into /etc and /var", codes.NOT_ALLOWED)
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        # What was stopped is started again.
+        signal.signal(each, program.interrupt)
     try:
         if asked.start:
             return 0 if holders.start() else 1
@@ -62,15 +68,27 @@ def restore(asked: argparse.Namespace, used: engine.Engine) -> bool:
             untrusted.say("stays       ", untrusted.printable("%s: %s" % (row, why)))
         return True
     remember(found.archive, left)
-    ok = holders.stop(units, holders.enabled(coming))
-    if not ok:
-        tell("backupctl restore-services: not all of them could be stopped, so what they hold may not come back whole")
+    ok = tell_unmatched(asked.etc or (), rows)
     try:
+        if not holders.stop(units, holders.enabled(coming)):
+            ok = False
+            tell("backupctl restore-services: not all of them could be stopped, so what they hold may not come back whole")
         ok = put(asked.repository, found.archive, coming, left) and ok
     finally:
         subprocess.run(["systemctl", "daemon-reload"], stdin=subprocess.DEVNULL, check=False)
         ok = (asked.keep_stopped or holders.start()) and ok
     return ok
+
+
+def tell_unmatched(patterns: Sequence[str], rows: set[str]) -> bool:
+    """Name what was asked for of /etc and is nothing that can come back by itself. Return whether there is none."""
+    lacking = [each for each in patterns if not any(fnmatch.fnmatchcase(row, each) or paths.is_below(row, each) for row in rows)]
+    for each in lacking:
+        tell(
+            "backupctl restore-services: --etc: %s is no directory or file right below /etc that is in the archive"
+            % untrusted.printable(each)
+        )
+    return not lacking
 
 
 def put(number: int | str, archive: str, coming: Sequence[str], left: dict[str, str]) -> bool:
@@ -101,7 +119,8 @@ def former_packages(number: int | str, archive: str, told: set[str]) -> Iterator
     try:
         yield give
     finally:
-        shutil.rmtree(directory)
+        # Where nothing came it is gone already.
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 # -- what was left, for who compares ----------------------------------------------------------------------------------
@@ -114,17 +133,16 @@ def note() -> str:
 
 def remember(archive: str, left: dict[str, str]) -> None:
     os.makedirs(host.RESTORE_STATE, mode=0o711, exist_ok=True)
-    statefile.write(note(), json.dumps({"archive": archive, "left": left}) + "\n")
+    statefile.write(note(), json.dumps({"archive": archive, "left": left, "begun": int(time.time())}) + "\n")
 
 
-def remembered(archive: str) -> dict[str, str] | None:
-    """What the last restore from an archive left, and why; None: there was none."""
+def remembered(archive: str) -> tuple[dict[str, str], int] | None:
+    """What the last restore from an archive left, and why, and when it began; None: there was none."""
     from rootless_backup.records import status
 
-    form = status.fields({"archive": status.text, "left": status.named(status.text)})
+    form = status.fields({"archive": status.text, "left": status.named(status.text), "begun": status.number})
     with contextlib.suppress(OSError, untrusted.Untrustworthy):
         known = status.checked(form, untrusted.read_plain(note()), note())
         if known["archive"] == archive:
-            left: dict[str, str] = known["left"]
-            return left
+            return known["left"], known["begun"]
     return None

@@ -71,7 +71,11 @@ class Repository(engine.Repository):
     def contents(self, archive: str, wanted: Wanted) -> list[Item] | None:
         with patterns(wanted) as options:
             run = borg(self, "list", "--json-lines", "--format", ITEM, *options, self.named(archive))
-        return [json.loads(line) for line in run.output.split("\n") if line] if run.ok else None
+        items = [json.loads(line) for line in run.output.split("\n") if line] if run.ok else None
+        for item in items or ():
+            # Borg gives a number where it has no name.
+            item["user"], item["group"] = str(item["user"]), str(item["group"])
+        return items
 
     def changes(self, older: str, newer: str, wanted: Wanted) -> list[Change] | None:
         from rootless_backup.borg import changes
