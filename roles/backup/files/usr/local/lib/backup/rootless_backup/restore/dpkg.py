@@ -23,6 +23,12 @@ BASE = {"required", "important", "standard"}
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{1,200}")
 
 
+def forms(path: str) -> list[str]:
+    """What a path can be called in the list of a package: /lib is a link to /usr/lib, and /bin to /usr/bin."""
+    plain = path.removeprefix("/usr")
+    return [plain, "/usr" + plain] if path else []
+
+
 class Package:
     """One that is installed."""
 

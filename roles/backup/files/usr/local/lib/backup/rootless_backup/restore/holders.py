@@ -13,6 +13,7 @@ import subprocess
 from rootless_backup import host, statefile, systemd, untrusted
 from rootless_backup.records import status
 from rootless_backup.restore.belonging import SERVERS, row_of
+from rootless_backup.restore.dpkg import forms
 from rootless_backup.restore.terminal import tell
 
 TYPE_CHECKING = False
@@ -85,12 +86,6 @@ class Holders:
         if unit["Id"].partition(".")[0].partition("@")[0] == name or name in unit["StateDirectory"].split():
             return True
         return unit["User"] not in ("", "root", "nobody") and unit["User"] == owner_of(row)
-
-
-def forms(path: str) -> list[str]:
-    """What a path of a unit can be called in the list of a package: /lib is a link to /usr/lib."""
-    plain = path.removeprefix("/usr")
-    return [plain, "/usr" + plain] if path else []
 
 
 def owner_of(path: str) -> str:

@@ -10,7 +10,7 @@ import subprocess
 from rootless_backup import engine, untrusted
 from rootless_backup.control import codes
 from rootless_backup.restore import listing
-from rootless_backup.restore.dpkg import NAME, Packages
+from rootless_backup.restore.dpkg import NAME, Packages, forms
 from rootless_backup.restore.services import former_packages
 from rootless_backup.restore.terminal import tell
 
@@ -107,7 +107,7 @@ class Change:
             raises = int(mode, 8) & 0o6002 & ~os.lstat(path).st_mode
         except OSError:
             raises = 1
-        if raises or path not in Packages().owners([path]):
+        if raises or not Packages().owners(forms(path)):
             tell(
                 untrusted.printable(
                     "backupctl restore-packages: not set, see for yourself: dpkg-statoverride --add %s %s %s %s" % (user, group, mode, path)
