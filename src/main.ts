@@ -3,13 +3,13 @@
  */
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { hookBundle } from './emit/bundle.ts';
+import { fleetBundle, hookBundle } from './emit/bundle.ts';
 import { mark } from './emit/generated.ts';
 import { files } from './emit/files.ts';
 
 const check = process.argv.includes('--check');
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-const generated = [...files(version), await hookBundle()];
+const generated = [...files(version), await hookBundle(), await fleetBundle()];
 const wanted = new Map(generated.map(({ path, content }) => [path, content]));
 const stale = [...wanted]
   .filter(([path, content]) => !existsSync(path) || readFileSync(path, 'utf8') !== content)

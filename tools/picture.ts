@@ -1,7 +1,10 @@
 /**
- * `npm run picture`: renews docs/status.svg, `backupctl status` as a terminal shows it, from a run on a throwaway host.
+ * `npm run picture`: renews docs/status.svg, `backupctl status` as a terminal shows it, and docs/fleet.png, the page of all machines, from
+ * runs on throwaway hosts.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
 import { Lab } from '../tests/lab/lab.ts';
 
 // The sequences that set a colour, with its number.
@@ -28,9 +31,46 @@ const hook = {
 await lab.playbook([{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.hook': hook }] }]);
 await host.run('systemctl start backup.service backup-check.service; sleep 3');
 const { stdout } = await host.run('script --quiet --return --command "backupctl status" /dev/null');
+await pictureFleet();
 await lab.close();
 writeFileSync('docs/status.svg', picture(stdout.replaceAll('\r', '').trimEnd().split('\n')));
 console.log(stdout);
+
+/** The page of this host and some more: one fails, one has no backup, one cannot be reached. */
+async function pictureFleet(): Promise<void> {
+  const names = ['db1', 'mail1', 'shop1', 'wiki1'];
+  for (const name of [...names, 'new1']) await lab.boot({ name, debian: 12 });
+  const backup = {
+    'ansible.builtin.include_role': { name: 'rootless.backup.borg' },
+    vars: { backup_mail_to: [], backup_paths: ['/etc', '/srv'] },
+  };
+  const full = {
+    ...{ name: 'wiki', user: 'nobody' },
+    script: '#!/bin/sh\necho "no space left on /srv/wiki" >&2\nexit 1\n',
+  };
+  await lab.playbook([{ hosts: names, gather_facts: false, tasks: [backup] }]);
+  for (const host of lab.hosts.filter(({ name }) => names.includes(name)))
+    await host.run(
+      'for n in 4 9 5 7 6 3 8; do head -c ${n}M /dev/urandom >> /srv/data; systemctl start backup.service; done; systemctl start backup-check.service; sleep 2',
+      { timeoutSeconds: 300 },
+    );
+  await lab.playbook([{ hosts: 'wiki1', gather_facts: false, tasks: [{ 'rootless.backup.hook': full }] }]);
+  await lab.hosts
+    .find(({ name }) => name === 'wiki1')
+    ?.run('systemctl start backup.service; sleep 4', { mayFail: true });
+  const inventory = join(lab.directory, 'fleet-inventory');
+  const groups =
+    '[web]\nweb1\nshop1\nwiki1\n[databases]\ndb1\n[mail]\nmail1\n[spare]\nnew1\nattic1 ansible_host=10.77.0.250\n';
+  writeFileSync(inventory, `${readFileSync(join(lab.directory, 'inventory'), 'utf8')}${groups}`);
+  await lab.run(join(lab.collection, 'playbooks/fleet.yml'), { args: ['-i', inventory, '-e', 'fleet_fail=false'] });
+  const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
+  const page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
+  await page.goto(`file://${join(lab.directory, 'backup-fleet/fleet.html')}`);
+  await page.getByRole('button', { name: 'wiki1', exact: true }).click();
+  await page.locator('.detail').waitFor();
+  await page.screenshot({ path: 'docs/fleet.png' });
+  await browser.close();
+}
 
 /** A terminal with these lines; of colours, those that `backupctl` uses. */
 function picture(lines: readonly string[]): string {

@@ -38,20 +38,25 @@ const machinePackages = [
   'util-linux',
 ];
 
-function installMachine() {
+/** What opens a page for the tests; a machine that boots hosts needs none. */
+const browserPackages = ['chromium'];
+
+function installMachine(packages = machinePackages) {
   const release = readFileSync('/etc/os-release', 'utf8');
   if (process.getuid?.() !== 0 || !/^ID=debian$/m.test(release) || !/^VERSION_ID="1[23]"$/m.test(release)) {
-    console.error('Booting test hosts needs root on Debian 12 or 13. `npm run test:unit` needs neither.');
+    console.error(
+      'Booting test hosts, and installing a browser, needs root on Debian 12 or 13. `npm run test:unit` needs neither.',
+    );
     process.exit(1);
   }
-  const missing = machinePackages.filter(
+  const missing = packages.filter(
     (name) =>
       !/^ii/.test(
         spawnSync('dpkg-query', ['--show', '--showformat=${db:Status-Abbrev}', name], { encoding: 'utf8' }).stdout,
       ),
   );
   if (missing.length === 0) return;
-  step(`Installing what the test hosts need (apt-get install ${missing.join(' ')})`);
+  step(`Installing what the tests need (apt-get install ${missing.join(' ')})`);
   const env = { DEBIAN_FRONTEND: 'noninteractive' };
   run('apt-get', ['update', '--quiet=2'], env);
   run('apt-get', ['install', '--quiet=2', '--yes', '--no-install-recommends', ...missing], env);
@@ -93,6 +98,10 @@ const commands = {
     installMachine();
     vitest('tests/host.config.ts', args);
   },
+  browser() {
+    installMachine(browserPackages);
+    vitest('tests/browser.config.ts', args);
+  },
   long() {
     installMachine();
     const suites = args.length === 0 ? ['tests/attacks', 'tests/long'] : args;
@@ -130,7 +139,7 @@ const commands = {
     program('tools/dev.ts', args);
   },
   picture() {
-    installMachine();
+    installMachine([...machinePackages, ...browserPackages]);
     program('tools/picture.ts', args);
   },
   release: () => program('tools/release.ts', args),
@@ -144,6 +153,8 @@ const commands = {
     commands.check();
     step('Unit tests');
     vitest('tests/unit.config.ts');
+    step('The page of the fleet, in a browser');
+    commands.browser();
     step('Host tests (the first run makes the Debian roots: some minutes)');
     vitest('tests/host.config.ts');
     step('The fault matrix');

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 # What the control node runs; with the settings that are marked so, such as its paths, made of nothing that a host says, not even
 # `ansible_hostname`.
 NODE = "rootless_backup_node"
+# The same of the playbook `fleet`.
+FLEET = ("fleet_directory", "fleet_fail", "fleet_hosts", "fleet_mail_to", "fleet_mail_from", "fleet_mail_smtp")
 # Variables of ours that are no settings, beside those with an underscore and the prefix of a role.
 OURS = re.compile(r"_{1,2}restore_.*|__sqlite|rootless_backup_node|ansible_facts|"
-                  r"restore_(?:host|paths|beside|archive|dumps|users|again|done|packages|services|etc|host_keys)")
+                  r"restore_(?:host|paths|beside|archive|dumps|users|again|done|packages|services|etc|host_keys)|" + "|".join(FLEET))
 
 
 def refuse(task_vars: Mapping[str, Any]) -> None:
@@ -38,7 +40,7 @@ def refuse(task_vars: Mapping[str, Any]) -> None:
     internal = {name for name in said if OURS.fullmatch(name) or any(re.match("_{1,2}" + each["prefix"], name) for each in roles)}
     problems = ["%s: the host itself says it, as a fact; a setting has to come from the inventory or the play. If it was set by set_fact, "
                 "leave `cacheable` out." % name for name in sorted(said & settings | internal)]
-    for setting in (NODE, *(name for each in roles for name in each["control"])):
+    for setting in (NODE, *FLEET, *(name for each in roles for name in each["control"])):
         problems += made_of(task_vars, setting, said | {"ansible_facts", "ansible_local"})
     if problems:
         raise AnsibleActionFail("Facts of a host are no settings:\n- " + "\n- ".join(dict.fromkeys(problems)))

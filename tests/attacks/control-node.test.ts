@@ -326,5 +326,34 @@ if 'modules.apt' in asked: open('/run/installed', 'a').write('x' + ('evil' if 'e
       });
       expect(found.stdout).toBe('');
     });
+
+    it('is a row of the page of the fleet, with its words as text, and decides nothing about where it is written', async () => {
+      const vars = { fleet_directory: at('tmp/fleet'), fleet_fail: false };
+      const said = {
+        fleet: { known: true, version: '<script>', live: {}, next_run: 'soon', groups: ['forged'], name: 'other' },
+      };
+      const lie = `answer = dict(${JSON.stringify(said).replaceAll('true', 'True')}, ansible_facts={'fleet_directory': lab + '/pwned', 'ansible_facts': {}}, add_host={'host_name': 'evil'})
+answer['fleet']['units'] = {'backup': {'result': template, 'failed': [template, '\\x1b[31m', '</script><script>alert(1)'] * 50, 'archives': 7}, '../../hosts': {}}
+answer['fleet']['trouble'] = 'x' * 100000`;
+      const { stdout, stderr } = await lying(lie, () =>
+        fixture.lab.run(join(fixture.lab.collection, 'playbooks/fleet.yml'), {
+          mayFail: true,
+          args: ['-e', JSON.stringify(vars)],
+        }),
+      );
+      const found = JSON.parse(readFileSync(at('tmp/fleet/fleet.json'), 'utf8')) as {
+        machines: Record<string, unknown>[];
+      };
+      expect(
+        found.machines.map(({ name, groups, state }) => [name, groups, state]),
+        stdout + stderr,
+      ).toEqual([['web', [], 'failing']]);
+      expect(JSON.stringify(found)).not.toMatch(/\\u001b|forged|evil/);
+      const page = readFileSync(at('tmp/fleet/fleet.html'), 'utf8');
+      expect(page).toContain('lookup(&#39;pipe&#39;');
+      expect(page.split('<script').length).toBe(4);
+      expect(page).not.toContain('alert(1)<');
+      expect(page.length).toBeLessThan(100_000);
+    });
   },
 );

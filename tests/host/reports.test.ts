@@ -1,4 +1,11 @@
+import { Ajv } from 'ajv';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { toJsonSchema } from '../../src/emit/json-schema.ts';
+import { fleet as fleetSchema, type Fleet } from '../../src/schema/fleet.ts';
+import { debianFile } from '../lab/packages.ts';
+import { run } from '../lab/process.ts';
 import { backUp, newest, onEachRelease } from './fixture.ts';
 import { mails, settle } from './mail.ts';
 
@@ -372,6 +379,114 @@ sys.exit("\\x1b[31mred\\rover")
         ).stdout,
       ).toBe('CapEff:\t0000000000000000\nbackup-report\n');
       await host.run('rm -r /etc/systemd/system/backup-report@probe.service.d; systemctl daemon-reload');
+    });
+
+    it('of many machines come as one page, the worst first: who cannot be reached, who is silent, who fails', async () => {
+      const { host, lab } = fixture;
+      const directory = join(lab.directory, 'fleet');
+      const quiet = await lab.boot({ name: 'quiet', debian: fixture.release });
+      const inventory = join(lab.directory, 'fleet-inventory');
+      writeFileSync(
+        inventory,
+        readFileSync(join(lab.directory, 'inventory'), 'utf8') +
+          '[servers]\nweb\nquiet\ngone ansible_host=10.77.0.250\n',
+      );
+      // The other machine has no user of that name.
+      const onWeb = (command: string): Promise<unknown> =>
+        lab.playbook([
+          {
+            hosts: 'web',
+            gather_facts: false,
+            tasks: [{ 'rootless.backup.hook': { name: 'wiki', user: 'wiki', command } }],
+          },
+        ]);
+      const ask = async (vars: object): Promise<{ code: number; said: string; fleet: Fleet }> => {
+        const args = ['-i', inventory, '-e', JSON.stringify({ fleet_directory: directory, ...vars })];
+        const playbook = join(lab.collection, 'playbooks/fleet.yml');
+        const env = { PATH: `${join(lab.directory, 'bin')}:/usr/sbin:/usr/bin:/sbin:/bin` };
+        const { code, stdout, stderr, recap } = await lab.run(playbook, { args, env, mayFail: true });
+        for (const { changed, unreachable } of Object.values(recap)) expect([changed, unreachable]).toEqual([0, 0]);
+        const found = JSON.parse(readFileSync(join(directory, 'fleet.json'), 'utf8')) as Fleet;
+        const valid = new Ajv({ strict: false }).compile(toJsonSchema(fleetSchema));
+        expect(valid(found), JSON.stringify(valid.errors)).toBe(true);
+        return { code, said: stdout + stderr, fleet: found };
+      };
+
+      // The cron job's view: two of three are not well, and one of them says why at the top.
+      const first = await ask({});
+      expect(first.code, first.said).toBe(2);
+      expect(first.said).toContain('backups of 3 machines: 2 to mend: gone, quiet');
+      expect(first.fleet.machines.map(({ name, state }) => [name, state])).toEqual([
+        ['gone', 'unreachable'],
+        ['quiet', 'silent'],
+        ['web', 'ok'],
+      ]);
+      const [gone, , web] = first.fleet.machines;
+      expect(gone?.problems[0]).toMatch(/^It cannot be reached: /);
+      const { archives } = await lastRun();
+      expect(web).toMatchObject({
+        groups: ['servers'],
+        version: web?.version,
+        older: false,
+        last_result: 'success',
+        hooks: [{ unit: 'backup-wiki.service', result: 'success', required: true }],
+        original_size: archives.reduce((all, each) => all + each.original_size, 0),
+      });
+      expect((web?.next_run ?? 0) > Date.now() / 1000).toBe(true);
+      expect(web?.history.at(-1)).toMatchObject({
+        finished: web?.last_run,
+        ok: true,
+        original_size: web?.original_size,
+      });
+      const metrics = readFileSync(join(directory, 'fleet.prom'), 'utf8');
+      const checked = await run(await debianFile('prometheus', '/usr/bin/promtool'), ['check', 'metrics'], {
+        input: metrics,
+        mayFail: true,
+      });
+      expect(checked.stdout + checked.stderr).toBe('');
+      expect(metrics).toContain('backup_fleet_machine_ok{machine="web",state="ok"} 1\n');
+      expect(readFileSync(join(directory, 'fleet.html'), 'utf8')).toMatch(/^<!doctype html>/);
+
+      // A hook that fails; asked by a member of the group without root; one mail for all of them.
+      await onWeb('/bin/false');
+      expect((await backUp(host)).ok).toBe(false);
+      await mails(host);
+      mkdirSync(join(lab.directory, 'bin'));
+      const options = `-i ${join(lab.directory, 'key')} -o UserKnownHostsFile=${join(lab.directory, 'known_hosts')}`;
+      // The control node's mail goes to a real server.
+      writeFileSync(
+        join(lab.directory, 'bin/sendmail'),
+        `#!/bin/sh\nexec ssh ${options} root@${host.address} /usr/sbin/sendmail "$@"\n`,
+        { mode: 0o755 },
+      );
+      const member = { ansible_become: true, ansible_become_user: 'watcher', fleet_hosts: 'web:gone' };
+      const second = await ask({ ...member, fleet_fail: false, fleet_mail_to: ['root'] });
+      expect(second.code, second.said).toBe(0);
+      expect(second.fleet.machines.map(({ name, state }) => [name, state])).toEqual([
+        ['gone', 'unreachable'],
+        ['web', 'failing'],
+      ]);
+      const remedy = expect.stringContaining('`journalctl -u backup-wiki.service`') as string;
+      expect(second.fleet.machines[1]?.remedies[0]).toEqual(remedy);
+      expect(await mails(host)).toEqual([{ subject: 'backups of 2 machines: 2 to mend: gone, web', text: remedy }]);
+
+      // Who may not read it, and a version that knew less.
+      const outsider = await ask({ ...member, fleet_hosts: 'web', ansible_become_user: 'outsider' });
+      expect(outsider.code, outsider.said).toBe(2);
+      expect(outsider.fleet.machines[0]).toMatchObject({
+        state: 'silent',
+        remedies: [expect.stringContaining('backup_status_group')],
+      });
+      await onWeb('/bin/true');
+      expect((await backUp(host)).ok).toBe(true);
+      await mails(host);
+      await host.run(
+        `rm /var/lib/backup-report/history.jsonl; python3 -c 'import json; p = "/var/lib/backup-report/status.json"; k = json.load(open(p)); [k.pop(n) for n in ("version", "alert_after")]; [e.pop("advice") for e in k["units"].values()]; json.dump(k, open(p, "w"))'`,
+      );
+      const older = await ask({ fleet_hosts: 'web' });
+      expect(older.code, older.said).toBe(0);
+      expect(older.fleet.machines[0]).toMatchObject({ state: 'ok', older: true, history: [] });
+      await lab.forget(quiet);
     });
   },
 );

@@ -397,7 +397,7 @@ async function usualTasks(lab: Lab, host: Host): Promise<{ tasks: Tasks; files: 
 }
 
 /** Raises a limit of this machine's kernel: each booted host takes some of it. @returns what it was, if it was lower. */
-async function raise(file: string, to: number): Promise<number | undefined> {
+export async function raise(file: string, to: number): Promise<number | undefined> {
   const was = Number(readFileSync(file, 'utf8'));
   if (was >= to) return undefined;
   await run('sysctl', ['--quiet', '--write', `${file.replace('/proc/sys/', '').replaceAll('/', '.')}=${to}`]);

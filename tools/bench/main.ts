@@ -8,6 +8,7 @@ import { chunks } from './chunks.ts';
 import { converge } from './converge.ts';
 import { databases } from './databases.ts';
 import { dump } from './dump.ts';
+import { fleet } from './fleet.ts';
 import { growth } from './growth.ts';
 import { hooks } from './hooks.ts';
 import { machine } from './machine.ts';
@@ -29,6 +30,7 @@ const parts: Readonly<Record<string, Part>> = {
   million,
   hooks,
   converge,
+  fleet,
   peers,
   restore,
   'restore-db': restoreDatabase,

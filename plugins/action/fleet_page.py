@@ -1,0 +1,109 @@
+# SPDX-FileCopyrightText: the authors of rootless.backup
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make a page, and what else is to be known of a fleet, of what its machines answered."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible_collections.rootless.backup.plugins.plugin_utils import answer, facts, fleet, mail, node, package
+
+OPTIONS = {"directory", "answers", "fail", "mail_to", "mail_from", "mail_smtp"}
+FILES = {"fleet.json": "json", "fleet.prom": "prom", "fleet.html": "html"}
+
+
+class ActionModule(ActionBase):
+    """What the page says is decided in TypeScript; this only carries. It touches no machine."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        # Which program is run here, and where is written, no machine may say.
+        facts.refuse(task_vars)
+        args = dict(self._task.args)
+        if set(args) - OPTIONS or not args.get("directory"):
+            raise AnsibleActionFail("rootless.backup.fleet_page has the options %s; given are %s"
+                                    % (", ".join(sorted(OPTIONS)), ", ".join(sorted(args))))
+        letter = mail.read(args)
+        directory = os.path.abspath(os.path.expanduser(str(args["directory"])))
+        answers = gathered(task_vars, args.get("answers", "fleet_answer"))
+        asked = {"version": package.version(), "made": int(time.time()), "answers": answers}
+        name = str(self._templar.template(task_vars.get(facts.NODE, "node")))
+        made = node.run("fleet_page", name, json.dumps(asked))
+        page = os.path.join(directory, "fleet.html")
+        result.update(changed=False, machines=len(answers), to_mend=made["bad"], path=page, msg=answer.line(made["subject"]))
+        if made["bad"]:
+            # Not in the result: there its lines would be shown as one.
+            self._display.display(answer.text(made["text"]))
+        if not self._task.check_mode:
+            write(directory, made)
+            trouble = mail.send(letter, made["subject"], made["text"]) if made["bad"] else ""
+            if trouble:
+                result.update(failed=True, msg="The mail was not sent: %s. %s" % (answer.line(trouble), result["msg"]))
+        if made["bad"] and boolean(args.get("fail", True)):
+            result["failed"] = True
+        return answer.unsafe(result)
+
+
+def gathered(task_vars, name):
+    """What each machine of the play answered, with its groups; who was not asked, since its variables are wrong, did not answer."""
+    groups = {}
+    for group, members in task_vars["groups"].items():
+        if group not in ("all", "ungrouped"):
+            for host in members:
+                groups.setdefault(host, []).append(group)
+    found = []
+    for host in task_vars["ansible_play_hosts_all"]:
+        registered = registered_of(task_vars, host, name)
+        said = registered.get("fleet")
+        # Once more, since any task can have registered something of that name.
+        made = dict(fleet.of_machine(said), reached=said.get("reached") is True) if isinstance(said, dict) else fleet.unreached(
+            registered.get("msg") or "it was not asked")
+        if not made["reached"] and isinstance(said, dict):
+            made = fleet.unreached(said.get("trouble"))
+        found.append(dict(made, name=str(host), groups=sorted(str(each) for each in groups.get(host, []))))
+    return found
+
+
+def registered_of(task_vars, host, name):
+    """What a task registered for a machine."""
+    variables = task_vars["hostvars"]
+    try:
+        # To make all variables of ten thousand machines takes minutes.
+        found = variables._variable_manager._nonpersistent_fact_cache.get(host, {})
+    except AttributeError:
+        found = variables.raw_get(host)
+    value = found.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def write(directory, made):
+    """Each file by rename: who reads meanwhile reads the last one."""
+    try:
+        if not os.path.isdir(directory):
+            os.makedirs(directory, 0o700)
+        mask = os.umask(0)
+        os.umask(mask)
+        for name, key in FILES.items():
+            descriptor, path = tempfile.mkstemp(dir=directory, prefix="." + name)
+            try:
+                with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+                    file.write(made[key])
+                    os.fchmod(file.fileno(), 0o666 & ~mask)
+                os.rename(path, os.path.join(directory, name))
+            except OSError:
+                os.unlink(path)
+                raise
+    except OSError as trouble:
+        raise AnsibleActionFail("directory: given is %s, which cannot be written to (%s); allowed is a directory of the control node"
+                                % (directory, trouble)) from None

@@ -1,0 +1,190 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: the authors of rootless.backup
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: fleet
+short_description: Ask a machine how its backups do
+version_added: 0.1.0
+description:
+  - Reads what the report of the backups keeps on a machine, and asks systemd for its timers. It changes nothing, and needs no root where
+    the user is a member of C(backup_status_group).
+  - The answer has at most 4 kB. A machine that cannot be reached, or of whose backups nothing is known, is no failure; the answer says so.
+  - The playbook C(rootless.backup.fleet) asks all machines with it, and makes a page of their answers with M(rootless.backup.fleet_page).
+author:
+  - rootless.backup contributors (@rootless-backup)
+options: {}
+attributes:
+  check_mode:
+    description: It changes nothing.
+    support: full
+  diff_mode:
+    description: It changes nothing.
+    support: none
+seealso:
+  - module: rootless.backup.fleet_page
+"""
+
+EXAMPLES = r"""
+- name: Ask how the backups do
+  rootless.backup.fleet:
+  register: fleet_answer
+"""
+
+RETURN = r"""
+fleet:
+  description: What is known of the backups of this machine; the texts in it are the machine's, made printable.
+  returned: always
+  type: dict
+  sample: {"reached": true, "known": true, "trouble": "", "next_run": 1790000000}
+"""
+
+import calendar
+import errno
+import json
+import os
+import stat
+import subprocess
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+# A test holds these to src/schema/host.ts.
+STATUS = "/var/lib/backup-report/status.json"
+HISTORY = "/var/lib/backup-report/history.jsonl"
+TASKS = {"backup": "backup", "backup-check": "backup-check", "backup-drill": "backup-drill", "borg-check": "backup-check"}
+UNITS = ["backup.service", "backup.timer", "backup-check.timer", "backup-watch.timer"]
+# In bytes: of what is read, and of what is answered.
+MOST_READ = 4 << 20
+MOST_TOLD = 4000
+# By which the answer is cut until it fits: bytes of a text, entries of a list, runs.
+BOUNDS = [(400, 20, 30), (250, 8, 30), (160, 4, 30), (120, 2, 20), (60, 1, 10), (24, 1, 3)]
+TEXTS = ("failed", "advice", "lesser", "troubles", "warnings")
+TIMES = ("started", "finished", "last_good", "failing_since")
+
+
+def read(path):
+    """The bytes of a regular file."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("%s is no regular file" % path)
+        content = file.read(MOST_READ + 1)
+    if len(content) > MOST_READ:
+        raise ValueError("%s has more than %d bytes" % (path, MOST_READ))
+    return content
+
+
+def runs(most):
+    """The last backups, `[when it ended, whether it was good, seconds, size, new]`; a spoiled line is none."""
+    found = []
+    for line in reversed(read(HISTORY).split(b"\n")):
+        try:
+            run = json.loads(line)
+            if run["unit"] == "backup":
+                found.append([int(run["finished"]), int(run["result"] == "success"), int(run["finished"] - run["started"]),
+                              int(run["original_size"]), int(run["deduplicated_size"])])
+        except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
+            continue
+        if len(found) == most:
+            break
+    return found[::-1]
+
+
+def ask_systemd():
+    """`{unit: its state}`, and when the next backup is due. Nothing where systemd does not answer."""
+    command = ["systemctl", "show", "--property=Id,ActiveState,NextElapseUSecRealtime", "--", *UNITS]
+    env = dict(os.environ, TZ="UTC", LC_ALL="C")
+    try:
+        said = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=20, check=True,
+                              env=env).stdout.decode(errors="replace")
+    except (OSError, subprocess.SubprocessError):
+        return {}, 0
+    blocks = [dict(line.partition("=")[::2] for line in block.split("\n") if line) for block in said.split("\n\n")]
+    states = {each.get("Id", ""): each.get("ActiveState", "") for each in blocks}
+    due = next((each.get("NextElapseUSecRealtime", "") for each in blocks if each.get("Id") == "backup.timer"), "")
+    try:
+        return states, calendar.timegm(time.strptime(due, "%a %Y-%m-%d %H:%M:%S UTC"))
+    except ValueError:
+        return states, 0
+
+
+def cut(text, most):
+    """A text of which the JSON has at most so many bytes."""
+    text = str(text)[:most]
+    while len(json.dumps(text)) > most + 2:
+        text = text[:len(text) * 3 // 4]
+    return text
+
+
+def of_unit(entry, length, many):
+    """What is told of the last run of a task."""
+    told = {name: entry.get(name) or 0 for name in (*TIMES, "failures")}
+    told["result"] = cut(entry.get("result"), length)
+    for name in TEXTS:
+        told[name] = [cut(each, length) for each in (entry.get(name) or [])[:many]]
+    told["archives"] = [[cut(each["repository"], length), cut(each["name"], length), each["files"], each["original_size"],
+                         each["deduplicated_size"]] for each in entry.get("archives", [])[:many]]
+    told["hooks"] = [[cut(each["unit"], length), cut(each["result"], length), each["required"]] for each in entry.get("hooks", [])[:many]]
+    return told
+
+
+def of_status(known, length, many):
+    """What is told of the record of the runs."""
+    units = {}
+    for name, entry in known.get("units", {}).items():
+        # Under the name of today: the former one only where there is no other.
+        if name in TASKS and (name == TASKS[name] or TASKS[name] not in known["units"]):
+            units[TASKS[name]] = of_unit(entry, length, many)
+    return {
+        "version": cut(known.get("version", ""), 40),
+        "alert_after": known.get("alert_after", 0),
+        "units": units,
+        "repositories": {cut(name, length): len(kept) for name, kept in list(known.get("repositories", {}).items())[:many]},
+        "room": {cut(name, length): samples[-1][1:3] for name, samples in list(known.get("room", {}).items())[:many]},
+    }
+
+
+def is_longer(entry, many):
+    """Whether a record has lists that an answer of that bound does not hold."""
+    return any(len(entry.get(name) or []) > many for name in (*TEXTS, "archives", "hooks"))
+
+
+def answer():
+    """What is known, in at most `MOST_TOLD` bytes."""
+    told = {"known": False, "trouble": "", "cut": False}
+    told["live"], told["next_run"] = ask_systemd()
+    try:
+        known = json.loads(read(STATUS))
+    except (OSError, IOError) as trouble:
+        if trouble.errno != errno.ENOENT:
+            told["trouble"] = cut(trouble, 200)
+        return told
+    except (ValueError, RecursionError) as trouble:
+        return dict(told, trouble=cut("%s: %s" % (STATUS, trouble), 200))
+    try:
+        history, trouble = runs(30), ""
+    except FileNotFoundError:
+        history, trouble = [], ""
+    except (OSError, ValueError) as error:
+        history, trouble = [], cut("what is known of the last runs cannot be read: %s" % error, 200)
+    for length, many, points in BOUNDS:
+        try:
+            made = dict(told, known=True, trouble=trouble, history=history[-points:], **of_status(known, length, many))
+            more = any(is_longer(each, many) for each in known.get("units", {}).values())
+        except (AttributeError, KeyError, TypeError, IndexError) as error:
+            return dict(told, trouble=cut("%s does not have the form of one: %s" % (STATUS, error), 200))
+        made["cut"] = more or (length, many) != BOUNDS[0][:2]
+        if len(json.dumps(made)) <= MOST_TOLD:
+            return made
+    return dict(told, trouble="%s says more than can be told" % STATUS)
+
+
+def main():
+    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module.exit_json(changed=False, fleet=answer())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: the authors of rootless.backup
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a machine answers of its backups, made anew of known keys and types; its form is that of src/fleet/answer.ts."""
+
+from __future__ import annotations
+
+from ansible_collections.rootless.backup.plugins.plugin_utils import answer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# Of a text, of a list, of runs.
+LONGEST, MANY, RUNS = 400, 20, 30
+TASKS = ("backup", "backup-check", "backup-drill")
+UNITS = ("backup.service", "backup.timer", "backup-check.timer", "backup-watch.timer")
+# With more digits a number is none that JavaScript reckons with.
+MOST_NUMBER = 2 ** 53
+LATEST = 253_402_300_800
+
+
+def unreached(why: object) -> dict[str, Any]:
+    """What is known of a machine that did not answer."""
+    return dict(of_machine({}), reached=False, trouble=line(str(why)))
+
+
+def of_machine(came: object) -> dict[str, Any]:
+    """What a machine answered."""
+    said = mapping(came)
+    units = mapping(said.get("units"))
+    room = {name: items(pair, 2) for name, pair in list(mapping(said.get("room")).items())[:MANY]}
+    live = mapping(said.get("live"))
+    return {
+        "reached": True,
+        "known": said.get("known") is True,
+        "trouble": line(said.get("trouble")),
+        "version": line(said.get("version"), 40),
+        "cut": said.get("cut") is True,
+        "alert_after": number(said.get("alert_after")),
+        "units": {name: of_unit(mapping(units[name])) for name in TASKS if name in units},
+        "repositories": {line(name): number(kept) for name, kept in list(mapping(said.get("repositories")).items())[:MANY]},
+        "room": {line(name): [number(each) for each in pair] for name, pair in room.items() if len(pair) == 2},
+        "history": [of_run(each) for each in items(said.get("history"), RUNS)],
+        "live": {name: line(live[name], 40) for name in UNITS if name in live},
+        "next_run": time(said.get("next_run")),
+    }
+
+
+def of_unit(said: dict[str, Any]) -> dict[str, Any]:
+    """The last run of a task."""
+    return {
+        "result": line(said.get("result")),
+        **{name: time(said.get(name)) for name in ("started", "finished", "last_good", "failing_since")},
+        "failures": number(said.get("failures")),
+        **{name: [line(each) for each in items(said.get(name))] for name in ("failed", "advice", "lesser", "troubles", "warnings")},
+        "archives": [[line(each[0]), line(each[1]), number(each[2]), number(each[3]), number(each[4])]
+                     for each in (items(given, 5) for given in items(said.get("archives"))) if len(each) == 5],
+        "hooks": [[line(each[0]), line(each[1]), each[2] is not False]
+                  for each in (items(given, 3) for given in items(said.get("hooks"))) if len(each) == 3],
+    }
+
+
+def of_run(given: object) -> list[int]:
+    """`[when it ended, whether it was good, seconds, size, new]`."""
+    said = [*items(given, 5), 0, 0, 0, 0, 0]
+    return [time(said[0]), int(said[1] == 1), *(number(each) for each in said[2:5])]
+
+
+def mapping(value: object) -> dict[str, Any]:
+    return {str(key): each for key, each in value.items()} if isinstance(value, dict) else {}
+
+
+def items(value: object, most: int = MANY) -> list[Any]:
+    return list(value[:most]) if isinstance(value, (list, tuple)) else []
+
+
+def number(value: object) -> int:
+    """A whole number that is not negative; 0 in place of anything else."""
+    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < MOST_NUMBER else 0
+
+
+def time(value: object) -> int:
+    """Seconds since 1970, of a year with four digits."""
+    found = number(value)
+    return found if found < LATEST else 0
+
+
+def line(value: object, most: int = LONGEST) -> str:
+    return answer.line(value, most)

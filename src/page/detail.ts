@@ -1,0 +1,124 @@
+/// <reference lib="dom" />
+import type { Machine } from '../schema/fleet.ts';
+import { size, span, stamp, when } from '../fleet/figures.ts';
+import { bars, growth } from './charts.ts';
+import { element, prose } from './elements.ts';
+
+/** All that is known of a machine. @param now in seconds since 1970 */
+export function detail(machine: Machine, now: number, asker: string): HTMLElement[] {
+  const at = (time: number | undefined): string =>
+    time === undefined ? 'never' : `${when(time, now)} (${stamp(time)})`;
+  const facts: [string, string][] = [
+    ['Last good backup', at(machine.last_good)],
+    ...(machine.last_run === undefined
+      ? []
+      : [
+          ['Last backup', `${at(machine.last_run)}, ${machine.last_result ?? ''}, took ${span(machine.took ?? 0)}`] as [
+            string,
+            string,
+          ],
+        ]),
+    ...(machine.failing_since === undefined
+      ? []
+      : [['Failing since', `${at(machine.failing_since)}, runs: ${machine.failures ?? 0}`] as [string, string]]),
+    ['Last check', ended(machine.last_check, machine.check_result)],
+    ['Last drill', ended(machine.last_drill, machine.drill_result)],
+    [
+      'Next backup',
+      machine.running === true ? 'running now' : machine.next_run === undefined ? 'not known' : at(machine.next_run),
+    ],
+    ...(machine.files === undefined
+      ? []
+      : [
+          [
+            'Saved',
+            `${machine.files} files, ${size(machine.original_size ?? 0)}, of it new ${size(machine.deduplicated_size ?? 0)}`,
+          ] as [string, string],
+        ]),
+    ['Groups', machine.groups.join(', ') || 'none'],
+    [
+      'Collection',
+      `${machine.version ?? (machine.older ? 'a version that does not say which' : 'not known')}${machine.older ? `, older than ${asker}: apply the roles anew` : ''}`,
+    ],
+  ];
+  function ended(time: number | undefined, result = ''): string {
+    return time === undefined ? 'none yet' : `${at(time)}, ${result}`;
+  }
+  const parts = [
+    part(
+      'Runs',
+      facts.length === 0
+        ? []
+        : [element('dl', {}, ...facts.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, value)]))],
+    ),
+    part(
+      'Hooks',
+      list(machine.hooks.map(({ unit, result, required }) => `${unit}: ${result}${required ? '' : ' (not required)'}`)),
+    ),
+    part(
+      'Archives',
+      list(
+        machine.archives.map(
+          (each) =>
+            `${each.repository} ${each.name}: ${each.files} files, ${size(each.original_size)}, ${size(each.deduplicated_size)} new`,
+        ),
+      ),
+    ),
+    part(
+      'Repositories',
+      list(
+        machine.repositories.map(
+          ({ repository, archives, free, total }) =>
+            `${repository}${archives === undefined ? '' : `: ${archives} archives`}${free === undefined ? '' : `, ${size(free)} of ${size(total ?? 0)} free`}`,
+        ),
+      ),
+    ),
+    part('Warnings', list(machine.warnings)),
+    part(
+      'History',
+      machine.history.length === 0
+        ? []
+        : [
+            element(
+              'p',
+              {},
+              [`The last ${machine.history.length} runs`, growth(machine.history)].filter(Boolean).join(': '),
+            ),
+            element(
+              'div',
+              {},
+              'Size of what was saved',
+              bars(machine.history, 'Size of what was saved', (run) => run.original_size),
+            ),
+            element(
+              'div',
+              {},
+              'New in the repositories',
+              bars(machine.history, 'New in the repositories', (run) => run.deduplicated_size),
+            ),
+          ],
+    ),
+  ].flat();
+  return [
+    ...(machine.problems.length === 0
+      ? []
+      : [
+          element(
+            'div',
+            { class: 'mend' },
+            element('h2', {}, 'What is wrong'),
+            ...list(machine.problems),
+            element('h2', {}, 'What to do'),
+            ...list(machine.remedies),
+          ),
+        ]),
+    element('div', { class: 'parts' }, ...parts),
+    ...(machine.cut ? [element('p', {}, ...prose('It has more to say: `backupctl status` on the machine.'))] : []),
+  ];
+}
+
+const list = (texts: readonly string[]): HTMLElement[] =>
+  texts.length === 0 ? [] : [element('ul', {}, ...texts.map((text) => element('li', {}, ...prose(text))))];
+
+const part = (title: string, content: readonly HTMLElement[]): HTMLElement[] =>
+  content.length === 0 ? [] : [element('section', {}, element('h2', {}, title), ...content)];
