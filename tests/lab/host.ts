@@ -3,7 +3,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statS
 import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { run, type Result, type RunOptions } from './process.ts';
-import { debianRoot, type Managed } from './root.ts';
+import { debianRoot, serverRoot, type Managed } from './root.ts';
 import { disks } from './takedown.ts';
 
 export interface HostOptions {
@@ -11,6 +11,8 @@ export interface HostOptions {
   readonly debian: Managed;
   /** Its disk is a directory of this machine's, and not in memory. */
   readonly onDisk?: boolean;
+  /** It can install what a server runs; see `serverRoot`. */
+  readonly server?: boolean;
 }
 
 export interface CommandOptions extends RunOptions {
@@ -24,6 +26,7 @@ export class Host {
   /** Its public SSH host key, a line as in a `.pub` file. */
   hostKey = '';
   private readonly directory: string;
+  private readonly server: boolean;
   /** Where its disk is if that is not in memory. */
   private readonly disk: string | undefined;
   private nspawn: ChildProcess | undefined;
@@ -31,13 +34,14 @@ export class Host {
 
   /** @internal Use `Lab.boot`. */
   constructor(
-    { name, debian, onDisk = false }: HostOptions,
+    { name, debian, onDisk = false, server = false }: HostOptions,
     readonly address: string,
     private readonly namespace: string,
     lab: string,
   ) {
     this.name = name;
     this.debian = debian;
+    this.server = server;
     this.directory = join(lab, name);
     this.disk = onDisk ? join(disks, basename(lab), name) : undefined;
   }
@@ -48,7 +52,8 @@ export class Host {
 
   /** @internal The disk: an overlay above the cached root, with this host's identity. */
   async install(authorizedKey: string): Promise<void> {
-    const lower = await debianRoot(this.debian);
+    const lower =
+      this.server && this.debian !== 'testing' ? await serverRoot(this.debian) : await debianRoot(this.debian);
     await mkdir(this.directory, { recursive: true });
     if (this.disk === undefined) await run('mount', ['-t', 'tmpfs', '-o', 'mode=0755', 'tmpfs', this.directory]);
     else {

@@ -77,6 +77,29 @@ export function debianRoot(release: Managed): Promise<string> {
     : makeRoot(`debian-${release}`, recipe(release, [...packages, ...servers]), steps + serversOff);
 }
 
+/** Packages of a server that somebody runs, by the names that both releases have; they lie in the cache of apt, so a host needs no network. */
+export const serverPackages = [
+  'bind9',
+  'cron',
+  'dovecot-imapd',
+  'git',
+  'mosquitto',
+  'nginx-light',
+  'radicale',
+  'redis-server',
+  'samba',
+  'sqlite3',
+];
+
+/**
+ * A Debian root as that of `debianRoot`, with `serverPackages` to be installed without a network.
+ * @returns its path; nothing may write to it.
+ */
+export function serverRoot(release: Release): Promise<string> {
+  const download = `apt-get install -q=2 --yes --no-install-recommends --download-only ${serverPackages.join(' ')}\n`;
+  return makeRoot(`server-${release}`, recipe(release, [...packages, ...servers]), steps + serversOff + download);
+}
+
 /**
  * A Debian root with the distribution's Ansible and what the collection needs of a control node; Debian 13's has the newest Ansible
  * in `/opt/ansible` too. Made once and kept in the cache.
