@@ -70,7 +70,7 @@ def main(asked: argparse.Namespace) -> int:
                 return codes.GOOD
             ok = Restore(asked, unit).run()
             if ok and asked.all:
-                statefile.write(note_of(asked.hook), json.dumps(asked.archive) + "\n")
+                statefile.write(note_of(asked.hook), json.dumps([asked.repository, asked.archive]) + "\n")
             return codes.GOOD if ok else codes.FAILED
     except KeyboardInterrupt:
         untrusted.die("backupctl restore-db: interrupted; what was not said to be restored is as it was", codes.INTERRUPTED)
@@ -88,7 +88,7 @@ def note_of(hook: str) -> str:
 
 def came_back(asked: argparse.Namespace) -> bool:
     try:
-        return bool(untrusted.read_json(note_of(asked.hook), most=1 << 16) == asked.archive)
+        return bool(untrusted.read_json(note_of(asked.hook), most=1 << 16) == [asked.repository, asked.archive])
     except (OSError, untrusted.Untrustworthy):
         return False
 
