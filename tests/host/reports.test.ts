@@ -443,6 +443,8 @@ sys.exit("\\x1b[31mred\\rover")
       };
 
       // The cron job's view: two of three are not well, and one of them says why at the top.
+      expect((await backUp(host)).ok).toBe(true);
+      await settle(host);
       const first = await ask({});
       expect(first.code, first.said).toBe(2);
       expect(first.said).toContain('backups of 3 machines: 2 to mend: gone, quiet');
