@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Mapping
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.rootless.backup.plugins.plugin_utils import facts, keys, numbers
+from ansible_collections.rootless.backup.plugins.plugin_utils import answer, facts, keys, numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ def clients(variables: Mapping[str, Any], server: str, warn: Callable[[str], obj
             if server in servers(variables["hostvars"][host]["borg_repositories"]):
                 found.append(host)
         except Exception as error:  # whatever is wrong with one machine must not keep the others out
-            warn("%s: it is not known whether it saves to %s, so its account stays as it is: %s" % (host, server, error))
+            warn("%s: it is not known whether it saves to %s, so its account stays as it is: %s"
+                 % (host, server, answer.line(str(error))))
             doubtful.append(host)
     return found, doubtful
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 NODE = "rootless_backup_node"
 # The same of the playbook `fleet`.
 FLEET = ("fleet_directory", "fleet_fail", "fleet_hosts", "fleet_mail_to", "fleet_mail_from", "fleet_mail_smtp")
+# What Ansible says of the control node, and paths are made of where no setting says them.
+PLACES = {"inventory_dir", "inventory_file", "playbook_dir"}
 # Variables of ours that are no settings, beside those with an underscore and the prefix of a role.
 OURS = re.compile(r"_{1,2}restore_.*|__sqlite|rootless_backup_node|ansible_facts|"
                   r"restore_(?:host|paths|beside|archive|dumps|users|again|done|packages|services|etc|host_keys)|" + "|".join(FLEET))
@@ -39,7 +41,7 @@ def refuse(task_vars: Mapping[str, Any]) -> None:
     settings = {name for each in roles for name in each["settings"]}
     internal = {name for name in said if OURS.fullmatch(name) or any(re.match("_{1,2}" + each["prefix"], name) for each in roles)}
     problems = ["%s: the host itself says it, as a fact; a setting has to come from the inventory or the play. If it was set by set_fact, "
-                "leave `cacheable` out." % name for name in sorted(said & settings | internal)]
+                "leave `cacheable` out." % name for name in sorted(said & (settings | PLACES) | internal)]
     for setting in (NODE, *FLEET, *(name for each in roles for name in each["control"])):
         problems += made_of(task_vars, setting, said | {"ansible_facts", "ansible_local"})
     if problems:

@@ -24,7 +24,11 @@ class Proof:
     @classmethod
     def of(cls, repository: Repository, archive: str, path: str, damaged: bool, without: Iterable[str] = ()) -> Proof | None:
         """None: it cannot be told. `without`: paths that are left out, with all below them."""
-        files = repository.files(archive, Wanted(below=[path.lstrip("/")], without=[each.lstrip("/") for each in without]))
+        parts = path.strip("/").split("/")
+        # Directories above come too, where they are gone.
+        above = ["/".join(parts[:count]) for count in range(1, len(parts))]
+        wanted = Wanted(below=[path.lstrip("/")], exactly=above, without=[each.lstrip("/") for each in without])
+        files = repository.files(archive, wanted)
         if files is None:
             return None
         # The first name of a file may be elsewhere in the archive.

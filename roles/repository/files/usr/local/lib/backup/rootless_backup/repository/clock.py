@@ -28,4 +28,5 @@ def unaccounted(now: float, days: int) -> float:
     if went != looked:
         gaps.append((went, float(days * DAY)))
     statefile.write(path, json.dumps({"last": now, "gaps": gaps}))
-    return sum(gap for gap, _left in gaps)
+    # A clock that went ahead and back again: when the first of the two is forgotten, the second alone must not make all older.
+    return max(0.0, sum(gap for gap, _left in gaps))
