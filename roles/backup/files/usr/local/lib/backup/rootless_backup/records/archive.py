@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     class Record(TypedDict):
         """See above."""
 
+        # In UTC.
         begun: str
         roots: list[str]
         hooks: list[str]
+        # SHA-256 by path.
         files: dict[str, str]
-        # Of an archive that nothing was recorded of it is not known.
+        # In bytes. Of an archive that nothing was recorded of it is not known.
         size: NotRequired[int]
 
 
