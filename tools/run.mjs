@@ -156,10 +156,8 @@ const commands = {
     vitest('tests/unit.config.ts');
     step('The page of the fleet, in a browser');
     commands.browser();
-    step('Host tests (the first run makes the Debian roots: some minutes)');
-    vitest('tests/host.config.ts');
-    step('The fault matrix');
-    vitest('tests/faults.config.ts');
+    step('Host tests and the fault matrix (the first run makes the Debian roots: some minutes)');
+    vitest('tests/booted.config.ts');
   },
 };
 

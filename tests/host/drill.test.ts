@@ -27,12 +27,12 @@ async function backUpChanged(host: Host, script: string): Promise<void> {
   expect(ok, log).toBe(true);
 }
 
-/** Makes the manifest say that shop.dump is as it should be. */
-const vouch = `python3 - <<'END'
+/** Makes the manifest say that the dump of a database is as it should be. */
+const vouch = (name: string): string => `python3 - <<'END'
 import hashlib, json
-data = open("shop.dump", "rb").read()
+data = open("${name}.dump", "rb").read()
 manifest = json.load(open("manifest.json"))
-manifest["files"]["shop.dump"].update(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+manifest["files"]["${name}.dump"].update(size=len(data), sha256=hashlib.sha256(data).hexdigest())
 json.dump(manifest, open("manifest.json", "w"))
 END`;
 
@@ -121,7 +121,7 @@ onEachRelease(
       expect(first.ok).toBe(false);
       expect(first.log).toMatch(/hook postgresql: \S+shop\.dump has \d+ bytes, but the manifest says \d+/);
       await forgetNewest(host);
-      await backUpChanged(host, `truncate -s -60000 shop.dump\n${vouch}`);
+      await backUpChanged(host, `truncate -s -60000 shop.dump\n${vouch('shop')}`);
       const second = await drill(host);
       expect(second.ok).toBe(false);
       expect(second.log).toMatch(/database "shop": cannot be restored/);
@@ -129,32 +129,38 @@ onEachRelease(
       await forgetNewest(host);
     });
 
-    it('finds a dump that is complete but lacks rows of a table, or holds others', async () => {
+    it('finds dumps that are complete but lack rows of a table, hold others, or lack what is no table', async () => {
       const { host } = fixture;
-      const dumpOf = (change: string): string => `
-runuser -u postgres -- psql -Xq -c 'CREATE DATABASE other TEMPLATE shop'; runuser -u postgres -- psql -Xq other -c "${change}"
-runuser -u postgres -- pg_dump -Fc -Z0 other > shop.dump; runuser -u postgres -- psql -Xq -c 'DROP DATABASE other'
-${vouch}`;
-      await backUpChanged(host, dumpOf('DELETE FROM orders WHERE n = 77'));
-      const rows = await drill(host);
-      expect(rows.ok).toBe(false);
-      expect(rows.log).toContain('database "shop": table public.orders has 4999 rows, but had 5000');
-      await forgetNewest(host);
-      await backUpChanged(host, dumpOf("UPDATE orders SET t = 'x' WHERE n = 77"));
-      const contents = await drill(host);
-      expect(contents.ok).toBe(false);
-      expect(contents.log).toContain('table public.orders has other contents than it had');
-      await forgetNewest(host);
+      const changes = {
+        fewer: 'DELETE FROM orders WHERE n = 77',
+        changed: "UPDATE orders SET t = 'x' WHERE n = 77",
+        lacking: 'DROP TABLE parts; DROP VIEW cheap; ALTER TABLE orders DROP CONSTRAINT orders_pkey',
+      };
+      const each = (command: (name: string, change: string) => string): string =>
+        Object.entries(changes)
+          .map(([name, change]) => command(name, change))
+          .join('\n');
+      await host.run(each((name) => `runuser -u postgres -- psql -Xq -c 'CREATE DATABASE ${name} TEMPLATE shop'`));
       await backUpChanged(
         host,
-        dumpOf('DROP TABLE parts; DROP VIEW cheap; ALTER TABLE orders DROP CONSTRAINT orders_pkey'),
+        each(
+          (name, change) => `
+runuser -u postgres -- psql -Xq ${name} -c "${change}"
+runuser -u postgres -- pg_dump -Fc -Z0 ${name} > ${name}.dump
+${vouch(name)}`,
+        ),
       );
-      const lacking = await drill(host);
-      expect(lacking.log).toContain('table public.parts_1 is missing');
-      expect(lacking.log).toContain('there are 0 views, but there were 1');
+      const { ok, log } = await drill(host);
+      expect(ok, log).toBe(false);
+      expect(log).toContain('database "fewer": table public.orders has 4999 rows, but had 5000');
+      expect(log).toContain('database "changed": table public.orders has other contents than it had');
+      expect(log).toContain('database "lacking": table public.parts_1 is missing');
+      expect(log).toContain('database "lacking": there are 0 views, but there were 1');
       // The index of a primary key is of its constraint.
-      expect(lacking.log).toMatch(/there are 0 constraints, but there were 1/);
+      expect(log).toContain('database "lacking": there are 0 constraints, but there were 1');
+      expect(log).not.toContain('database "shop"');
       await forgetNewest(host);
+      await host.run(each((name) => `runuser -u postgres -- psql -Xq -c 'DROP DATABASE ${name}'`));
     });
 
     it('finds a dump of yesterday passed off as that of today, with its manifest or without', async () => {

@@ -15,7 +15,7 @@ from rootless_backup.records.manifest import PARTIAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from typing import TypeVar
 
     from rootless_backup.records.manifest import Entry, Manifest
@@ -141,6 +141,12 @@ def covers(pattern: str, path: str) -> bool:
 def failed(what: str, error: BaseException) -> bool:
     """Say that there is no new dump, and why. Return False."""
     return complain("%s was not dumped; the last good dump, if there is one, is still there. %s" % (what, reason(error)))
+
+
+def in_either(was: Mapping[str, T], now: Mapping[str, T]) -> Iterator[tuple[str, T | None, T | None]]:
+    """What two have by name, in the order of the names: the name, and what each of them has by it, if it has something."""
+    for name in sorted({*was, *now}):
+        yield name, was.get(name), now.get(name)
 
 
 def complain(text: str) -> bool:

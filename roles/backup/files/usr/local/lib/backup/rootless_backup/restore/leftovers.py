@@ -28,13 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TypedDict
 
-    class Note(TypedDict):
-        """See NOTE."""
-
-        token: str
-        kept: list[str]
-        fresh: list[str]
-        inode: str
+    # See NOTE.
+    Note = TypedDict("Note", {"token": str, "kept": list[str], "fresh": list[str], "inode": str})
 
 
 # What was put aside: PATH, and PATH-2 and so on; and the fresh directory.

@@ -12,7 +12,7 @@ import tempfile
 import time
 
 from rootless_backup import untrusted
-from rootless_backup.databases.base import reason, shown
+from rootless_backup.databases.base import in_either, reason, shown
 from rootless_backup.databases.mariadb import definitions, dump, loading
 from rootless_backup.databases.mariadb.client import Incomplete, identifier
 from rootless_backup.databases.mariadb.throwaway import throwaway
@@ -188,8 +188,7 @@ def told(lines: list[tuple[Definition, Line]]) -> Definitions:
 
 def differences(was: Entry, now: Entry, same: bool) -> Iterator[str]:
     """Say which tables are not what they were. `same`: they stood in a server of the same version."""
-    for name in sorted({*was["tables"], *now["tables"]}):
-        before, after = was["tables"].get(name), now["tables"].get(name)
+    for name, before, after in in_either(was["tables"], now["tables"]):
         if before is None or after is None:
             yield "table %s %s" % (shown(name), "is missing" if after is None else "was not there")
         elif before["rows"] != after["rows"]:

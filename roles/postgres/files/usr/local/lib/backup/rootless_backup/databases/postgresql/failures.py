@@ -29,13 +29,6 @@ MOST, LONGEST = 100, 500
 LINE = 64 << 10
 # So much of what is said of one failure PostgreSQL's own fprintf writes at once, in bytes; several workers write to the same place.
 PIECE = 1000
-ERROR = re.compile(rb"pg_restore: error: (could not execute query: ERROR:  )?(.*)")
-COMMAND = re.compile(rb"Command was: (.*)")
-MORE = re.compile(rb"(?:DETAIL|HINT): +(.*)")
-# Wherever it stands, something went wrong.
-SIGN = re.compile(rb"could not execute query:|error:")
-# Its last word, if it went on to the end. Workers count what was counted before them again.
-IGNORED = re.compile(rb"pg_restore: warning: errors ignored on restore: \d+")
 # What is harmless, by how the statement begins: who lacks one of these can read, write or do nothing that he could not. Of anything else,
 # such as grants, a policy or the owner of a function, it is not known; nor of rows and of what refuses rows, which may be about rights;
 # nor of an extension, whose names somebody else could take.
@@ -45,6 +38,13 @@ HARMLESS = {
     "PUBLICATION": "(?:CREATE|ALTER) PUBLICATION ",
     "STATISTICS": "CREATE STATISTICS ",
 }
+ERROR = re.compile(rb"pg_restore: error: (could not execute query: ERROR:  )?(.*)")
+COMMAND = re.compile(rb"Command was: (.*)")
+MORE = re.compile(rb"(?:DETAIL|HINT): +(.*)")
+# Wherever it stands, something went wrong.
+SIGN = re.compile(rb"could not execute query:|error:")
+# Its last word, if it went on to the end. Workers count what was counted before them again.
+IGNORED = re.compile(rb"pg_restore: warning: errors ignored on restore: \d+")
 # What else may be missing, beside what pg_restore says: a setting, a right, the tablespace, the rows of a materialized view.
 SETTING, RIGHT, TABLESPACE, EMPTY = "SETTING", "RIGHT", "TABLESPACE", "EMPTY"
 

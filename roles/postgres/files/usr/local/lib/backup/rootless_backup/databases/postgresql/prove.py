@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 
 from rootless_backup import untrusted
-from rootless_backup.databases.base import reason, shown
+from rootless_backup.databases.base import in_either, reason, shown
 from rootless_backup.databases.postgresql import client, contents, roles, sql
 from rootless_backup.databases.postgresql.client import output, query
 from rootless_backup.databases.postgresql.failures import EMPTY, told
@@ -237,8 +237,7 @@ def differences(was: Contents, now: Contents) -> Iterator[str]:
         before, after = was["objects"].get(kind, 0), now["objects"].get(kind, 0)
         if before != after:
             yield "there are %d %s, but there were %d" % (after, kind, before)
-    for name in sorted({*was["tables"], *now["tables"]}):
-        before, after = was["tables"].get(name), now["tables"].get(name)
+    for name, before, after in in_either(was["tables"], now["tables"]):
         if before is None or after is None:
             yield "table %s %s" % (shown_plain(name), "is missing" if after is None else "was not there")
         elif before["rows"] != after["rows"]:
@@ -247,8 +246,7 @@ def differences(was: Contents, now: Contents) -> Iterator[str]:
             yield "table %s has other columns than it had" % shown_plain(name)
         elif before["checksum"] != after["checksum"]:
             yield "table %s has other contents than it had" % shown_plain(name)
-    for name in sorted({*was["sequences"], *now["sequences"]}):
-        before, after = was["sequences"].get(name), now["sequences"].get(name)
+    for name, before, after in in_either(was["sequences"], now["sequences"]):
         if before != after:
             yield "sequence %s is at %s, but was at %s" % (shown_plain(name), after, before)
     if was["large objects"] != now["large objects"]:
