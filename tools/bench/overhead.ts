@@ -211,6 +211,7 @@ their own.`,
         remarks: [
           'The second table is of rounds of their own (five), in which a clock stands before each call of Borg and costs some milliseconds each time, with both alike. The unit runs with `Nice=10`: whatever else the machine does delays it more than the script.',
           'Bare Borg as `borg` (third row) pays for each file: it asks to leave its access time as it is (`O_NOATIME`), which the kernel grants only to the owner and to who has `CAP_FOWNER` (open(2)); then it opens the file once more without. `backup-borg` has it not ask.',
+          'Bare Borg tests its own parts each time it starts. `backup-borg` has it do so in the weekly check, and not in these calls.',
           'Of the sandbox it is `RestrictSUIDSGID=` that is felt: it looks at the mode of every open(2), so the kernel asks all filters each time instead of remembering that a call is allowed. It stays too.',
         ],
       };

@@ -34,19 +34,29 @@ class Voice:
 
 
 @pytest.fixture
-def replayed(tmp_path, monkeypatch, recorded):
-    """Calls Borg where that says what was recorded. Return the run and the repository."""
+def called(tmp_path, monkeypatch):
+    """Calls Borg where that is another program. Return the run and the repository."""
 
-    def replay(version, name, code, command="list", **more):
-        (tmp_path / "log").write_text(recorded("borg-%s-%s.log" % (version, name)))
+    def do(script, command, **more):
         program = tmp_path / "borg"
-        program.write_text('#!/bin/sh\ncat "%s/log" >&2\nexit %d\n' % (tmp_path, code))
+        program.write_text("#!/bin/sh\n" + script)
         program.chmod(0o755)
         monkeypatch.setenv("PATH", "%s:/usr/bin:/bin" % tmp_path)
         monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
         settings = {"lock_wait": 1, "upload_limit": 0}
         repository = types.SimpleNamespace(location="/tmp/repo", number=1, settings=settings, reading=False, voice=Voice())
         return call.borg(repository, command, **more), repository
+
+    return do
+
+
+@pytest.fixture
+def replayed(tmp_path, called, recorded):
+    """Calls Borg where that says what was recorded. Return the run and the repository."""
+
+    def replay(version, name, code, command="list", **more):
+        (tmp_path / "log").write_text(recorded("borg-%s-%s.log" % (version, name)))
+        return called('cat "%s/log" >&2\nexit %d\n' % (tmp_path, code), command, **more)
 
     return replay
 
@@ -140,6 +150,12 @@ def test_fails_if_what_was_asked_for_is_not_in_the_archive(replayed, version):
 )
 def test_takes_of_a_line_only_what_is_known_and_of_its_type(raw, want):
     assert call.parse(raw) == want
+
+
+@pytest.mark.parametrize(("command", "tests"), [("create", "not"), ("compact", "not"), ("init", "as ever"), ("check", "as ever")])
+def test_has_borg_test_itself_where_a_repository_is_made_or_checked_and_not_each_time(called, command, tests):
+    run, _repository = called('[ "$BORG_SELFTEST" = disabled ] && echo -n not || echo -n as ever\n', command)
+    assert run.output == tests
 
 
 def test_has_borg_not_ask_for_what_only_the_owner_of_a_file_is_granted(tmp_path):

@@ -37,6 +37,9 @@ OFTEN = 10
 # What is used of what Borg says; a server's Borg has its words put through.
 WORDS = "type", "message", "levelname", "name", "msgid", "status", "path"
 NUMBERS = "nfiles", "original_size", "current", "total"
+# Each time it starts, Borg tests its parts in C. That takes half of its memory and a quarter of the time of a short call, and a run
+# calls it five times. It does so where a repository is made, and in the weekly check.
+SELF_TESTED = {"init", "check"}
 # Borg calls itself for each directory in a directory, and Python ends what does so a thousand times: one user with directories that
 # deep would keep the files of all others from being saved. Deeper than files can be opened at once it does not come, and says so.
 # O_NOATIME is for whose file it is. Borg asks for it, is refused, and opens each file a second time, but not where Python does not know it.
@@ -91,6 +94,8 @@ def borg(
     """
     call = [*deep_borg(), "--log-json", *common_options(repository), command, *arguments]
     env = {**environment(repository.location), **(more or {})}
+    if command not in SELF_TESTED:
+        env["BORG_SELFTEST"] = "disabled"
     if suffix is not None:
         # Each series has a cache of its own, so that neither ages or loads the other's.
         env["BORG_FILES_CACHE_SUFFIX"] = suffix
