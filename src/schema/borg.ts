@@ -97,7 +97,7 @@ export const borg = roleSchema({
       type: 'string',
       description: [
         'How Borg cuts the dumps in `/backup` into chunks. See borg-create(1), `--chunker-params`.',
-        `Small chunks save only what changed in a dump, but each costs memory. \`auto\` cuts by the size of all dumps, so that Borg stays within 512 MiB: \`${dumpChunks.small.params}\` below ${dumpChunks.small.below} GiB, \`${dumpChunks.between.params}\` below ${dumpChunks.between.below} GiB, and \`${dumpChunks.large.params}\`, as Borg itself does, above. It goes back to smaller chunks only when the dumps are a quarter of that, since other chunks than before save everything anew.`,
+        `Small chunks save only what changed in a dump, but each costs memory. \`auto\` cuts by the size of all dumps, so that Borg stays within 256 MiB: \`${dumpChunks.small.params}\` below ${dumpChunks.small.below} GiB, \`${dumpChunks.between.params}\` below ${dumpChunks.between.below} GiB, and \`${dumpChunks.large.params}\`, as Borg itself does, above. It goes back to smaller chunks only when the dumps are a quarter of that, since other chunks than before save everything anew.`,
       ],
       default: 'auto',
       pattern: `(?:auto|${chunkerParams})`,

@@ -9,7 +9,7 @@ import type { Part } from './part.ts';
 /** A real disk: what is measured is larger than the memory that test hosts live in. */
 const disk = process.env['BENCH_DIRECTORY'] ?? '/var/tmp';
 /** The memory that a backup may take on a small server. */
-const bound = 512;
+const bound = 256;
 
 /**
  * Feeds Borg with rows of digits, letters, tabs and ends of lines, of which no two are alike: nothing deduplicates, and nothing but

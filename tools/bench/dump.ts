@@ -26,8 +26,12 @@ is in it.`,
       const unit = async (...call: string[]): Promise<void> => {
         await host.run(['systemd-run', '--quiet', '--wait', '--pipe', '--collect', ...call], { timeoutSeconds: 600 });
       };
+      // As the engine calls it: Borg tests its own parts in the weekly check.
+      const untested = (repository: string): string[] =>
+        repository === 'ours' ? ['--setenv=BORG_SELFTEST=disabled'] : [];
       const borg = (repository: string, ...call: string[]): Promise<void> =>
         unit(
+          ...untested(repository),
           `--setenv=${credential}`,
           `--setenv=${base}`,
           `--setenv=BORG_REPO=/srv/${repository}`,
@@ -90,13 +94,14 @@ is in it.`,
       const order = ['article', 'articleDump', 'ours', 'oursDump', 'whole'] as const;
       const rows = order.map((key) => {
         const [wall, cpu] = [taken[key].median / taken.article.median, metered[key].median / metered.article.median];
-        const text = (value: number): [string, string] => (key === 'ours' ? reach(value, 0.5) : [value.toFixed(2), '']);
+        const text = (value: number, limit: number): [string, string] =>
+          key === 'ours' ? reach(value, limit) : [value.toFixed(2), ''];
         return [
           names[key],
           ...seconds(taken[key]),
-          ...text(wall),
+          ...text(wall, 0.3),
           ...cells(metered[key], (value) => value.toFixed(2), ' s'),
-          ...text(cpu),
+          ...text(cpu, 0.5),
         ];
       });
       return {

@@ -146,7 +146,7 @@ def test_what_is_dropped_while_it_is_dumped_is_dumped_once_more_and_no_more(monk
         tried.append(1)
         raise subprocess.CalledProcessError(1, "pg_dump", stderr=said)
 
-    monkeypatch.setattr(dump, "relations", lambda _env: ("C", {}))
+    monkeypatch.setattr(dump, "relations", lambda _env: ("C", b""))
     monkeypatch.setattr(dump, "run_dump", run_dump)
     monkeypatch.setattr(dump.time, "monotonic", lambda: clock[0])
     with pytest.raises(subprocess.CalledProcessError):

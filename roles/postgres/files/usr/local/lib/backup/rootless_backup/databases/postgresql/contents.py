@@ -123,7 +123,9 @@ def scan(stream: Stream, apart: dict[str, list[str]] | None = None) -> Contents:
     the rows in any order, and of the columns named there. What is copied by way of the table that it is a part of belongs to that.
     """
     script = Script(stream)
-    tables, sequences, large = {}, {}, []
+    tables, sequences = {}, {}
+    # Of large objects, which come in any order, how many there were, the sum of their checksums, and that of the one that is read.
+    count, total, large = 0, 0, hashlib.sha256()
     for statement in script.statements():
         if script.cut:
             raise Unread("a statement of it is too long: %s" % shown(os.fsdecode(statement[:200])))
@@ -145,15 +147,21 @@ def scan(stream: Stream, apart: dict[str, list[str]] | None = None) -> Contents:
                 raise Unread("it is not known what this means: %s" % shown(os.fsdecode(statement[:200])))
             sequences[os.fsdecode(value[1].replace(b"''", b"'"))] = value[2].decode()
         elif statement.startswith(b"SELECT pg_catalog.lo_open("):
-            large.append(hashlib.sha256(statement))
+            total += number(large) if count else 0
+            count, large = count + 1, hashlib.sha256(statement)
         elif statement.startswith(b"SELECT pg_catalog.lowrite("):
-            large[-1].update(statement)
-    total = sum(int.from_bytes(each.digest(), "big") for each in large)
+            large.update(statement)
+    total += number(large) if count else 0
     return {
         "tables": {name: rows.told() for name, rows in tables.items()},
         "sequences": sequences,
-        "large objects": {"number": len(large), "checksum": "%064x" % (total % (1 << 256))},
+        "large objects": {"number": count, "checksum": "%064x" % (total % (1 << 256))},
     }
+
+
+def number(digest: hashlib._Hash) -> int:
+    """A checksum as a number, which can be added to others."""
+    return int.from_bytes(digest.digest(), "big")
 
 
 class Rows:
