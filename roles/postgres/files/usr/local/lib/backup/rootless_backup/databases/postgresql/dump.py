@@ -357,7 +357,7 @@ def relations(env: dict[str, str]) -> tuple[str, bytes]:
     """How money is written, and each relation of a database that must be in its dump: `OID|XMIN|RELKIND|NAME`, a line each, with the
     name in hex. As it comes: taken apart, ten thousand take as much memory as all else that is done with them.
     """
-    money, _, lines = query(env, client.MONEY, RELATIONS, database=None).partition(b"\n")
+    money, _end, lines = query(env, client.MONEY, RELATIONS, database=None).partition(b"\n")
     return client.text(money.decode("ascii")), lines
 
 
