@@ -1,14 +1,17 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { temporary } from '../../tests/lab/collection.ts';
-import { run } from '../../tests/lab/process.ts';
+import { run as runProgram, type Result, type RunOptions } from '../../tests/lab/process.ts';
 import { writeCommandLine } from './command-line.ts';
 import { copies } from './copies.ts';
 import { sanity } from './sanity.ts';
-import { Toolbox } from './toolbox.ts';
+import { patience, Toolbox } from './toolbox.ts';
 
 /** Throws with what it found. */
 export type Gate = () => Promise<unknown>;
+
+const run = (program: string, args: readonly string[], options: RunOptions = {}): Promise<Result> =>
+  runProgram(program, args, { timeoutSeconds: patience, ...options });
 
 /** Every static gate, by the name that `npm run check -- NAME …` takes; the slowest first. No gate has an ignore, a skip or an exclude. */
 export const gates: Readonly<Record<string, Gate>> = {

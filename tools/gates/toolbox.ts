@@ -8,6 +8,9 @@ import { run, type Result, type RunOptions } from '../../tests/lab/process.ts';
 const requirements = 'tools/gates/requirements.txt';
 const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'rootless.backup');
 
+/** How long a gate may take, in seconds: on a machine that does much else it takes many times as long. */
+export const patience = 1800;
+
 /** The programs that the gates call, in a virtual environment of the system's Python; nothing else of the machine's is used. */
 export class Toolbox {
   private static opened: Promise<Toolbox> | undefined;
@@ -43,7 +46,7 @@ export class Toolbox {
   /** Runs a program of the toolbox, with nothing of the caller's environment. @throws with what it printed, if it fails. */
   run(program: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
     const env = { PATH: this.path, HOME: this.home, LC_ALL: 'C.UTF-8', ...options.env };
-    return run(program, args, { ...options, env });
+    return run(program, args, { timeoutSeconds: patience, ...options, env });
   }
 
   /**
