@@ -252,3 +252,5 @@ function recap(stdout: string): Record<string, Recap> {
 const open = new Set<Lab>();
 process.on('exit', () => open.forEach((lab) => lab.closeNow()));
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));
+// A worker whose run was killed would go on alone.
+process.on('disconnect', () => process.exit(1));
