@@ -79,5 +79,45 @@ onEachRelease(
       expect(await sql(host, 'SHOW TABLES FROM again')).toBe('ap\nkept\nt\nv\nw\nzp\n');
       await sql(host, 'DELETE FROM victim.parent; DROP TABLE victim.parent');
     });
+
+    it('keeps no database of others from being saved by a table that it holds, or one that it makes for as long as it likes', async () => {
+      const { host } = fixture;
+      // So that nobody waits long: how long a lock is waited for.
+      await host.run(
+        "cd /usr/local/lib/backup/rootless_backup/databases/mariadb && sed -i 's/^LOCK_WAIT = 600$/LOCK_WAIT = 4/' client.py && grep --quiet 'LOCK_WAIT = 4' client.py",
+      );
+      const statements = {
+        held: 'LOCK TABLES kept WRITE; DO SLEEP(1000)',
+        made: 'CREATE TABLE made AS SELECT SLEEP(1000) AS n',
+      };
+      for (const [unit, statement] of Object.entries(statements))
+        await host.run([
+          'systemd-run',
+          '--quiet',
+          '--collect',
+          `--unit=${unit}`,
+          'mariadb',
+          ...eve,
+          `--execute=${statement}`,
+        ]);
+      await host.run(
+        `until [ "$(mariadb --batch --skip-column-names --execute "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep'")" = 2 ]; do sleep 0.1; done`,
+        { timeoutSeconds: 60 },
+      );
+      const begun = Date.now();
+      const { ok } = await backUp(host);
+      await host.run(`systemctl stop ${Object.keys(statements).join(' ')}`);
+      expect(ok).toBe(false);
+      expect(await host.journal('backup-mariadb.service')).toMatch(
+        /Database "shop" was not dumped.* Somebody has held a lock on a table of it for more than 4 seconds/,
+      );
+      const { files } = JSON.parse((await host.run('cat /backup/mariadb/manifest.json')).stdout) as {
+        files: Record<string, { finished: string }>;
+      };
+      for (const name of ['databases/victim.sql', 'users.sql'])
+        expect(Date.parse(files[name]?.finished ?? ''), name).toBeGreaterThan(begun - 2000);
+      const again = await backUp(host);
+      expect(again.ok, again.log).toBe(true);
+    });
   },
 );
