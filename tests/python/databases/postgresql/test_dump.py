@@ -125,9 +125,10 @@ def test_what_is_in_its_place_is_in_the_manifest_if_the_hook_is_ended(dumps):
     assert sorted(files) == ["a.dump", "b.dump", "globals.sql"]
 
 
+@pytest.mark.parametrize("size", [9, 9 << 20])
 @pytest.mark.parametrize(("said", "times"), [(b"out of shared memory", 2), (b"permission denied", 1)])
-def test_what_another_dump_took_from_one_beside_it_that_one_gets_when_the_other_has_ended(dumps, said, times):
-    dumps.have(b=9)
+def test_what_another_dump_took_from_one_beside_it_that_one_gets_when_the_other_has_ended(dumps, said, times, size):
+    dumps.have(b=size)
     make, tried = dumps.make, []
 
     def in_turn(path, name):

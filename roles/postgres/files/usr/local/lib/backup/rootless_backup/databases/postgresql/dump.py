@@ -133,7 +133,7 @@ def dump_each(manifest: Manifest, env: dict[str, str], databases: dict[str, Prop
     again: list[Wanted] = []
     beside = Meanwhile(dump_in_turn, manifest, small, stopped, again)
     try:
-        ok = dump_in_turn(manifest, large, stopped)
+        ok = dump_in_turn(manifest, large, stopped, again)
         ok = bool(beside.result()) and ok
         return dump_in_turn(manifest, again, stopped) and ok
     except BaseException:
