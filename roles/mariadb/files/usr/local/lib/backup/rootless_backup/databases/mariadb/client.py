@@ -21,7 +21,10 @@ COMPLETE = b"\n-- Dump completed\n"
 # How long a session waits for a lock, in seconds: an owner may hold his tables as long as he likes, and other databases are behind them.
 LOCK_WAIT = 600
 # What a session of ours waits for and takes, whatever the server is set to; and how it reads what we say.
-SESSION = "SET lock_wait_timeout = %d, max_statement_time = 0, sql_mode = ''" % LOCK_WAIT
+SETTINGS = "SET lock_wait_timeout = %d, max_statement_time = %d, sql_mode = ''"
+SESSION = SETTINGS % (LOCK_WAIT, 0)
+# One that only looks: views that name each other can be made so that to look at one has no end.
+LOOKING = SETTINGS % (LOCK_WAIT, LOCK_WAIT)
 # What reads for mariadb-dump, which has no such limit, and waits. Never what an administrator alters.
 WAITING = """SELECT ID FROM information_schema.PROCESSLIST WHERE USER = SUBSTRING_INDEX(USER(), '@', 1) AND COMMAND = 'Query'
     AND STATE LIKE 'Waiting for %%' AND (INFO LIKE 'SHOW %%' OR INFO LIKE 'SELECT %%') AND TIME >= %d"""
@@ -52,10 +55,10 @@ def settings() -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def connected() -> Iterator[Server]:
+def connected(session: str = SESSION) -> Iterator[Server]:
     """The server, by the account of the settings."""
     given = settings()
-    with Server.of(given["account"], given["socket"], password()) as server:
+    with Server.of(given["account"], given["socket"], password(), session) as server:
         yield server
 
 
