@@ -137,11 +137,8 @@ function called(name: string, index: number): string {
     `CREATE SERVER ${id} FOREIGN DATA WRAPPER ${id} OPTIONS (${id} ${text});`,
     `CREATE FOREIGN TABLE ${other('o')} (${id} int) SERVER ${id} OPTIONS (${id} ${text});`,
     `CREATE EVENT TRIGGER ${id} ON ddl_command_end WHEN TAG IN ('CREATE LANGUAGE') EXECUTE FUNCTION evt();`,
-    `CREATE LANGUAGE ${id} HANDLER plpgsql_call_handler; CREATE ACCESS METHOD ${id} TYPE INDEX HANDLER bthandler;`,
-    ...remarks(
-      ['SCHEMA', 'PUBLICATION', 'FOREIGN DATA WRAPPER', 'SERVER', 'EVENT TRIGGER', 'LANGUAGE', 'ACCESS METHOD'],
-      id,
-    ),
+    `CREATE ACCESS METHOD ${id} TYPE INDEX HANDLER bthandler;`,
+    ...remarks(['SCHEMA', 'PUBLICATION', 'FOREIGN DATA WRAPPER', 'SERVER', 'EVENT TRIGGER', 'ACCESS METHOD'], id),
     ...remarks(['TABLE', 'COLLATION', 'CONVERSION', 'STATISTICS'], `${id}.${id}`),
     ...remarks(['TEXT SEARCH DICTIONARY', 'TEXT SEARCH CONFIGURATION'], `${id}.${id}`),
     ...remarks(['TRIGGER', 'RULE', 'POLICY', 'CONSTRAINT'], `${id} ON ${id}.${id}`),
@@ -158,7 +155,7 @@ const calledSo = (host: Host, database: string): Promise<string> =>
     database,
     `SELECT count(*), (SELECT count(*) FROM pg_description WHERE description ~ 'mallory|pwned|victim') FROM (SELECT relname FROM pg_class UNION ALL SELECT proname FROM pg_proc UNION ALL SELECT typname FROM pg_type
     UNION ALL SELECT conname FROM pg_constraint UNION ALL SELECT tgname FROM pg_trigger UNION ALL SELECT polname FROM pg_policy UNION ALL SELECT rulename FROM pg_rewrite UNION ALL SELECT evtname FROM pg_event_trigger
-    UNION ALL SELECT attname FROM pg_attribute UNION ALL SELECT nspname FROM pg_namespace UNION ALL SELECT srvname FROM pg_foreign_server UNION ALL SELECT enumlabel FROM pg_enum UNION ALL SELECT lanname FROM pg_language) AS each(name)
+    UNION ALL SELECT attname FROM pg_attribute UNION ALL SELECT nspname FROM pg_namespace UNION ALL SELECT srvname FROM pg_foreign_server UNION ALL SELECT enumlabel FROM pg_enum) AS each(name)
     WHERE name ~ 'mallory|pwned|victim'; SELECT count(*) FROM victim`,
   );
 const bare = `DROP SCHEMA public; DROP EXTENSION plpgsql; CREATE EXTENSION plpgsql; CREATE SCHEMA s; CREATE TABLE s."1" (a int); INSERT INTO s."1" VALUES (1);

@@ -23,8 +23,9 @@ LOCK_WAIT = 600
 # What a session of ours waits for and takes, whatever the server is set to; and how it reads what we say.
 SETTINGS = "SET lock_wait_timeout = %d, max_statement_time = %d, sql_mode = ''"
 SESSION = SETTINGS % (LOCK_WAIT, 0)
-# One that only looks: views that name each other can be made so that to look at one has no end.
-LOOKING = SETTINGS % (LOCK_WAIT, LOCK_WAIT)
+# One that only looks: a definition is held while a table is made or altered, and looked at several times.
+LOOK_WAIT = 60
+LOOKING = SETTINGS % (LOOK_WAIT, LOCK_WAIT)
 # What reads for mariadb-dump, which has no such limit, and waits. Never what an administrator alters.
 WAITING = """SELECT ID FROM information_schema.PROCESSLIST WHERE USER = SUBSTRING_INDEX(USER(), '@', 1) AND COMMAND = 'Query'
     AND STATE LIKE 'Waiting for %%' AND (INFO LIKE 'SHOW %%' OR INFO LIKE 'SELECT %%') AND TIME >= %d"""
@@ -239,8 +240,9 @@ class Server:
             # One that has ended by itself is none any more.
             with contextlib.suppress(subprocess.CalledProcessError, Incomplete):
                 for (waiting,) in self.query(WAITING % LOCK_WAIT):
-                    self.query("KILL QUERY %d" % int(waiting))
+                    # Before what waits can have failed.
                     refused.append(waiting)
+                    self.query("KILL QUERY %d" % int(waiting))
 
     def too_slow(self) -> Incomplete:
         return Incomplete("It takes longer than %d seconds, so it was ended." % (self.seconds or 0))
