@@ -79,5 +79,59 @@ onEachRelease(
       expect(await sql(host, 'SHOW TABLES FROM again')).toBe('ap\nkept\nt\nv\nw\nzp\n');
       await sql(host, 'DELETE FROM victim.parent; DROP TABLE victim.parent');
     });
+
+    it('keeps no database of others from being saved by a table that it holds, or makes for as long as it likes, or by views that have no end', async () => {
+      const { host } = fixture;
+      // So that nobody waits long: how long a lock is waited for, and views are looked at.
+      await host.run(
+        "cd /usr/local/lib/backup/rootless_backup/databases/mariadb && sed -i 's/^LOCK_WAIT = 600$/LOCK_WAIT = 10/; s/^LOOK_WAIT = 60$/LOOK_WAIT = 1/; s/^LONGEST_LOOK = 60$/LONGEST_LOOK = 5/' client.py definitions.py && cat client.py definitions.py | grep -c '^LO[A-Z_]* = \\(10\\|1\\|5\\)$' | grep --quiet 3",
+      );
+      const statements = {
+        held: 'LOCK TABLES kept WRITE; DO SLEEP(1000)',
+        made: 'CREATE TABLE made AS SELECT SLEEP(1000) AS n',
+      };
+      for (const [unit, statement] of Object.entries(statements))
+        await host.run([
+          'systemd-run',
+          '--quiet',
+          '--collect',
+          `--unit=${unit}`,
+          'mariadb',
+          ...eve,
+          `--execute=${statement}`,
+        ]);
+      await host.run(
+        `until [ "$(mariadb --batch --skip-column-names --execute "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep'")" = 2 ]; do sleep 0.1; done`,
+        { timeoutSeconds: 60 },
+      );
+      // Each looks twice at the one before, which is made after it.
+      const views = Array.from({ length: 30 }, (_, n) => `v${n}`);
+      const looking = views
+        .slice(1)
+        .map((name, n) => `CREATE OR REPLACE VIEW ${name} AS SELECT a.n FROM v${n} AS a JOIN v${n} AS b;`);
+      await sql(
+        host,
+        `CREATE DATABASE shop2; USE shop2; ${views.map((name) => `CREATE VIEW ${name} AS SELECT 1 AS n;`).join('\n')} ${looking.reverse().join('\n')}`,
+      );
+      const begun = Date.now();
+      const { ok } = await backUp(host);
+      await host.run(`systemctl stop ${Object.keys(statements).join(' ')}`);
+      expect(ok).toBe(false);
+      const said = await host.journal('backup-mariadb.service');
+      expect(said).toMatch(
+        /Database "shop" was not dumped.* Somebody has held a lock on a table of it for more than 10 seconds/,
+      );
+      expect(said).toContain(
+        'Database "shop2" was dumped without what the server does not show: its views, since to look at them takes longer than 5 seconds',
+      );
+      const { files } = JSON.parse((await host.run('cat /backup/mariadb/manifest.json')).stdout) as {
+        files: Record<string, { finished: string }>;
+      };
+      for (const name of ['databases/victim.sql', 'users.sql'])
+        expect(Date.parse(files[name]?.finished ?? ''), name).toBeGreaterThan(begun - 2000);
+      await sql(host, 'DROP DATABASE shop2');
+      const again = await backUp(host);
+      expect(again.ok, again.log).toBe(true);
+    });
   },
 );

@@ -103,6 +103,61 @@ q"'); SELECT lo_from_bytea(0, 'hello'), lo_put(lo_from_bytea(0, ''), 40000, 'far
 CREATE TABLE listed (a int) PARTITION BY LIST (a); CREATE TABLE listed_1 PARTITION OF listed DEFAULT; ALTER TABLE listed ADD COLUMN b text; INSERT INTO listed VALUES (1, 'a');
 ALTER DATABASE odd SET TimeZone = 'Asia/Tokyo'; ALTER DATABASE odd SET bytea_output = 'escape'; ALTER DATABASE odd SET standard_conforming_strings = off; ALTER DATABASE odd SET quote_all_identifiers = on;
 ALTER DATABASE odd SET client_encoding = 'LATIN1'; ALTER DATABASE odd SET search_path = public, pg_temp; ALTER DATABASE odd SET extra_float_digits = -10; ALTER DATABASE odd SET IntervalStyle = 'sql_standard';`;
+/** Names, each of which would be code for whoever takes it as it stands: SQL behind a quote, a word of psql, or rows of another table. */
+const hostileNames = [
+  'p\n\\! touch /tmp/pwned-name\n',
+  'q\nALTER ROLE mallory SUPERUSER;\n--',
+  `r"';ALTER ROLE mallory SUPERUSER;--`,
+  's\nCOPY public.victim (a) FROM stdin;\n9\n\\.\n',
+  't$$;ALTER ROLE mallory SUPERUSER;--\\',
+];
+const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
+/** SQL that makes one of everything in a database that has a name, called so, with a comment that says the same. */
+function called(name: string, index: number): string {
+  const [id, text] = [identifier(name), literal(name)];
+  const other = (letter: string): string => `${id}.${identifier(letter + name)}`;
+  const remarks = (kinds: readonly string[], what: string): string[] =>
+    kinds.map((kind) => `COMMENT ON ${kind} ${what} IS ${text};`);
+  return [
+    `CREATE SCHEMA ${id}; CREATE TABLE ${id}.${id} (${id} int DEFAULT 1 CONSTRAINT ${id} CHECK (${id} > 0), a int UNIQUE);`,
+    `INSERT INTO ${id}.${id} VALUES (${index + 1}, 2); CREATE SEQUENCE ${other('s')} OWNED BY ${id}.${id}.${id};`,
+    `CREATE VIEW ${other('v')} AS SELECT ${id} AS ${id} FROM ${id}.${id}; CREATE INDEX ${identifier(`i${name}`)} ON ${id}.${id} (${id});`,
+    `CREATE MATERIALIZED VIEW ${other('m')} AS SELECT ${id} FROM ${id}.${id};`,
+    `CREATE FUNCTION ${id}.${id}(${id} int) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE PROCEDURE ${other('p')}(${id} int) LANGUAGE sql AS 'SELECT 1';`,
+    `CREATE AGGREGATE ${other('a')}(int) (sfunc = int4pl, stype = int); CREATE TYPE ${other('e')} AS ENUM (${text}, 'b');`,
+    `CREATE TYPE ${other('c')} AS (${id} int); CREATE TYPE ${other('r')} AS RANGE (subtype = int);`,
+    `CREATE DOMAIN ${other('d')} AS int DEFAULT 1 CONSTRAINT ${id} CHECK (VALUE > 0); CREATE COLLATION ${id}.${id} (locale = 'C');`,
+    `CREATE CONVERSION ${id}.${id} FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8; CREATE STATISTICS ${id}.${id} ON ${id}, a FROM ${id}.${id};`,
+    `CREATE TEXT SEARCH DICTIONARY ${id}.${id} (template = simple); CREATE TEXT SEARCH CONFIGURATION ${id}.${id} (copy = simple);`,
+    `CREATE OPERATOR FAMILY ${id}.${id} USING btree; CREATE FUNCTION ${other('f')}() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN RETURN NEW; END $f$;`,
+    `CREATE TRIGGER ${id} BEFORE DELETE ON ${id}.${id} FOR EACH ROW EXECUTE FUNCTION ${other('f')}();`,
+    `CREATE RULE ${id} AS ON UPDATE TO ${id}.${id} DO ALSO NOTIFY ${id}; CREATE POLICY ${id} ON ${id}.${id} USING (true);`,
+    `CREATE PUBLICATION ${id} FOR TABLE ${id}.${id}; CREATE FOREIGN DATA WRAPPER ${id} OPTIONS (${id} ${text});`,
+    `CREATE SERVER ${id} FOREIGN DATA WRAPPER ${id} OPTIONS (${id} ${text});`,
+    `CREATE FOREIGN TABLE ${other('o')} (${id} int) SERVER ${id} OPTIONS (${id} ${text});`,
+    `CREATE EVENT TRIGGER ${id} ON ddl_command_end WHEN TAG IN ('CREATE LANGUAGE') EXECUTE FUNCTION evt();`,
+    `CREATE ACCESS METHOD ${id} TYPE INDEX HANDLER bthandler;`,
+    ...remarks(['SCHEMA', 'PUBLICATION', 'FOREIGN DATA WRAPPER', 'SERVER', 'EVENT TRIGGER', 'ACCESS METHOD'], id),
+    ...remarks(['TABLE', 'COLLATION', 'CONVERSION', 'STATISTICS'], `${id}.${id}`),
+    ...remarks(['TEXT SEARCH DICTIONARY', 'TEXT SEARCH CONFIGURATION'], `${id}.${id}`),
+    ...remarks(['TRIGGER', 'RULE', 'POLICY', 'CONSTRAINT'], `${id} ON ${id}.${id}`),
+    ...remarks(['COLUMN'], `${id}.${id}.${id}`),
+    `SELECT lo_create(${900 + index});`,
+    ...remarks(['LARGE OBJECT'], String(900 + index)),
+  ].join('\n');
+}
+
+/** How many of everything there are in a database that is called so. */
+const calledSo = (host: Host, database: string): Promise<string> =>
+  sql(
+    host,
+    database,
+    `SELECT count(*), (SELECT count(*) FROM pg_description WHERE description ~ 'mallory|pwned|victim') FROM (SELECT relname FROM pg_class UNION ALL SELECT proname FROM pg_proc UNION ALL SELECT typname FROM pg_type
+    UNION ALL SELECT conname FROM pg_constraint UNION ALL SELECT tgname FROM pg_trigger UNION ALL SELECT polname FROM pg_policy UNION ALL SELECT rulename FROM pg_rewrite UNION ALL SELECT evtname FROM pg_event_trigger
+    UNION ALL SELECT attname FROM pg_attribute UNION ALL SELECT nspname FROM pg_namespace UNION ALL SELECT srvname FROM pg_foreign_server UNION ALL SELECT enumlabel FROM pg_enum) AS each(name)
+    WHERE name ~ 'mallory|pwned|victim'; SELECT count(*) FROM victim`,
+  );
 const bare = `DROP SCHEMA public; DROP EXTENSION plpgsql; CREATE EXTENSION plpgsql; CREATE SCHEMA s; CREATE TABLE s."1" (a int); INSERT INTO s."1" VALUES (1);
 ALTER DATABASE bare SET default_transaction_read_only = on; ALTER DATABASE bare SET statement_timeout = 1; ALTER DATABASE bare SET default_transaction_isolation = 'serializable'; ALTER DATABASE bare SET role = 'pg_monitor';`;
 
@@ -136,7 +191,7 @@ onEachRelease(
       'shop',
       'CREATE TABLE orders AS SELECT n, md5(n::text) AS t FROM generate_series(1, 500) n; CREATE TABLE secrets AS SELECT 1 AS n',
     );
-    await sql(host, 'odd', odd);
+    await sql(host, 'odd', [odd, ...hostileNames.map(called)].join('\n'));
     await sql(host, 'bare', bare);
     await lab.roles(['borg', 'postgres'], {
       backup_paths: ['/etc/hostname'],
@@ -152,7 +207,7 @@ onEachRelease(
         'traps',
         `SET SESSION AUTHORIZATION mallory; ${mark} CREATE SCHEMA s; SET search_path = s, public; CREATE TABLE t AS SELECT 1 AS n; CREATE TABLE other AS SELECT 1 AS n;
         ${['of_index', 'of_statistics', 'of_generated', 'of_part', 'of_default', 'of_view'].map((name) => trap(name)).join('\n')}
-        ${['of_predicate', 'of_check', 'of_domain', 'of_policy'].map((name) => trap(name, 'int', 'boolean', 'true')).join('\n')} ${trap('of_cast', 's.t', 'text', "'x'")} ${trap('of_operator', 'name, text', 'boolean', 'true')}
+        ${['of_predicate', 'of_check', 'of_domain', 'of_policy'].map((name) => trap(name, 'int', 'boolean', 'true')).join('\n')} ${trap('of_range', 'int, int', 'float8', '1')} ${trap('of_aggregate', 'int, int')} ${trap('of_cast', 's.t', 'text', "'x'")} ${trap('of_operator', 'name, text', 'boolean', 'true')}
         CREATE INDEX ON t (of_index(n)); CREATE INDEX ON t (n) WHERE of_predicate(n); CREATE STATISTICS st ON (of_statistics(n)), (n + 1) FROM t; ANALYZE t;
         -- Of what is constant the planner knows the value before it plans.
         CREATE INDEX ON other (of_index(2)); CREATE INDEX ON other (n) WHERE of_predicate(2); CREATE STATISTICS st2 ON (of_statistics(2)), (n + 1) FROM other; ALTER TABLE other ADD CHECK (of_check(2));
@@ -160,6 +215,9 @@ onEachRelease(
         CREATE TABLE p (n int) PARTITION BY RANGE (of_part(n)); CREATE TABLE p1 PARTITION OF p DEFAULT; INSERT INTO p VALUES (1); CREATE INDEX ON p (of_index(n));
         ALTER TABLE other ENABLE ROW LEVEL SECURITY; ALTER TABLE other FORCE ROW LEVEL SECURITY; CREATE POLICY p ON other USING (of_policy(n)); CREATE VIEW v AS SELECT of_view(n) FROM t; CREATE MATERIALIZED VIEW mv AS SELECT of_view(n) FROM t;
         CREATE RULE r AS ON UPDATE TO t DO ALSO SELECT of_view(1); CREATE CAST (t AS text) WITH FUNCTION of_cast(t); CREATE OPERATOR !~ (leftarg = name, rightarg = text, function = of_operator);
+        CREATE TYPE r AS RANGE (subtype = int, subtype_diff = of_range); CREATE TABLE ranges AS SELECT r(n, n + 9) AS r FROM generate_series(1, 300) n; CREATE INDEX ON ranges USING gist (r); ALTER TABLE ranges ADD EXCLUDE USING gist (r WITH =); ANALYZE ranges;
+        CREATE AGGREGATE agg(int) (sfunc = of_aggregate, stype = int, initcond = '0'); CREATE VIEW sums AS SELECT agg(n) FROM t; CREATE FUNCTION fired() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM public.mark('fired'); RETURN NEW; END $$;
+        CREATE TRIGGER tr BEFORE INSERT OR UPDATE ON other FOR EACH ROW EXECUTE FUNCTION fired(); ALTER TABLE other ENABLE ALWAYS TRIGGER tr;
         CREATE TABLE inherits () INHERITS (t); INSERT INTO inherits VALUES (3); CREATE INDEX ON inherits (of_index(n));
         ${['encode', 'textsend', 'format', 'current_setting', 'pg_get_userbyid', 'shobj_description', 'aclexplode'].map((name) => trap(name, { encode: 'bytea, text', textsend: 'text', format: 'text, name, name', current_setting: 'text', pg_get_userbyid: 'oid', shobj_description: 'oid, text', aclexplode: 'aclitem[]' }[name], 'text', "'x'")).join('\n')}
         ALTER DATABASE traps SET search_path = s, public, pg_catalog;`,
@@ -271,7 +329,6 @@ onEachRelease(
         "z'; ALTER ROLE mallory SUPERUSER; --",
         'q:mallory\\',
       ];
-      const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
       for (const name of names)
         await sql(
           host,
@@ -292,6 +349,19 @@ onEachRelease(
       expect(await superusers(host)).toBe('postgres\n');
       expect(await roles()).toBe(before);
       await sql(host, 'postgres', 'DROP DATABASE with_roles');
+    });
+
+    it('gives neither SQL, nor a word of psql, nor rows of another table by the name or the comment of anything', async () => {
+      const { host } = fixture;
+      const { ok, said } = await restore(host, '--into', 'odd_copy', 'postgresql', 'odd');
+      expect(ok, said).toBe(true);
+      expect(await marks(host)).toBe('');
+      expect(await superusers(host)).toBe('postgres\n');
+      const before = await calledSo(host, 'odd');
+      expect(Number(before.split('|')[0]), before).toBeGreaterThan(hostileNames.length * 40);
+      expect(before).toMatch(/\n3\n$/);
+      expect(await calledSo(host, 'odd_copy')).toBe(before);
+      await sql(host, 'postgres', 'DROP DATABASE odd_copy');
     });
 
     it('is proven in a sandbox of its own: it sees no other dump, no socket of the host, and leaves nothing where somebody reads it', async () => {

@@ -205,6 +205,25 @@ onEachRelease(
       expect(log).toMatch(new RegExp(`mariadb: ${names.length} databases, \\d+ tables, \\d+ rows proven`));
     });
 
+    it('has rows that are lost while they are loaded found by the drill', async () => {
+      const { host } = fixture;
+      await host.write(
+        '/usr/local/bin/mariadb',
+        `#!/bin/bash
+/usr/bin/mariadb "$@"
+code=$?
+[[ "$(id -un) $* " == backup-prove*"--database=plain "*--force* ]] && /usr/bin/mariadb "$1" --database=plain --execute 'DELETE FROM data ORDER BY n LIMIT 1' > /dev/null 2>&1
+exit $code
+`,
+        '0755',
+      );
+      const { ok, log } = await start(host, 'backup-drill.service');
+      await host.run('rm /usr/local/bin/mariadb');
+      expect(ok).toBe(false);
+      expect(log).toMatch(/mariadb: database "plain": table "data" has \d+ rows, but had \d+/);
+      expect(log).toContain('hook mariadb: its dump is not proven');
+    });
+
     const restore = async (...args: string[]): Promise<{ ok: boolean; said: string }> => {
       const { code, stdout, stderr } = await fixture.host.run(['backupctl', 'restore-db', ...args], { mayFail: true });
       return { ok: code === 0, said: stdout + stderr };

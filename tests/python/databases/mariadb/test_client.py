@@ -1,5 +1,6 @@
 import io
 import os
+import subprocess
 import time
 
 import pytest
@@ -87,3 +88,21 @@ def test_reads_rows_one_after_another_and_knows_a_server_that_is_gone(mariadb):
     assert list(mariadb(refused).rows("x", "d")) == []
     with pytest.raises(Exception, match="non-zero"):
         list(mariadb(refused.replace("1305", "2013")).rows("x", "d"))
+
+
+@pytest.mark.parametrize(("waits", "want"), [(True, client.Incomplete), (False, subprocess.CalledProcessError)])
+def test_ends_what_waits_for_a_lock_for_too_long_and_says_why_a_dump_failed(mariadb, monkeypatch, tmp_path, waits, want):
+    monkeypatch.setattr(client, "LOCK_WAIT", 0.04)
+    script = 'read said; echo "$said" >> %s/said; case $said in KILL*) touch %s/killed;; *) %s;; esac' % (
+        tmp_path,
+        tmp_path,
+        "echo 7" if waits else "true",
+    )
+    server = mariadb(script)
+    (tmp_path / "mariadb-dump").write_text(
+        "#!/bin/sh\n%s\nexit 2\n" % ("until [ -e %s/killed ]; do sleep 0.01; done" % tmp_path if waits else "")
+    )
+    (tmp_path / "mariadb-dump").chmod(0o755)
+    with open(tmp_path / "dump", "wb") as file, pytest.raises(want):
+        server.dump(file, "d")
+    assert ("KILL QUERY 7" in (tmp_path / "said").read_text() if (tmp_path / "said").exists() else False) is waits

@@ -256,7 +256,10 @@ def test_takes_no_view_for_broken_that_calls_a_function_or_looks_at_one_that_doe
         "above": b"select `calls`.`x` AS `x` from `calls`",
         "top": b"select `above`.`x` AS `x` from `above`",
         "lost": b"select `gone`.`x` AS `x` from `gone`",
+        "o`dd`": b"select 'it`s',`top`.`x` AS `x` from `top`",
+        "above odd": b"select `o``dd`.`x` AS `x` from `o``dd`",
+        "beside": b"select `o``d`.`x` AS `x` from `o``d`",
     }
     shown = [("VIEW", name, [b"", text]) for name, text in texts.items()] + [("VIEW", "hidden", None)]
     monkeypatch.setattr(definitions, "shown_by", lambda *_: iter(shown))
-    assert definitions.calling(None, "d", [*texts, "hidden"]) == {"calls", "above", "top"}
+    assert definitions.callers(None, "d", [*texts, "hidden"]) == {"calls", "above", "top", "o`dd`", "above odd"}

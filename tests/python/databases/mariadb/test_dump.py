@@ -108,12 +108,14 @@ def test_saves_a_table_though_a_view_has_nearly_its_name_and_says_what_is_missin
 )
 def test_shows_views_for_an_account_that_calls_no_function(monkeypatch, capsys, grant, own):
     class Server:
+        session = "SET a = b"
+
         def query(self, sql):
             return [[grant]] if sql == "SHOW GRANTS" else []
 
     @contextlib.contextmanager
-    def holding(_server, rights, purpose):
-        assert (rights, purpose) == (["EVENT, SELECT, SHOW VIEW, TRIGGER ON *.*"], "dump")
+    def holding(_server, rights, purpose, session):
+        assert (rights, purpose, session) == (["EVENT, SELECT, SHOW VIEW, TRIGGER ON *.*"], "dump", Server.session)
         yield "shower"
 
     monkeypatch.setattr(dump.account, "holding", holding)
@@ -125,6 +127,8 @@ def test_shows_views_for_an_account_that_calls_no_function(monkeypatch, capsys, 
 
 def test_saves_all_the_same_where_there_can_be_no_such_account(capsys):
     class Server:
+        session = ""
+
         def query(self, sql):
             if sql == "SHOW GRANTS":
                 return [["GRANT ALL PRIVILEGES ON *.* TO `mysql`@`localhost`"]]

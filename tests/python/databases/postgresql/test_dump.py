@@ -42,12 +42,14 @@ class Fixture:
         with open(path, "w", encoding="ascii") as file:
             file.write(name)
         with self.lock:
-            self.most = max(self.most, sum(each.endswith(".partial") for each in os.listdir(self.directory)))
+            # The globals are dumped beside the databases.
+            there = set(os.listdir(self.directory)) - {"globals.sql.partial"}
+            self.most = max(self.most, sum(each.endswith(".partial") for each in there))
 
         def tell():
             with self.lock:
                 self.at_work.add(name)
-                assert len(self.at_work) == 1
+                assert len(self.at_work - {"globals.sql"}) <= 1
             if name in self.slow:
                 time.sleep(0.1)
             with self.lock:
@@ -57,6 +59,12 @@ class Fixture:
             return {"name": name}, [], []
 
         return tell
+
+    def have(self, **sizes):
+        """Dumps of so many bytes are there from the run before."""
+        with Manifest(str(self.directory)) as before:
+            for name, size in sizes.items():
+                before.put(name + ".dump", {"size": size, "sha256": "0" * 64, "finished": "2026-01-01T00:00:00Z", "database": name})
 
     def run(self, *names):
         with Manifest(str(self.directory), every=1000) as writer:
@@ -77,6 +85,21 @@ def test_completes_one_dump_while_the_next_is_written_and_no_more(dumps):
     dumps.slow = {"a"}
     assert dumps.run("a", "b", "c", "d") == (True, ["a.dump", "b.dump", "c.dump", "d.dump"])
     assert dumps.most <= 3
+
+
+def test_small_databases_are_dumped_while_a_large_one_is_and_do_not_wait_for_it(dumps):
+    dumps.have(a=5 << 20, b=1000, c=1000)
+    make, done = dumps.make, threading.Event()
+
+    def in_turn(path, name):
+        if name == "a":
+            assert done.wait(60)
+        if name == "c":
+            done.set()
+        return make(path, name)
+
+    dumps.make = in_turn
+    assert dumps.run("a", "b", "c") == (True, ["a.dump", "b.dump", "c.dump"])
 
 
 @pytest.mark.parametrize("when", ["written", "completed"])
@@ -102,27 +125,46 @@ def test_what_is_in_its_place_is_in_the_manifest_if_the_hook_is_ended(dumps):
     assert sorted(files) == ["a.dump", "b.dump", "globals.sql"]
 
 
-@pytest.mark.parametrize(("waits", "ended"), [([True] * 3 + [False] * 20, 0), ([True, False] * 5, 1), ([True] * 5, 1)])
-def test_who_locks_one_thing_after_the_other_holds_a_dump_no_longer_than_its_limit(monkeypatch, waits, ended):
-    said = []
+@pytest.mark.parametrize("size", [9, 9 << 20])
+@pytest.mark.parametrize(("said", "times"), [(b"out of shared memory", 2), (b"permission denied", 1)])
+def test_what_another_dump_took_from_one_beside_it_that_one_gets_when_the_other_has_ended(dumps, said, times, size):
+    dumps.have(b=size)
+    make, tried = dumps.make, []
 
-    def query(env, statement):
-        # It is not the session that it looks for.
-        assert env["PGAPPNAME"] != "backup-dump-1"
-        if "'waits'" in statement:
-            return b"waits\n" if waits.pop(0) else b""
-        said.append(statement)
-        waits.clear()
-        return b"t\n"
+    def in_turn(path, name):
+        if name == "b":
+            tried.append(1)
+            if len(tried) == 1:
+                raise subprocess.CalledProcessError(1, "pg_dump", stderr=b"pg_dump: error: query failed: ERROR:  " + said)
+        return make(path, name)
 
-    class Event:
-        def wait(self, seconds):
-            assert seconds == 600 / dump.WATCHES
-            return not waits
+    dumps.make = in_turn
+    assert dumps.run("a", "b") == (times == 2, ["a.dump", "b.dump"][:times])
+    assert len(tried) == times
 
-    monkeypatch.setattr(dump, "query", query)
-    dump.end_waiting({"PGDATABASE": "it's", "PGAPPNAME": "backup-dump-1"}, 600, Event())
-    assert [("pg_terminate_backend" in each and "= 'backup-dump-1'" in each) for each in said] == [True] * ended
+
+def test_none_is_begun_any_more_beside_the_others_when_the_hook_is_ended(dumps, monkeypatch):
+    dumps.have(b=9, c=9, d=9)
+    make, begun, ended, in_order = dumps.make, threading.Event(), [], dump.dump_in_turn
+
+    def watched(manifest, wanted, stopped, again=None):
+        ended.append(stopped)
+        return in_order(manifest, wanted, stopped, again)
+
+    def in_turn(path, name):
+        if name == "a":
+            assert begun.wait(60)
+            raise SystemExit(143)
+        if name == "b":
+            begun.set()
+            assert ended[0].wait(60)
+        return make(path, name)
+
+    dumps.make = in_turn
+    monkeypatch.setattr(dump, "dump_in_turn", watched)
+    with pytest.raises(SystemExit):
+        dumps.run("a", "b", "c", "d")
+    assert sorted(path.name for path in dumps.directory.iterdir()) == ["b.dump", "globals.sql", "manifest.json"]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +189,7 @@ def test_what_is_dropped_while_it_is_dumped_is_dumped_once_more_and_no_more(monk
         raise subprocess.CalledProcessError(1, "pg_dump", stderr=said)
 
     monkeypatch.setattr(dump, "relations", lambda _env: ("C", b""))
-    monkeypatch.setattr(dump, "run_dump", run_dump)
+    monkeypatch.setattr(dump.session, "run_dump", run_dump)
     monkeypatch.setattr(dump.time, "monotonic", lambda: clock[0])
     with pytest.raises(subprocess.CalledProcessError):
         dump.dump_database(str(path), {"PGDATABASE": "x"}, {"encoding": "UTF8"}, 600)

@@ -79,7 +79,8 @@ def say(*parts: str, end: str = "\n", file: TextIO | None = None) -> bool:
     )
     encoding = file.encoding or "utf-8"
     try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), end=end, file=file, flush=True)
+        # At once: of what several threads say no line goes on in another's.
+        print((text + end).encode(encoding, "backslashreplace").decode(encoding), end="", file=file, flush=True)
         return True
     except BrokenPipeError:
         # Who reads, such as head(1), has seen enough. The rest is for nobody, also what is in the buffer; what is under way goes on.

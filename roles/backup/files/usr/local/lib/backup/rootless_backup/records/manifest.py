@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import threading
 import time
 
 from rootless_backup import untrusted
@@ -63,6 +64,8 @@ class Manifest:
         self.more = more
         self.path = os.path.join(directory, NAME)
         self.written = 0.0
+        # Threads put files into it.
+        self.lock = threading.Lock()
         try:
             self.files = read(self.path)["files"]
         except (FileNotFoundError, ValueError):
@@ -78,6 +81,11 @@ class Manifest:
 
     def put(self, name: str, entry: Entry, optional: Collection[str] = frozenset()) -> bool:
         """Tell of a file; what is `optional` of its entry is left out where that is too large. Return whether all of it is told."""
+        with self.lock:
+            return self.put_by_itself(name, entry, optional)
+
+    def put_by_itself(self, name: str, entry: Entry, optional: Collection[str]) -> bool:
+        """The same, while nobody else does."""
         text = text_of(entry)
         others = sum(len(each) for other, each in self.texts.items() if other != name)
         whole = True

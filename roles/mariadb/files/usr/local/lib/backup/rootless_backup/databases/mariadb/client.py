@@ -18,8 +18,19 @@ if TYPE_CHECKING:
     from typing import IO, Any
 
 COMPLETE = b"\n-- Dump completed\n"
+# How long a session waits for a lock, in seconds: an owner may hold his tables as long as he likes, and other databases are behind them.
+LOCK_WAIT = 600
 # What a session of ours waits for and takes, whatever the server is set to; and how it reads what we say.
-SESSION = "SET lock_wait_timeout = 600, max_statement_time = 0, sql_mode = ''"
+SETTINGS = "SET lock_wait_timeout = %d, max_statement_time = %d, sql_mode = ''"
+SESSION = SETTINGS % (LOCK_WAIT, 0)
+# One that only looks: a definition is held while a table is made or altered, and looked at several times.
+LOOK_WAIT = 60
+LOOKING = SETTINGS % (LOOK_WAIT, LOCK_WAIT)
+# What reads for mariadb-dump, which has no such limit, and waits. Never what an administrator alters.
+WAITING = """SELECT ID FROM information_schema.PROCESSLIST WHERE USER = SUBSTRING_INDEX(USER(), '@', 1) AND COMMAND = 'Query'
+    AND STATE LIKE 'Waiting for %%' AND (INFO LIKE 'SHOW %%' OR INFO LIKE 'SELECT %%') AND TIME >= %d"""
+# In how many parts of its limit it is watched.
+WATCHES = 4
 CHARACTERS = "--default-character-set=utf8mb4"
 # A statement has a row of blobs in hex, which is twice as long.
 PACKET = "--max-allowed-packet=1G"
@@ -45,10 +56,10 @@ def settings() -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def connected() -> Iterator[Server]:
+def connected(session: str = SESSION) -> Iterator[Server]:
     """The server, by the account of the settings."""
     given = settings()
-    with Server.of(given["account"], given["socket"], password()) as server:
+    with Server.of(given["account"], given["socket"], password(), session) as server:
         yield server
 
 
@@ -135,7 +146,7 @@ class Server:
         # Without the date, a database that did not change is the same file as yesterday.
         command = ["mariadb-dump", self.options, CHARACTERS, PACKET, "--skip-dump-date", *arguments]
         file.flush()
-        with self.in_time():
+        with self.in_time(), self.unblocked():
             subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.PIPE, check=True, timeout=self.seconds)
         file.seek(0, os.SEEK_END)
         if not is_complete(file.name):
@@ -205,6 +216,33 @@ class Server:
             yield
         except subprocess.TimeoutExpired:
             raise self.too_slow() from None
+
+    @contextlib.contextmanager
+    def unblocked(self) -> Iterator[None]:
+        """What waits in here for a lock is refused after LOCK_WAIT. Incomplete: it was, and failed for that."""
+        ended = threading.Event()
+        refused: list[str] = []
+        watching = threading.Thread(target=self.refuse_waiting, args=[ended, refused])
+        watching.start()
+        try:
+            yield
+        except subprocess.CalledProcessError:
+            if refused:
+                raise Incomplete("Somebody has held a lock on a table of it for more than %d seconds." % LOCK_WAIT) from None
+            raise
+        finally:
+            ended.set()
+            watching.join()
+
+    def refuse_waiting(self, ended: threading.Event, refused: list[str]) -> None:
+        """Until the event comes, end statements of this account that wait for a lock for too long."""
+        while not ended.wait(LOCK_WAIT / WATCHES):
+            # One that has ended by itself is none any more.
+            with contextlib.suppress(subprocess.CalledProcessError, Incomplete):
+                for (waiting,) in self.query(WAITING % LOCK_WAIT):
+                    # Before what waits can have failed.
+                    refused.append(waiting)
+                    self.query("KILL QUERY %d" % int(waiting))
 
     def too_slow(self) -> Incomplete:
         return Incomplete("It takes longer than %d seconds, so it was ended." % (self.seconds or 0))

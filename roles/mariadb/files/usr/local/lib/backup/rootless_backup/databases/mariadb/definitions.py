@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import re
+import subprocess
 
 from rootless_backup.databases.mariadb import account
 from rootless_backup.databases.mariadb.client import COMPLETE, hexed, identifier, named, within
@@ -83,6 +84,10 @@ VIEW = re.compile(rb"CREATE (?=ALGORITHM=)")
 VIEWER = re.compile(
     (r"CREATE (?:OR REPLACE )?ALGORITHM=\w+ DEFINER=(%s(?:@%s)?) SQL SECURITY (INVOKER )?" % (WORD, WORD)).encode("latin-1")
 )
+# How long it may take to look at all views of a database, in seconds: they can look at each other so often that it has no end, and the
+# server needs more memory all the time. And what it says then.
+LONGEST_LOOK = 60
+ENDLESS = re.compile(rb"max_statement_time exceeded")
 # A view calls a function, or looks at one that does.
 CALLS = re.compile(r"(?:1356|1370) ")
 # What it takes to make a view, in its database; SET USER: it looks as whom it did.
@@ -110,11 +115,18 @@ def write(server: Server, file: IO[bytes], database: str, collation: str) -> tup
     `server`: for an account that may call no function. `collation`: of the database. Return what there is a statement of, and what the
     server does not show.
     """
-    columns = columns_of(server, database)
     objects = objects_of(server, database)
-    calls = calling(server, database, [name for kind, name in objects if kind == "VIEW" and name not in columns])
     found: list[Definition] = []
     lacking: list[str] = []
+    try:
+        columns = columns_of(server, database)
+    except subprocess.CalledProcessError as error:
+        if not ENDLESS.search(error.stderr):
+            raise
+        # Nor is any of them looked at again: what else is in the database is saved.
+        columns, objects = {}, [each for each in objects if each[0] != "VIEW"]
+        lacking.append("its views, since to look at them takes longer than %d seconds" % LONGEST_LOOK)
+    calls = callers(server, database, [name for kind, name in objects if kind == "VIEW" and name not in columns])
 
     def put(kind: str, name: str, text: str, broken: bool = False) -> None:
         # By hand it would keep the rest from being made.
@@ -148,16 +160,25 @@ def looks_as_asked(made: bytes) -> bool:
     return match is not None and match[2] is not None
 
 
-def calling(server: Server, database: str, views: list[str]) -> set[str]:
+def callers(server: Server, database: str, views: list[str]) -> set[str]:
     """Those of views without columns that call a function, or look at one that does: to who may call none, they are unreadable anyway."""
     shown = shown_by(server, database, [("VIEW", name) for name in views])
     texts = {name: row[1] for _kind, name, row in shown if row}
+    # What stands between two quotes, wherever in a text: each is read once, since an owner may have many thousand views.
+    parts = {name: set(text.split(b"`")) for name, text in texts.items()}
+    lookers: dict[bytes, list[str]] = {}
+    for name, held in parts.items():
+        for part in held:
+            lookers.setdefault(part, []).append(name)
     found: set[str] = set()
     # In what a server shows only the name of a function of an owner is quoted and called.
-    more = {name for name, text in texts.items() if b"`(" in text}
-    while more:
-        found |= more
-        more = {name for name, text in texts.items() if any(identifier(each).encode() in text for each in more)} - found
+    calling = [name for name, text in texts.items() if b"`(" in text]
+    while calling:
+        name = calling.pop()
+        if name not in found:
+            found.add(name)
+            own = set(identifier(name)[1:-1].encode().split(b"`"))
+            calling += [each for each in lookers.get(max(own, key=len), []) if own <= parts[each]]
     return found
 
 
@@ -165,9 +186,15 @@ def columns_of(server: Server, database: str) -> dict[str, list[str]]:
     """The columns of the views; of one that cannot be read there are none, as where its table is gone or its definer may not look at it."""
     found: dict[str, list[str]] = {}
     for view, column in server.query(
-        "SELECT %s, %s FROM information_schema.COLUMNS AS c JOIN information_schema.TABLES AS t "
+        "SET STATEMENT max_statement_time = %d FOR SELECT %s, %s FROM information_schema.COLUMNS AS c JOIN information_schema.TABLES AS t "
         "ON BINARY t.TABLE_NAME = BINARY c.TABLE_NAME WHERE %s AND %s AND TABLE_TYPE = 'VIEW' ORDER BY ORDINAL_POSITION"
-        % (hexed("c.TABLE_NAME"), hexed("COLUMN_NAME"), within("c.TABLE_SCHEMA", database), within("t.TABLE_SCHEMA", database))
+        % (
+            LONGEST_LOOK,
+            hexed("c.TABLE_NAME"),
+            hexed("COLUMN_NAME"),
+            within("c.TABLE_SCHEMA", database),
+            within("t.TABLE_SCHEMA", database),
+        )
     ):
         found.setdefault(named(view), []).append(named(column))
     return found

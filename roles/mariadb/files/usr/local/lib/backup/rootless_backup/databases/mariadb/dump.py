@@ -49,7 +49,7 @@ SECONDS = 10
 def dump_all() -> bool:
     """Dump the server. Return whether everything was dumped."""
     try:
-        with client.connected() as server:
+        with client.connected(client.LOOKING) as server:
             return dump_server(server, client.settings())
     except OSError as error:
         # Such as files of another user, as whom the hook ran before.
@@ -99,7 +99,7 @@ def showing(server: Server, purpose: str = account.DUMP) -> Iterator[Server]:
     with contextlib.ExitStack() as stack:
         try:
             account.clear(server, purpose)
-            shower = stack.enter_context(account.holding(server, [", ".join(sorted(PRIVILEGES)) + " ON *.*"], purpose))
+            shower = stack.enter_context(account.holding(server, [", ".join(sorted(PRIVILEGES)) + " ON *.*"], purpose, server.session))
         except subprocess.CalledProcessError as error:
             untrusted.tell(
                 4,
@@ -269,7 +269,13 @@ def options_of(properties: dict[str, str]) -> list[str]:
 
 
 def warn_of_mixtures(server: Server, databases: Collection[str]) -> None:
-    for encoded, count in server.query(WITHOUT_TRANSACTIONS):
+    try:
+        found = server.query(WITHOUT_TRANSACTIONS)
+    except (subprocess.CalledProcessError, Incomplete) as error:
+        # Such as a table that its owner holds. The others are saved all the same.
+        untrusted.tell(4, "It is not known which tables are of engines without transactions: %s" % base.reason(error))
+        return
+    for encoded, count in found:
         name = named(encoded)
         if name in databases:
             untrusted.tell(

@@ -4,21 +4,19 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import os
 import re
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 from rootless_backup import untrusted
 from rootless_backup.databases import base
 from rootless_backup.databases.base import reason, shown
-from rootless_backup.databases.postgresql import client, contents, servers, sql
+from rootless_backup.databases.postgresql import client, contents, servers, session, sql
 from rootless_backup.databases.postgresql.client import output, query
 from rootless_backup.databases.postgresql.meanwhile import Meanwhile
 from rootless_backup.databases.postgresql.script import Unread
@@ -28,26 +26,28 @@ from rootless_backup.records.manifest import Manifest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
-    from io import FileIO
-    from typing import Any
+    from typing import Any, Optional
 
     from rootless_backup.databases.postgresql.client import Properties
-    from rootless_backup.databases.postgresql.contents import Contents
     from rootless_backup.databases.postgresql.servers import Cluster
     from rootless_backup.records.manifest import Entry
 
     # What the manifest shall hold of a dump, what the dump lacks, and why the drill cannot prove it.
     Told = tuple[Entry, list[str], list[str]]
     Tell = Callable[[], Told]
+    # The name of a dump, that of its database, and what writes it; see `dump`.
+    Wanted = tuple[str, Optional[str], Callable[[str], Tell]]
 
 TARGET = "/backup/postgresql"
 GLOBALS = "globals.sql"
+# Databases whose last dump was smaller, in bytes, are dumped beside the others: neither waits for the other then.
+SMALL = 1 << 20
 # Between two writings of the manifest while dumps come: of a thousand databases each would cost more than the one before.
 SECONDS = 10
 # What pg_dump says where something was dropped or altered after it looked, and before it had its lock.
 CHANGED = re.compile(rb"does not exist|could not open relation with OID|cache lookup failed|could not find|concurrently")
-# In how many parts of its limit a dump is watched for waiting.
-WATCHES = 4
+# What PostgreSQL says where there is no room for another session, or for its locks: who owns many tables takes all of these for his dump.
+SCARCE = re.compile(rb"out of shared memory|too many clients|too many connections|connection slots")
 # Behind a word that is no hex, which the names of databases are.
 PLACES = """SELECT 'place', encode(textsend(path), 'hex') FROM (SELECT setting FROM pg_settings WHERE name = 'data_directory'
             UNION SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname !~ '^pg_') AS places(path)"""
@@ -119,22 +119,44 @@ def dump_cluster(settings: dict[str, Any], cluster: Cluster) -> bool:
 
 def dump_each(manifest: Manifest, env: dict[str, str], databases: dict[str, Properties], lock_wait: int) -> bool:
     """Dump the globals and each database, `{name: properties}`. Return whether all of it succeeded."""
+    small: list[Wanted] = [(GLOBALS, None, lambda path: dump_globals(path, env))]
+    large: list[Wanted] = []
+    for name, properties in databases.items():
+        # In the environment a name is a name: on the command line it could be an option or a connection string.
+        where = dict(env, PGDATABASE=name)
+        make = functools.partial(dump_database, env=where, properties=properties, lock_wait=lock_wait)
+        was = manifest.files.get(file_name(name), {}).get("size", SMALL)
+        (small if was < SMALL else large).append((file_name(name), name, make))
+    stopped = threading.Event()
+    again: list[Wanted] = []
+    beside = Meanwhile(dump_in_turn, manifest, small, stopped, again)
+    try:
+        ok = dump_in_turn(manifest, large, stopped, again)
+        ok = bool(beside.result()) and ok
+        return dump_in_turn(manifest, again, stopped) and ok
+    except BaseException:
+        stopped.set()
+        raise
+    finally:
+        # However this ends, what is in its place is in the manifest.
+        beside.join()
+
+
+def dump_in_turn(manifest: Manifest, wanted: list[Wanted], stopped: threading.Event, again: list[Wanted] | None = None) -> bool:
+    """Dump one after the other, until the event comes. Return whether all of it succeeded. `again`: see `dump`."""
     completing: list[Meanwhile] = []
     try:
-        completing.append(dump(manifest, GLOBALS, None, lambda path: dump_globals(path, env)))
-        for name, properties in databases.items():
+        for each in wanted:
+            if stopped.is_set():
+                break
             # One is completed while the next one is written, and no more: each needs room beside the dump that it replaces.
             for earlier in completing[-2:-1]:
                 earlier.join()
-            # In the environment a name is a name: on the command line it could be an option or a connection string.
-            where = dict(env, PGDATABASE=name)
-            make = functools.partial(dump_database, env=where, properties=properties, lock_wait=lock_wait)
-            completing.append(dump(manifest, file_name(name), name, make, completing[-1]))
+            completing.append(dump(manifest, each, completing[-1] if completing else None, again))
     finally:
-        # However this ends, what is in its place is in the manifest.
-        for each in completing:
-            each.join()
-    return all(each.result() for each in completing)
+        for one in completing:
+            one.join()
+    return all(one.result() for one in completing)
 
 
 def connectable(properties: dict[str, Properties], exclude: set[str]) -> tuple[list[str], list[str], bool]:
@@ -170,19 +192,21 @@ def connectable(properties: dict[str, Properties], exclude: set[str]) -> tuple[l
     return databases, others, whole
 
 
-def dump(manifest: Manifest, name: str, database: str | None, make: Callable[[str], Tell], before: Meanwhile | None = None) -> Meanwhile:
-    """Have a dump written by `make`, see `base.Dump`. Return, as Meanwhile, whether it is complete.
+def dump(manifest: Manifest, wanted: Wanted, before: Meanwhile | None = None, again: list[Wanted] | None = None) -> Meanwhile:
+    """Have a dump written, see `base.Dump`. Return, as Meanwhile, whether it is complete.
 
-    `make` returns a function that needs no server any more, and gives what the manifest shall hold of it, what it lacks, and why the drill
-    cannot prove it. `before`: what is completed first; so the next database is dumped meanwhile.
+    What writes it returns a function that needs no server any more, and gives what the manifest shall hold of it, what it lacks, and why
+    the drill cannot prove it. `before`: what is completed first; so the next database is dumped meanwhile. `again`: for what has to be
+    tried once more, since another dump took what it needed of the server.
     """
+    name, database, make = wanted
     new = base.Dump(manifest, name, database)
     what = "database %s" % shown(database) if database is not None else "globals"
 
     try:
         tell = new.write(make)
     except Exception as error:  # as below
-        tell = functools.partial(again, error)
+        tell = functools.partial(failing, error)
 
     def complete() -> bool:
         if before is not None:
@@ -192,7 +216,11 @@ def dump(manifest: Manifest, name: str, database: str | None, make: Callable[[st
                 more, lacking, unproven = tell()
             whole = new.put_in_place(more, optional=contents.RECORDED)
         except Exception as error:  # whatever it is: it costs this dump, and no other
-            return base.failed(what, error)
+            if again is None or not SCARCE.search(getattr(error, "stderr", None) or b""):
+                return base.failed(what, error)
+            untrusted.tell(5, "%s was not dumped beside another, and is dumped once more. %s" % (what, reason(error)))
+            again.append(wanted)
+            return True
         if not whole:
             unproven = [*unproven, "it has so many tables that the manifest does not tell of them"]
         for problem in unproven:
@@ -205,7 +233,7 @@ def dump(manifest: Manifest, name: str, database: str | None, make: Callable[[st
     return Meanwhile(complete)
 
 
-def again(error: Exception) -> Told:
+def failing(error: Exception) -> Told:
     """Raise what was raised before."""
     raise error
 
@@ -226,7 +254,7 @@ def dump_database(path: str, env: dict[str, str], properties: Properties, lock_w
     money, before = relations(env)
     begun = time.monotonic()
     try:
-        told = run_dump(path, env, properties["encoding"], lock_wait)
+        told = session.run_dump(path, env, properties["encoding"], lock_wait)
     except subprocess.CalledProcessError as error:
         # Whoever made it wait before has had his time.
         if not CHANGED.search(error.stderr) or time.monotonic() - begun > lock_wait:
@@ -236,7 +264,7 @@ def dump_database(path: str, env: dict[str, str], properties: Properties, lock_w
         )
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
-        told = run_dump(path, env, properties["encoding"], lock_wait)
+        told = session.run_dump(path, env, properties["encoding"], lock_wait)
     after = Meanwhile(relations, env)
 
     def tell() -> Told:
@@ -256,101 +284,6 @@ def dump_database(path: str, env: dict[str, str], properties: Properties, lock_w
         return entry, lacking, unproven
 
     return tell
-
-
-def run_dump(path: str, env: dict[str, str], encoding: str, lock_wait: int) -> Callable[[], Contents]:
-    """Dump a database into a file. Return a function that waits for what is in it; see `contents.scan`."""
-    command = [
-        "pg_dump",
-        "--format=custom",
-        "--compress=0",
-        "--encoding=" + encoding,
-        "--lock-wait-timeout=%ds" % lock_wait,
-        "--file",
-        path,
-    ]
-    # Its own, by which its session is found, and nobody else's.
-    env = dict(env, PGAPPNAME="backup-dump-%s" % os.urandom(8).hex())
-    source, sink = os.pipe()
-    contents.widen(source)
-    ended = threading.Event()
-    with (
-        tempfile.TemporaryFile() as said,
-        subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said) as dumping,
-    ):
-        # What is in it is read while it is written: pg_restore reads a pipe in the order in which pg_dump writes.
-        fed, told = Meanwhile(feed, path, dumping, sink), Meanwhile(record, source, env)
-        watched = Meanwhile(end_waiting, env, lock_wait, ended)
-        try:
-            dumping.wait()
-        finally:
-            ended.set()
-        watched.join()
-        if dumping.returncode != 0:
-            fed.join()
-            told.join()
-            said.seek(0)
-            raise subprocess.CalledProcessError(dumping.returncode, command[0], stderr=said.read())
-
-    def wait() -> Contents:
-        # What it was not given it cannot tell of.
-        fed.result()
-        found: Contents = told.result()
-        return found
-
-    return wait
-
-
-def end_waiting(env: dict[str, str], lock_wait: int, ended: threading.Event) -> None:
-    """Until the event comes, end the session of a pg_dump that has waited for locks for too long: its own limit is of a statement that
-    locks tables, and somebody may hold a sequence or a view, or one table after the other, as long as he likes, before all other databases.
-    """
-    # Of its name, and ours: anybody may call his session as he likes. The one that asks has another.
-    waiting = (
-        "FROM pg_stat_activity WHERE application_name = '%s' AND usename = session_user AND wait_event_type = 'Lock'" % env["PGAPPNAME"]
-    )
-    env = dict(env, PGAPPNAME="backup-postgresql")
-    seen = 0
-    while not ended.wait(max(1.0, lock_wait / WATCHES)):
-        with contextlib.suppress(subprocess.CalledProcessError):
-            seen += query(env, "SELECT 'waits' %s" % waiting) != b""
-            if seen > WATCHES:
-                query(env, "SELECT pg_terminate_backend(pid) %s" % waiting)
-
-
-def feed(path: str, dumping: subprocess.Popen[bytes], sink: int) -> None:
-    """Write what a process writes into a new file into a pipe too, to the end of both."""
-    with open(sink, "wb", buffering=0) as pipe, contextlib.suppress(BrokenPipeError):
-        while not os.path.exists(path) and dumping.poll() is None:
-            time.sleep(0.005)
-        with open(path, "rb", buffering=0) as file:
-            while True:
-                ended = dumping.poll() is not None
-                if pass_on(file, pipe) == 0:
-                    if ended:
-                        return
-                    time.sleep(0.005)
-
-
-def pass_on(file: FileIO, pipe: FileIO) -> int:
-    """Write what follows in a file into a pipe. Return how many bytes; 0: there is nothing more yet."""
-    try:
-        return os.sendfile(pipe.fileno(), file.fileno(), None, 1 << 20)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOSYS):
-            raise
-    # Not all file systems can.
-    block = file.read(1 << 20)
-    rest = memoryview(block)
-    while rest:
-        rest = rest[pipe.write(rest) :]
-    return len(block)
-
-
-def record(source: int, env: dict[str, str]) -> Contents:
-    """What is in a dump that comes through a pipe; see `contents.scan`."""
-    with open(source, "rb") as pipe, contents.reading(None, env, pipe) as stream:
-        return contents.scan(stream)
 
 
 def relations(env: dict[str, str]) -> tuple[str, bytes]:

@@ -82,7 +82,7 @@ class Script:
     def rows(self, take: Callable[[bytes], object]) -> None:
         """Hand on the rows that stand here, in pieces of any length, up to the line that ends them; no row is like that."""
         self.find(self.LINE, 0)
-        while (end := self.text.find(b"\n\\.\n", self.at)) < 0:
+        while (end := self.ending()) < 0:
             # What may be the beginning of the end stays.
             keep = max(self.at, len(self.text) - 4)
             take(self.text[self.at + 1 : keep + 1])
@@ -91,3 +91,9 @@ class Script:
                 raise Unread("it ends in the middle of the rows of a table")
         take(self.text[self.at + 1 : end + 1])
         self.at = end + 4
+
+    def ending(self) -> int:
+        """Where the line is that ends the rows, with the line end before it. -1: not in what was read."""
+        # To look for one byte takes a tenth of the time, and most rows have no such byte.
+        mark = self.text.find(b"\\", self.at)
+        return mark if mark < 0 else self.text.find(b"\n\\.\n", max(self.at, mark - 1))
