@@ -319,7 +319,7 @@ export const backup = roleSchema({
     backup_secrets_dir: {
       type: 'string',
       description: [
-        'Where on the control node the passphrase (if generated) and the exported keys of this host are saved, each file with mode 0600. None is overwritten: another one is saved beside it, and told.',
+        'Where on the control node the passphrase (if generated) and the exported keys of this host are saved, each file with mode 0600. They follow what the host has; the ones before stay beside them, with their dates.',
         'By default in `backup-secrets` beside the inventory; without an inventory file, in the current directory.',
         'Keep it safe and apart from the hosts: without it the backup of a lost host cannot be read.',
         'It is refused if it is made of what a host says of itself, such as `ansible_hostname`; use `inventory_hostname`.',

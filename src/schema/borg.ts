@@ -71,12 +71,30 @@ export const borg = roleSchema({
       description: [
         'The passphrase of the repositories; put it in a vault. Borg gets it as a systemd credential only.',
         'Empty: the host generates one at the first run, and the role saves it in `backup_secrets_dir`.',
-        'It is set when a repository is created. Changing it later does not change the repository: see `borg key change-passphrase`.',
+        'Another one than before changes the passphrase of all repositories, or of none if one of them cannot be reached.',
       ],
       default: '',
       pattern: `(?:|(?=.*\\S)${printable}*)`,
       allowed: 'one line without control characters, and not only blanks',
       writeOnly: true,
+    },
+    borg_new_passphrase: {
+      type: 'boolean',
+      description: [
+        'Whether the generated passphrase is changed: a new one is made on the control node, given to all repositories and then to the host. The old one stays in `backup_secrets_dir`, with its date.',
+        'Say it once, on the command line: `-e borg_new_passphrase=true`.',
+      ],
+      default: false,
+      control: true,
+    },
+    borg_new_ssh_key: {
+      type: 'boolean',
+      description: [
+        'Whether the SSH key of the host is changed: a new one is made on the control node, and the line for `authorized_keys` is printed. The old key stays in use until the next run of the role finds that all servers let the new one in.',
+        'Say it once, on the command line: `-e borg_new_ssh_key=true`.',
+      ],
+      default: false,
+      control: true,
     },
     borg_encryption: {
       type: 'string',

@@ -153,7 +153,12 @@ def advice(run: Run, repository: Repository) -> Iterator[str]:
     if "Archive.DoesNotExist" in run.ids:
         yield "`backupctl list` shows the archives that are there."
     if run.ids & {"PassphraseWrong", "PasscommandFailure", "NoPassphraseFailure"}:
-        yield "The passphrase of this host does not open %s: set borg_passphrase to the one that it was made with." % location
+        yield (
+            "A change of the passphrase was broken off. Run your playbook again: it goes on where that ended."
+            if os.path.lexists("/etc/credstore/borg.passphrase-next")
+            else "The passphrase of this host does not open %s. Set borg_passphrase to the one that does. Earlier ones are in "
+            "backup_secrets_dir on the control node, with their dates." % location
+        )
     if "Cache.RepositoryAccessAborted" in run.ids:
         yield (
             "To Borg %s is a repository that it knows from another place, or one that nobody else used. Run `systemctl start "

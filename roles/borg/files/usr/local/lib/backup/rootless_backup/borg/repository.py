@@ -225,12 +225,13 @@ class Repository(engine.Repository):
             state.forget_whole_check(self.location)
         return ok
 
-    def explain(self) -> None:
+    def explain(self, key: str | None = None) -> None:
+        """Tell why a server lets this machine in no more, with its own key or another one."""
         if is_local(self.location):
             return
         from rootless_backup.borg import ssh
 
-        why = ssh.why_not(self.location)
+        why = ssh.why_not(self.location, key)
         if why is not None:
             self.voice.error(why[0])
             for remedy in why[1]:
