@@ -43,7 +43,7 @@ ASIDE = "What opened the repositories of %s is in %s now. Keep it for as long as
 class ActionModule(ActionBase):
     """Templates here, one module call there: the host pays for one connection, whatever the tree holds."""
 
-    # Of secrets: names of those that are being changed; paths of those that what they open has to follow; of those that are saved otherwise.
+    # Of secrets: names of those that are being changed; paths of those whose repositories have to follow; of those whose copy differs.
     _under_way, _handed, _differs = (), (), ()
 
     TRANSFERS_FILES = False
@@ -66,7 +66,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("rootless.backup.deploy: name is missing; it says whose tree this is")
         state = args.get("state", "present")
         if state not in ("present", "absent"):
-            raise AnsibleActionFail("rootless.backup.deploy: state is %r; allowed are present and absent" % (state,))
+            raise AnsibleActionFail("rootless.backup.deploy: state: %r is not allowed. Use present or absent." % (state,))
 
         wanted = self._saved(args.get("save"))
         plan = self._plan(args, state, wanted, task_vars)
@@ -145,7 +145,7 @@ class ActionModule(ActionBase):
         return plan
 
     def _changes(self, args, state, wanted, task_vars):
-        """Begin the changes of secrets that are asked for. Returns of each secret that can change the unit that has what it opens follow."""
+        """Begin the changes of secrets that are asked for. Returns of each that can change the unit that has its repositories follow."""
         if wanted is None or state != "present":
             return {}
         if self._task.check_mode:
@@ -271,7 +271,9 @@ class ActionModule(ActionBase):
         """Have what is new on the host take the place of the old on the control node. Returns the files that were written."""
         written = []
         for name, path in wanted.changes.items() if not result.get("failed") else []:
-            came = wanted.finish(name) if name in self._under_way else wanted.dismiss(name) if path in self._handed else []
+            # One that is a setting by now is saved no more.
+            gone = path in self._handed and all(name != each["as"] for each in wanted.files)
+            came = wanted.finish(name) if name in self._under_way else wanted.dismiss(name) if gone else []
             written += came
             if path in self._handed:
                 before = [os.path.basename(each) for each in self._kept[path] + came]
@@ -327,8 +329,9 @@ class ActionModule(ActionBase):
         shown = [each for each in (remote(place) for place, mark in server["repositories"] if new or mark not in result["created"])
                  if each]
         for place, path in shown:
+            line = keys.authorized("%s %s" % (command, shlex.quote(path)), key, comment)
             self._display.display("\n%s: if %s does not let this host in%s yet, add this line to ~/.ssh/authorized_keys there:\n\n%s\n"
-                                  % (name, place, " with its new key" if new else "", keys.authorized("%s %s" % (command, shlex.quote(path)), key, comment)))
+                                  % (name, place, " with its new key" if new else "", line))
         if shown:
             # The host's own words have it too, escaped: nobody is to copy that.
             result["msg"] = "\n".join(each for each in result["msg"].split("\n") if command not in each)

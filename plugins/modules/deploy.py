@@ -173,8 +173,8 @@ options:
         default: []
       changes:
         description:
-          - Secrets that can change, each with its C(path) on the host, its name in the directory (C(as)), the C(unit) that has what it opens
-            follow, and whether there is one a line (C(lines)).
+          - Secrets that can change, each with its C(path) on the host, its name in the directory (C(as)), the C(unit) that has its
+            repositories follow, and whether there is one a line (C(lines)).
           - If one is another than the host has, it is laid down beside the old one, with C(-next) behind its name, and the unit is started.
             What is in use is not touched before. The control node saves the old one first.
         type: list

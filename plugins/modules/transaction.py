@@ -259,14 +259,14 @@ class Transaction:
             return
         for need in self.plan["needs"]:
             if need["kind"] == "hook" and not os.path.exists("%sbackup-%s.service" % (UNITS, need["value"])):
-                self.warn("%s: given is %s, but the host has no such hook; until it has, this one waits for nothing"
+                self.warn("%s: the host has no hook %s. Until it has, this one waits for nothing."
                           % (need["option"], json.dumps(need["value"])))
         if self.plan["exposure"] is not None and not os.path.exists(UNITS + "backup.service"):
             self.warn("this host has no backup.service, so nothing runs the hook yet; the role of an engine, such as borg, makes it")
         for setting, paths in self.plan["expect"].items():
             for path in paths:
                 if not os.path.lexists(path) and not self._comes(path):
-                    self.warn("%s: given is %s, but the host has no such path; every backup fails until it has"
+                    self.warn("%s: the host has no path %s. Every backup fails until it has. Make it, or take it out."
                               % (setting, json.dumps(path)))
         self._tell_uncovered()
         lacking = [message for message in map(self._unmet, self.plan["needs"]) if message]
@@ -343,9 +343,9 @@ class Transaction:
         handover = self.plan["handover"].get(path)
         if handover is None or not any(map(os.path.exists, handover["opens"])):
             return False
-        content = secret_in(path)
+        content, wanted = secret_in(path), self.files[path]["content"].encode()
         # An earlier change may have been broken off.
-        return bool(content) and (content.rstrip(b"\n") != self.files[path]["content"].encode().rstrip(b"\n") or os.path.exists(path + NEXT))
+        return bool(content) and (content.rstrip(b"\n") != wanted.rstrip(b"\n") or os.path.exists(path + NEXT))
 
     def _hand(self, path):
         """Lay a secret down beside the one that it is to take the place of."""
@@ -399,29 +399,29 @@ class Transaction:
     def _unmet(self, need):
         """What is missing of a need of the plan, for the administrator; None if nothing is."""
         kind, value = need["kind"], need["value"]
-        given = "%s: given is %s, but " % (need["option"], json.dumps(value))
-        lacking = given + "the host has no such %s; " % kind
+        option, given = need["option"], json.dumps(value)
+        lacking = "%s: the host has no %s %s. " % (option, "file" if kind == "credential" else kind, given)
         if kind == "user":
-            return None if exists(value) else lacking + "make it first"
+            return None if exists(value) else lacking + "Make it first."
         if kind == "group":
-            return None if any(entry.gr_name == value for entry in grp.getgrall()) else lacking + "make it first"
+            return None if any(entry.gr_name == value for entry in grp.getgrall()) else lacking + "Make it first."
         if kind == "program":
             if self.files.get(value, {}).get("mode", 0) & 0o111:
                 # It comes with the same plan.
                 return None
             if not os.path.isfile(value):
-                return lacking + "install it first"
+                return lacking + "Install it first."
             # Whoever it runs as has to reach it and run it.
             attempt = ["runuser", "-u", need["user"], "--", "test", "-x", value]
             if not exists(need["user"]) or self.module.run_command(attempt)[0] == 0:
                 return None
-            return given + "user %s may not run it; see the modes of the file and of the directories above it" % need["user"]
+            return "%s: user %s may not run %s. See the modes of the file and of the directories above it." % (option, need["user"], given)
         if kind == "credential" and os.path.lexists(value):
             loose = replaceable(value)
-            return None if loose is None else given + (
-                "somebody other than root can put another file in its place, by %s, and systemd reads it as root; keep it in a directory "
-                "of root" % loose)
-        return None if kind == "hook" or os.path.lexists(value) else lacking.replace("credential", "file") + "make it first"
+            return None if loose is None else (
+                "%s: by %s somebody other than root can put another file in the place of %s, which systemd reads as root. Keep it in a "
+                "directory of root." % (option, loose, given))
+        return None if kind == "hook" or os.path.lexists(value) else lacking + "Make it first."
 
     def _refuse_older(self):
         """What several names share is of the newest of them: an older one under it would be another program's than its own."""
@@ -444,7 +444,7 @@ class Transaction:
             taken = sorted(path for path, each in self.files.items()
                            if path in memory["paths"] or (path in shared and not same_source(shared[path], each.get("shared"))))
             if taken:
-                raise Failure("name: given is %s, but %s is already laid down by %s; allowed is a name that nobody else uses. Nothing "
+                raise Failure("name: %s is not allowed, since %s is laid down by %s already. Use a name that nobody else uses. Nothing "
                               "was changed." % (self.plan["name"], ", ".join(taken), name))
 
     def _ours(self):
@@ -503,12 +503,12 @@ class Transaction:
         """Refuse times that never come: systemd takes a date that is over, and its timer waits for ever."""
         wrong = []
         for setting, event in self.plan["calendars"].items():
-            given = "%s: given is %s, but " % (setting, json.dumps(str(event)))
+            given = "%s: %s " % (setting, json.dumps(str(event)))
             code, out, err = self.module.run_command(["systemd-analyze", "calendar", "--", str(event)])
             if code != 0:
-                wrong.append("%ssystemd does not take it: %s" % (given, (err or out).strip()))
+                wrong.append("%sis not allowed, since systemd does not take it: %s" % (given, (err or out).strip()))
             elif re.search(r"^ *Next elapse: never$", out, re.MULTILINE):
-                wrong.append(given + "that never comes; allowed is a calendar event that is still to come")
+                wrong.append(given + "never comes. Use a calendar event that is still to come.")
         if wrong:
             raise Failure("Not all timers would start something; nothing was changed:\n- " + "\n- ".join(wrong))
 
@@ -869,7 +869,7 @@ def remove_empty_above(paths):
 
 
 def secret_in(path):
-    """What is in a small file; None if there is none. Whoever owns the directory may have put a link or a FIFO there: neither is followed."""
+    """What is in a small file; None if there is none. Who owns the directory may have put a link or a FIFO there: neither is followed."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

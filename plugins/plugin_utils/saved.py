@@ -78,8 +78,7 @@ class Saved:
         return found
 
     def begin(self, make: Callable[[str, str], None]) -> None:
-        """Make what is to take the place of the old: `make` gets the name of a secret, and where it has to be written. OSError: it could not
-        be made.
+        """Make what is to take the place of the old: `make` gets the name of a secret, and where to write it. OSError: it cannot be.
 
         A change that is under way goes on with what it began with: some repositories may be opened by that alone.
         """
@@ -142,7 +141,7 @@ class Saved:
         return [os.path.join(self.directory, each) for each in written]
 
     def digests(self, under_way: Collection[str]) -> dict[str, list[str]]:
-        """Of each secret that is saved, by its path on the host, a salt and the digest by which the host tells whether it has another one."""
+        """Of each secret that is saved, by its path on the host, a salt and a digest, by which the host tells whether its own differs."""
         found = {}
         for each in self.files:
             # What is to take its place has done so by then.
@@ -177,8 +176,8 @@ class Saved:
         return os.path.join(self.directory, aside)
 
     def write(self, each: Mapping[str, str], content: bytes) -> list[str]:
-        """Lay the file down under its name. What has the name already and is another one stays beside it, with the day in its name.
-        Return the paths that were written, the last of which is the file's own.
+        """Lay the file down under its name. What has the name already and is another one stays beside it, with the day in its name. Return
+        the paths that were written, the last of which is the file's own.
         """
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
         directory = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -208,7 +208,7 @@ ${more}  register: hook
         { mayFail: true },
       );
       expect(lacking.stdout).toContain(
-        String.raw`sandbox.SupplementaryGroups: given is \"nobodys\", but the host has no such group`,
+        String.raw`sandbox.SupplementaryGroups: the host has no group \"nobodys\". Make it first.`,
       );
       await forgetAll();
     });

@@ -335,15 +335,19 @@ onEachRelease(
       await nothingLeft();
       write('usr/local/lib/backup/rootless_backup/untrusted.py', '# mine\n');
       for (const more of [{}, { package: true }])
-        expect((await hook(wiki('wiki', more), { mayFail: true })).stdout).toContain("that one is this collection's");
+        expect((await hook(wiki('wiki', more), { mayFail: true })).stdout).toContain(
+          "since that directory is this collection's",
+        );
       write('etc/passwd', 'mine\n');
       expect((await hook(wiki('wiki'), { mayFail: true })).stdout).toContain(
-        'allowed are files below usr/local/lib/backup',
+        'is not allowed. Use files below usr/local/lib/backup',
       );
       expect((await hook(wiki('wiki', { files: '/nowhere' }), { mayFail: true })).stdout).toContain(
-        'which is no directory of the control node',
+        'files: /nowhere is no directory of the control node',
       );
-      expect((await hook(wiki('wiki', { files: 'files' }), { mayFail: true })).stdout).toContain('files: given is');
+      expect((await hook(wiki('wiki', { files: 'files' }), { mayFail: true })).stdout).toContain(
+        String.raw`files: \"files\" is not allowed. Use an absolute path on the control node`,
+      );
       await nothingLeft();
     });
   },

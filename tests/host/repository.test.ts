@@ -309,7 +309,7 @@ onEachRelease(
       saves(fixture, 'app', { borg_repositories: [{ server: 'stor' }] });
       const { stdout, recap } = await fixture.lab.roles(['borg'], {}, { args: ['--limit', 'app'], mayFail: true });
       expect(recap['app']?.failed).toBe(1);
-      expect(stdout).toContain('given is the server stor, but the inventory has no host of this name');
+      expect(stdout).toContain('borg_repositories: there is no host stor in the inventory');
       saves(fixture, 'app', { borg_repositories: [{ server: 'web' }] });
       const other = await fixture.lab.roles(['borg'], {}, { args: ['--limit', 'app'], mayFail: true });
       expect(other.stdout).toContain('the server web has no account for app. Run role repository on web first');

@@ -97,7 +97,7 @@ onEachRelease(
         expect(await described(host, `${into}/srv/tree`)).toBe(await described(host, '/srv/tree'));
         const again = await backupctl(host, 'restore', '--into', into, '/srv/tree');
         expect(again.ok).toBe(false);
-        expect(again.said).toContain(`given is ${into}, which is not empty`);
+        expect(again.said).toContain(`--into: ${into} is not empty. Use a directory that is empty or does not exist`);
       },
     );
 

@@ -129,7 +129,9 @@ onEachRelease(
       // The old one stays, with its date, and the exported keys are those that the new one opens.
       const dated = readdirSync(secretsDirectory()).filter((name) => name.startsWith('passphrase.'));
       expect(dated.map(saved)).toContain(passphrase);
-      const [exported] = (await host.run('cat /var/lib/borg/exported-keys/* | sort')).stdoutBytes.toString().split('\u0000');
+      const [exported] = (await host.run('cat /var/lib/borg/exported-keys/* | sort')).stdoutBytes
+        .toString()
+        .split('\u0000');
       const keys = readdirSync(secretsDirectory()).filter((name) => /^key-[0-9a-f]{8}$/.test(name));
       expect(keys.flatMap((name) => saved(name).split('\n')).sort()).toEqual(exported?.trim().split('\n').sort());
       const watched = (await host.run('cat /run/watched')).stdout;

@@ -137,9 +137,7 @@ onEachRelease(
     it('as a key that was made anew on the host by hand is followed by its copy, by content', async () => {
       const { host } = fixture;
       const before = saved('ssh-key');
-      await host.run(
-        "cd /etc/credstore && rm borg.ssh-key borg.ssh-key.pub && systemctl start borg-secrets.service",
-      );
+      await host.run('cd /etc/credstore && rm borg.ssh-key borg.ssh-key.pub && systemctl start borg-secrets.service');
       const { stdout, recap } = await role();
       expect(recap['web']).toMatchObject({ failed: 0, changed: 1 });
       expect(stdout.replaceAll(/\s+/g, ' ')).toContain('ssh-key of web has changed');
@@ -156,7 +154,9 @@ onEachRelease(
       const { stdout, stderr } = await role(smtp('hush-two'), ['--diff', '-vvv']);
       expect(await host.read('/etc/credstore/backup-report.msmtprc')).toContain('password hush-two');
       expect(stdout + stderr).not.toMatch(/hush-(?:one|two)/);
-      expect((await host.run('journalctl --sync; journalctl --boot --no-pager')).stdout).not.toMatch(/hush-(?:one|two)/);
+      expect((await host.run('journalctl --sync; journalctl --boot --no-pager')).stdout).not.toMatch(
+        /hush-(?:one|two)/,
+      );
     });
   },
 );

@@ -59,7 +59,7 @@ def test_a_change_that_is_broken_off_goes_on_with_what_it_began_with_and_the_old
     ((salt, digest),) = wanted.digests(["passphrase"]).values()
     assert digest == saved.keyed(salt, b"new 1") != saved.keyed(salt, b"old")
     assert wanted.retire("passphrase", b"old\n") == []
-    before, own = wanted.finish("passphrase")
+    before, _own = wanted.finish("passphrase")
     assert contents(wanted) == {"passphrase": b"new 1\n", os.path.basename(before): b"old"}
 
 

@@ -50,8 +50,8 @@ def main() -> None:
     if "change-passphrase" in options.command:
         # Borg would take the old one for the new one, change nothing, and exit with 0; and this machine would not know a new one.
         sys.exit(
-            "backup-borg: this would change nothing. On the control node set borg_passphrase to the new passphrase, or, if it is generated,\n"
-            "run your playbook once with -e borg_new_passphrase=true: the repositories, this machine and the saved copy follow."
+            "backup-borg: this would change nothing. On the control node set borg_passphrase to the new passphrase. If it is generated,\n"
+            "run your playbook once with -e borg_new_passphrase=true. The repositories, this machine and the saved copy follow."
         )
     used = engine.in_use()
     try:

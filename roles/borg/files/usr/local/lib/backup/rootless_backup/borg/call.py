@@ -40,7 +40,7 @@ NUMBERS = "nfiles", "original_size", "current", "total"
 # Borg calls itself for each directory in a directory, and Python ends what does so a thousand times: one user with directories that
 # deep would keep the files of all others from being saved. Deeper than files can be opened at once it does not come, and says so.
 # O_NOATIME is for whose file it is. Borg asks for it, is refused, and opens each file a second time, but not where Python does not know it.
-# A new passphrase Borg takes from its environment alone, which is seen from outside, and which what it starts inherits: it is answered here.
+# A new passphrase Borg takes from its environment alone, which is seen from outside, and which ssh would inherit: it is answered here.
 DEEP = """import os, resource, runpy, sys
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096) if hard >= 0 else 4096, hard))

@@ -65,7 +65,14 @@ def look(repository: Repository, lines: Iterable[int]) -> Opened | None:
     """Find the passphrase of a repository. None: none of them opens it, or it cannot be reached, which was told."""
     for line in lines:
         listed = call.borg(
-            repository, "list", "--json", "--last", "1", repository.location, quiet={"PassphraseWrong"}, more={"BORG_PASSCOMMAND": read(line)}
+            repository,
+            "list",
+            "--json",
+            "--last",
+            "1",
+            repository.location,
+            quiet={"PassphraseWrong"},
+            more={"BORG_PASSCOMMAND": read(line)},
         )
         if listed.ok:
             return Opened(repository, line, json.loads(listed.output)["encryption"]["mode"])
@@ -92,7 +99,9 @@ def take_back(changed: list[Opened], last: int) -> None:
         if found is None or (found.line == last and not give(each.repository, last, each.line)):
             stuck.append(each.repository.location)
     if stuck:
-        JOURNAL.error("%s may have the new passphrase already. This machine has both: run the playbook again, which goes on." % ", ".join(stuck))
+        JOURNAL.error(
+            "%s may have the new passphrase already. This machine has both: run the playbook again, which goes on." % ", ".join(stuck)
+        )
     else:
         JOURNAL.error("The old passphrase opens all repositories still. Mend what is said above, and run the playbook again.")
 
@@ -109,7 +118,9 @@ def ssh_key(used: Engine) -> bool:
     for repository in initialised(used):
         if call.is_local(repository.location):
             continue
-        if not call.borg(repository, "list", "--json", "--last", "1", repository.location, more={"BORG_RSH": " ".join(ssh.command(key))}).ok:
+        if not call.borg(
+            repository, "list", "--json", "--last", "1", repository.location, more={"BORG_RSH": " ".join(ssh.command(key))}
+        ).ok:
             repository.explain(key)
             refused.append(repository.location)
     if refused:

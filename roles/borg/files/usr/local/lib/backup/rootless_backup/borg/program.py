@@ -1,5 +1,7 @@
 # Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
-"""Run Borg for the backup's units: create, rest, init, check, change-passphrase, change-ssh-key; or a command of Borg's own in a unit of its own (run, restore).
+"""Run Borg for the backup's units: create, rest, init, check, change-passphrase, change-ssh-key.
+
+Or a command of Borg's own in a unit of its own: run, restore.
 
 Settings come from /etc/backup, the passphrase from the unit's credentials.
 """
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
 
     from rootless_backup.borg.engine import Engine
 
-USAGE = "usage: backup-borg create | rest | init | check | change-passphrase | change-ssh-key | run DIRECTORY BORG-COMMAND… | restore DIRECTORY BORG-COMMAND…"
+USAGE = (
+    "usage: backup-borg create | rest | init | check | change-passphrase | change-ssh-key | "
+    "run DIRECTORY BORG-COMMAND… | restore DIRECTORY BORG-COMMAND…"
+)
 
 
 def main() -> None:

@@ -22,7 +22,8 @@ def command(key: str | None = None) -> list[str]:
         "ServerAliveInterval=30",
         "ServerAliveCountMax=10",
     ]
-    return ["ssh", "-F", "/dev/null", "-i", key or credentials.path("borg.ssh-key"), *(word for option in options for word in ("-o", option))]
+    own = key or credentials.path("borg.ssh-key")
+    return ["ssh", "-F", "/dev/null", "-i", own, *(word for option in options for word in ("-o", option))]
 
 
 def why_not(location: str, key: str | None = None) -> tuple[str, list[str]] | None:
