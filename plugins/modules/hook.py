@@ -27,7 +27,7 @@ requirements:
 options:
   name:
     description:
-      - "Names the hook: C(backup-NAME.service), its directory C(/backup/NAME), its snippet in C(backup.service.d)."
+      - "Names the hook: C(backup-NAME.service), its directory C(/backup/NAME), its drop-in in C(backup.service.d)."
       - >-
         Allowed is up to 50 lowercase letters, digits, dashes and underscores, but none of borg, check, drill, report,
         watch, and nothing that begins with zz (whose drop-ins come last) or ends in -cleanup or -restore.

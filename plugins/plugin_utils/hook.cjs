@@ -4182,7 +4182,7 @@ var hookOptions = {
     name: {
       type: "string",
       description: [
-        "Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its snippet in `backup.service.d`."
+        "Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its drop-in in `backup.service.d`."
       ],
       pattern: hookName,
       allowed: `up to 50 lowercase letters, digits, dashes and underscores, but none of ${reserved.join(", ")}, and nothing that begins with zz (whose drop-ins come last) or ends in -cleanup or -restore`,
@@ -4726,7 +4726,7 @@ function hookCleanup(hook) {
 }
 var hookUnit = (name) => `backup-${name}.service`;
 var cleanupUnit = (name) => hookUnit(`${name}-cleanup`);
-function hookSnippet({ name, description, required = true, cleanup = false }) {
+function hookDropIn({ name, description, required = true, cleanup = false }) {
   const service = hookUnit(name);
   return {
     path: `${unitDirectory}/${backupService}.d/${name}.conf`,
@@ -4973,7 +4973,7 @@ function files(options) {
   const proof = hookProof(hook);
   const units = [
     hookService(hook),
-    hookSnippet(hook),
+    hookDropIn(hook),
     cleanup === "remove" ? hookCleanup(hook) : void 0,
     hookRestore(hook),
     hookDrill(hook)

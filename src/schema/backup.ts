@@ -1,7 +1,7 @@
 import { absolutePath, calendarEvent, printable, timeLimit, timeSpan } from './patterns.ts';
 import { roleSchema, type ProgramSetting, type Schema } from './schema.ts';
 
-/** Read by whatever makes or proves a backup. */
+/** Read by whatever makes or verifies a backup. */
 const inBackup: ProgramSetting = { file: 'backup' };
 /** Read by `backup-report`. */
 const inReport: ProgramSetting = { file: 'report' };
@@ -69,13 +69,13 @@ const former = [
   'secrets_dir',
 ];
 
-/** The settings of role `backup`, the frame: what is saved and when, how long it is kept, how it is proven, and who is told. */
+/** The settings of role `backup`, the frame: what is saved and when, how long it is kept, how it is verified, and who is told. */
 export const backup = roleSchema({
   role: 'backup',
   prefix: 'backup_',
   summary: 'The frame of the backup, whichever engine makes the archives',
   description: [
-    'What is saved and when, how long it is kept, how it is proven, and who is told: `backup.service` with its sandbox and timer, the report, the drill, `backupctl`.',
+    'What is saved and when, how long it is kept, how it is verified, and who is told: `backup.service` with its sandbox and timer, the report, the drill, `backupctl`.',
     'It does nothing by itself: the role of an engine, such as `rootless.backup.borg`, brings it along and sets both up at once.',
   ],
   engine: 'borg',
@@ -181,7 +181,7 @@ export const backup = roleSchema({
         'Whether `backup-drill.timer` runs the drill: it restores from the newest archives, and from an older one in turn, and compares with what was recorded when they were made. Dumps are loaded into a throwaway server.',
       ],
       default: true,
-      // Whether a drill that no timer starts is something to mend.
+      // Whether a drill that no timer starts is a problem.
       json: inReport,
     },
     backup_drill_schedule: timer(['When the drill runs.'], 'weekly'),

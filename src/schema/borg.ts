@@ -14,7 +14,7 @@ export const borg = roleSchema({
   summary: 'Back a machine up with Borg, without root',
   description: [
     'Sets up `backup.service`, which runs Borg as the user `borg` with the one capability `CAP_DAC_READ_SEARCH` in a tight systemd sandbox, and `backup.timer`, which starts it.',
-    'Other software injects itself with a snippet in `/etc/systemd/system/backup.service.d/` and leaves what it wants saved under `/backup`.',
+    'Other software injects itself with a drop-in in `/etc/systemd/system/backup.service.d/` and leaves what it wants saved under `/backup`.',
     'What is saved and when, how long it is kept and who is told is said by the settings of role `backup`, which comes along with this one.',
   ],
   settings: {

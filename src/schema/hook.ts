@@ -15,7 +15,7 @@ const path = (description: string) =>
     allowed: 'an absolute path other than /, without . and .. in it, and without a colon',
   }) as const satisfies Schema;
 
-/** What the frame, or its engine, has units or snippets of. */
+/** What the frame, or its engine, has units or drop-ins of. */
 const reserved = [account, 'check', 'drill', 'report', 'watch'];
 const hookName = `(?!(?:${reserved.join('|')})$|zz|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49}`;
 
@@ -48,7 +48,7 @@ export const hookOptions = {
     name: {
       type: 'string',
       description: [
-        'Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its snippet in `backup.service.d`.',
+        'Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its drop-in in `backup.service.d`.',
       ],
       pattern: hookName,
       allowed: `up to 50 lowercase letters, digits, dashes and underscores, but none of ${reserved.join(', ')}, and nothing that begins with zz (whose drop-ins come last) or ends in -cleanup or -restore`,

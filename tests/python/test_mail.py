@@ -32,11 +32,11 @@ def program(tmp_path, monkeypatch):
 def test_goes_through_sendmail_and_no_text_is_a_header(program):
     sent = program("sendmail")
     letter = mail.read({"mail_to": ["admin@example.org", "root"], "mail_from": "ansible@example.org"})
-    assert mail.send(letter, "2 to mend: wëb\nBcc: evil@example.org", "wiki → mend it\n.\n" + "x" * 2000) == ""
+    assert mail.send(letter, "2 with problems: wëb\nBcc: evil@example.org", "wiki → mend it\n.\n" + "x" * 2000) == ""
     assert sent(".args").strip() == "-oi -f ansible@example.org -- admin@example.org root"
     found = email.message_from_string(sent(".in"), policy=email.policy.default)
     assert (found["To"], found["Bcc"], found["Auto-Submitted"]) == ("admin@example.org, root", None, "auto-generated")
-    assert found["Subject"] == "2 to mend: wëb Bcc: evil@example.org"
+    assert found["Subject"] == "2 with problems: wëb Bcc: evil@example.org"
     assert found.get_content() == "wiki → mend it\n.\n" + "x" * 2000 + "\n"
 
 

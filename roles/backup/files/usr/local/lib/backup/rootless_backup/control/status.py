@@ -165,7 +165,7 @@ def find_unreported(name: str, title: str, entry: UnitEntry | None, live: Live) 
 def print_status(known: Known, live: Live, problems: list[Problem]) -> None:
     backup, check, drill = (known["units"].get(name, {}) for name in (BACKUP, CHECK, PROOF))
     running = live["backup.service"]["ActiveState"] in ("activating", "active")
-    word, colour = ("TO MEND", "31") if problems else ("ok", "32")
+    word, colour = ("PROBLEMS", "31") if problems else ("ok", "32")
     host = painted(untrusted.printable(known.get("host", os.uname().nodename)), "1")
     say(host, "  ", painted(word, colour), ", last good backup ", when(backup.get("last_good")))
     for problem in problems:

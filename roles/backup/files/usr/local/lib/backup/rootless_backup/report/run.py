@@ -39,7 +39,7 @@ class Run:
         self.rest = found.get("rest", [])
         self.log = found.get("log", "")
         # What failed without making the run fail, a line each.
-        self.lesser = [hook.told.replace("\n", "; ") for hook in self.hooks if hook.failed and not hook.required]
+        self.optional_failures = [hook.told.replace("\n", "; ") for hook in self.hooks if hook.failed and not hook.required]
         # What has to be known of a run all the same, and what keeps this report from saying all of it.
         self.troubles: list[str] = found.get("troubles", [])
 

@@ -51,7 +51,7 @@ def verdict(problems: Iterable[Problem]) -> str:
 def remedies(run: Run) -> list[str]:
     """What the administrator can do about a run, a line each."""
     ok = run.result == "success"
-    if ok and not run.lesser:
+    if ok and not run.optional_failures:
         return []
     failed = [hook.unit for hook in run.hooks if hook.failed and (hook.required or ok)]
     advice = [] if ok else run.advice
@@ -68,7 +68,7 @@ def of_unit(title: str, entry: UnitEntry, grave: bool) -> list[Problem]:
     if entry["result"] != "success":
         first, *more = [line for each in entry["failed"] for line in each.split("\n")] or [entry["result"]]
         problems.append(Problem("%s failed: %s" % (title, short(first)), advice, more, grave))
-    for each in entry["lesser"] if entry["result"] == "success" else ():
+    for each in entry["optional_failures"] if entry["result"] == "success" else ():
         first, *more = each.split("\n")
         problems.append(Problem("%s is good, but failed: %s" % (title, short(first)), advice, [*more, NOT_NEEDED]))
     return problems + [Problem("%s: %s" % (title, line)) for line in entry.get("troubles", [])]
