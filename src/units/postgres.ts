@@ -28,7 +28,5 @@ export const postgresHook = (settings: SettingsOf<typeof postgres>): Hook => ({
 /** All units of role `postgres`. */
 export function postgresUnits(settings: SettingsOf<typeof postgres>): Unit[] {
   const hook = postgresHook(settings);
-  return [hookService(hook), hookDropIn(hook), hookRestore(hook), hookDrill(hook)].filter(
-    (unit) => unit !== undefined,
-  );
+  return [hookService(hook), hookDropIn(hook), hookRestore(hook), hookDrill(hook)].filter((unit) => unit !== undefined);
 }

@@ -38,8 +38,8 @@ SHOWN = (BACKUP + ".service", CHECK + ".service", *TIMERS, DRILL)
 PROPERTIES = ("LoadState", "ActiveState", "InvocationID", "Result", "UnitFileState", "InactiveExitTimestamp", "NextElapseUSecRealtime")
 
 
-def main(asked: argparse.Namespace) -> int:
-    return status(asked.json)
+def main(options: argparse.Namespace) -> int:
+    return status(options.json)
 
 
 def status(as_json: bool) -> int:
@@ -51,7 +51,7 @@ def status(as_json: bool) -> int:
         found = {
             "format": host.STATUS_FORMAT,
             "verdict": verdict.verdict(problems),
-            "problems": [{"text": each.text, "remedies": each.remedies, "details": each.details} for each in problems],
+            "problems": [{"text": problem.text, "remedies": problem.remedies, "details": problem.details} for problem in problems],
             "live": {unit: live[unit] for unit in SHOWN},
             "laid_down": [each.path for each in laid_down()],
         }

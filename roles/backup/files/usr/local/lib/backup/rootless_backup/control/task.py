@@ -24,15 +24,15 @@ BACKUP, REST = host.TASKS["run"] + ".service", host.REST + ".service"
 ASKED = host.REQUEST_DIRECTORY
 
 
-def main(asked: argparse.Namespace) -> int:
+def main(options: argparse.Namespace) -> int:
     """Start a task, and follow it. Return the exit code."""
-    unit = host.TASKS[asked.action] + ".service"
+    unit = host.TASKS[options.action] + ".service"
     try:
         return follow(unit)
     except KeyboardInterrupt:
         untrusted.say(
             "\nbackupctl %s: interrupted, but %s goes on: `journalctl -fu %s` follows it, `systemctl stop %s` ends it"
-            % (asked.action, unit, unit, unit),
+            % (options.action, unit, unit, unit),
             file=sys.stderr,
         )
         return codes.INTERRUPTED

@@ -63,7 +63,10 @@ def summary(run: Run, entry: UnitEntry, settings: dict[str, Any]) -> str:
                 ],
             )
     elif run.optional_failures:
-        item("What failed", [*(line for each in run.optional_failures for line in each.split("\n")), verdict.NOT_NEEDED])
+        item(
+            "What failed",
+            [*(line for optional_failure in run.optional_failures for line in optional_failure.split("\n")), verdict.NOT_NEEDED],
+        )
     item("What to do", verdict.remedies(run))
     item("Mind", run.troubles)
     item("Hooks", ["%s: %s%s" % (hook.unit, hook.result, "" if hook.required else " (not required)") for hook in run.hooks])

@@ -44,7 +44,7 @@ def short(text: str) -> str:
 
 def verdict(problems: Iterable[Problem]) -> str:
     """`good`: nothing is to be done. `warning`: there is a good backup, and something is to be done. `failed`: there may be none."""
-    graves = [each.grave for each in problems]
+    graves = [problem.grave for problem in problems]
     return "failed" if any(graves) else "warning" if graves else "good"
 
 
@@ -84,7 +84,7 @@ def last_good(entry: UnitEntry) -> float | None:
             times.append(mark.st_mtime)
     except OSError:
         pass
-    return max((each for each in times if each), default=None)
+    return max((time_ for time_ in times if time_), default=None)
 
 
 def missing(good: float | None, now: float, alert_after: float, timer: Properties, service: Properties) -> Problem | None:

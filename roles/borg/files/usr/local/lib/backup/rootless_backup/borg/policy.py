@@ -57,8 +57,8 @@ def passes_after(event: Event) -> list[float]:
         # A directory that was replaced while it was opened.
         return [0]
     # Who has a file leased gives it up when somebody comes, or the kernel takes it after /proc/sys/fs/lease-break-time.
-    found = re.search(r": [a-z_]+: \[Errno 11\] Resource temporarily unavailable: ", event["message"])
-    return [LEASE] if found and event["message"].count("[Errno ") == 1 else []
+    match = re.search(r": [a-z_]+: \[Errno 11\] Resource temporarily unavailable: ", event["message"])
+    return [LEASE] if match and event["message"].count("[Errno ") == 1 else []
 
 
 def is_directory(path: str) -> bool:

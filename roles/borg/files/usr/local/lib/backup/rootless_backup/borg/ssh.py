@@ -31,10 +31,10 @@ def why_not(location: str, key: str | None = None) -> tuple[str, list[str]] | No
 
     Return what it is, and what to do about it, a line each; None: it says nothing.
     """
-    found = re.fullmatch(r"ssh://((?:[^@/]*@)?(?:\[[^\]]*\]|[^:/]*))(?::([0-9]+))?(/.*)", location)
+    match = re.fullmatch(r"ssh://((?:[^@/]*@)?(?:\[[^\]]*\]|[^:/]*))(?::([0-9]+))?(/.*)", location)
     # The settings were held to that.
-    assert found
-    target, port, path = found.groups()
+    assert match
+    target, port, path = match.groups()
     call = [*command(key), *(["-p", port] if port else []), target.replace("[", "").replace("]", ""), "borg", "--version"]
     probe = subprocess.run(call, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
     said = probe.stderr.decode(errors="backslashreplace").strip()
