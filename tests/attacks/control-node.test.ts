@@ -81,7 +81,7 @@ onEachRelease(
         expect(control()).toEqual(before);
         expect(existsSync(at('pwned'))).toBe(false);
         for (const name of readdirSync(mine()))
-          expect(name).toMatch(/^(passphrase|ssh-key|key-[0-9a-f]{8})(\.\d{4}-\d\d-\d\d-[0-9a-f]{8})?$/);
+          expect(name).toMatch(/^(passphrase|ssh-key|key-[0-9a-f]{8})(\.\d{4}-\d\d-\d\d(?:-\d+)?)?$/);
         for (const name of readdirSync(mine())) expect(statSync(join(mine(), name)).size).toBeLessThanOrEqual(64 << 10);
       }
     };
