@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BACKUP, REST = host.TASKS["run"] + ".service", host.REST + ".service"
 # Who touches the pipe of a task's name in it asks for it.
-ASKED = host.REQUEST_DIRECTORY
+REQUESTS = host.REQUEST_DIRECTORY
 
 
 def main(options: argparse.Namespace) -> int:
@@ -91,9 +91,9 @@ def ask(unit: str) -> bool:
     """Have the unit started by the path unit that watches its file, and wait for its end. Return whether it succeeded."""
     before = state_of(unit)["InvocationID"]
     try:
-        os.utime(os.path.join(ASKED, unit[: -len(".service")]))
+        os.utime(os.path.join(REQUESTS, unit[: -len(".service")]))
     except PermissionError:
-        untrusted.die("backupctl: only root and the members of the group %s may start it" % known.group_of(ASKED), codes.NOT_ALLOWED)
+        untrusted.die("backupctl: only root and the members of the group %s may start it" % known.group_of(REQUESTS), codes.NOT_ALLOWED)
     deadline = time.monotonic() + 30
     while True:
         found = state_of(unit)
