@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { backUp, onEachRelease } from '../host/fixture.ts';
 import { mails } from '../host/mail.ts';
 import type { Host } from '../lab/host.ts';
+import type { Lab, PlaybookResult } from '../lab/lab.ts';
 
 /** Ends the service in which it is called for the `n`th time, as a power failure would, and else does what sed does. */
 const ends = (n: number): string => `#!/bin/bash
@@ -160,6 +161,49 @@ onEachRelease(
     });
   },
 );
+
+onEachRelease(
+  'the SSH key of a host for a server of the inventory',
+  async ({ lab, release }) => {
+    await lab.boot({ name: 'store', debian: release });
+    mkdirSync(join(lab.directory, 'host_vars'));
+    writeFileSync(
+      join(lab.directory, 'host_vars/web.yml'),
+      JSON.stringify({ borg_repositories: [{ server: 'store' }], backup_paths: ['/etc'] }),
+    );
+    expect((await apply(lab)).recap).toMatchObject({ web: { failed: 0 }, store: { failed: 0 } });
+  },
+  (fixture) => {
+    it('is made anew when it is moved away, and the plays of both are applied', async () => {
+      const { lab, host } = fixture;
+      const saved = (name: string): string => readFileSync(join(lab.directory, 'backup-secrets/web', name), 'utf8');
+      const before = saved('ssh-key');
+      mkdirSync(join(lab.directory, 'away'));
+      for (const name of ['repository-key', 'repository-key.pub', 'ssh-key'])
+        renameSync(join(lab.directory, 'backup-secrets/web', name), join(lab.directory, 'away', name));
+      expect((await apply(lab)).recap).toMatchObject({ web: { failed: 0 }, store: { failed: 0 } });
+      const key = await host.read('/etc/credstore/borg.ssh-key');
+      expect([key === before, saved('ssh-key')]).toEqual([false, key]);
+      expect((await backUp(host)).ok).toBe(true);
+      expect((await apply(lab)).recap['web']).toMatchObject({ failed: 0, changed: 0 });
+    });
+  },
+);
+
+/** The plays of both ends, as docs/repository.md has them. */
+const apply = (lab: Lab): Promise<PlaybookResult> =>
+  lab.playbook(
+    (
+      [
+        ['store', 'repository'],
+        ['web', 'borg'],
+      ] as const
+    ).map(([hosts, role]) => ({
+      hosts,
+      gather_facts: false,
+      tasks: [{ 'ansible.builtin.include_role': { name: `rootless.backup.${role}` } }],
+    })),
+  );
 
 let server: Host;
 const [local, keyfile] = ['/var/lib/borg/repository', '/srv/keyfile'];
