@@ -14,16 +14,16 @@ export const borg = roleSchema({
   summary: 'Back a machine up with Borg, without root',
   description: [
     'Sets up `backup.service`, which runs Borg as the user `borg` with the one capability `CAP_DAC_READ_SEARCH` in a tight systemd sandbox, and `backup.timer`, which starts it.',
-    'Other software injects itself with a drop-in in `/etc/systemd/system/backup.service.d/` and leaves what it wants saved under `/backup`.',
-    'What is saved and when, how long it is kept and who is told is said by the settings of role `backup`, which comes along with this one.',
+    'Other software adds itself with a drop-in in `/etc/systemd/system/backup.service.d/`, and leaves its data below `/backup`.',
+    'The settings of the role `backup`, which comes along with this one, say what is saved and when, how long it is kept and who is told.',
   ],
   settings: {
     borg_repositories: {
       type: 'array',
       description: [
         'Where the archives go: local paths, `ssh://user@host[:port]/path`, or `{server: NAME}` for a host of the inventory that has the role `repository`. Each run saves into each of them, in this order.',
-        'The default is one repository on the machine itself. A disk is not a backup: it dies, burns and is stolen together with what it should save. Add a second place.',
-        'A repository by `ssh://` needs `borg_known_hosts`. One by `server` needs nothing else: its account, key and host key come from the control node. It has to stand in the inventory, where the play of the server sees it.',
+        'The default is one repository on the machine itself. That alone is not a backup: the disk can die, burn or be stolen together with the data. Add a second repository elsewhere.',
+        'A repository by `ssh://` needs `borg_known_hosts`. One by `server` needs nothing else: its account, key and host key come from the control node. Set it in the inventory, where the play of the server sees it.',
       ],
       default: ['/var/lib/borg/repository'],
       minItems: 1,
