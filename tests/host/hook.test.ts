@@ -175,7 +175,7 @@ onEachRelease(
         const { stdout, recap } = await hook({ ...wiki, credentials: { key: path } }, { mayFail: true });
         expect(recap['web']?.failed).toBe(1);
         expect(stdout).toContain(
-          `somebody other than root can put another file in its place, by ${place}, and systemd reads it as root`,
+          `by ${place} somebody other than root can put another file in the place of`,
         );
       }
       await hook({ ...wiki, credentials: { key: '/srv/closed/key' } });

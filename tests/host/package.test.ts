@@ -317,13 +317,13 @@ onEachRelease(
         [{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.deploy': { name: 'wiki', files: top } }] }],
         { mayFail: true },
       );
-      expect(owned.stdout).toContain(`${command} is already laid down by hook-forum`);
+      expect(owned.stdout).toContain(`${command} is laid down by hook-forum already`);
       // Of another role, which would write it anew at each run, as this one would.
       mkdirSync(join(lab.directory, 'another/files'), { recursive: true });
       cpSync(top, join(lab.directory, 'another/files'), { recursive: true });
       expect(
         (await hook(wiki('wiki', { files: join(lab.directory, 'another/files') }), { mayFail: true })).stdout,
-      ).toContain(`${command} is already laid down by hook-forum`);
+      ).toContain(`${command} is laid down by hook-forum already`);
       await host.run(
         'cp /var/lib/rootless.backup/hook-forum.json /root/; echo nonsense > /var/lib/rootless.backup/hook-forum.json',
       );
