@@ -1,11 +1,15 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { temporary } from '../../tests/lab/collection.ts';
-import { run } from '../../tests/lab/process.ts';
+import { run as runProgram, type Result } from '../../tests/lab/process.ts';
 import { writeCommandLine } from './command-line.ts';
 import { copies } from './copies.ts';
 import { sanity } from './sanity.ts';
 import { Toolbox } from './toolbox.ts';
+
+/** On a machine that does much else, what takes half a minute may take long. */
+const run = (program: string, args: readonly string[]): Promise<Result> =>
+  runProgram(program, args, { timeoutSeconds: 1800 });
 
 /** Throws with what it found. */
 export type Gate = () => Promise<unknown>;

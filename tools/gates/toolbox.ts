@@ -43,7 +43,8 @@ export class Toolbox {
   /** Runs a program of the toolbox, with nothing of the caller's environment. @throws with what it printed, if it fails. */
   run(program: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
     const env = { PATH: this.path, HOME: this.home, LC_ALL: 'C.UTF-8', ...options.env };
-    return run(program, args, { ...options, env });
+    // On a machine that does much else, what takes half a minute may take long.
+    return run(program, args, { timeoutSeconds: 1800, ...options, env });
   }
 
   /**
