@@ -29,7 +29,7 @@ export const unit = (more: Partial<Unit> = {}): Unit => ({
   failures: 0,
   failed: [],
   advice: [],
-  lesser: [],
+  optional_failures: [],
   troubles: [],
   warnings: [],
   archives: [],

@@ -16,7 +16,7 @@ function release(): Release {
   const given = Number(process.argv[at + 1]);
   const found = releases.find((each) => each === given);
   if (found === undefined) {
-    console.error(`--debian is ${process.argv[at + 1] ?? 'missing'}; allowed are ${releases.join(' and ')}`);
+    console.error(`--debian: ${process.argv[at + 1] ?? 'its value'} is not allowed. Use ${releases.join(' or ')}.`);
     process.exit(2);
   }
   return found;

@@ -34,7 +34,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("rootless.backup.ask has the options %s; given are %s" % (", ".join(sorted(OPTIONS)), ", ".join(given)))
         returns = given.get("returns") or {}
         if set(returns.values()) - set(KINDS):
-            raise AnsibleActionFail("rootless.backup.ask: returns: allowed are the kinds %s" % ", ".join(sorted(KINDS)))
+            raise AnsibleActionFail("rootless.backup.ask: returns: a kind is not allowed. Use one of %s." % ", ".join(sorted(KINDS)))
         facts.refuse(task_vars)
         came = module.run(self, given["module"], given.get("args") or {}, task_vars)
         result.update(changed=came.get("changed") is True, **answer.interpreter(self))

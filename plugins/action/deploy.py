@@ -10,6 +10,7 @@ import binascii
 import json
 import os
 import re
+import secrets
 import shlex
 
 from ansible.errors import AnsibleActionFail
@@ -28,8 +29,10 @@ OPTIONS = {"name", "role", "state", "packages", "templates", "files", "frame", "
 KEEP = ("What opens the repositories of %s is saved in %s on the control node.\n"
         "Keep a copy of that directory in a safe place: without it the backup of a lost host cannot be read.")
 
-BESIDE = ("%s of %s is another than the one that is saved in %s. Both are kept, the host's as %s: what one opens the other may not. "
-          "Once the old one opens nothing any more, give this one its name.")
+FOLLOWED = ("%s of %s has changed. The copy in %s follows; the one before it is kept there as %s. If nobody was to change it, find out who "
+            "did.")
+CHANGED = "The %s of %s is changed. The one before it is kept in %s, with its date: %s."
+LINES = {"passphrase": "passphrase", "ssh-key": "SSH key"}
 REBUILT = ("%s looks like a machine that was rebuilt: it knows of no backup, but %s on the control node has what opens the repositories of "
            "one of this name (%s). Nothing was done, since new keys would open none of what was saved.\n"
            "To bring it back: ansible-playbook rootless.backup.restore -e restore_host=%s (see docs/restore.md).\n"
@@ -39,6 +42,9 @@ ASIDE = "What opened the repositories of %s is in %s now. Keep it for as long as
 
 class ActionModule(ActionBase):
     """Templates here, one module call there: the host pays for one connection, whatever the tree holds."""
+
+    # Of secrets: names of those that are being changed; paths of those whose repositories have to follow; of those whose copy differs.
+    _under_way, _handed, _differs = (), (), ()
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
@@ -60,8 +66,61 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("rootless.backup.deploy: name is missing; it says whose tree this is")
         state = args.get("state", "present")
         if state not in ("present", "absent"):
-            raise AnsibleActionFail("rootless.backup.deploy: state is %r; allowed are present and absent" % (state,))
+            raise AnsibleActionFail("rootless.backup.deploy: state: %r is not allowed. Use present or absent." % (state,))
 
+        wanted = self._saved(args.get("save"))
+        plan = self._plan(args, state, wanted, task_vars)
+        server = args.get("authorize") or {}
+        if wanted is not None and state == "present" and not self._task.check_mode and not all(map(wanted.has, wanted.files)):
+            try:
+                wanted.prepare()
+            except OSError as error:
+                # Before anything is made that nobody could open again.
+                raise AnsibleActionFail("backup_secrets_dir: what opens the repositories could not be saved there, so nothing was done: "
+                                        "%s. Make it writable for who runs Ansible, or name another directory." % error) from None
+        # Nothing is made before it is known whether the host is the one that this is of.
+        plan["unless_new"] = wanted is not None and state == "present" and self._is_saved(wanted)
+        plan["opens"] = wanted.opens if wanted is not None else []
+        if wanted is not None and state == "present" and not self._task.check_mode:
+            self._compare(plan, wanted)
+        anew = boolean((args.get("save") or {}).get("anew", False))
+        result.update(self._transact(plan, wanted, anew, task_vars), **answer.interpreter(self))
+        if self._task.check_mode and state == "present" and wanted is not None and wanted.renew:
+            result["changed"] = True
+        if self._task.check_mode or state != "present":
+            if anew and state == "absent" and not self._task.check_mode and not result.get("failed"):
+                self._set_aside(wanted, task_vars)
+            return answer.unsafe(result)
+        if wanted is not None:
+            try:
+                result["saved"] = self._finish(wanted, result, task_vars) + self._save(wanted, result, task_vars)
+                if result["saved"]:
+                    result["changed"] = True
+                    if wanted.opens:
+                        self._display.display(KEEP % (task_vars["inventory_hostname"], wanted.directory))
+            except (Unusable, OSError) as error:
+                said = result.get("msg", "").strip()
+                result.update(failed=True, msg=("%s\nWhat opens the repositories was not saved: %s" % (said, error)).strip())
+        if result.get("failed") and server.get("repositories"):
+            self._show_key(server, result, wanted, task_vars)
+        return answer.unsafe(result)
+
+    def _complete(self, args, task_vars):
+        """Check the settings of the role, then add what the role says of itself, made of settings that are right. Returns the problems."""
+        template, rules = self._templar.template, settings.of_role(args["role"])
+        own = (rules, list(task_vars), template(task_vars[settings.named(rules, "values")]),
+               lambda: template(task_vars.get(settings.named(rules, "together"), [])))
+        problems = settings.problems(own, wants_frame(args), task_vars, template, self._display.warning)
+        if not problems:
+            args.update(template(task_vars.get(settings.named(rules, "deploy"), {})))
+            for tree_of in ("templates", "files"):
+                args.setdefault(tree_of, os.path.join(args["role"], tree_of))
+        return problems
+
+    def _plan(self, args, state, wanted, task_vars):
+        """What the host is to be."""
+        # Before the tree is rendered, which has what is new in it.
+        changes = self._changes(args, state, wanted, task_vars)
         plan = {
             "name": args["name"],
             "state": state,
@@ -78,52 +137,27 @@ class ActionModule(ActionBase):
             # A plan that lays something down names nothing that could go with it.
             "remove": args.get("remove", []) if state == "absent" else [],
             "disown": args.get("disown", []) if state == "absent" else [],
+            "handover": changes,
+            "ask": bool(changes),
         }
         if state == "present" and (wants_frame(args) or boolean(args.get("package", False))):
             package.add_to(plan)
-        wanted = self._saved(args.get("save"))
-        server = args.get("authorize") or {}
-        if wanted is not None and state == "present" and not self._task.check_mode and not all(map(wanted.has, wanted.files)):
-            try:
-                wanted.prepare()
-            except OSError as error:
-                # Before anything is made that nobody could open again.
-                raise AnsibleActionFail("backup_secrets_dir: what opens the repositories could not be saved there, so nothing was done: "
-                                        "%s. Make it writable for who runs Ansible, or name another directory." % error) from None
-        # Nothing is made before it is known whether the host is the one that this is of.
-        plan["unless_new"] = wanted is not None and state == "present" and self._is_saved(wanted)
-        plan["opens"] = wanted.opens if wanted is not None else []
-        anew = boolean((args.get("save") or {}).get("anew", False))
-        result.update(self._transact(plan, wanted, anew, task_vars), **answer.interpreter(self))
-        if self._task.check_mode or state != "present":
-            if anew and state == "absent" and not self._task.check_mode and not result.get("failed"):
-                self._set_aside(wanted, task_vars)
-            return answer.unsafe(result)
-        if wanted is not None:
-            try:
-                result["saved"] = self._save(wanted, result, task_vars)
-                if result["saved"]:
-                    result["changed"] = True
-                    if wanted.opens:
-                        self._display.display(KEEP % (task_vars["inventory_hostname"], wanted.directory))
-            except (Unusable, OSError) as error:
-                said = result.get("msg", "").strip()
-                result.update(failed=True, msg=("%s\nWhat opens the repositories was not saved: %s" % (said, error)).strip())
-        if result.get("failed") and server.get("repositories"):
-            self._show_key(server, result, task_vars)
-        return answer.unsafe(result)
+        return plan
 
-    def _complete(self, args, task_vars):
-        """Check the settings of the role, then add what the role says of itself, made of settings that are right. Returns the problems."""
-        template, rules = self._templar.template, settings.of_role(args["role"])
-        own = (rules, list(task_vars), template(task_vars[settings.named(rules, "values")]),
-               lambda: template(task_vars.get(settings.named(rules, "together"), [])))
-        problems = settings.problems(own, wants_frame(args), task_vars, template, self._display.warning)
-        if not problems:
-            args.update(template(task_vars.get(settings.named(rules, "deploy"), {})))
-            for tree_of in ("templates", "files"):
-                args.setdefault(tree_of, os.path.join(args["role"], tree_of))
-        return problems
+    def _changes(self, args, state, wanted, task_vars):
+        """Begin the changes of secrets that are asked for. Returns of each that can change the unit that has its repositories follow."""
+        if wanted is None or state != "present":
+            return {}
+        if self._task.check_mode:
+            for name in wanted.renew:
+                self._display.display("A new %s would be made for %s." % (LINES[name], task_vars["inventory_hostname"]))
+        else:
+            try:
+                wanted.begin(lambda name, path: make(name, path, task_vars["inventory_hostname"]))
+            except OSError as error:
+                raise AnsibleActionFail("backup_secrets_dir: nothing new could be made there, so nothing was changed: %s" % error) from None
+        marks = [path for each in args.get("start", []) for path in each["creates"]]
+        return {each["path"]: {"unit": each["unit"], "lines": each["lines"], "opens": marks} for each in args["save"].get("changes", [])}
 
     def _saved(self, options):
         try:
@@ -140,6 +174,14 @@ class ActionModule(ActionBase):
                 raise AnsibleActionFail("backup_secrets_dir: it cannot be read: %s" % error) from None
             self._display.warning("backup_secrets_dir: it cannot be read, so it is not known whether this host is new: %s" % error)
             return False
+
+    def _compare(self, plan, wanted):
+        """Have the host tell which of its secrets are others than the saved ones."""
+        try:
+            self._under_way = wanted.under_way({each["path"]: each["content"] for each in plan["files"]})
+            plan["saved"] = wanted.digests(self._under_way)
+        except OSError as error:
+            raise AnsibleActionFail("backup_secrets_dir: it cannot be read, so nothing was done: %s" % error) from None
 
     def _set_aside(self, wanted, task_vars):
         try:
@@ -176,6 +218,12 @@ class ActionModule(ActionBase):
             self._meet_new(wanted, plan, anew, task_vars)
             plan = dict(plan, unless_new=False)
             came, result = self._once(plan, task_vars)
+        self._handed = [] if self._task.check_mode else answer.members(came.get("handed"), plan["handover"])
+        if self._handed:
+            self._keep_old(wanted, task_vars)
+            plan = dict(plan, ask=False)
+            came, result = self._once(plan, task_vars)
+        self._differs = answer.members(came.get("differs"), plan.get("saved", {}))
         lacking = answer.members(came.get("lacking"), plan["packages"])
         if result.get("failed") or not lacking:
             return result
@@ -188,7 +236,8 @@ class ActionModule(ActionBase):
         if installed.get("failed"):
             return answer.of_transaction(installed, plan)
         # The package manager has the last word: it knows names that dpkg does not.
-        result = self._once(dict(plan, packages=[]), task_vars)[1]
+        came, result = self._once(dict(plan, packages=[]), task_vars)
+        self._differs = answer.members(came.get("differs"), plan.get("saved", {}))
         return dict(result, changed=result["changed"] or installed.get("changed") is True)
 
     def _once(self, plan, task_vars):
@@ -207,17 +256,45 @@ class ActionModule(ActionBase):
             came = module.run(self, manager, dict(wanted, update_cache=True), task_vars)
         return came
 
+    def _keep_old(self, wanted, task_vars):
+        """Before anything follows a new secret, the control node has both: whatever ends it then, one of them opens each repository."""
+        names = {path: name for name, path in wanted.changes.items()}
+        self._kept = {}
+        try:
+            for path, content in zip(self._handed, self._read(self._handed, task_vars)):
+                self._kept[path] = wanted.retire(names[path], content)
+        except (Unusable, OSError) as error:
+            raise AnsibleActionFail("backup_secrets_dir: the %s that is in use could not be saved there, so it was not changed: %s"
+                                    % (" and ".join(LINES[names[path]] for path in self._handed), error)) from None
+
+    def _finish(self, wanted, result, task_vars):
+        """Have what is new on the host take the place of the old on the control node. Returns the files that were written."""
+        written = []
+        for name, path in wanted.changes.items() if not result.get("failed") else []:
+            # One that is a setting by now is saved no more.
+            gone = path in self._handed and all(name != each["as"] for each in wanted.files)
+            came = wanted.finish(name) if name in self._under_way else wanted.dismiss(name) if gone else []
+            written += came
+            if path in self._handed:
+                before = [os.path.basename(each) for each in self._kept[path] + came]
+                self._display.display(CHANGED % (LINES[name], task_vars["inventory_hostname"], wanted.directory,
+                                                 ", ".join(each for each in before if each != name)))
+        return written
+
     def _save(self, wanted, result, task_vars):
         """Save on the control node what the host made. Returns the files that were written."""
         made = wanted.of(result["created"])
-        # After an initialisation all of it, since a file of that name can be of a repository that is gone: what differs comes beside it.
-        lacking = made if result["started"] else [each for each in made if not wanted.has(each)]
+        # After an initialisation all of it, since a file of that name can be of a repository that is gone.
+        lacking = made if result["started"] else [each for each in made if not wanted.has(each) or each["from"] in self._differs]
         contents = self._read([each["from"] for each in lacking], task_vars) if lacking else []
-        written = [wanted.write(each, content) for each, content in zip(lacking, contents)]
-        for each, path in zip(lacking, written):
-            if os.path.basename(path) != each["as"]:
-                told = BESIDE % (each["as"], task_vars["inventory_hostname"], wanted.directory, os.path.basename(path))
+        written = []
+        for each, content in zip(lacking, contents):
+            paths = wanted.write(each, content)
+            before = [os.path.basename(path) for path in paths if os.path.basename(path) != each["as"]]
+            if before:
+                told = FOLLOWED % (each["as"], task_vars["inventory_hostname"], wanted.directory, before[0])
                 result.setdefault("warnings", []).append(told)
+            written += paths
         return written
 
     def _read(self, paths, task_vars):
@@ -240,18 +317,21 @@ class ActionModule(ActionBase):
         # Of the last one the module takes the line's end away.
         return [secret(path, content.removesuffix("."), came) for path, content in zip(paths, contents + [""] * len(paths))]
 
-    def _show_key(self, server, result, task_vars):
+    def _show_key(self, server, result, wanted, task_vars):
         """Print the lines that let this host in, as they have to stand in `authorized_keys`: in Ansible's own messages they are escaped."""
+        new = keys.of_private(wanted.new("ssh-key")) if "ssh-key" in self._under_way else None
         try:
-            key = keys.public_key(self._read([server["key"]], task_vars)[0])
+            key = new or keys.public_key(self._read([server["key"]], task_vars)[0])
         except Unusable:
             return
         name = re.sub("[^A-Za-z0-9._-]", "_", str(task_vars["inventory_hostname"]))
         command, comment = server["command"], "%s@%s" % (server["user"], name)
-        shown = [each for each in (remote(place) for place, mark in server["repositories"] if mark not in result["created"]) if each]
+        shown = [each for each in (remote(place) for place, mark in server["repositories"] if new or mark not in result["created"])
+                 if each]
         for place, path in shown:
-            self._display.display("\n%s: if %s does not let this host in yet, add this line to ~/.ssh/authorized_keys there:\n\n%s\n"
-                                  % (name, place, keys.authorized("%s %s" % (command, shlex.quote(path)), key, comment)))
+            line = keys.authorized("%s %s" % (command, shlex.quote(path)), key, comment)
+            self._display.display("\n%s: if %s does not let this host in%s yet, add this line to ~/.ssh/authorized_keys there:\n\n%s\n"
+                                  % (name, place, " with its new key" if new else "", line))
         if shown:
             # The host's own words have it too, escaped: nobody is to copy that.
             result["msg"] = "\n".join(each for each in result["msg"].split("\n") if command not in each)
@@ -280,6 +360,14 @@ class Shared(dict):
 
     def __deepcopy__(self, _memo):
         return dict(self)
+
+
+def make(name, path, host):
+    """Make a new secret of this name. OSError: it could not be made."""
+    if name == "ssh-key":
+        keys.make(path, "borg@" + re.sub("[^A-Za-z0-9._-]", "_", host))
+    else:
+        saved.create(path, base64.b64encode(secrets.token_bytes(32)) + b"\n")
 
 
 def wants_frame(args):

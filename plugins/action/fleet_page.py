@@ -105,5 +105,5 @@ def write(directory, made):
                 os.unlink(path)
                 raise
     except OSError as trouble:
-        raise AnsibleActionFail("directory: given is %s, which cannot be written to (%s); allowed is a directory of the control node"
+        raise AnsibleActionFail("directory: %s cannot be written to (%s). Use another directory of the control node."
                                 % (directory, trouble)) from None

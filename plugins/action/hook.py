@@ -45,15 +45,15 @@ def with_files(planned):
     root, wants_package = planned.pop("tree", None), planned.pop("package", False)
     if root is not None:
         if not os.path.isdir(root):
-            raise AnsibleActionFail("files: given is %s, which is no directory of the control node" % root)
+            raise AnsibleActionFail("files: %s is no directory of the control node. Use the absolute path of one." % root)
         taken = {each["path"] for each in planned["files"]}
         for each in tree.static(root):
             if not each["path"].startswith(package.PROGRAMS) or each["path"] in taken:
-                raise AnsibleActionFail("files: given is %s, with %s in it; allowed are files below usr/local/lib/backup, but not the "
-                                        "hook's own script" % (root, each["path"][1:]))
+                raise AnsibleActionFail("files: %s in %s is not allowed. Use files below usr/local/lib/backup, other than the hook's own "
+                                        "script." % (each["path"][1:], root))
             if each["path"].startswith(package.PLACE) and not package.is_ours(root):
-                raise AnsibleActionFail("files: given is %s, with %s in it; allowed is any other directory: that one is this collection's"
-                                        % (root, each["path"][1:]))
+                raise AnsibleActionFail("files: %s in %s is not allowed, since that directory is this collection's. Use another one."
+                                        % (each["path"][1:], root))
             # Of one role, by whatever path it was installed.
             planned["files"].append(dict(each, shared=os.path.basename(os.path.dirname(os.path.abspath(root)))))
     if wants_package:

@@ -146,7 +146,7 @@ options:
     description:
       - What is saved on the control node when I(start) has made it. Names and places are fixed before the host is asked anything;
         only contents of up to 64 KiB come from it.
-      - No file is overwritten. What differs is laid down beside it, under a name with the day and a checksum, and there is a warning.
+      - A copy follows what the host has, and there is a warning. The one before it stays beside it, under a name with the day.
     type: dict
     suboptions:
       directory:
@@ -168,6 +168,20 @@ options:
         default: []
       opens:
         description: Paths on the host of what opens something; see I(known).
+        type: list
+        elements: str
+        default: []
+      changes:
+        description:
+          - Secrets that can change, each with its C(path) on the host, its name in the directory (C(as)), the C(unit) that has its
+            repositories follow, and whether there is one a line (C(lines)).
+          - If one is another than the host has, it is laid down beside the old one, with C(-next) behind its name, and the unit is started.
+            What is in use is not touched before. The control node saves the old one first.
+        type: list
+        elements: dict
+        default: []
+      renew:
+        description: The names of those of I(changes) for which a new secret is made in the directory, with C(-new) behind its name.
         type: list
         elements: str
         default: []

@@ -60,7 +60,7 @@ MOST_READ = 4 << 20
 MOST_TOLD = 4000
 # By which the answer is cut until it fits: bytes of a text, entries of a list, runs.
 BOUNDS = [(400, 20, 30), (250, 8, 30), (160, 4, 30), (120, 2, 20), (60, 1, 10), (24, 1, 3)]
-TEXTS = ("failed", "advice", "lesser", "troubles", "warnings")
+TEXTS = ("failed", "advice", "optional_failures", "troubles", "warnings")
 TIMES = ("started", "finished", "last_good", "failing_since")
 
 

@@ -27,10 +27,10 @@ requirements:
 options:
   name:
     description:
-      - "Names the hook: C(backup-NAME.service), its directory C(/backup/NAME), its snippet in C(backup.service.d)."
+      - "Names the hook: C(backup-NAME.service), its directory C(/backup/NAME), its drop-in in C(backup.service.d)."
       - >-
-        Allowed is up to 50 small letters, digits, dashes and underscores, but not borg, check, drill, report, watch,
-        or what begins with zz (their snippets come last) or ends in -cleanup or -restore.
+        Allowed is up to 50 lowercase letters, digits, dashes and underscores, but none of borg, check, drill, report,
+        watch, and nothing that begins with zz (whose drop-ins come last) or ends in -cleanup or -restore.
     type: str
     required: true
   state:

@@ -70,5 +70,5 @@ problems:
   returned: on failure
   type: list
   elements: str
-  sample: ['backup_schedule: given is "dayly"; allowed is a calendar event as in systemd.time(7), such as `daily` or `Mon..Fri 02:30`']
+  sample: ['backup_schedule: "dayly" is not allowed. Use a calendar event as in systemd.time(7), such as `daily` or `Mon..Fri 02:30`.']
 """

@@ -69,6 +69,18 @@ exposure:
   returned: when it was changed, not in check mode
   type: float
   sample: 0.2
+handed:
+  description: The secrets of the plan that are another than the host has, which what they open has to follow.
+  returned: always
+  type: list
+  elements: str
+  sample: [/etc/credstore/example]
+differs:
+  description: The files that are another than what is saved of them.
+  returned: always
+  type: list
+  elements: str
+  sample: [/etc/credstore/example]
 created:
   description: Those paths of the plan's starts that exist at the end.
   returned: always
@@ -79,6 +91,8 @@ created:
 
 import glob
 import grp
+import hashlib
+import hmac
 import json
 import os
 import pwd
@@ -102,6 +116,10 @@ SHARED = (UNITS + "backup.service.d", UNITS + "backup-drill.service.d", "/usr/lo
 PROGRAMS = "/usr/local/lib/backup/"
 # What the programs begin with.
 PYTHON = "/usr/bin/python3"
+# Beside a secret that changes, until what it opens has followed: the new one; of passphrases also those before it, a line each.
+NEXT = "-next"
+# No secret is larger, in bytes.
+LARGEST_SECRET = 64 << 10
 # Each directory above is open meanwhile.
 DEEPEST = 400
 
@@ -188,7 +206,7 @@ class Transaction:
         self.module = module
         self.plan = {"enable": [], "start": [], "users": [], "remove": [], "disown": [], "needs": [], "exposure": None,
                      "keep": [], "former": [], "expect": {}, "covers": {}, "calendars": {}, "version": None, "packages": [],
-                     "unless_new": False, "opens": [], **plan}
+                     "unless_new": False, "opens": [], "handover": {}, "saved": {}, "ask": False, **plan}
         self.host = Host(module)
         self.files = {each["path"]: each for each in plan["files"]}
         self.memory_path = os.path.join(MEMORY, plan["name"] + ".json")
@@ -203,6 +221,8 @@ class Transaction:
         self.created = []
         self.told = []
         self.lacking = []
+        self.handed = []
+        self.differs = []
         self.new = False
         self.uncovered = []
 
@@ -212,7 +232,8 @@ class Transaction:
 
     def result(self):
         result = {"diff": self.diff, "paths": self.changed_paths, "started": self.started, "created": self.created, "told": self.told,
-                  "lacking": self.lacking, "dpkg": dpkg_query(self.module) is not None, "new": self.new}
+                  "lacking": self.lacking, "dpkg": dpkg_query(self.module) is not None, "new": self.new, "handed": self.handed,
+                  "differs": self.differs}
         if self.plan["exposure"] and self.changed and not self.module.check_mode:
             out = self.module.run_command(["systemd-analyze", "security", "--no-pager", self.plan["exposure"]])[1]
             level = re.search(r"exposure level for \S+ ([0-9.]+)", out)
@@ -228,20 +249,24 @@ class Transaction:
         if self.new:
             # Whoever called finds out first whether it is a machine that was rebuilt, and calls again.
             return
+        self.handed = [path for path in self.files if self._changes_hands(path)]
+        if self.handed and self.plan["ask"] and not self.module.check_mode:
+            # Whoever called sees first that the old one is not lost, and calls again.
+            return
         self.lacking = self._lacking()
         if self.lacking and not self.module.check_mode:
             # Nothing else is done before they are there: who called installs them, and calls again.
             return
         for need in self.plan["needs"]:
             if need["kind"] == "hook" and not os.path.exists("%sbackup-%s.service" % (UNITS, need["value"])):
-                self.warn("%s: given is %s, but the host has no such hook; until it has, this one waits for nothing"
+                self.warn("%s: the host has no hook %s. Until it has, this one waits for nothing."
                           % (need["option"], json.dumps(need["value"])))
         if self.plan["exposure"] is not None and not os.path.exists(UNITS + "backup.service"):
             self.warn("this host has no backup.service, so nothing runs the hook yet; the role of an engine, such as borg, makes it")
         for setting, paths in self.plan["expect"].items():
             for path in paths:
                 if not os.path.lexists(path) and not self._comes(path):
-                    self.warn("%s: given is %s, but the host has no such path; every backup fails until it has"
+                    self.warn("%s: the host has no path %s. Every backup fails until it has. Make it, or take it out."
                               % (setting, json.dumps(path)))
         self._tell_uncovered()
         lacking = [message for message in map(self._unmet, self.plan["needs"]) if message]
@@ -251,7 +276,7 @@ class Transaction:
             # An earlier task of the same play would make it, if this were not check mode.
             self.warn(message)
         self._refuse_what_is_anothers()
-        different = [path for path in self.files if self._differs(path)]
+        different = [path for path in self.files if self._differs(path) or path in self.handed]
         kept = set(self.files) | set(self._kept())
         obsolete = [path for path in self._ours() if path not in kept and os.path.lexists(path)]
         # They go with the files they were of. What is of that name without them is somebody else's.
@@ -291,6 +316,7 @@ class Transaction:
             os.unlink(path)
         self._compile(different)
         self._start()
+        self.differs = [path for path, (salt, digest) in self.plan["saved"].items() if self._is_other(path, salt, digest)]
 
     def _is_new(self):
         """Whether nothing that the plan starts was ever started here, whatever the settings were then; or what it made is of a disk that
@@ -311,6 +337,39 @@ class Transaction:
                 states = file.read()
         # It fails if it does not know one of them.
         return dpkg.lacking(packages, self.module.run_command(dpkg.query(program, packages))[1], states)
+
+    def _changes_hands(self, path):
+        """Whether a secret is another than the host has, and opens something already: what it opens has to follow first."""
+        handover = self.plan["handover"].get(path)
+        if handover is None or not any(map(os.path.exists, handover["opens"])):
+            return False
+        content, wanted = secret_in(path), self.files[path]["content"].encode()
+        # An earlier change may have been broken off.
+        return bool(content) and (content.rstrip(b"\n") != wanted.rstrip(b"\n") or os.path.exists(path + NEXT))
+
+    def _hand(self, path):
+        """Lay a secret down beside the one that it is to take the place of."""
+        content = self.files[path]["content"]
+        if self.plan["handover"][path]["lines"]:
+            try:
+                known = [(secret_in(each) or b"").decode().rstrip("\n").split("\n") for each in (path + NEXT, path)]
+            except UnicodeDecodeError:
+                raise Failure("%s is no text: put the passphrase into it that opens the repositories" % path) from None
+            if len(known[1]) > 1:
+                raise Failure("%s has several lines: put the passphrase alone into it that opens the repositories" % path)
+            new = content.rstrip("\n")
+            before = dict.fromkeys(each for each in known[1] + known[0] if each not in ("", new))
+            content = "".join(each + "\n" for each in [*before, new])
+        self.host.write(path + NEXT, content, 0o600)
+        for place in (path + NEXT, os.path.dirname(path)):
+            descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+            os.fsync(descriptor)
+            os.close(descriptor)
+
+    def _is_other(self, path, salt, digest):
+        """Whether there is a secret that is another than the one with that digest, which is of no use without the plan."""
+        content = secret_in(path)
+        return content is not None and not hmac.compare_digest(keyed(salt, content), digest)
 
     def _compile(self, different):
         """Have Python keep the modules of the programs compiled, for its version here: else each start compiles what it imports anew. What
@@ -340,29 +399,29 @@ class Transaction:
     def _unmet(self, need):
         """What is missing of a need of the plan, for the administrator; None if nothing is."""
         kind, value = need["kind"], need["value"]
-        given = "%s: given is %s, but " % (need["option"], json.dumps(value))
-        lacking = given + "the host has no such %s; " % kind
+        option, given = need["option"], json.dumps(value)
+        lacking = "%s: the host has no %s %s. " % (option, "file" if kind == "credential" else kind, given)
         if kind == "user":
-            return None if exists(value) else lacking + "make it first"
+            return None if exists(value) else lacking + "Make it first."
         if kind == "group":
-            return None if any(entry.gr_name == value for entry in grp.getgrall()) else lacking + "make it first"
+            return None if any(entry.gr_name == value for entry in grp.getgrall()) else lacking + "Make it first."
         if kind == "program":
             if self.files.get(value, {}).get("mode", 0) & 0o111:
                 # It comes with the same plan.
                 return None
             if not os.path.isfile(value):
-                return lacking + "install it first"
+                return lacking + "Install it first."
             # Whoever it runs as has to reach it and run it.
             attempt = ["runuser", "-u", need["user"], "--", "test", "-x", value]
             if not exists(need["user"]) or self.module.run_command(attempt)[0] == 0:
                 return None
-            return given + "user %s may not run it; see the modes of the file and of the directories above it" % need["user"]
+            return "%s: user %s may not run %s. See the modes of the file and of the directories above it." % (option, need["user"], given)
         if kind == "credential" and os.path.lexists(value):
             loose = replaceable(value)
-            return None if loose is None else given + (
-                "somebody other than root can put another file in its place, by %s, and systemd reads it as root; keep it in a directory "
-                "of root" % loose)
-        return None if kind == "hook" or os.path.lexists(value) else lacking.replace("credential", "file") + "make it first"
+            return None if loose is None else (
+                "%s: by %s somebody other than root can put another file in the place of %s, which systemd reads as root. Keep it in a "
+                "directory of root." % (option, loose, given))
+        return None if kind == "hook" or os.path.lexists(value) else lacking + "Make it first."
 
     def _refuse_older(self):
         """What several names share is of the newest of them: an older one under it would be another program's than its own."""
@@ -385,7 +444,7 @@ class Transaction:
             taken = sorted(path for path, each in self.files.items()
                            if path in memory["paths"] or (path in shared and not same_source(shared[path], each.get("shared"))))
             if taken:
-                raise Failure("name: given is %s, but %s is already laid down by %s; allowed is a name that nobody else uses. Nothing "
+                raise Failure("name: %s is not allowed, since %s is laid down by %s already. Use a name that nobody else uses. Nothing "
                               "was changed." % (self.plan["name"], ", ".join(taken), name))
 
     def _ours(self):
@@ -444,12 +503,12 @@ class Transaction:
         """Refuse times that never come: systemd takes a date that is over, and its timer waits for ever."""
         wrong = []
         for setting, event in self.plan["calendars"].items():
-            given = "%s: given is %s, but " % (setting, json.dumps(str(event)))
+            given = "%s: %s " % (setting, json.dumps(str(event)))
             code, out, err = self.module.run_command(["systemd-analyze", "calendar", "--", str(event)])
             if code != 0:
-                wrong.append("%ssystemd does not take it: %s" % (given, (err or out).strip()))
+                wrong.append("%sis not allowed, since systemd does not take it: %s" % (given, (err or out).strip()))
             elif re.search(r"^ *Next elapse: never$", out, re.MULTILINE):
-                wrong.append(given + "that never comes; allowed is a calendar event that is still to come")
+                wrong.append(given + "never comes. Use a calendar event that is still to come.")
         if wrong:
             raise Failure("Not all timers would start something; nothing was changed:\n- " + "\n- ".join(wrong))
 
@@ -499,7 +558,10 @@ class Transaction:
         # While systemd still knows what they are.
         self._disable_dropped()
         for path in different:
-            self.host.write(path, self.files[path]["content"], self.files[path]["mode"])
+            if path in self.handed:
+                self._hand(path)
+            else:
+                self.host.write(path, self.files[path]["content"], self.files[path]["mode"])
         for path in obsolete:
             self.host.remove(path)
         self._make_users()
@@ -644,6 +706,8 @@ class Transaction:
     def _start(self):
         held = self._held()
         try:
+            for path in self.handed:
+                self._start_unit(self.plan["handover"][path]["unit"])
             self._start_each()
         finally:
             self.created = [path for each in self.plan["start"] for path in each["creates"] if os.path.exists(path)]
@@ -654,13 +718,16 @@ class Transaction:
         for each in self.plan["start"]:
             if all(os.path.exists(path) for path in each["creates"]):
                 continue
-            self.changed = True
-            self.started.append(each["unit"])
-            if self.module.check_mode:
-                continue
-            code, _out, err = self.module.run_command(["systemctl", "start", each["unit"]])
-            if code != 0:
-                raise Failure("%s failed. It said:\n%s" % (each["unit"], self._last_words(each["unit"]) or err.strip()))
+            self._start_unit(each["unit"])
+
+    def _start_unit(self, unit):
+        self.changed = True
+        self.started.append(unit)
+        if self.module.check_mode:
+            return
+        code, _out, err = self.module.run_command(["systemctl", "start", unit])
+        if code != 0:
+            raise Failure("%s failed. It said:\n%s" % (unit, self._last_words(unit) or err.strip()))
 
     def _last_words(self, unit):
         """The journal of the last run of the unit and of what it requires."""
@@ -799,6 +866,21 @@ def remove_empty_above(paths):
                and os.path.isdir(directory) and not os.listdir(directory)):
             os.rmdir(directory)
             directory = os.path.dirname(directory)
+
+
+def secret_in(path):
+    """What is in a small file; None if there is none. Who owns the directory may have put a link or a FIFO there: neither is followed."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(LARGEST_SECRET + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+
+
+def keyed(salt, content):
+    """A digest of a secret, as `saved.keyed` on the control node makes it. A line end more is none of it."""
+    return hmac.new(salt.encode(), content.rstrip(b"\n"), hashlib.sha256).hexdigest()
 
 
 def exists(user):

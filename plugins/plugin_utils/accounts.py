@@ -201,7 +201,8 @@ def place(variables: Mapping[str, Any], server: str) -> dict[str, str]:
     """
     host = str(variables["inventory_hostname"])
     if server not in variables["groups"]["all"]:
-        raise AnsibleActionFail("borg_repositories: given is the server %s, but the inventory has no host of this name" % server)
+        raise AnsibleActionFail("borg_repositories: there is no host %s in the inventory. Use the name of a host that has role repository."
+                                % server)
     refuse_facts(variables, server)
     directory = secrets_of(variables, server)
     memory = read(directory)

@@ -79,7 +79,8 @@ def of_transaction(answer: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[s
     else:
         result = {"changed": answer["changed"]}
     starts = plan.get("start", [])
-    result["started"] = members(answer.get("started"), [each["unit"] for each in starts])
+    units = [each["unit"] for each in [*starts, *plan.get("handover", {}).values()]]
+    result["started"] = members(answer.get("started"), units)
     result["created"] = members(answer.get("created"), [path for each in starts for path in each["creates"]])
     # Shown to people only: what an earlier version laid down is not in the plan.
     result["paths"] = lines(answer.get("paths"))

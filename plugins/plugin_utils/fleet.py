@@ -53,7 +53,8 @@ def of_unit(said: dict[str, Any]) -> dict[str, Any]:
         "result": line(said.get("result")),
         **{name: time(said.get(name)) for name in ("started", "finished", "last_good", "failing_since")},
         "failures": number(said.get("failures")),
-        **{name: [line(each) for each in items(said.get(name))] for name in ("failed", "advice", "lesser", "troubles", "warnings")},
+        **{name: [line(each) for each in items(said.get(name))]
+           for name in ("failed", "advice", "optional_failures", "troubles", "warnings")},
         "archives": [[line(each[0]), line(each[1]), number(each[2]), number(each[3]), number(each[4])]
                      for each in (items(given, 5) for given in items(said.get("archives"))) if len(each) == 5],
         "hooks": [[line(each[0]), line(each[1]), each[2] is not False]

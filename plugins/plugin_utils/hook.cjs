@@ -4156,7 +4156,7 @@ var path = (description) => ({
   type: "string",
   description: [description],
   pattern: `(?!/+$)${bindable}`,
-  allowed: "an absolute path, but not / itself, without . or .. and without a colon"
+  allowed: "an absolute path other than /, without . and .. in it, and without a colon"
 });
 var reserved = [account, "check", "drill", "report", "watch"];
 var hookName = `(?!(?:${reserved.join("|")})$|zz|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49}`;
@@ -4182,10 +4182,10 @@ var hookOptions = {
     name: {
       type: "string",
       description: [
-        "Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its snippet in `backup.service.d`."
+        "Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its drop-in in `backup.service.d`."
       ],
       pattern: hookName,
-      allowed: `up to 50 small letters, digits, dashes and underscores, but not ${reserved.join(", ")}, or what begins with zz (their snippets come last) or ends in -cleanup or -restore`,
+      allowed: `up to 50 lowercase letters, digits, dashes and underscores, but none of ${reserved.join(", ")}, and nothing that begins with zz (whose drop-ins come last) or ends in -cleanup or -restore`,
       examples: ["wiki"]
     },
     state: {
@@ -4274,7 +4274,7 @@ var hookOptions = {
         writeOnly: true,
         description: ["A file of the host."],
         pattern: `(?!.*[ \\\\]/*$)${bindable}`,
-        allowed: "an absolute path of a file on the host, without . or .., without a colon, and without a blank or backslash at its end; a secret itself is one of the `secrets`"
+        allowed: "an absolute path of a file on the host, without . and .. in it, without a colon, and without a blank or backslash at its end; for the secret itself use the option `secrets`"
       }
     },
     secrets: {
@@ -4361,7 +4361,7 @@ var hookOptions = {
         type: "string",
         description: ["The name of a hook."],
         pattern: hookName,
-        allowed: "the name of a hook: small letters, digits, dashes and underscores"
+        allowed: "the name of a hook, in lowercase letters, digits, dashes and underscores"
       }
     },
     after: {
@@ -4726,7 +4726,7 @@ function hookCleanup(hook) {
 }
 var hookUnit = (name) => `backup-${name}.service`;
 var cleanupUnit = (name) => hookUnit(`${name}-cleanup`);
-function hookSnippet({ name, description, required = true, cleanup = false }) {
+function hookDropIn({ name, description, required = true, cleanup = false }) {
   const service = hookUnit(name);
   return {
     path: `${unitDirectory}/${backupService}.d/${name}.conf`,
@@ -4795,7 +4795,7 @@ function words(command2) {
       word2 ??= "";
     } else if ("$`".includes(letter) || quote === "" && /[|&;<>()*?~#]/.test(letter)) {
       throw new Error(
-        `no shell runs that would understand the ${letter} in it: write a script, or give a list, in which it is taken as it is`
+        `no shell reads the ${letter} in it; write a script, or give a list, in which it is taken as it is`
       );
     } else word2 = (word2 ?? "") + letter;
   }
@@ -4824,7 +4824,7 @@ function hookOptionsFrom(given, schema, validate2) {
     try {
       options[name] = words(text2);
     } catch (error) {
-      problems.push(`${name}: given is ${JSON.stringify(text2)}, but ${error.message}`);
+      problems.push(`${name}: ${JSON.stringify(text2)} is not allowed, since ${error.message}.`);
       options[name] = void 0;
     }
   }
@@ -4841,29 +4841,32 @@ function together(options) {
   const { name, state: state2, user, command: command2, script, credentials, secrets, order, read, write, required, exclude } = options;
   if (state2 === "absent") return [];
   return [
-    ...user === void 0 ? ["user: it is missing; name the user that the hook runs as"] : [],
-    ...command2 === void 0 && script === void 0 ? ["command, script: both are missing; give one of them"] : [],
-    ...command2 !== void 0 && script !== void 0 ? ["command, script: both are given; give one of them"] : [],
+    ...user === void 0 ? ["user: it is missing. Name the user that the hook runs as."] : [],
+    ...command2 === void 0 && script === void 0 ? ["command, script: both are missing. Give one of them."] : [],
+    ...command2 !== void 0 && script !== void 0 ? ["command, script: both are given. Give one of them."] : [],
     ...!required && exclude.length > 0 ? [
-      "exclude: the hook is not required, so when it fails, what is left out would not be saved at all; make it required, or leave nothing out"
+      "exclude: the hook is not required. If it fails, what is left out would not be saved at all. Make it required, or leave nothing out."
     ] : [],
     ...commandOptions.flatMap(
       (option) => program(option, options[option]?.[0], option === "prove" ? [] : [...read, ...write])
     ),
-    ...Object.keys(secrets).filter((key) => Object.hasOwn(credentials, key)).map((key) => `secrets.${key}: there is one of this name in credentials; give it another name`),
-    ...order.includes(name) ? [`order: given is ${JSON.stringify(name)}, which is the hook itself; allowed are other hooks`] : []
+    ...Object.keys(secrets).filter((key) => Object.hasOwn(credentials, key)).map((key) => `secrets.${key}: there is one of this name in credentials. Give it another name.`),
+    ...order.includes(name) ? [`order: ${JSON.stringify(name)} is the hook itself. Name other hooks.`] : []
   ];
 }
 function program(option, path2, given) {
   if (path2 === void 0) return [];
-  const program2 = `${option}: given is the program ${JSON.stringify(path2)}`;
-  if (!/^\/(?!.*\/\.{1,2}(?:\/|$)).+/.test(path2)) return [`${program2}; allowed is an absolute path without . or ..`];
+  const program2 = `${option}: the program ${JSON.stringify(path2)}`;
+  if (!/^\/(?!.*\/\.{1,2}(?:\/|$)).+/.test(path2))
+    return [`${program2} is not allowed. Use an absolute path, without . and .. in it.`];
   const hidden = [...hiddenDirectories, "/home", "/root"].find((directory) => path2.startsWith(`${directory}/`));
   if (hidden === void 0 || given.some((place2) => path2 === place2 || path2.startsWith(`${place2.replace(/\/+$/, "")}/`)))
     return [];
   if (option === "prove")
-    return [`${program2}, but the drill sees nothing of ${hidden}; put it elsewhere, such as into /usr/local/lib`];
-  return [`${program2}, but a hook sees nothing of ${hidden}; add ${JSON.stringify(path2)} to read`];
+    return [
+      `${program2} is below ${hidden}, of which the restore test sees nothing. Put it elsewhere, such as into /usr/local/lib.`
+    ];
+  return [`${program2} is below ${hidden}, of which a hook sees nothing. Add ${JSON.stringify(path2)} to read.`];
 }
 var instead = {
   ReadWritePaths: "write",
@@ -4888,22 +4891,22 @@ function message({ instancePath, keyword, params }, schema, options) {
   const below = (key) => name === "" ? String(key) : `${name}.${String(key)}`;
   const at = schemaAt(schema, path2);
   const data = path2.reduce((value, part) => value?.[part], options);
-  const shown = (value) => at?.writeOnly === true ? "a secret that is not shown" : JSON.stringify(value);
+  const shown = (value) => at?.writeOnly === true ? "its value (a secret, not shown)" : JSON.stringify(value);
   switch (keyword) {
     case "additionalProperties": {
       const known = Object.keys(at?.properties ?? {});
       const option = at?.noun === "directive" ? instead[String(params["additionalProperty"])] : void 0;
       if (option !== void 0)
-        return `${below(params["additionalProperty"])}: unknown directive; the option ${option} of the hook is for this`;
+        return `${below(params["additionalProperty"])}: unknown directive. Use the option ${option} of the hook.`;
       const close = closest(String(params["additionalProperty"]), known);
-      return `${below(params["additionalProperty"])}: unknown ${at?.noun ?? "option"}; ${close === void 0 ? `allowed are ${known.join(", ")}` : `did you mean ${close}?`}`;
+      return `${below(params["additionalProperty"])}: unknown ${at?.noun ?? "option"}. ${close === void 0 ? `Use one of ${known.join(", ")}.` : `Did you mean ${close}?`}`;
     }
     case "required":
-      return `${below(params["missingProperty"])}: it is missing; give ${schemaAt(schema, [...path2, String(params["missingProperty"])])?.allowed ?? "it"}`;
+      return `${below(params["missingProperty"])}: it is missing. Use ${schemaAt(schema, [...path2, String(params["missingProperty"])])?.allowed ?? "any text"}.`;
     case "propertyNames":
-      return `${name}: the key ${JSON.stringify(params["propertyName"])} is not allowed; allowed are ${at?.allowedNames}`;
+      return `${name}: the key ${JSON.stringify(params["propertyName"])} is not allowed. Use ${at?.allowedNames}.`;
   }
-  return `${name}: given is ${shown(data)}; allowed is ${at === void 0 ? "something else" : allowed(at)}`;
+  return `${name}: ${shown(data)} is not allowed. Use ${at === void 0 ? "something else" : allowed(at)}.`;
 }
 function schemaAt(schema, path2) {
   return path2.reduce(
@@ -4970,7 +4973,7 @@ function files(options) {
   const proof = hookProof(hook);
   const units = [
     hookService(hook),
-    hookSnippet(hook),
+    hookDropIn(hook),
     cleanup === "remove" ? hookCleanup(hook) : void 0,
     hookRestore(hook),
     hookDrill(hook)

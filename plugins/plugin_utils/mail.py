@@ -34,7 +34,7 @@ def read(args: Mapping[str, Any]) -> dict[str, Any]:
     sender = str(args.get("mail_from") or "")
     for name, address in [*(("mail_to", each) for each in to), *([("mail_from", sender)] if sender else [])]:
         if not ADDRESS.fullmatch(address):
-            raise AnsibleActionFail("%s: given is %r; allowed is a mail address or the name of a user" % (name, address))
+            raise AnsibleActionFail("%s: %r is not allowed. Use a mail address or the name of a user." % (name, address))
     return {"to": to, "from": sender, "smtp": str(args.get("mail_smtp") or "")}
 
 

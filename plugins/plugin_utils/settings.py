@@ -77,15 +77,15 @@ def misspelt(given: Collection[str], rules: Rules) -> tuple[list[str], list[str]
     is a problem.
     """
     settings, renamed = rules["settings"], rules.get("renamed", {})
-    problems = ["%s: this setting is called %s now" % (name, renamed[name]) for name in sorted(set(given) & set(renamed))]
+    problems = ["%s: this setting is called %s now. Rename it." % (name, renamed[name]) for name in sorted(set(given) & set(renamed))]
     warnings = []
     for name in sorted(set(given) - set(settings) - set(renamed) - set(rules.get("others", []))):
         close = difflib.get_close_matches(name, settings, n=1, cutoff=0.8) if name.startswith(rules["prefix"]) else []
         if close and is_slip(name, close[0]):
-            problems.append("%s: there is no such setting; did you mean %s?" % (name, close[0]))
+            problems.append("%s: there is no such setting. Did you mean %s?" % (name, close[0]))
         elif close:
-            warnings.append("%s: rootless.backup.%s has no such setting, and leaves it alone; "
-                            "if it is not for another role, did you mean %s?"
+            warnings.append("%s: rootless.backup.%s has no such setting, and leaves it alone. "
+                            "If it is not for another role: did you mean %s?"
                             % (name, rules["prefix"].rstrip("_"), close[0]))
     return problems, warnings
 
@@ -120,15 +120,15 @@ def check(name: str, value: object, rule: Rules) -> list[str]:
         if not isinstance(value, Mapping):
             return [message(name, value, rule)]
         properties = rule["properties"]
-        problems = ["%s.%s: it is missing; allowed is %s" % (name, key, properties[key]["allowed"])
+        problems = ["%s.%s: it is missing. Use %s." % (name, key, properties[key]["allowed"])
                     for key in rule.get("required", []) if key not in value]
         for key in value:
             if key in properties:
                 problems += check("%s.%s" % (name, key), value[key], properties[key])
             else:
                 close = difflib.get_close_matches(str(key), properties, n=1)
-                problems.append("%s.%s: there is no such key; %s" % (
-                    name, key, "did you mean %s?" % close[0] if close else "allowed are %s" % ", ".join(properties)))
+                problems.append("%s.%s: there is no such key. %s" % (
+                    name, key, "Did you mean %s?" % close[0] if close else "Use one of %s." % ", ".join(properties)))
         return problems
     return [] if fits(value, rule) else [message(name, value, rule)]
 
@@ -147,5 +147,5 @@ def fits(value: object, rule: Rules) -> bool:
 
 
 def message(name: str, value: object, rule: Rules) -> str:
-    given = "(hidden)" if rule.get("secret") else json.dumps(value, default=str)
-    return "%s: given is %s; allowed is %s" % (name, given, rule["allowed"])
+    given = "the value (a secret, not shown)" if rule.get("secret") else json.dumps(value, default=str)
+    return "%s: %s is not allowed. Use %s." % (name, given, rule["allowed"])

@@ -114,7 +114,7 @@ export interface Rule {
   readonly pattern?: string;
   readonly minimum?: number;
   readonly maximum?: number;
-  /** The end of the sentence "allowed is …". */
+  /** The end of the sentence "Use …". */
   readonly allowed: string;
   readonly secret?: true;
   readonly items?: Rule;

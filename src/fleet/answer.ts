@@ -35,7 +35,7 @@ export interface Unit {
   readonly failures: number;
   readonly failed: readonly string[];
   readonly advice: readonly string[];
-  readonly lesser: readonly string[];
+  readonly optional_failures: readonly string[];
   readonly troubles: readonly string[];
   readonly warnings: readonly string[];
   /** `[repository, name, files, original size, deduplicated size]`. */

@@ -43,10 +43,10 @@ function* findings(answer: Answer, now: number): Generator<Finding> {
       yield { ...failing(`${name}.service`, title, unit), state: 'unproven' };
   }
   for (const unit of Object.values(answer.units)) {
-    if (unit.lesser.length > 0)
+    if (unit.optional_failures.length > 0)
       yield {
         state: 'mind',
-        problems: unit.lesser.map((line) => `${line} failed; the backup does not need it.`),
+        problems: unit.optional_failures.map((line) => `${line} failed; the backup does not need it.`),
         remedies: ['`backupctl status`, and `journalctl -u backup.service`.'],
       };
     if (unit.troubles.length > 0)

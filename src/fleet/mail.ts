@@ -17,7 +17,7 @@ export function letter({ made, machines }: Fleet): Letter {
   if (bad.length === 0) return { subject: `backups of ${all}: ok`, text: `All is well with the backups of ${all}.\n` };
   const rest = bad.slice(shown);
   return {
-    subject: `backups of ${all}: ${bad.length} to mend: ${bad
+    subject: `backups of ${all}: ${bad.length} with problems: ${bad
       .slice(0, 3)
       .map(({ name }) => name)
       .join(', ')}${bad.length > 3 ? ', …' : ''}`,

@@ -6,7 +6,7 @@ export const words: Readonly<Record<State, string>> = {
   silent: 'Silent',
   failing: 'Failing',
   overdue: 'Overdue',
-  unproven: 'Not proven',
-  mind: 'To mend',
+  unproven: 'Not verified',
+  mind: 'Problems',
   ok: 'ok',
 };

@@ -49,7 +49,7 @@ export function hookOptionsFrom(
     try {
       options[name] = words(text);
     } catch (error) {
-      problems.push(`${name}: given is ${JSON.stringify(text)}, but ${(error as Error).message}`);
+      problems.push(`${name}: ${JSON.stringify(text)} is not allowed, since ${(error as Error).message}.`);
       // Told already: the validator has nothing to say of it.
       options[name] = undefined;
     }
@@ -71,12 +71,12 @@ function together(options: HookOptions): string[] {
   const { name, state, user, command, script, credentials, secrets, order, read, write, required, exclude } = options;
   if (state === 'absent') return [];
   return [
-    ...(user === undefined ? ['user: it is missing; name the user that the hook runs as'] : []),
-    ...(command === undefined && script === undefined ? ['command, script: both are missing; give one of them'] : []),
-    ...(command !== undefined && script !== undefined ? ['command, script: both are given; give one of them'] : []),
+    ...(user === undefined ? ['user: it is missing. Name the user that the hook runs as.'] : []),
+    ...(command === undefined && script === undefined ? ['command, script: both are missing. Give one of them.'] : []),
+    ...(command !== undefined && script !== undefined ? ['command, script: both are given. Give one of them.'] : []),
     ...(!required && exclude.length > 0
       ? [
-          'exclude: the hook is not required, so when it fails, what is left out would not be saved at all; make it required, or leave nothing out',
+          'exclude: the hook is not required. If it fails, what is left out would not be saved at all. Make it required, or leave nothing out.',
         ]
       : []),
     ...commandOptions.flatMap((option) =>
@@ -84,24 +84,25 @@ function together(options: HookOptions): string[] {
     ),
     ...Object.keys(secrets)
       .filter((key) => Object.hasOwn(credentials, key))
-      .map((key) => `secrets.${key}: there is one of this name in credentials; give it another name`),
-    ...(order.includes(name)
-      ? [`order: given is ${JSON.stringify(name)}, which is the hook itself; allowed are other hooks`]
-      : []),
+      .map((key) => `secrets.${key}: there is one of this name in credentials. Give it another name.`),
+    ...(order.includes(name) ? [`order: ${JSON.stringify(name)} is the hook itself. Name other hooks.`] : []),
   ];
 }
 
 /** What is wrong with a program: below a hidden directory it is not there for the hook, unless it is given to read. */
 function program(option: string, path: string | undefined, given: readonly string[]): string[] {
   if (path === undefined) return [];
-  const program = `${option}: given is the program ${JSON.stringify(path)}`;
-  if (!/^\/(?!.*\/\.{1,2}(?:\/|$)).+/.test(path)) return [`${program}; allowed is an absolute path without . or ..`];
+  const program = `${option}: the program ${JSON.stringify(path)}`;
+  if (!/^\/(?!.*\/\.{1,2}(?:\/|$)).+/.test(path))
+    return [`${program} is not allowed. Use an absolute path, without . and .. in it.`];
   const hidden = [...hiddenDirectories, '/home', '/root'].find((directory) => path.startsWith(`${directory}/`));
   if (hidden === undefined || given.some((place) => path === place || path.startsWith(`${place.replace(/\/+$/, '')}/`)))
     return [];
   if (option === 'prove')
-    return [`${program}, but the drill sees nothing of ${hidden}; put it elsewhere, such as into /usr/local/lib`];
-  return [`${program}, but a hook sees nothing of ${hidden}; add ${JSON.stringify(path)} to read`];
+    return [
+      `${program} is below ${hidden}, of which the restore test sees nothing. Put it elsewhere, such as into /usr/local/lib.`,
+    ];
+  return [`${program} is below ${hidden}, of which a hook sees nothing. Add ${JSON.stringify(path)} to read.`];
 }
 
 /** What is said of a directive that is none of the sandbox's, but has an option of its own. */
@@ -133,22 +134,22 @@ function message({ instancePath, keyword, params }: AjvError, schema: Schema, op
   const at = schemaAt(schema, path);
   const data = path.reduce<unknown>((value, part) => (value as Record<string, unknown> | undefined)?.[part], options);
   const shown = (value: unknown): string =>
-    at?.writeOnly === true ? 'a secret that is not shown' : JSON.stringify(value);
+    at?.writeOnly === true ? 'its value (a secret, not shown)' : JSON.stringify(value);
   switch (keyword) {
     case 'additionalProperties': {
       const known = Object.keys(at?.properties ?? {});
       const option = at?.noun === 'directive' ? instead[String(params['additionalProperty'])] : undefined;
       if (option !== undefined)
-        return `${below(params['additionalProperty'])}: unknown directive; the option ${option} of the hook is for this`;
+        return `${below(params['additionalProperty'])}: unknown directive. Use the option ${option} of the hook.`;
       const close = closest(String(params['additionalProperty']), known);
-      return `${below(params['additionalProperty'])}: unknown ${at?.noun ?? 'option'}; ${close === undefined ? `allowed are ${known.join(', ')}` : `did you mean ${close}?`}`;
+      return `${below(params['additionalProperty'])}: unknown ${at?.noun ?? 'option'}. ${close === undefined ? `Use one of ${known.join(', ')}.` : `Did you mean ${close}?`}`;
     }
     case 'required':
-      return `${below(params['missingProperty'])}: it is missing; give ${schemaAt(schema, [...path, String(params['missingProperty'])])?.allowed ?? 'it'}`;
+      return `${below(params['missingProperty'])}: it is missing. Use ${schemaAt(schema, [...path, String(params['missingProperty'])])?.allowed ?? 'any text'}.`;
     case 'propertyNames':
-      return `${name}: the key ${JSON.stringify(params['propertyName'])} is not allowed; allowed are ${at?.allowedNames}`;
+      return `${name}: the key ${JSON.stringify(params['propertyName'])} is not allowed. Use ${at?.allowedNames}.`;
   }
-  return `${name}: given is ${shown(data)}; allowed is ${at === undefined ? 'something else' : allowed(at)}`;
+  return `${name}: ${shown(data)} is not allowed. Use ${at === undefined ? 'something else' : allowed(at)}.`;
 }
 
 function schemaAt(schema: Schema, path: readonly string[]): Schema | undefined {

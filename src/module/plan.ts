@@ -9,7 +9,7 @@ import {
   hookProof,
   hookRestore,
   hookService,
-  hookSnippet,
+  hookDropIn,
   type Hook,
 } from '../units/hook.ts';
 import { set } from '../units/unit.ts';
@@ -48,7 +48,7 @@ export interface Need {
   readonly user?: string;
 }
 
-/** The plan of a hook: its services, its snippet, its directory, its script, its secrets. Pure. */
+/** The plan of a hook: its services, its drop-in, its directory, its script, its secrets. Pure. */
 export function planHook(options: HookOptions): Plan {
   const { name, state } = options;
   const taken: Plan = {
@@ -74,7 +74,7 @@ function files(options: HookOptions): Plan['files'] {
   const proof = hookProof(hook);
   const units = [
     hookService(hook),
-    hookSnippet(hook),
+    hookDropIn(hook),
     cleanup === 'remove' ? hookCleanup(hook) : undefined,
     hookRestore(hook),
     hookDrill(hook),

@@ -25,7 +25,7 @@ export function words(command: string): string[] {
       word ??= '';
     } else if ('$`'.includes(letter) || (quote === '' && /[|&;<>()*?~#]/.test(letter))) {
       throw new Error(
-        `no shell runs that would understand the ${letter} in it: write a script, or give a list, in which it is taken as it is`,
+        `no shell reads the ${letter} in it; write a script, or give a list, in which it is taken as it is`,
       );
     } else word = (word ?? '') + letter;
   }

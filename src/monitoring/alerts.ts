@@ -77,7 +77,7 @@ export const alerts: readonly Alert[] = [
     name: 'BackupDrillFailed',
     expr: `${of('backup_last_run_success', unit('backup-drill'))} == 0`,
     severity: 'critical',
-    summary: `The restore test of ${host} failed: its backups are not proven`,
+    summary: `The restore test of ${host} failed: its backups are not verified`,
     description: 'On the host: backupctl status; journalctl -u backup-drill.service',
   },
   {

@@ -22,7 +22,7 @@ export const metrics = {
     help: 'Which version of the collection the host has; 1. Also of a host that has never run.',
     labels: ['version'],
   },
-  backup_drill_enabled: { help: 'Whether a timer has the backups proven by restore tests.', labels: [] },
+  backup_drill_enabled: { help: 'Whether a timer has the backups verified by restore tests.', labels: [] },
   backup_next_run_timestamp_seconds: {
     help: 'When the timer starts the unit next; missing if it never does.',
     labels: unit,

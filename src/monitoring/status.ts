@@ -72,7 +72,7 @@ const run = {
   failures: said(count, 'How many runs failed in a row.'),
   failed: said(lines, 'What failed in this run.'),
   advice: said(lines, 'What the administrator can do about it.'),
-  lesser: said(lines, 'What failed without making the run fail.'),
+  optional_failures: said(lines, 'What failed without making the run fail.'),
   troubles: said(lines, 'What has to be known of the run all the same.'),
   warnings: said(lines, 'The first warnings.'),
   archives: many(

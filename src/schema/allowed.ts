@@ -1,6 +1,6 @@
 import type { Schema } from './schema.ts';
 
-/** What is allowed, in words: the end of the sentence "allowed is …". */
+/** What is allowed, in words: the end of the sentence "Use …". */
 export function allowed(setting: Schema): string {
   if (setting.allowed !== undefined) return setting.allowed;
   if (setting.enum !== undefined) return `one of ${setting.enum.join(', ')}`;

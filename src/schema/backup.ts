@@ -1,7 +1,7 @@
 import { absolutePath, calendarEvent, printable, timeLimit, timeSpan } from './patterns.ts';
 import { roleSchema, type ProgramSetting, type Schema } from './schema.ts';
 
-/** Read by whatever makes or proves a backup. */
+/** Read by whatever makes or verifies a backup. */
 const inBackup: ProgramSetting = { file: 'backup' };
 /** Read by `backup-report`. */
 const inReport: ProgramSetting = { file: 'report' };
@@ -69,13 +69,13 @@ const former = [
   'secrets_dir',
 ];
 
-/** The settings of role `backup`, the frame: what is saved and when, how long it is kept, how it is proven, and who is told. */
+/** The settings of role `backup`, the frame: what is saved and when, how long it is kept, how it is verified, and who is told. */
 export const backup = roleSchema({
   role: 'backup',
   prefix: 'backup_',
   summary: 'The frame of the backup, whichever engine makes the archives',
   description: [
-    'What is saved and when, how long it is kept, how it is proven, and who is told: `backup.service` with its sandbox and timer, the report, the drill, `backupctl`.',
+    'What is saved and when, how long it is kept, how it is verified, and who is told: `backup.service` with its sandbox and timer, the report, the drill, `backupctl`.',
     'It does nothing by itself: the role of an engine, such as `rootless.backup.borg`, brings it along and sets both up at once.',
   ],
   engine: 'borg',
@@ -96,7 +96,7 @@ export const backup = roleSchema({
     backup_paths: {
       type: 'array',
       description: [
-        'What is saved: absolute paths, each with everything beneath it; `/` is all of the machine. `/backup`, where hooks leave their dumps, is always saved too, in an archive of its own.',
+        'What is saved: absolute paths, each with everything beneath it. `/` means the whole machine. `/backup`, where hooks leave their dumps, is always saved as well, in an archive of its own.',
         'A path that is missing, unreadable, or hidden by the sandbox fails the run.',
       ],
       default: ['/etc', '/home', '/opt', '/root', '/srv', '/usr/local', '/var'],
@@ -105,15 +105,15 @@ export const backup = roleSchema({
         type: 'string',
         description: ['A path.'],
         pattern: absolutePath,
-        allowed: 'an absolute path without . or ..',
+        allowed: 'an absolute path, without . and .. in it',
       },
       json: inBackup,
     },
     backup_exclude: {
       type: 'array',
       description: [
-        'What is left out, beside `backup_exclude_default`: absolute paths or shell patterns (`*` stays within a directory, `**` crosses directories), each with everything beneath it.',
-        'Software adds its own in `/etc/backup/exclude.d/`. Local repositories, what the engine keeps for itself, `/dev`, `/tmp`, `/var/tmp` and what is on no disk (`/proc`, `/sys`, `/run`…, wherever it is mounted) are always left out. `backupctl check-paths` shows what comes of it.',
+        'What is left out in addition to `backup_exclude_default`: absolute paths or shell patterns (`*` stays within a directory, `**` crosses directories), each with everything beneath it.',
+        'Software adds its own in `/etc/backup/exclude.d/`. Local repositories, what the engine keeps for itself, `/dev`, `/tmp`, `/var/tmp` and what is on no disk (`/proc`, `/sys`, `/run`…, wherever it is mounted) are always left out. `backupctl check-paths` shows the result.',
       ],
       default: [],
       items: pattern,
@@ -122,7 +122,7 @@ export const backup = roleSchema({
     backup_exclude_default: {
       type: 'array',
       description: [
-        'What is left out of every machine: what can be made again, and the layers of containers, whose `trusted.*` attributes only a privileged process sees: save their volumes. Set it only to have some of it saved; `backup_exclude` is for what else is to be left out.',
+        'What is left out on every machine: what can be made again, and the layers of containers, since only a privileged process sees their `trusted.*` attributes (their volumes are saved). Set it only to save some of this. To leave out more, use `backup_exclude`.',
       ],
       default: [
         '/home/*/.cache',
@@ -156,17 +156,15 @@ export const backup = roleSchema({
       allowed: 'up to 100 letters, digits, dots, dashes and underscores, beginning with a letter or digit',
       json: { ...inBackup, key: 'prefix' },
     },
-    backup_schedule: timer(['When the backup runs. A run that was missed is made up at the next boot.'], 'daily'),
+    backup_schedule: timer(['When the backup runs. A missed run starts after the next boot.'], 'daily'),
     backup_randomized_delay: span(
-      [
-        'Each host starts this much later at the most, always by the same amount, so that they do not all start at once.',
-      ],
+      ['The longest delay of the start. Each host always waits the same part of it, so that not all start at once.'],
       '1h',
       timeSpan,
     ),
     backup_time_limit: span(
       [
-        'Saving may take this long; then the run fails. With Borg its data are not lost: the next run goes on from the last checkpoint.',
+        'How long saving may take before the run fails. With Borg no data are lost: the next run goes on from the last checkpoint.',
       ],
       '12h',
       timeLimit,
@@ -178,17 +176,17 @@ export const backup = roleSchema({
     backup_drill: {
       type: 'boolean',
       description: [
-        'Whether `backup-drill.timer` runs the drill: it restores from the newest archives, and from an older one in turn, and compares with what was recorded when they were made. Dumps are loaded into a throwaway server.',
+        'Whether `backup-drill.timer` runs the drill, the restore test. It restores from the newest archives and from one older archive, each time another, and compares the result with what was recorded when they were made. Dumps are loaded into a throwaway server.',
       ],
       default: true,
-      // Whether a drill that no timer starts is something to mend.
+      // Whether a drill that no timer starts is a problem.
       json: inReport,
     },
     backup_drill_schedule: timer(['When the drill runs.'], 'weekly'),
     backup_drill_sample: {
       type: 'integer',
       description: [
-        'How many files each backup records the checksums of, chosen at random anew each time, for the drill to restore and compare.',
+        'For how many files each backup records checksums, which the drill restores and compares. They are chosen at random each time.',
       ],
       default: 50,
       minimum: 1,
@@ -196,7 +194,7 @@ export const backup = roleSchema({
       json: inBackup,
     },
     backup_drill_time_limit: span(
-      ['The drill may take this long; then it fails, and leaves nothing behind.'],
+      ['How long the drill may take before it fails. It leaves nothing behind.'],
       '6h',
       timeLimit,
     ),
@@ -210,8 +208,8 @@ export const backup = roleSchema({
     backup_mail_to: {
       type: 'array',
       description: [
-        'Who gets mail of a failure. It goes through the `sendmail` of the host (postfix), or through `backup_mail_smtp`.',
-        'Without mail, and without `backup_report_url` and `backup_report_command`, a failure is seen only by who looks: in the journal, in `backupctl status`, in the metrics.',
+        'Who gets a mail when something fails. It goes through the `sendmail` of the host (postfix), or through `backup_mail_smtp`.',
+        'Without mail, and without `backup_report_url` and `backup_report_command`, nobody is told of a failure: it shows only in the journal, in `backupctl status` and in the metrics.',
       ],
       default: ['root'],
       items: {
@@ -225,7 +223,7 @@ export const backup = roleSchema({
     backup_mail_from: {
       type: 'string',
       description: [
-        'The sender of the mail. Empty: what the mail server of the host makes of the user `backup-report`.',
+        'The sender of the mail. Empty: the address that the mail server of the host gives the user `backup-report`.',
       ],
       default: '',
       pattern: '(?:[A-Za-z0-9_][^\\x00-\\x20\\x7f<>,;"]*)?',
@@ -240,25 +238,25 @@ export const backup = roleSchema({
       default: '',
       writeOnly: true,
       pattern: '(?:|(?:[\\s\\S]*\\n)?\\s*host\\s[\\s\\S]*)',
-      allowed: 'empty, or lines as in msmtp(1), of which one is `host`',
+      allowed: 'lines as in msmtp(1), of which one is `host`, or an empty text',
       examples: ['host mail.example.org\ntls on\nauth on\nuser backup\npassword secret\nfrom backup@example.org\n'],
       json: { ...inReport, key: 'smtp' },
     },
     backup_report_url: {
       type: 'string',
       description: [
-        'A dead man switch or push service: it is called with `/start` added when a backup begins, as it is after a success, and with `/fail` added after a failure, with the report as the body (the paths of healthchecks). Who knows it can silence it, so put it in a vault.',
+        "The URL of a dead man's switch or push service. When a backup begins, `/start` is added to it; after a failure `/fail`; after a success it is called as it is. The body is the report. (These are the paths of healthchecks.) Whoever knows the URL can silence it, so put it in a vault.",
       ],
       default: '',
       writeOnly: true,
       pattern: '(?:https?://[^\\x00-\\x20\\x7f?#]+)?',
-      allowed: 'empty, or a URL that begins with https:// or http://, without ? and #',
+      allowed: 'a URL that begins with https:// or http://, without ? and #, or an empty text',
       json: inReport,
     },
     backup_report_command: {
       type: 'array',
       description: [
-        'A program of yours and its arguments: it gets each report on standard input, and `BACKUP_RESULT` (`success` or `failure`), `BACKUP_UNIT` and `BACKUP_SUBJECT` in its environment. It runs as the user `backup-report` in the sandbox of the report.',
+        'Your own program and its arguments. It gets each report on standard input, and `BACKUP_RESULT` (`success` or `failure`), `BACKUP_UNIT` and `BACKUP_SUBJECT` in its environment. It runs as the user `backup-report` in the sandbox of the report.',
       ],
       default: [],
       items: {
@@ -272,7 +270,7 @@ export const backup = roleSchema({
     backup_report_success: {
       type: 'string',
       description: [
-        'Whether mail and your command tell of a success too: `never`, `always`, or the first one of a week (`weekly`). `backup_report_url` is told always; a success after a failure is always told.',
+        'Whether a success is reported by mail and by your command too: `never`, `always`, or the first one of a week (`weekly`). `backup_report_url` is called in any case, and a success after a failure is always reported.',
       ],
       default: 'never',
       enum: ['never', 'always', 'weekly'],
@@ -281,7 +279,7 @@ export const backup = roleSchema({
     backup_alert_after: {
       type: 'integer',
       description: [
-        'How many hours may pass since the last good backup before `backup-watch.timer` reports it, once a day, even if nothing runs at all.',
+        'After how many hours without a good backup `backup-watch.timer` reports this, once a day, even if no backup runs at all.',
       ],
       default: 36,
       minimum: 1,
@@ -300,17 +298,17 @@ export const backup = roleSchema({
     backup_metrics: {
       type: 'string',
       description: [
-        'Where the collector for text files of the Prometheus node exporter looks: a link to the metrics is put there. Empty: nowhere; they are in `/var/lib/backup-report/backup.prom`.',
+        'The directory that the Prometheus node exporter reads text files from. The role puts a link to the metrics there. Empty: no link; the metrics are in `/var/lib/backup-report/backup.prom`.',
       ],
       default: '',
       pattern: `(?:${absolutePath})?`,
-      allowed: 'empty, or an absolute path of a directory',
+      allowed: 'an absolute path of a directory, or an empty text',
       examples: ['/var/lib/prometheus/node-exporter'],
     },
     backup_begin_anew: {
       type: 'boolean',
       description: [
-        'Whether a machine that knows of no backup, though `backup_secrets_dir` has what opens the repositories of one of its name, begins anew: what is saved there is set aside in a directory of its own, `before-DATE`. Without it the role takes it for a machine that was rebuilt, names the playbook that brings it back, and stops before it makes keys or repositories.',
+        'Whether a rebuilt machine begins a new backup. A machine counts as rebuilt if it knows of no backup, but `backup_secrets_dir` has the secrets of a machine of its name. With this setting those secrets are moved into a directory of their own, `before-DATE`. Without it the role names the playbook that brings the machine back, and stops before it makes keys or repositories.',
         'Say it once, on the command line: `-e backup_begin_anew=true`.',
       ],
       default: false,
@@ -319,10 +317,10 @@ export const backup = roleSchema({
     backup_secrets_dir: {
       type: 'string',
       description: [
-        'Where on the control node the passphrase (if generated) and the exported keys of this host are saved, each file with mode 0600. None is overwritten: another one is saved beside it, and told.',
+        'Where on the control node the passphrase (if generated) and the exported keys of this host are saved, each file with mode 0600. They follow what the host has. Earlier ones stay beside them, with their dates.',
         'By default in `backup-secrets` beside the inventory; without an inventory file, in the current directory.',
         'Keep it safe and apart from the hosts: without it the backup of a lost host cannot be read.',
-        'It is refused if it is made of what a host says of itself, such as `ansible_hostname`; use `inventory_hostname`.',
+        'It must not be made of facts that a host reports, such as `ansible_hostname`. Use `inventory_hostname`.',
       ],
       default:
         "{{ inventory_dir if (inventory_dir | default('None', true) | string) != 'None' else lookup('ansible.builtin.env', 'PWD') }}/backup-secrets/{{ inventory_hostname }}",

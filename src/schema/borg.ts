@@ -14,16 +14,16 @@ export const borg = roleSchema({
   summary: 'Back a machine up with Borg, without root',
   description: [
     'Sets up `backup.service`, which runs Borg as the user `borg` with the one capability `CAP_DAC_READ_SEARCH` in a tight systemd sandbox, and `backup.timer`, which starts it.',
-    'Other software injects itself with a snippet in `/etc/systemd/system/backup.service.d/` and leaves what it wants saved under `/backup`.',
-    'What is saved and when, how long it is kept and who is told is said by the settings of role `backup`, which comes along with this one.',
+    'Other software adds itself with a drop-in in `/etc/systemd/system/backup.service.d/`, and leaves its data below `/backup`.',
+    'The settings of the role `backup`, which comes along with this one, say what is saved and when, how long it is kept and who is told.',
   ],
   settings: {
     borg_repositories: {
       type: 'array',
       description: [
         'Where the archives go: local paths, `ssh://user@host[:port]/path`, or `{server: NAME}` for a host of the inventory that has the role `repository`. Each run saves into each of them, in this order.',
-        'The default is one repository on the machine itself. A disk is not a backup: it dies, burns and is stolen together with what it should save. Add a second place.',
-        'A repository by `ssh://` needs `borg_known_hosts`. One by `server` needs nothing else: its account, key and host key come from the control node. It has to stand in the inventory, where the play of the server sees it.',
+        'The default is one repository on the machine itself. That alone is not a backup: the disk can die, burn or be stolen together with the data. Add a second repository elsewhere.',
+        'A repository by `ssh://` needs `borg_known_hosts`. One by `server` needs nothing else: its account, key and host key come from the control node. Set it in the inventory, where the play of the server sees it.',
       ],
       default: ['/var/lib/borg/repository'],
       minItems: 1,
@@ -71,12 +71,30 @@ export const borg = roleSchema({
       description: [
         'The passphrase of the repositories; put it in a vault. Borg gets it as a systemd credential only.',
         'Empty: the host generates one at the first run, and the role saves it in `backup_secrets_dir`.',
-        'It is set when a repository is created. Changing it later does not change the repository: see `borg key change-passphrase`.',
+        'Another one than before changes the passphrase of all repositories, or of none if one of them cannot be reached.',
       ],
       default: '',
       pattern: `(?:|(?=.*\\S)${printable}*)`,
       allowed: 'one line without control characters, and not only blanks',
       writeOnly: true,
+    },
+    borg_new_passphrase: {
+      type: 'boolean',
+      description: [
+        'Whether the generated passphrase is changed: a new one is made on the control node, given to all repositories and then to the host. The old one stays in `backup_secrets_dir`, with its date.',
+        'Say it once, on the command line: `-e borg_new_passphrase=true`.',
+      ],
+      default: false,
+      control: true,
+    },
+    borg_new_ssh_key: {
+      type: 'boolean',
+      description: [
+        'Whether the SSH key of the host is changed: a new one is made on the control node, and the line for `authorized_keys` is printed. The old key stays in use until the next run of the role finds that all servers let the new one in.',
+        'Say it once, on the command line: `-e borg_new_ssh_key=true`.',
+      ],
+      default: false,
+      control: true,
     },
     borg_encryption: {
       type: 'string',

@@ -12,10 +12,10 @@ const path = (description: string) =>
     type: 'string',
     description: [description],
     pattern: `(?!/+$)${bindable}`,
-    allowed: 'an absolute path, but not / itself, without . or .. and without a colon',
+    allowed: 'an absolute path other than /, without . and .. in it, and without a colon',
   }) as const satisfies Schema;
 
-/** What the frame, or its engine, has units or snippets of. */
+/** What the frame, or its engine, has units or drop-ins of. */
 const reserved = [account, 'check', 'drill', 'report', 'watch'];
 const hookName = `(?!(?:${reserved.join('|')})$|zz|.*-(?:cleanup|restore)$)[a-z0-9][a-z0-9_-]{0,49}`;
 
@@ -48,10 +48,10 @@ export const hookOptions = {
     name: {
       type: 'string',
       description: [
-        'Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its snippet in `backup.service.d`.',
+        'Names the hook: `backup-NAME.service`, its directory `/backup/NAME`, its drop-in in `backup.service.d`.',
       ],
       pattern: hookName,
-      allowed: `up to 50 small letters, digits, dashes and underscores, but not ${reserved.join(', ')}, or what begins with zz (their snippets come last) or ends in -cleanup or -restore`,
+      allowed: `up to 50 lowercase letters, digits, dashes and underscores, but none of ${reserved.join(', ')}, and nothing that begins with zz (whose drop-ins come last) or ends in -cleanup or -restore`,
       examples: ['wiki'],
     },
     state: {
@@ -141,7 +141,7 @@ export const hookOptions = {
         description: ['A file of the host.'],
         pattern: `(?!.*[ \\\\]/*$)${bindable}`,
         allowed:
-          'an absolute path of a file on the host, without . or .., without a colon, and without a blank or backslash at its end; a secret itself is one of the `secrets`',
+          'an absolute path of a file on the host, without . and .. in it, without a colon, and without a blank or backslash at its end; for the secret itself use the option `secrets`',
       },
     },
     secrets: {
@@ -228,7 +228,7 @@ export const hookOptions = {
         type: 'string',
         description: ['The name of a hook.'],
         pattern: hookName,
-        allowed: 'the name of a hook: small letters, digits, dashes and underscores',
+        allowed: 'the name of a hook, in lowercase letters, digits, dashes and underscores',
       },
     },
     after: {

@@ -69,7 +69,7 @@ export const repository = roleSchema({
       ],
       default: '',
       pattern: `(?:|${size})`,
-      allowed: `empty, or ${sizeAllowed}`,
+      allowed: `${sizeAllowed}, or an empty text`,
     },
     repository_undelete_days: {
       type: 'integer',
@@ -87,7 +87,7 @@ export const repository = roleSchema({
       ],
       default: '',
       pattern: `(?:|${size})`,
-      allowed: `empty, or ${sizeAllowed}`,
+      allowed: `${sizeAllowed}, or an empty text`,
     },
     repository_clients: {
       type: 'array',

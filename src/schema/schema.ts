@@ -27,7 +27,7 @@ export interface Schema {
   readonly noun?: string;
   /** Another form that a value may have: a mapping, where this says what a text has to be. */
   readonly alternative?: Schema;
-  /** What is allowed, in words: the end of the sentence "allowed is …" in an error message. */
+  /** What is allowed, in words: the end of the sentence "Use …" in an error message. */
   readonly allowed?: string;
   /** A secret: never shown in a message, a diff or a log. */
   readonly writeOnly?: boolean;

@@ -36,7 +36,7 @@ export const sqlite = roleSchema({
             type: 'string',
             description: ['Names the hook `sqlite-NAME`.'],
             pattern: '(?!.*-cleanup$)[a-z0-9][a-z0-9_-]{0,42}',
-            allowed: 'up to 43 small letters, digits, dashes and underscores, not ending in -cleanup',
+            allowed: 'up to 43 lowercase letters, digits, dashes and underscores, not ending in -cleanup',
           },
           user: {
             type: 'string',

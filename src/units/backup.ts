@@ -33,7 +33,7 @@ export const backupUnits = (settings: SettingsOf<typeof backup>): Unit[] => [
 ];
 
 /**
- * `backup.service`: who runs and in which sandbox. What it runs comes from snippets. If a hook failed it fails before anything is saved, and
+ * `backup.service`: who runs and in which sandbox. What it runs comes from drop-ins. If a hook failed it fails before anything is saved, and
  * `backup-rest.service` saves what is there; the report waits for that, and the next run for both.
  */
 const saving = (settings: SettingsOf<typeof backup>): Unit[] => [
@@ -81,8 +81,8 @@ const checking = (settings: SettingsOf<typeof backup>): Unit[] => {
 };
 
 /**
- * The mark that monitoring looks at. A snippet of its own, named to sort behind all others, so that
- * it is made after the last command of every other snippet; root, since `/` is nobody else's to write.
+ * The mark that monitoring looks at. A drop-in of its own, named to sort behind all others, so that
+ * it is made after the last command of every other drop-in; root, since `/` is nobody else's to write.
  */
 const markSnippet = (): Unit => ({
   path: `${unitDirectory}/${backupService}.d/zz-last.conf`,

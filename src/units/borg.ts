@@ -21,6 +21,7 @@ export const borgEnvironment: Readonly<Record<string, string>> = {
 };
 
 const program = `${programs}/backup-borg`;
+const credentials = '/etc/credstore';
 
 /** Borg, as the units of the frame need to know it. */
 const engine = (settings: SettingsOf<typeof borg>): Engine => {
@@ -39,8 +40,8 @@ const engine = (settings: SettingsOf<typeof borg>): Engine => {
       ...borgEnvironment,
     },
     credentials: [
-      { name: 'borg.passphrase', file: '/etc/credstore/borg.passphrase' },
-      { name: 'borg.ssh-key', file: '/etc/credstore/borg.ssh-key', when: remote },
+      { name: 'borg.passphrase', file: `${credentials}/borg.passphrase` },
+      { name: 'borg.ssh-key', file: `${credentials}/borg.ssh-key`, when: remote },
     ],
     repositories: jinjaList('_borg_local_repositories'),
     remote,
@@ -52,6 +53,8 @@ export const borgUnits = (settings: SettingsOf<typeof borg>): Unit[] => [
   ...engineDropIns(engine(settings)),
   initService(engine(settings)),
   secretsService(),
+  changeService(engine(settings), 'passphrase', 'Change the passphrase of the Borg repositories'),
+  changeService(engine(settings), 'ssh-key', 'Change the SSH key of the Borg repositories'),
 ];
 
 function initService(engine: Engine): Unit {
@@ -90,10 +93,36 @@ function secretsService(): Unit {
           set('Type', 'oneshot'),
           set('ExecStart', `${programs}/borg-secrets`),
           set('TimeoutStartSec', '1min'),
-          ...sandbox({ ...nothing, writable: ['/etc/credstore'], memory: smallMemory }),
-          set('ReadWritePaths', '/etc/credstore'),
+          ...sandbox({ ...nothing, writable: [credentials], memory: smallMemory }),
+          set('ReadWritePaths', credentials),
         ],
       },
     ],
   };
+}
+
+/** Has something new open the repositories. Only when it opens all of them it takes the place of what did before. */
+function changeService(engine: Engine, secret: string, description: string): Unit {
+  const next = `borg.${secret}-next`;
+  const service = taskService({
+    name: `borg-${secret}`,
+    description,
+    command: `${program} change-${secret}`,
+    after: [backupService],
+    // Another host may hold a repository for `borg_lock_wait`.
+    timeLimit: '30min',
+  });
+  return withDirectives(service, {
+    Service: [
+      ...opensRepositories(engine),
+      set('LoadCredential', `${next}:${credentials}/${next}`),
+      set(
+        'ExecStartPost',
+        `!${programs}/borg-secrets adopt ${secret}`,
+        'As root, to whom the directory belongs; the account of the backup cannot write there.',
+      ),
+      set('ReadWritePaths', credentials),
+      set('NoExecPaths', credentials),
+    ],
+  });
 }

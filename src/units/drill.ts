@@ -26,7 +26,7 @@ const program = `${programs}/backup-drill`;
  * The drill: restores from the archives and compares. `backup-drill.service` holds what opens the repositories and lays down what
  * was saved; each hook's proof runs in `backup-prove@NAME.service`, where there is nothing to be had: loading a dump runs code that
  * is in it, such as the functions of an index. Of a hook whose databases have owners who do not trust each other each is proven by
- * itself, in `backup-prove@NAME:NUMBER.service`. A hook's snippet starts its proof; the last snippet judges.
+ * itself, in `backup-prove@NAME:NUMBER.service`. A hook's drop-in starts its proof; the last drop-in judges.
  */
 export function drillUnits(settings: SettingsOf<typeof backup>): Unit[] {
   const drill = taskService({
@@ -69,7 +69,7 @@ export function drillUnits(settings: SettingsOf<typeof backup>): Unit[] {
         {
           name: 'Service',
           directives: [
-            set('ExecStart', `${program} judge`, 'Behind the proofs of all hooks, whose snippets sort before it.'),
+            set('ExecStart', `${program} judge`, 'Behind the proofs of all hooks, whose drop-ins sort before it.'),
           ],
         },
       ],

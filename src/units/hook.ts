@@ -57,7 +57,7 @@ export const hookDirectory = (name: string): string => `${dumps}/${name}`;
 /**
  * The hook's own service: its user, its sandbox, its directory.
  *
- * The backup wants it, so all hooks start at once, and joins it in an `ExecStartPre=` (see the snippet);
+ * The backup wants it, so all hooks start at once, and joins it in an `ExecStartPre=` (see the drop-in);
  * `RemainAfterExit=` lets a finished one count as done until then, `StopWhenUnneeded=` makes it run again next time.
  * @see systemd.unit(5) "StopWhenUnneeded="
  */
@@ -195,7 +195,7 @@ export function hookProof({ name, prove, prepare, environment = {} }: Hook): Hoo
 /** The unit that proves the backups by restoring them. */
 export const drillService = `${tasks.drill}.service`;
 
-/** The snippet that has the drill prove the hook. */
+/** The drop-in that has the drill prove the hook. */
 export function hookDrill({ name, prove, apart = false }: Hook): Unit | undefined {
   if (prove === undefined) return undefined;
   const start = apart
@@ -258,8 +258,8 @@ export function hookCleanup(hook: Hook): Unit {
 const hookUnit = (name: string): string => `backup-${name}.service`;
 const cleanupUnit = (name: string): string => hookUnit(`${name}-cleanup`);
 
-/** The snippet that injects the hook into the backup. */
-export function hookSnippet({ name, description, required = true, cleanup = false }: Hook): Unit {
+/** The drop-in that injects the hook into the backup. */
+export function hookDropIn({ name, description, required = true, cleanup = false }: Hook): Unit {
   const service = hookUnit(name);
   return {
     path: `${unitDirectory}/${backupService}.d/${name}.conf`,

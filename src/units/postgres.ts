@@ -1,7 +1,7 @@
 import type { Unit } from '../render/unit.ts';
 import { programs } from '../schema/host.ts';
 import { postgres } from '../schema/postgres.ts';
-import { hookDrill, hookRestore, hookService, hookSnippet, type Hook } from './hook.ts';
+import { hookDrill, hookRestore, hookService, hookDropIn, type Hook } from './hook.ts';
 import { templateSettings, type SettingsOf } from './settings.ts';
 
 /** The settings as the role's templates take them. */
@@ -28,7 +28,5 @@ export const postgresHook = (settings: SettingsOf<typeof postgres>): Hook => ({
 /** All units of role `postgres`. */
 export function postgresUnits(settings: SettingsOf<typeof postgres>): Unit[] {
   const hook = postgresHook(settings);
-  return [hookService(hook), hookSnippet(hook), hookRestore(hook), hookDrill(hook)].filter(
-    (unit) => unit !== undefined,
-  );
+  return [hookService(hook), hookDropIn(hook), hookRestore(hook), hookDrill(hook)].filter((unit) => unit !== undefined);
 }

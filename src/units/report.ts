@@ -23,7 +23,7 @@ export const reportsEnd = (unit: string): Directive[] => [
   set('OnSuccess', `backup-report@${unit}:success.service`),
 ];
 
-/** The units that tell how backups went: `backup-report@UNIT.service`, the watch that notices silence, the snippet of the frame. */
+/** The units that tell how backups went: `backup-report@UNIT.service`, the watch that notices silence, the drop-in of the frame. */
 export function reportUnits(settings: SettingsOf<typeof backup>): Unit[] {
   return [
     reportService(settings, {

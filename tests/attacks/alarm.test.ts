@@ -84,7 +84,7 @@ onEachRelease(
         expect(found.map(({ subject }) => subject)).toEqual([
           'backup of web: FAILED: backup-wiki.service (exit-code): no room for the wiki',
         ]);
-        expect(await shown()).toContain('bad\nweb  TO MEND');
+        expect(await shown()).toContain('bad\nweb  PROBLEMS');
       },
     );
 

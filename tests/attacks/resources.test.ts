@@ -156,6 +156,8 @@ if os.path.isdir("/backup/wiki"):
         'backup-check',
         'borg-init',
         'borg-secrets',
+        'borg-passphrase',
+        'borg-ssh-key',
         'backup-drill',
         'backup-stage@x',
         'backup-prove@x',

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Host } from '../lab/host.ts';
 import { Lab } from '../lab/lab.ts';
+import type { Release } from '../lab/root.ts';
 import { manage, ownArchives } from './reader.ts';
 import type { Reader } from './walk.ts';
 
@@ -23,13 +24,16 @@ export const serve =
 export const items = "psql -XqAt -c 'SELECT count(*), sum(n) FROM item'";
 export const stock = "mariadb -BN -e 'SELECT n FROM item'";
 
-/** Boots both on Debian 12, whose versions of PostgreSQL the pages name, and has a playbook for the machine, backup.yml. */
-export async function openShop(): Promise<Shop> {
+/**
+ * Boots both, and has a playbook for the machine, backup.yml. Without a release on Debian 12, whose version of PostgreSQL the page about
+ * restoring names.
+ */
+export async function openShop(debian: Release = 12): Promise<Shop> {
   const lab = await Lab.open();
   await lab.unpackCollection();
-  const server = await lab.boot({ name: address, debian: 12 });
+  const server = await lab.boot({ name: address, debian });
   await server.run('useradd --create-home --shell /bin/bash borg && install -d -o borg -m 700 ~borg/.ssh');
-  const host = await lab.boot({ name: 'web1', debian: 12 });
+  const host = await lab.boot({ name: 'web1', debian });
   manage(lab, address);
   await host.run(serve);
   await host.run('mariadb -e "CREATE DATABASE shop; CREATE TABLE shop.item AS SELECT 7 AS n"');

@@ -54,13 +54,13 @@ onEachRelease(
       );
       expect(recap['web']?.failed).toBe(1);
       for (const message of [
-        'backup_shedule: there is no such setting; did you mean backup_schedule?',
-        'borg_lock_weit: there is no such setting; did you mean borg_lock_wait?',
-        String.raw`backup_schedule: given is \"dayly\"; allowed is a calendar event`,
-        String.raw`borg_compression: given is \"zstd,99\"`,
-        'backup_keep_daily: given is -1; allowed is a whole number from 0 to 100000',
-        String.raw`backup_exclude[0]: given is \"var/cache\"; allowed is an absolute path`,
-        'borg_passphrase: given is (hidden)',
+        'backup_shedule: there is no such setting. Did you mean backup_schedule?',
+        'borg_lock_weit: there is no such setting. Did you mean borg_lock_wait?',
+        String.raw`backup_schedule: \"dayly\" is not allowed. Use a calendar event`,
+        String.raw`borg_compression: \"zstd,99\" is not allowed. Use `,
+        'backup_keep_daily: -1 is not allowed. Use a whole number from 0 to 100000',
+        String.raw`backup_exclude[0]: \"var/cache\" is not allowed. Use an absolute path`,
+        'borg_passphrase: the value (a secret, not shown) is not allowed. Use one line',
       ])
         expect(stdout).toContain(message);
       expect(stdout).not.toContain('two');
@@ -82,7 +82,7 @@ onEachRelease(
       );
       expect(recap['web']?.failed).toBe(0);
       expect(stderr.replaceAll(/\s+/g, ' ')).toContain(
-        'mariadb_data_directory: rootless.backup.mariadb has no such setting, and leaves it alone; if it is not for another role, did you mean mariadb_data_directories?',
+        'mariadb_data_directory: rootless.backup.mariadb has no such setting, and leaves it alone. If it is not for another role: did you mean mariadb_data_directories?',
       );
       expect(stderr).not.toContain('hush');
     });
@@ -106,7 +106,7 @@ onEachRelease(
         const { stdout, recap } = await fixture.lab.roles(['borg'], events, { args, mayFail: true });
         expect(recap['web']?.failed).toBe(1);
         for (const [setting, event] of Object.entries(events))
-          expect(stdout).toContain(String.raw`${setting}: given is \"${event}\", but that never comes`);
+          expect(stdout).toContain(String.raw`${setting}: \"${event}\" never comes. Use`);
       }
       expect(await state()).toBe(before);
     });
@@ -118,8 +118,8 @@ onEachRelease(
         { args: ['--check'] },
       );
       const warned = `${stdout}${stderr}`.replaceAll(/\s+/g, ' ');
-      expect(warned).toContain('backup_paths: given is "/nowhere", but the host has no such path');
-      expect(warned.match(/but the host has no such path/g)).toHaveLength(1);
+      expect(warned).toContain('backup_paths: the host has no path "/nowhere". Every backup fails');
+      expect(warned.match(/the host has no path/g)).toHaveLength(1);
     });
 
     it('put everything back if a step fails on a fresh host, new directories too', async () => {

@@ -16,6 +16,8 @@ onEachRelease(
       ['borg-init.service', 0.8],
       ['backup-check.service', 0.8],
       ['borg-secrets.service', 0.6],
+      ['borg-passphrase.service', 0.8],
+      ['borg-ssh-key.service', 0.8],
       ['backup-report@backup:failure.service', 0.5],
       ['backup-watch.service', 0.5],
       ['backup-postgresql.service', 0.3],

@@ -137,7 +137,7 @@ onEachRelease(
           { mayFail: true, args: ['-vvv'] },
         );
         expect(stdout).toContain('the key \\"a/b\\" is not allowed');
-        expect(stdout).toContain('tiemout: unknown option; did you mean timeout?');
+        expect(stdout).toContain('tiemout: unknown option. Did you mean timeout?');
         expect(stdout + stderr).not.toContain('hush');
       });
     });
@@ -200,7 +200,7 @@ ${more}  register: hook
         {},
         { mayFail: true },
       );
-      expect(refused.stdout).toContain('sandbox.ProtectSytem: unknown directive; did you mean ProtectSystem?');
+      expect(refused.stdout).toContain('sandbox.ProtectSytem: unknown directive. Did you mean ProtectSystem?');
       expect(refused.stdout).toContain('sandbox.UMask.reason: it is missing');
       const lacking = await tasks(
         hook(`    sandbox:\n      SupplementaryGroups: {value: nobodys, reason: x}\n`),
@@ -208,7 +208,7 @@ ${more}  register: hook
         { mayFail: true },
       );
       expect(lacking.stdout).toContain(
-        String.raw`sandbox.SupplementaryGroups: given is \"nobodys\", but the host has no such group`,
+        String.raw`sandbox.SupplementaryGroups: the host has no group \"nobodys\". Make it first.`,
       );
       await forgetAll();
     });
@@ -300,7 +300,7 @@ ${more}  register: hook
         {},
         { mayFail: true },
       );
-      expect(stdout).toContain('/etc/systemd/system/backup-postgresql.service is already laid down by postgresql');
+      expect(stdout).toContain('/etc/systemd/system/backup-postgresql.service is laid down by postgresql already');
       expect(await host.exists('/etc/systemd/system/backup-postgresql.service')).toBe(false);
       await host.run('rm /var/lib/rootless.backup/postgresql.json');
     });

@@ -73,9 +73,9 @@ onEachRelease(
       );
       expect(recap['web']?.failed).toBe(1);
       for (const message of [
-        String.raw`user: given is \"nobody-here\", but the host has no such user; make it first`,
-        String.raw`command: given is \"/usr/bin/nothing\", but the host has no such program; install it first`,
-        String.raw`read: given is \"/srv/nowhere\", but the host has no such path; make it first`,
+        String.raw`user: the host has no user \"nobody-here\". Make it first.`,
+        String.raw`command: the host has no program \"/usr/bin/nothing\". Install it first.`,
+        String.raw`read: the host has no path \"/srv/nowhere\". Make it first.`,
       ])
         expect(stdout).toContain(message);
       expect((await fixture.host.run('find /etc /var/lib/rootless.backup -name "*ghost*"')).stdout).toBe('');
@@ -175,7 +175,7 @@ onEachRelease(
         const { stdout, recap } = await hook({ ...wiki, credentials: { key: path } }, { mayFail: true });
         expect(recap['web']?.failed).toBe(1);
         expect(stdout).toContain(
-          `somebody other than root can put another file in its place, by ${place}, and systemd reads it as root`,
+          `by ${place} somebody other than root can put another file in the place of`,
         );
       }
       await hook({ ...wiki, credentials: { key: '/srv/closed/key' } });
@@ -260,8 +260,8 @@ onEachRelease(
 
     it('refuses options that are wrong, naming each', async () => {
       const { stdout } = await hook({ ...wiki, usr: 'wiki', timeout: 'soon' }, { mayFail: true });
-      expect(stdout).toContain('usr: unknown option; did you mean user?');
-      expect(stdout).toContain('timeout: given is');
+      expect(stdout).toContain('usr: unknown option. Did you mean user?');
+      expect(stdout).toContain(String.raw`timeout: \"soon\" is not allowed. Use a finite time span`);
     });
   },
 );

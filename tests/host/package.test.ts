@@ -317,13 +317,13 @@ onEachRelease(
         [{ hosts: 'all', gather_facts: false, tasks: [{ 'rootless.backup.deploy': { name: 'wiki', files: top } }] }],
         { mayFail: true },
       );
-      expect(owned.stdout).toContain(`${command} is already laid down by hook-forum`);
+      expect(owned.stdout).toContain(`${command} is laid down by hook-forum already`);
       // Of another role, which would write it anew at each run, as this one would.
       mkdirSync(join(lab.directory, 'another/files'), { recursive: true });
       cpSync(top, join(lab.directory, 'another/files'), { recursive: true });
       expect(
         (await hook(wiki('wiki', { files: join(lab.directory, 'another/files') }), { mayFail: true })).stdout,
-      ).toContain(`${command} is already laid down by hook-forum`);
+      ).toContain(`${command} is laid down by hook-forum already`);
       await host.run(
         'cp /var/lib/rootless.backup/hook-forum.json /root/; echo nonsense > /var/lib/rootless.backup/hook-forum.json',
       );
@@ -335,15 +335,19 @@ onEachRelease(
       await nothingLeft();
       write('usr/local/lib/backup/rootless_backup/untrusted.py', '# mine\n');
       for (const more of [{}, { package: true }])
-        expect((await hook(wiki('wiki', more), { mayFail: true })).stdout).toContain("that one is this collection's");
+        expect((await hook(wiki('wiki', more), { mayFail: true })).stdout).toContain(
+          "since that directory is this collection's",
+        );
       write('etc/passwd', 'mine\n');
       expect((await hook(wiki('wiki'), { mayFail: true })).stdout).toContain(
-        'allowed are files below usr/local/lib/backup',
+        'is not allowed. Use files below usr/local/lib/backup',
       );
       expect((await hook(wiki('wiki', { files: '/nowhere' }), { mayFail: true })).stdout).toContain(
-        'which is no directory of the control node',
+        'files: /nowhere is no directory of the control node',
       );
-      expect((await hook(wiki('wiki', { files: 'files' }), { mayFail: true })).stdout).toContain('files: given is');
+      expect((await hook(wiki('wiki', { files: 'files' }), { mayFail: true })).stdout).toContain(
+        String.raw`files: \"files\" is not allowed. Use an absolute path on the control node`,
+      );
       await nothingLeft();
     });
   },

@@ -219,10 +219,21 @@ onEachRelease(
       const { lab, host } = fixture;
       await host.run(serve);
       const result = await lab.run(`${lab.collection}/playbooks/restore.yml`, {
-        args: ['--extra-vars', JSON.stringify({ restore_host: 'web', restore_packages: true, ...settings() })],
+        args: [
+          '--extra-vars',
+          // The pair that is advised: the one on the machine went with it.
+          JSON.stringify({
+            restore_host: 'web',
+            restore_packages: true,
+            ...settings(),
+            borg_repositories: ['/var/lib/borg/repository', 'ssh://store@server/./web'],
+          }),
+        ],
         timeoutSeconds: 400,
       });
       expect(result.recap['web']?.failed).toBe(0);
+      expect(result.stdout).toContain('there is no repository in /var/lib/borg/repository, so it was left out');
+      expect(await host.exists('/var/lib/borg/repository')).toBe(false);
       const times = [...result.stdout.matchAll(/"(set up|files|databases|all of it): ([^"]+)"/g)].map(
         ([, part, time]) => `${part} ${time}`,
       );

@@ -111,7 +111,7 @@ onEachRelease(
         'Then run `systemctl start backup.service`; what was saved before is still there.',
       ]);
       const { stdout } = await fixture.host.run('backupctl status', { mayFail: true });
-      expect(stdout).toMatch(/^web {2}TO MEND, last good backup/);
+      expect(stdout).toMatch(/^web {2}PROBLEMS, last good backup/);
       expect(stdout.split('\n').slice(1, 5)).toEqual([
         '  The last backup failed: backup-wiki.service (exit-code): the disk of the wiki is full',
         '    To do: Mend what is said above; more is in `journalctl -u backup-wiki.service`.',
@@ -447,7 +447,7 @@ sys.exit("\\x1b[31mred\\rover")
       await settle(host);
       const first = await ask({});
       expect(first.code, first.said).toBe(2);
-      expect(first.said).toContain('backups of 3 machines: 2 to mend: gone, quiet');
+      expect(first.said).toContain('backups of 3 machines: 2 with problems: gone, quiet');
       expect(first.fleet.machines.map(({ name, state }) => [name, state])).toEqual([
         ['gone', 'unreachable'],
         ['quiet', 'silent'],
@@ -500,7 +500,9 @@ sys.exit("\\x1b[31mred\\rover")
       ]);
       const remedy = expect.stringContaining('`journalctl -u backup-wiki.service`') as string;
       expect(second.fleet.machines[1]?.remedies[0]).toEqual(remedy);
-      expect(await mails(host)).toEqual([{ subject: 'backups of 2 machines: 2 to mend: gone, web', text: remedy }]);
+      expect(await mails(host)).toEqual([
+        { subject: 'backups of 2 machines: 2 with problems: gone, web', text: remedy },
+      ]);
 
       // Who may not read it, and a version that knew less.
       const outsider = await ask({ ...member, fleet_hosts: 'web', ansible_become_user: 'outsider' });

@@ -222,14 +222,15 @@ onEachRelease(
         (await server.run(`cd ${generation} && find . -type f | sort | xargs sha256sum`)).stdout;
       const before = await sums();
       for (const attack of [
-        'BORG_NEW_PASSPHRASE=mine backup-borg key change-passphrase',
         'backup-borg config "$(grep -o "ssh://[^\\"]*" /etc/backup/borg.json)" max_segment_size 6000000',
         'backup-borg create --timestamp 2099-01-01T00:00:00 ::future /etc/hostname',
         'BORG_CHECK_I_KNOW_WHAT_I_AM_DOING=YES backup-borg check --repair',
         "backup-borg delete --force --glob-archives '*'",
         'backup-borg compact --threshold 0',
+        `cd /etc/credstore; env BORG_BASE_DIR=/tmp/other BORG_PASSCOMMAND='cat borg.passphrase' BORG_NEW_PASSPHRASE=mine BORG_RSH='ssh -F /dev/null -i borg.ssh-key -o UserKnownHostsFile=/etc/backup/known_hosts' borg key change-passphrase "$(grep -o 'ssh://[^"]*' /etc/backup/borg.json)"`,
       ])
         await client.run(attack, { mayFail: true, timeoutSeconds: 120 });
+      expect((await client.run('backup-borg list', { mayFail: true })).code).not.toBe(0);
       expect(await sums()).toBe(before);
       expect((await server.run(`stat --format %U:%a ${generation}/data/0/*`)).stdout).toMatch(/^(?:root:440\n)+$/);
       expect((await server.run(`ls ${generation}`, { user: await accountOf('web'), mayFail: true })).code).not.toBe(0);
@@ -308,7 +309,7 @@ onEachRelease(
       saves(fixture, 'app', { borg_repositories: [{ server: 'stor' }] });
       const { stdout, recap } = await fixture.lab.roles(['borg'], {}, { args: ['--limit', 'app'], mayFail: true });
       expect(recap['app']?.failed).toBe(1);
-      expect(stdout).toContain('given is the server stor, but the inventory has no host of this name');
+      expect(stdout).toContain('borg_repositories: there is no host stor in the inventory');
       saves(fixture, 'app', { borg_repositories: [{ server: 'web' }] });
       const other = await fixture.lab.roles(['borg'], {}, { args: ['--limit', 'app'], mayFail: true });
       expect(other.stdout).toContain('the server web has no account for app. Run role repository on web first');

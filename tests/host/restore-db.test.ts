@@ -536,7 +536,7 @@ print("right", arrivals.checksum("below/first", open("below/first", "rb")) == ha
             'shop',
           )
         ).said,
-      ).toMatch(/an archive of files; allowed is one of the dumps/);
+      ).toMatch(/is an archive of files. Use one of the dumps/);
       await host.run('mount -t tmpfs -o size=100k,mode=711 tmpfs /var/lib/backup-restore');
       const full = await restore(host, '--all', 'postgresql');
       await host.run('umount /var/lib/backup-restore');

@@ -91,6 +91,67 @@ onEachRelease(
       expect((await backUp(fixture.host)).ok).toBe(true);
     });
 
+    it('change by one setting, or one command if they are generated: in each repository, on the host, and on the control node', async () => {
+      const { lab, host } = fixture;
+      const [local, keyfile] = ['/var/lib/borg/repository', '/srv/keyfile'];
+      const role = (vars: object, args: readonly string[] = []) =>
+        lab.roles(
+          ['borg'],
+          { borg_repositories: [local, keyfile], borg_encryption: 'keyfile', ...vars },
+          { args: ['--limit', 'web', ...args] },
+        );
+      const saved = (name: string): string => readFileSync(join(secretsDirectory(), name), 'utf8').trim();
+      const opens = async (secret: string): Promise<boolean[]> =>
+        Promise.all(
+          [local, keyfile].map(async (place, number) => {
+            const base = `/tmp/other-${number}`;
+            const { code } = await host.run(
+              `mkdir -p ${base}/.config/borg; cp -rT /var/lib/borg/.config/borg/keys ${base}/.config/borg/keys; BORG_PASSPHRASE="$(cat)" BORG_BASE_DIR=${base} borg list --bypass-lock ${place}`,
+              { mayFail: true, input: secret },
+            );
+            return code === 0;
+          }),
+        );
+      await role({});
+      expect(saved('passphrase')).toBe(passphrase);
+      expect((await role({ borg_new_passphrase: true }, ['--check'])).recap['web']?.changed).toBe(1);
+      expect(await opens(passphrase)).toEqual([true, true]);
+      await host.run('systemd-run --quiet --unit=watch /usr/local/bin/watch');
+      const { stdout, stderr } = await role({ borg_new_passphrase: true }, ['--diff', '-vvv']);
+      await host.run('systemctl stop watch');
+      const generated = saved('passphrase');
+      expect(generated).not.toBe(passphrase);
+      expect((await host.read('/etc/credstore/borg.passphrase')).trim()).toBe(generated);
+      expect([await opens(passphrase), await opens(generated)]).toEqual([
+        [false, false],
+        [true, true],
+      ]);
+      // The old one stays, with its date, and the exported keys are those that the new one opens.
+      const dated = readdirSync(secretsDirectory()).filter((name) => name.startsWith('passphrase.'));
+      expect(dated.map(saved)).toContain(passphrase);
+      const [exported] = (await host.run('cat /var/lib/borg/exported-keys/* | sort')).stdoutBytes
+        .toString()
+        .split('\u0000');
+      const keys = readdirSync(secretsDirectory()).filter((name) => /^key-[0-9a-f]{8}$/.test(name));
+      expect(keys.flatMap((name) => saved(name).split('\n')).sort()).toEqual(exported?.trim().split('\n').sort());
+      const watched = (await host.run('cat /run/watched')).stdout;
+      const journal = (await host.run('journalctl --sync; journalctl --boot --no-pager')).stdout;
+      for (const secret of [generated, 'correct-horse'])
+        for (const text of [stdout, stderr, watched, journal]) expect(text).not.toContain(secret);
+      expect((await role({})).recap['web']).toMatchObject({ failed: 0, changed: 0 });
+      await role({ borg_passphrase: 'staple-battery' });
+      expect(await opens('staple-battery')).toEqual([true, true]);
+      expect((await host.read('/etc/credstore/borg.passphrase')).trim()).toBe('staple-battery');
+      // What opens nothing any more has no name under which it would be taken for what does.
+      const names = readdirSync(secretsDirectory());
+      expect(names).not.toContain('passphrase');
+      expect(names.filter((name) => name.startsWith('passphrase.')).map(saved)).toContain(generated);
+      expect((await backUp(host)).ok).toBe(true);
+      const byHand = await host.run('backup-borg key change-passphrase', { mayFail: true });
+      expect(byHand.code).not.toBe(0);
+      expect(byHand.stderr).toContain('borg_new_passphrase=true');
+    });
+
     it('are not readable for other users of the host', async () => {
       const { host } = fixture;
       for (const path of [

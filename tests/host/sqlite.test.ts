@@ -577,13 +577,13 @@ d.execute("INSERT INTO sqlite_master VALUES ('index', 'lagging', 'other', ?, 'CR
 
     it('with a path or name that is wrong is refused, and nothing is touched', async () => {
       const { stdout } = await role([{ name: 'Wiki', user: 'app', paths: ['/*.db', 'relative.db', '/srv/a:b/x.db'] }]);
-      for (const part of [
-        'sqlite_databases[0].name',
-        'sqlite_databases[0].paths[0]',
-        'sqlite_databases[0].paths[1]',
-        'sqlite_databases[0].paths[2]',
+      for (const [part, value] of [
+        ['name', 'Wiki'],
+        ['paths[0]', '/*.db'],
+        ['paths[1]', 'relative.db'],
+        ['paths[2]', '/srv/a:b/x.db'],
       ])
-        expect(stdout).toContain(`${part}: given is`);
+        expect(stdout).toContain(String.raw`sqlite_databases[0].${part}: \"${value}\" is not allowed. Use `);
       expect((await role([app, app])).stdout).toContain('two entries have the same name');
     });
   },

@@ -89,8 +89,7 @@ page('docs/restore.md', {
   },
   'The machine, by one playbook': {
     before: async () => {
-      // Only what is on the server is left, and stays in the settings until the machine is back.
-      settings([remote]);
+      // Only what is on the server is left. The settings are as they were.
       await burn();
     },
     after: async () => {

@@ -31,7 +31,7 @@ del sys.modules[name]
 ARCHIVE = {"repository": "/r", "name": "a", "series": "files", "files": 9, "original_size": 900, "deduplicated_size": 90, "seconds": 1.5}
 ENTRY = {
     "result": "success", "started": NOW - 9.5, "finished": NOW + 0.5, "last_good": NOW + 0.5, "failing_since": None, "failures": 0,
-    "failed": [], "advice": [], "lesser": [], "troubles": [], "warnings": [], "archives": [ARCHIVE],
+    "failed": [], "advice": [], "optional_failures": [], "troubles": [], "warnings": [], "archives": [ARCHIVE],
     "hooks": [{"unit": "backup-wiki.service", "result": "success", "required": True}],
 }  # fmt: skip
 KNOWN = {
@@ -81,7 +81,7 @@ def test_tells_what_is_recorded_and_it_arrives(kept):
 
 def test_tells_at_most_4_kb_and_that_there_is_more(kept):
     entry = dict(ENTRY, hooks=ENTRY["hooks"] * 500, archives=[dict(ARCHIVE, name="\U0001f4be" * 900)] * 50)
-    entry.update({key: ["\u202e\U0001f4be<script>" * 40] * 90 for key in ("failed", "advice", "lesser", "troubles", "warnings")})
+    entry.update({key: ["\u202e\U0001f4be<script>" * 40] * 90 for key in ("failed", "advice", "optional_failures", "troubles", "warnings")})
     kept({**KNOWN, "units": dict.fromkeys(("backup", "backup-check", "backup-drill"), entry)}, [run(each) for each in range(400)])
     said = asked.answer()
     assert len(json.dumps(said)) <= 4096

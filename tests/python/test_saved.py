@@ -1,4 +1,4 @@
-"""What opens repositories is never overwritten on the control node."""
+"""What opens repositories is never lost on the control node."""
 
 import importlib.util
 import os
@@ -27,21 +27,55 @@ def contents(wanted):
     return {name: pathlib.Path(wanted.directory, name).read_bytes() for name in os.listdir(wanted.directory)}
 
 
-def test_what_differs_is_laid_down_beside_and_once(wanted):
-    assert wanted.write(PASSPHRASE, b"old") == os.path.join(wanted.directory, "passphrase")
-    beside = wanted.write(PASSPHRASE, b"new")
-    assert re.fullmatch(r"passphrase\.\d{4}-\d\d-\d\d-[0-9a-f]{8}", os.path.basename(beside))
-    assert wanted.write(PASSPHRASE, b"new\n") == beside
-    assert wanted.write(PASSPHRASE, b"old") == os.path.join(wanted.directory, "passphrase")
-    assert contents(wanted) == {"passphrase": b"old", os.path.basename(beside): b"new"}
+def test_a_copy_follows_and_each_that_was_before_it_stays_once_with_its_date(wanted):
+    own = os.path.join(wanted.directory, "passphrase")
+    assert wanted.write(PASSPHRASE, b"old") == [own]
+    before, written = wanted.write(PASSPHRASE, b"new")
+    assert re.fullmatch(r"passphrase\.\d{4}-\d\d-\d\d", os.path.basename(before)) and written == own
+    assert wanted.write(PASSPHRASE, b"new\n") == [own]
+    assert contents(wanted) == {"passphrase": b"new", os.path.basename(before): b"old"}
+    # As often as a host changes its mind, there is one copy of each.
+    for content in (b"old", b"new", b"old", b"new"):
+        wanted.write(PASSPHRASE, content)
+    assert sorted(contents(wanted).values()) == [b"new", b"new", b"old"] and contents(wanted)["passphrase"] == b"new"
     assert {stat.S_IMODE(os.stat(os.path.join(wanted.directory, name)).st_mode) for name in contents(wanted)} == {0o600}
 
 
+def test_a_change_that_is_broken_off_goes_on_with_what_it_began_with_and_the_old_one_stays(wanted):
+    wanted.write(PASSPHRASE, b"old")
+    wanted.changes, wanted.renew, made = {"passphrase": "/etc/passphrase"}, ["passphrase"], []
+
+    def make(name, path):
+        made.append(name)
+        saved.create(path, b"new %d\n" % len(made))
+
+    wanted.begin(make)
+    wanted.begin(make)
+    assert made == ["passphrase"]
+    assert contents(wanted) == {"passphrase": b"old", "passphrase-new": b"new 1\n"}
+    # Of what a plan has, and not of another that is given by a setting.
+    assert wanted.under_way({"/etc/passphrase": "another"}) == []
+    assert wanted.under_way({"/etc/passphrase": "new 1"}) == ["passphrase"]
+    ((salt, digest),) = wanted.digests(["passphrase"]).values()
+    assert digest == saved.keyed(salt, b"new 1") != saved.keyed(salt, b"old")
+    assert wanted.retire("passphrase", b"old\n") == []
+    before, _own = wanted.finish("passphrase")
+    assert contents(wanted) == {"passphrase": b"new 1\n", os.path.basename(before): b"old"}
+
+
+def test_what_opens_nothing_more_keeps_no_name_under_which_it_would_be_taken_for_what_does(wanted):
+    wanted.write(PASSPHRASE, b"old")
+    (kept,) = wanted.retire("passphrase", b"in use")
+    assert pathlib.Path(kept).read_bytes() == b"in use" and wanted.retire("passphrase", b"in use") == []
+    wanted.dismiss("passphrase")
+    assert "passphrase" not in contents(wanted) and sorted(contents(wanted).values()) == [b"in use", b"old"]
+
+
 @pytest.mark.parametrize("make", [os.mkdir, lambda path: os.symlink("/nowhere", path)], ids=["a directory", "a link to nothing"])
-def test_what_is_no_file_is_not_replaced_either(wanted, make):
+def test_what_is_no_file_is_not_replaced(wanted, make):
     wanted.prepare()
     make(os.path.join(wanted.directory, "passphrase"))
-    written = wanted.write(PASSPHRASE, b"new")
+    (written,) = wanted.write(PASSPHRASE, b"new")
     assert os.path.lexists(os.path.join(wanted.directory, "passphrase"))
     assert pathlib.Path(written).read_bytes() == b"new" and os.path.basename(written).startswith("passphrase.")
 

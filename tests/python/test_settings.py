@@ -53,9 +53,9 @@ WRONG = [
     ("backup_state", "gone", "", "one of present, absent"),
     ("backup_paths", [], "", "a list of at least 1"),
     ("backup_paths", "/etc", "", "a list of at least 1"),
-    ("backup_paths", ["etc"], "[0]", "an absolute path without . or .."),
-    ("backup_paths", ["/etc", "/srv/../etc"], "[1]", "an absolute path without . or .."),
-    ("backup_paths", ["/etc\n/srv"], "[0]", "an absolute path without . or .."),
+    ("backup_paths", ["etc"], "[0]", "an absolute path, without . and .. in it"),
+    ("backup_paths", ["/etc", "/srv/../etc"], "[1]", "an absolute path, without . and .. in it"),
+    ("backup_paths", ["/etc\n/srv"], "[0]", "an absolute path, without . and .. in it"),
     ("backup_exclude", ["*.tmp"], "[0]", PATTERN),
     ("backup_exclude", {"/srv": True}, "", "a list, each " + PATTERN),
     ("backup_one_file_system", "perhaps", "", "true or false"),
@@ -119,13 +119,13 @@ WRONG = [
 def test_a_wrong_setting_is_named_with_what_was_given_and_what_is_allowed(settings, name, value, place, allowed):
     rule = rules(name)["settings"][name]
     (said,) = settings.check(name, value, rule)
-    assert said.startswith("%s%s: given is " % (name, place))
-    assert "; allowed is " in said
-    assert allowed in said.split("; allowed is ")[1]
-    given = said.split("given is ")[1].split("; allowed is ")[0]
+    assert said.startswith("%s%s: " % (name, place)) and said.endswith(".")
+    before, told = said.split(" is not allowed. Use ")
+    assert allowed in told
+    given = before.split(": ", 1)[1]
     # One that is secret is in no message.
     wrong = value[int(place[1])] if place else value
-    assert given == ("(hidden)" if rule.get("secret") else json.dumps(wrong))
+    assert given == ("the value (a secret, not shown)" if rule.get("secret") else json.dumps(wrong))
     # Whatever was given, it is a line.
     assert "\n" not in said
 
@@ -142,7 +142,7 @@ def test_a_wrong_setting_is_named_with_what_was_given_and_what_is_allowed(settin
     ],
 )
 def test_a_misspelt_setting_is_answered_with_the_one_that_is_meant(settings, given, meant):
-    assert settings.misspelt([given], rules(given)) == (["%s: there is no such setting; did you mean %s?" % (given, meant)], [])
+    assert settings.misspelt([given], rules(given)) == (["%s: there is no such setting. Did you mean %s?" % (given, meant)], [])
 
 
 def test_there_are_sixty_wrong_settings_at_least():

@@ -86,7 +86,7 @@ def test_tells_which_archives_prune_kept(replayed, version):
     [
         ("locked", {"1.2": 2, "1.4": 73}, "run `backup-borg break-lock`"),
         ("none", {"1.2": 2, "1.4": 13}, "is not there. Mount its disk"),
-        ("wrong", {"1.2": 2, "1.4": 52}, "set borg_passphrase"),
+        ("wrong", {"1.2": 2, "1.4": 52}, "Set borg_passphrase to the one that does"),
         ("damage", {"1.2": 1, "1.4": 1}, "check --repair"),
         ("moved", {"1.2": 2, "1.4": 62}, "Run `systemctl start borg-init.service`"),
     ],

@@ -8,7 +8,7 @@ from rootless_backup.report.families import FAMILIES
 
 ENTRY = {
     "result": "success", "started": 1.0, "finished": 2.0, "last_good": 2.0, "failing_since": None, "failures": 0,
-    "failed": [], "lesser": [], "warnings": [], "archives": [], "hooks": [],
+    "failed": [], "optional_failures": [], "warnings": [], "archives": [], "hooks": [],
 }  # fmt: skip
 
 

@@ -24,7 +24,7 @@ def test_tells_what_a_good_run_saved(read, release):
     found = read("debian-%s-success" % release, "success")
     assert [archive["series"] for archive in found.archives] == ["files", "dumps"]
     assert [len(each["archives"]) > 0 for each in found.kept] == [True]
-    assert (found.lesser, found.advice) == ([], [])
+    assert (found.optional_failures, found.advice) == ([], [])
     assert 0 < found.finished - found.started < 600
     assert found.log.startswith("-- backup.service --\n")
 

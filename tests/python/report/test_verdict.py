@@ -5,12 +5,14 @@ import types
 import pytest
 from rootless_backup.report import verdict
 
-GOOD = {"result": "success", "failed": [], "lesser": [], "troubles": []}
+GOOD = {"result": "success", "failed": [], "optional_failures": [], "troubles": []}
 LOADED = {"LoadState": "loaded"}
 
 
-def run(result="success", advice=(), hooks=(), lesser=()):
-    return types.SimpleNamespace(result=result, advice=list(advice), hooks=hooks, lesser=lesser, unit="backup.service")
+def run(result="success", advice=(), hooks=(), optional_failures=()):
+    return types.SimpleNamespace(
+        result=result, advice=list(advice), hooks=hooks, optional_failures=optional_failures, unit="backup.service"
+    )
 
 
 def hook(unit, required=True):

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { hookSnippet } from '../../../src/units/hook.ts';
+import { hookDropIn } from '../../../src/units/hook.ts';
 
 const page = readFileSync('docs/hooks-by-hand.md', 'utf8');
 
-it('the snippet that somebody writes by hand is the one that the module writes', () => {
+it('the drop-in that somebody writes by hand is the one that the module writes', () => {
   const [, shown = ''] =
     /# \/etc\/systemd\/system\/backup\.service\.d\/wiki\.conf\n([^]*?)```/.exec(page.replaceAll(/^ {3}/gm, '')) ?? [];
-  const { sections } = hookSnippet({
+  const { sections } = hookDropIn({
     name: 'wiki',
     description: 'Wiki',
     user: 'wiki',

@@ -56,7 +56,7 @@ describe.each([
   ],
   [
     'of which a hook failed that it does not need',
-    backup({ lesser: ['backup-x.service'] }),
+    backup({ optional_failures: ['backup-x.service'] }),
     'mind',
     /does not need it/,
     /backupctl/,

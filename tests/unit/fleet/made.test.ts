@@ -30,7 +30,7 @@ it('the mail tells of the five worst, what to do, and who else', () => {
   const { subject, text } = letter(
     fleetOf(asked([answer('fine'), ...bad, unreachable('gone'), silent('quiet'), overdue('late')])),
   );
-  expect(subject).toBe('backups of 11 machines: 10 to mend: gone, quiet, web-0, …');
+  expect(subject).toBe('backups of 11 machines: 10 with problems: gone, quiet, web-0, …');
   expect(text).toMatchInlineSnapshot(`
     "10 of 11 machines are not well, as of 2026-09-21 14:13 UTC.
 

@@ -3,7 +3,7 @@ import { backupTemplateSettings, backupUnits } from '../../../src/units/backup.t
 import { borgTemplateSettings, borgUnits } from '../../../src/units/borg.ts';
 import { renderUnit, type Unit } from '../../../src/render/unit.ts';
 import { account, cache, state, rest, tasks, unitDirectory } from '../../../src/schema/host.ts';
-import { hookService, hookSnippet } from '../../../src/units/hook.ts';
+import { hookService, hookDropIn } from '../../../src/units/hook.ts';
 import { postgresTemplateSettings, postgresUnits } from '../../../src/units/postgres.ts';
 
 const directives = (unit: Unit): Map<string, string[]> => {
@@ -65,8 +65,8 @@ describe('a hook', () => {
     expect(directives(service).get('StopWhenUnneeded')).toEqual(['true']);
     expect(directives(service).get('RemainAfterExit')).toEqual(['true']);
   });
-  it('is wanted and joined by its snippet', () => {
-    const has = directives(hookSnippet(hook));
+  it('is wanted and joined by its drop-in', () => {
+    const has = directives(hookDropIn(hook));
     expect(has.get('Wants')).toEqual(['backup-wiki.service']);
     expect(has.get('ExecStartPre')).toEqual(['!/bin/systemctl start backup-wiki.service']);
   });
@@ -83,12 +83,12 @@ describe('the backup', () => {
   });
   it('says nothing of what runs in its frame', () =>
     expect(directives(named('backup.service')).has('ExecStart')).toBe(false));
-  it('is marked as done by the snippet that sorts last', () => {
-    const snippets = all
+  it('is marked as done by the drop-in that sorts last', () => {
+    const dropIns = all
       .map(({ path }) => path)
       .filter((path) => path.includes('backup.service.d/'))
       .sort();
-    expect(snippets.at(-1)).toMatch(/zz-last\.conf$/);
+    expect(dropIns.at(-1)).toMatch(/zz-last\.conf$/);
   });
 });
 

@@ -103,10 +103,10 @@ def reset_failed(unit: str) -> None:
 def timespan(text: str) -> int:
     """How many microseconds a span of systemd's is, such as `1h 30min`. See systemd.time(7)."""
     said = output("systemd-analyze", "timespan", "--", text)
-    found = re.search(r"s: ([0-9]+)$", said, re.MULTILINE)
-    if found is None:
+    match = re.search(r"s: ([0-9]+)$", said, re.MULTILINE)
+    if match is None:
         raise OSError("systemd does not say how long %s is" % text)
-    return int(found[1])
+    return int(match[1])
 
 
 # -- transient units ---------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def transient(properties: Iterable[str], program: Iterable[str], terminal: bool 
         "--collect",
         "--wait",
         "--pty" if terminal else "--pipe",
-        *(word for each in properties for word in ("--property", each)),
+        *(word for prop in properties for word in ("--property", prop)),
         "--",
         # systemd expands variables in a command line.
         *(word.replace("$", "$$") for word in program),

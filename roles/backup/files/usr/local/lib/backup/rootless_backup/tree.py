@@ -44,8 +44,8 @@ def remove(*tops: str) -> None:
 
 def room(directory: str) -> int:
     """How many bytes can be written to the file system of a directory."""
-    found = os.statvfs(directory)
-    return found.f_bavail * found.f_frsize
+    filesystem = os.statvfs(directory)
+    return filesystem.f_bavail * filesystem.f_frsize
 
 
 def make_sure_of_room(directory: str, size: int, archive: str) -> None:

@@ -149,10 +149,10 @@ def crash(kind: type[BaseException] | None, trouble: BaseException | None, trace
 def is_heard_by_journal() -> bool:
     """Whether what is said goes to the journal; see systemd.exec(5), "$JOURNAL_STREAM"."""
     try:
-        found = os.fstat(1)
+        file_stat = os.fstat(1)
     except OSError:
         return False
-    return os.environ.get("JOURNAL_STREAM") == "%d:%d" % (found.st_dev, found.st_ino)
+    return os.environ.get("JOURNAL_STREAM") == "%d:%d" % (file_stat.st_dev, file_stat.st_ino)
 
 
 sys.excepthook = crash

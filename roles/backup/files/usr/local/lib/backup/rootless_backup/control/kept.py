@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rootless_backup.restore.leftovers import Leftover
 
 
-def main(asked: argparse.Namespace) -> int:
-    return remove(asked.yes)
+def main(options: argparse.Namespace) -> int:
+    return remove(options.yes)
 
 
 def remove(agreed: bool) -> int:

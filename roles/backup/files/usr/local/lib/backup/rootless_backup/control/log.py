@@ -21,18 +21,18 @@ READERS = "systemd-journal", "adm"
 AROUND = 0.5
 
 
-def main(asked: argparse.Namespace) -> int:
+def main(options: argparse.Namespace) -> int:
     """Show what the last one said. Return the exit code."""
     if not may_read():
         untrusted.die(
             "backupctl log: only root and the members of the groups %s may read what a backup says" % " and ".join(READERS),
             codes.NOT_ALLOWED,
         )
-    name = host.TASKS[asked.task]
+    name = host.TASKS[options.task]
     running = task.state_of(name + ".service")["ActiveState"] in ("activating", "active")
     entry = known.read()[0]["units"].get(name)
     if entry is None and not running:
-        untrusted.say("backupctl log: there was no %s yet, so it said nothing" % asked.task, file=sys.stderr)
+        untrusted.say("backupctl log: there was no %s yet, so it said nothing" % options.task, file=sys.stderr)
         return codes.FAILED
     times = []
     if not running and entry is not None:

@@ -34,9 +34,9 @@ class Sum:
     def __init__(self) -> None:
         self.files = self.bytes = 0
 
-    def add(self, found: os.stat_result) -> None:
+    def add(self, file_stat: os.stat_result) -> None:
         self.files += 1
-        self.bytes += found.st_size if stat.S_ISREG(found.st_mode) else 0
+        self.bytes += file_stat.st_size if stat.S_ISREG(file_stat.st_mode) else 0
 
 
 class Walk:
@@ -67,22 +67,22 @@ class Walk:
         while left:
             path = left.pop()
             try:
-                found = os.lstat(path)
+                file_stat = os.lstat(path)
             except OSError as error:
                 self.troubles.append("%s cannot be read: %s" % (path, error.strerror))
                 continue
-            counted = self.counted(path, found, device)
+            counted = self.counted(path, file_stat, device)
             for each in sums if counted is None else counted:
-                if found.st_nlink == 1 or stat.S_ISDIR(found.st_mode) or (found.st_dev, found.st_ino) not in self.seen:
-                    each.add(found)
-            if found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode):
-                self.seen.add((found.st_dev, found.st_ino))
-            if stat.S_ISDIR(found.st_mode) and not alone and counted != []:
+                if file_stat.st_nlink == 1 or stat.S_ISDIR(file_stat.st_mode) or (file_stat.st_dev, file_stat.st_ino) not in self.seen:
+                    each.add(file_stat)
+            if file_stat.st_nlink > 1 and not stat.S_ISDIR(file_stat.st_mode):
+                self.seen.add((file_stat.st_dev, file_stat.st_ino))
+            if stat.S_ISDIR(file_stat.st_mode) and not alone and counted != []:
                 left += [each for each in self.entries(path) if each not in self.selection.paths]
 
-    def counted(self, path: str, found: os.stat_result, device: int | None) -> list[Sum] | None:
+    def counted(self, path: str, file_stat: os.stat_result, device: int | None) -> list[Sum] | None:
         """The sum of the pattern that leaves a path out; none of it is counted if the list is empty; None: it is saved."""
-        if device is not None and found.st_dev != device:
+        if device is not None and file_stat.st_dev != device:
             self.excluded.setdefault((path, MOUNTED), Sum())
             return []
         if not self.left_out.fullmatch(path):

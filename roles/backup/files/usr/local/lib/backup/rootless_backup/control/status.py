@@ -38,8 +38,8 @@ SHOWN = (BACKUP + ".service", CHECK + ".service", *TIMERS, DRILL)
 PROPERTIES = ("LoadState", "ActiveState", "InvocationID", "Result", "UnitFileState", "InactiveExitTimestamp", "NextElapseUSecRealtime")
 
 
-def main(asked: argparse.Namespace) -> int:
-    return status(asked.json)
+def main(options: argparse.Namespace) -> int:
+    return status(options.json)
 
 
 def status(as_json: bool) -> int:
@@ -51,7 +51,7 @@ def status(as_json: bool) -> int:
         found = {
             "format": host.STATUS_FORMAT,
             "verdict": verdict.verdict(problems),
-            "problems": [{"text": each.text, "remedies": each.remedies, "details": each.details} for each in problems],
+            "problems": [{"text": problem.text, "remedies": problem.remedies, "details": problem.details} for problem in problems],
             "live": {unit: live[unit] for unit in SHOWN},
             "laid_down": [each.path for each in laid_down()],
         }
@@ -165,7 +165,7 @@ def find_unreported(name: str, title: str, entry: UnitEntry | None, live: Live) 
 def print_status(known: Known, live: Live, problems: list[Problem]) -> None:
     backup, check, drill = (known["units"].get(name, {}) for name in (BACKUP, CHECK, PROOF))
     running = live["backup.service"]["ActiveState"] in ("activating", "active")
-    word, colour = ("TO MEND", "31") if problems else ("ok", "32")
+    word, colour = ("PROBLEMS", "31") if problems else ("ok", "32")
     host = painted(untrusted.printable(known.get("host", os.uname().nodename)), "1")
     say(host, "  ", painted(word, colour), ", last good backup ", when(backup.get("last_good")))
     for problem in problems:

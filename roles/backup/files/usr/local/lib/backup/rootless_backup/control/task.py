@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 BACKUP, REST = host.TASKS["run"] + ".service", host.REST + ".service"
 # Who touches the pipe of a task's name in it asks for it.
-ASKED = host.REQUEST_DIRECTORY
+REQUESTS = host.REQUEST_DIRECTORY
 
 
-def main(asked: argparse.Namespace) -> int:
+def main(options: argparse.Namespace) -> int:
     """Start a task, and follow it. Return the exit code."""
-    unit = host.TASKS[asked.action] + ".service"
+    unit = host.TASKS[options.action] + ".service"
     try:
         return follow(unit)
     except KeyboardInterrupt:
         untrusted.say(
             "\nbackupctl %s: interrupted, but %s goes on: `journalctl -fu %s` follows it, `systemctl stop %s` ends it"
-            % (asked.action, unit, unit, unit),
+            % (options.action, unit, unit, unit),
             file=sys.stderr,
         )
         return codes.INTERRUPTED
@@ -91,9 +91,9 @@ def ask(unit: str) -> bool:
     """Have the unit started by the path unit that watches its file, and wait for its end. Return whether it succeeded."""
     before = state_of(unit)["InvocationID"]
     try:
-        os.utime(os.path.join(ASKED, unit[: -len(".service")]))
+        os.utime(os.path.join(REQUESTS, unit[: -len(".service")]))
     except PermissionError:
-        untrusted.die("backupctl: only root and the members of the group %s may start it" % known.group_of(ASKED), codes.NOT_ALLOWED)
+        untrusted.die("backupctl: only root and the members of the group %s may start it" % known.group_of(REQUESTS), codes.NOT_ALLOWED)
     deadline = time.monotonic() + 30
     while True:
         found = state_of(unit)

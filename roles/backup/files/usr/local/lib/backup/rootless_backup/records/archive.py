@@ -105,7 +105,7 @@ def forget(location: str, archives: Collection[str]) -> None:
 
 def on_file_system_of(roots: Iterable[str], directories: Iterable[str]) -> list[str]:
     """Those of the directories that are on the same file system as the root which they are below."""
-    return [each for each in directories if is_on_file_system_of(roots, each)]
+    return [directory for directory in directories if is_on_file_system_of(roots, directory)]
 
 
 def is_on_file_system_of(roots: Iterable[str], path: str) -> bool:
@@ -159,11 +159,11 @@ def run_began(now: str) -> str:
 
     asked = "ActiveState", "InactiveExitTimestamp", "InactiveExitTimestampMonotonic"
     known = systemd.show_or_nothing("backup.service", *asked)
-    found = re.fullmatch(r"@(\d+)", known["InactiveExitTimestamp"])
-    if known["ActiveState"] == "activating" and found:
+    match = re.fullmatch(r"@(\d+)", known["InactiveExitTimestamp"])
+    if known["ActiveState"] == "activating" and match:
         # Where the clock was set since then, the time that it would have shown may be the earlier one.
         took = time.monotonic() - int(known["InactiveExitTimestampMonotonic"] or 0) / 1e6
-        return utc(min(int(found[1]), int(time.time() - took)))
+        return utc(min(int(match[1]), int(time.time() - took)))
     return now
 
 

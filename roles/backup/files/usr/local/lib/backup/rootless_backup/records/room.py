@@ -24,14 +24,14 @@ KNOWN_AFTER = 3
 def taken(samples: list[Sample], new: Sample) -> list[Sample]:
     """The samples with one more."""
     # Of a time to come: the clock was set back.
-    before = [each for each in samples if new[0] - LOOKED_AT * DAY <= each[0] <= new[0] and each[0] // DAY != new[0] // DAY]
+    before = [sample for sample in samples if new[0] - LOOKED_AT * DAY <= sample[0] <= new[0] and sample[0] // DAY != new[0] // DAY]
     return [*before, new]
 
 
 def days_left(samples: list[Sample]) -> float | None:
     """In how many days the room will end; None: it does not get less, or that is not known yet."""
     # A disk that was exchanged for another begins anew.
-    samples = [each for each in samples if each[2] == samples[-1][2]]
+    samples = [sample for sample in samples if sample[2] == samples[-1][2]]
     if len(samples) < 2:
         return None
     days, less = (samples[-1][0] - samples[0][0]) / DAY, samples[0][1] - samples[-1][1]

@@ -7,6 +7,8 @@ neither end a report nor pass for a good one.
 
 from __future__ import annotations
 
+import json
+
 from rootless_backup import host, untrusted
 
 TYPE_CHECKING = False
@@ -61,7 +63,7 @@ if TYPE_CHECKING:
         failures: int
         failed: list[str]
         advice: list[str]
-        lesser: list[str]
+        optional_failures: list[str]
         troubles: list[str]
         warnings: list[str]
         archives: list[Archive]
@@ -161,7 +163,7 @@ ENTRY = fields(
         "failing_since": or_none(when),
         "failures": number,
         "failed": many(text),
-        "lesser": many(text),
+        "optional_failures": many(text),
         "warnings": many(text),
         "archives": many(ARCHIVE),
         "hooks": many(HOOK),
@@ -193,9 +195,19 @@ def checked(form: Form, content: str | bytes, what: str) -> Any:
     return found
 
 
+def of_former_versions(content: bytes) -> str:
+    """The same, with the names that keys have now."""
+    found = untrusted.parse_json(content)
+    units = found.get("units") if isinstance(found, dict) else None
+    for entry in units.values() if isinstance(units, dict) else ():
+        if isinstance(entry, dict) and "lesser" in entry:
+            entry.setdefault("optional_failures", entry.pop("lesser"))
+    return json.dumps(found)
+
+
 def read() -> Known:
     """What is known. FileNotFoundError: nothing yet. Untrustworthy, OSError: it cannot be read."""
-    known: Known = checked(KNOWN, untrusted.read_plain(STATUS), STATUS)
+    known: Known = checked(KNOWN, of_former_versions(untrusted.read_plain(STATUS)), STATUS)
     units = known.get("units", {})
     for former, name in host.FORMER_TASKS.items():
         if former in units:

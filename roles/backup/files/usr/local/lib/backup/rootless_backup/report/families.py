@@ -7,7 +7,7 @@ from __future__ import annotations
 TYPE = "gauge"
 FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "backup_collection_info": ("Which version of the collection the host has; 1. Also of a host that has never run.", ("version",)),
-    "backup_drill_enabled": ("Whether a timer has the backups proven by restore tests.", ()),
+    "backup_drill_enabled": ("Whether a timer has the backups verified by restore tests.", ()),
     "backup_next_run_timestamp_seconds": ("When the timer starts the unit next; missing if it never does.", ("unit",)),
     "backup_last_run_timestamp_seconds": ("When the last run of the unit ended.", ("unit",)),
     "backup_last_success_timestamp_seconds": ("When the last good run of the unit ended.", ("unit",)),

@@ -56,9 +56,9 @@ def point_of(run: Run) -> Point:
         "result": run.result[:40],
         "started": int(run.started),
         "finished": int(run.finished),
-        "files": int(sum(each["files"] for each in run.archives)),
-        "original_size": int(sum(each["original_size"] for each in run.archives)),
-        "deduplicated_size": int(sum(each["deduplicated_size"] for each in run.archives)),
+        "files": int(sum(archive["files"] for archive in run.archives)),
+        "original_size": int(sum(archive["original_size"] for archive in run.archives)),
+        "deduplicated_size": int(sum(archive["deduplicated_size"] for archive in run.archives)),
         "warnings": len(run.warnings),
     }
 
@@ -89,6 +89,6 @@ def keep(run: Run) -> None:
     if spoiled:
         untrusted.tell(4, "Of %s %d lines are spoiled, and left out" % (host.HISTORY, spoiled))
     lines = [json.dumps(each, separators=(",", ":")) for each in [*points, point_of(run)]]
-    lines = [each for each in lines if len(each) < LONGEST_LINE][-MOST_RUNS:]
+    lines = [line for line in lines if len(line) < LONGEST_LINE][-MOST_RUNS:]
     # The directory's group is who may read it, as of status.json.
-    statefile.write(host.HISTORY, "".join(each + "\n" for each in lines), 0o640)
+    statefile.write(host.HISTORY, "".join(line + "\n" for line in lines), 0o640)

@@ -40,60 +40,60 @@ class Metrics:
 
 def metrics(known: Known, settings: dict[str, Any]) -> str:
     """The text format of Prometheus. See https://prometheus.io/docs/instrumenting/exposition_formats/"""
-    found = Metrics()
-    found.add("backup_collection_info", 1, version=host.VERSION)
-    found.add("backup_drill_enabled", settings.get("drill") is not False)
+    gauges = Metrics()
+    gauges.add("backup_collection_info", 1, version=host.VERSION)
+    gauges.add("backup_drill_enabled", settings.get("drill") is not False)
     for unit in host.TASKS.values():
         at = systemd.next_elapse(unit + ".timer")
         if at is not None:
-            found.add("backup_next_run_timestamp_seconds", at, unit=unit)
+            gauges.add("backup_next_run_timestamp_seconds", at, unit=unit)
     for unit, entry in sorted(known.get("units", {}).items()):
-        add_unit(found, unit, entry)
+        add_unit(gauges, unit, entry)
     for repository, archives in sorted(known.get("repositories", {}).items()):
-        add_archives(found, repository, archives)
+        add_archives(gauges, repository, archives)
     for repository, samples in sorted(known.get("room", {}).items()):
-        found.add("backup_repository_disk_bytes", samples[-1][2], repository=repository)
-        found.add("backup_repository_free_bytes", samples[-1][1], repository=repository)
+        gauges.add("backup_repository_disk_bytes", samples[-1][2], repository=repository)
+        gauges.add("backup_repository_free_bytes", samples[-1][1], repository=repository)
         days = room.days_left(samples)
         if days is not None:
-            found.add("backup_repository_full_timestamp_seconds", samples[-1][0] + days * DAY, repository=repository)
-    return found.text()
+            gauges.add("backup_repository_full_timestamp_seconds", samples[-1][0] + days * DAY, repository=repository)
+    return gauges.text()
 
 
-def add_unit(found: Metrics, unit: str, entry: UnitEntry) -> None:
+def add_unit(gauges: Metrics, unit: str, entry: UnitEntry) -> None:
     """What is known of the last run of a unit."""
-    found.add("backup_last_run_timestamp_seconds", entry["finished"], unit=unit)
+    gauges.add("backup_last_run_timestamp_seconds", entry["finished"], unit=unit)
     if entry["last_good"]:
-        found.add("backup_last_success_timestamp_seconds", entry["last_good"], unit=unit)
-    found.add("backup_last_run_success", entry["result"] == "success", unit=unit)
-    found.add("backup_last_run_duration_seconds", entry["finished"] - entry["started"], unit=unit)
-    found.add("backup_consecutive_failures", entry["failures"], unit=unit)
-    found.add("backup_last_run_warnings", len(entry["warnings"]), unit=unit)
+        gauges.add("backup_last_success_timestamp_seconds", entry["last_good"], unit=unit)
+    gauges.add("backup_last_run_success", entry["result"] == "success", unit=unit)
+    gauges.add("backup_last_run_duration_seconds", entry["finished"] - entry["started"], unit=unit)
+    gauges.add("backup_consecutive_failures", entry["failures"], unit=unit)
+    gauges.add("backup_last_run_warnings", len(entry["warnings"]), unit=unit)
     for hook in entry["hooks"]:
-        found.add("backup_hook_success", hook["result"] == "success", hook=hook["unit"])
+        gauges.add("backup_hook_success", hook["result"] == "success", hook=hook["unit"])
         if "seconds" in hook:
-            found.add("backup_hook_duration_seconds", hook["seconds"], hook=hook["unit"])
+            gauges.add("backup_hook_duration_seconds", hook["seconds"], hook=hook["unit"])
     sizes = {}
     for archive in entry["archives"]:
         labels = {"repository": archive["repository"], "series": archive["series"]}
-        found.add("backup_archive_files", archive["files"], **labels)
-        found.add("backup_archive_original_bytes", archive["original_size"], **labels)
-        found.add("backup_archive_new_bytes", archive["deduplicated_size"], **labels)
+        gauges.add("backup_archive_files", archive["files"], **labels)
+        gauges.add("backup_archive_original_bytes", archive["original_size"], **labels)
+        gauges.add("backup_archive_new_bytes", archive["deduplicated_size"], **labels)
         if "repository_size" in archive:
             sizes[archive["repository"]] = archive["repository_size"]
     for repository, size in sizes.items():
-        found.add("backup_repository_size_bytes", size, repository=repository)
+        gauges.add("backup_repository_size_bytes", size, repository=repository)
 
 
-def add_archives(found: Metrics, repository: str, archives: list[str]) -> None:
+def add_archives(gauges: Metrics, repository: str, archives: list[str]) -> None:
     """How many archives of each series there are, and how old they are, by their names. Names that none of ours has count for nothing."""
     for series in engine.SERIES:
         times = sorted(filter(None, (begun(archive, series) for archive in archives)))
         labels = {"repository": repository, "series": series}
         if times:
-            found.add("backup_repository_archives", len(times), **labels)
-            found.add("backup_repository_newest_archive_timestamp_seconds", times[-1], **labels)
-            found.add("backup_repository_oldest_archive_timestamp_seconds", times[0], **labels)
+            gauges.add("backup_repository_archives", len(times), **labels)
+            gauges.add("backup_repository_newest_archive_timestamp_seconds", times[-1], **labels)
+            gauges.add("backup_repository_oldest_archive_timestamp_seconds", times[0], **labels)
 
 
 def begun(archive: str, series: str) -> int | None:

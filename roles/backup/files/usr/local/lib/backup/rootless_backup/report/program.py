@@ -60,7 +60,7 @@ def ended(settings: dict[str, Any], what: str) -> bool:
         run.troubles += state.take_room(run)
         before = state.of(name)
         now = state.record(run)
-        bad = result != "success" or run.lesser or run.troubles
+        bad = result != "success" or run.optional_failures or run.troubles
         wanted = bad or before.get("failures", 0) > 0 or (name == "backup" and due(settings["success"], state))
         subject = "backup of %s: %s" % (settings["host"], text.headline(run, before))
         body = text.summary(run, now, settings) + "\n" + run.log

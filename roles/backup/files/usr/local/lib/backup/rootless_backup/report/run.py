@@ -39,7 +39,7 @@ class Run:
         self.rest = found.get("rest", [])
         self.log = found.get("log", "")
         # What failed without making the run fail, a line each.
-        self.lesser = [hook.told.replace("\n", "; ") for hook in self.hooks if hook.failed and not hook.required]
+        self.optional_failures = [hook.told.replace("\n", "; ") for hook in self.hooks if hook.failed and not hook.required]
         # What has to be known of a run all the same, and what keeps this report from saying all of it.
         self.troubles: list[str] = found.get("troubles", [])
 
@@ -74,13 +74,13 @@ def read_rest(finished: float) -> list[str]:
         return []
     entries = [each for each in journal.read(20_000, "_SYSTEMD_INVOCATION_ID=" + known["InvocationID"]) if each.pid != "1"]
     lines = []
-    for said in (each.fields[journal.RECORD] for each in entries if journal.RECORD in each.fields):
+    for said in (entry.fields[journal.RECORD] for entry in entries if journal.RECORD in entry.fields):
         try:
             found = status.checked(status.ARCHIVE, said, unit)
             lines.append("%s: %d files, %s" % (found["name"], found["files"], size(found["original_size"])))
         except untrusted.Untrustworthy as trouble:
             lines.append("what %s said of an archive is not understood: %s" % (unit, trouble))
-    errors = [each.message for each in entries if each.priority <= 3]
+    errors = [entry.message for entry in entries if entry.priority <= 3]
     wrong = untrusted.without_traces("\n".join(errors)).split("\n")[:10] if errors else []
     if known["Result"] != "success" and not wrong:
         wrong = ["%s (%s)" % (unit, known["Result"])]
@@ -90,7 +90,7 @@ def read_rest(finished: float) -> list[str]:
 
 def fields_of(entries: list[journal.Entry], name: str) -> list[str]:
     """What entries have in a field of ours that is for people."""
-    return [untrusted.printable(each.fields[name])[: journal.LONGEST_TEXT] for each in entries if name in each.fields][:20]
+    return [untrusted.printable(entry.fields[name])[: journal.LONGEST_TEXT] for entry in entries if name in entry.fields][:20]
 
 
 def found_of(name: str, result: str, invocation: str) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def found_of(name: str, result: str, invocation: str) -> dict[str, Any]:
         "kept": kept,
         "room": room,
         "warnings": warnings[:1000],
-        "hooks": [each[:-1] for each in hooks],
+        "hooks": [hook[:-1] for hook in hooks],
         "advice": fields_of(said, journal.ADVICE),
         "troubles": fields_of(said, journal.MIND),
         # That a hook failed is better told by the hook than by what waited for it.
@@ -144,5 +144,5 @@ def found_of(name: str, result: str, invocation: str) -> dict[str, Any]:
             re.sub(r"^Job for (\S+) cancell?ed\.$", unit + r" was stopped while it waited for \1", entry.message) for entry in waits
         ][:100],
         "code": exit_code([entry for entry in entries if entry.pid == "1"]) if result != "success" else "",
-        "log": "".join(each[-1] for each in hooks if failed(each[2])) + section(unit, lines),
+        "log": "".join(hook[-1] for hook in hooks if failed(hook[2])) + section(unit, lines),
     }

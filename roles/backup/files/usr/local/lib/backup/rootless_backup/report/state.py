@@ -55,7 +55,7 @@ class State:
             "failures": 0 if ok else before.get("failures", 0) + 1,
             "failed": [] if ok else run.failed(),
             "advice": verdict.remedies(run),
-            "lesser": run.lesser,
+            "optional_failures": run.optional_failures,
             "troubles": run.troubles,
             "warnings": run.warnings[:20],
             "archives": run.archives,

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 def headline(run: Run, before: UnitEntry) -> str:
     what = "" if run.name == "backup" else run.name + " "
-    if run.result == "success" and run.lesser:
-        return "%sok, but failed: %s" % (what, verdict.short(run.lesser[0]))
+    if run.result == "success" and run.optional_failures:
+        return "%sok, but failed: %s" % (what, verdict.short(run.optional_failures[0]))
     if run.result == "success" and run.troubles:
         return "%sok, but %s" % (what, verdict.short(run.troubles[0]))
     if run.result == "success":
@@ -62,8 +62,11 @@ def summary(run: Run, entry: UnitEntry, settings: dict[str, Any]) -> str:
                     "only by `network`: to it all else does not exist.",
                 ],
             )
-    elif run.lesser:
-        item("What failed", [*(line for each in run.lesser for line in each.split("\n")), verdict.NOT_NEEDED])
+    elif run.optional_failures:
+        item(
+            "What failed",
+            [*(line for optional_failure in run.optional_failures for line in optional_failure.split("\n")), verdict.NOT_NEEDED],
+        )
     item("What to do", verdict.remedies(run))
     item("Mind", run.troubles)
     item("Hooks", ["%s: %s%s" % (hook.unit, hook.result, "" if hook.required else " (not required)") for hook in run.hooks])

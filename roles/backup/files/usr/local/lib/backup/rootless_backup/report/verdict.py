@@ -44,14 +44,14 @@ def short(text: str) -> str:
 
 def verdict(problems: Iterable[Problem]) -> str:
     """`good`: nothing is to be done. `warning`: there is a good backup, and something is to be done. `failed`: there may be none."""
-    graves = [each.grave for each in problems]
+    graves = [problem.grave for problem in problems]
     return "failed" if any(graves) else "warning" if graves else "good"
 
 
 def remedies(run: Run) -> list[str]:
     """What the administrator can do about a run, a line each."""
     ok = run.result == "success"
-    if ok and not run.lesser:
+    if ok and not run.optional_failures:
         return []
     failed = [hook.unit for hook in run.hooks if hook.failed and (hook.required or ok)]
     advice = [] if ok else run.advice
@@ -68,7 +68,7 @@ def of_unit(title: str, entry: UnitEntry, grave: bool) -> list[Problem]:
     if entry["result"] != "success":
         first, *more = [line for each in entry["failed"] for line in each.split("\n")] or [entry["result"]]
         problems.append(Problem("%s failed: %s" % (title, short(first)), advice, more, grave))
-    for each in entry["lesser"] if entry["result"] == "success" else ():
+    for each in entry["optional_failures"] if entry["result"] == "success" else ():
         first, *more = each.split("\n")
         problems.append(Problem("%s is good, but failed: %s" % (title, short(first)), advice, [*more, NOT_NEEDED]))
     return problems + [Problem("%s: %s" % (title, line)) for line in entry.get("troubles", [])]
@@ -84,7 +84,7 @@ def last_good(entry: UnitEntry) -> float | None:
             times.append(mark.st_mtime)
     except OSError:
         pass
-    return max((each for each in times if each), default=None)
+    return max((time_ for time_ in times if time_), default=None)
 
 
 def missing(good: float | None, now: float, alert_after: float, timer: Properties, service: Properties) -> Problem | None:

@@ -34,7 +34,7 @@ def targets_of(asked: argparse.Namespace, host: Engine, stack: contextlib.ExitSt
     asked.paths = [os.path.normpath(path) for path in asked.paths]
     for path in asked.without:
         if not path.startswith("/"):
-            untrusted.die("backupctl restore: --except: given is %s; allowed are absolute paths" % untrusted.printable(path))
+            untrusted.die("backupctl restore: --except: %s is not allowed. Use absolute paths" % untrusted.printable(path), codes.WRONG_USE)
     asked.without = [os.path.normpath(path) for path in asked.without]
     if asked.in_place:
         asked.bases = [base_of(path) for path in asked.paths]
@@ -78,9 +78,7 @@ def refuse_own(place: str, host: Engine) -> None:
     """Nothing is restored into a repository, or into what the engine keeps: files of others lock it out."""
     for each in host.own():
         if place == each or place.startswith(each.rstrip("/") + "/"):
-            raise target.Refused(
-                "given is the target %s, in %s, which is %s's own; restore into another directory" % (place, each, host.title)
-            )
+            raise target.Refused("%s is not allowed, since %s is %s's own. Restore into another directory" % (place, each, host.title))
 
 
 def base_of(path: str) -> str:
@@ -98,7 +96,5 @@ def base_of(path: str) -> str:
             codes.WRONG_USE,
         )
     if os.path.realpath(base) != base:
-        raise target.Refused(
-            "--in-place: given is %s, but a symbolic link is in it: name %s" % (path, os.path.realpath(base) + path[len(base) :])
-        )
+        raise target.Refused("--in-place: a symbolic link is in %s. Use %s" % (path, os.path.realpath(base) + path[len(base) :]))
     return base

@@ -40,7 +40,7 @@ def stage(hook: str) -> None:
     repository = engine.in_use().repository(asked["repository"])
     archive = asked["archive"] or repository.newest_to_restore(engine.DUMPS)
     if "-files-" in archive and "-dumps-" not in archive:
-        raise Refused("--archive: given is %s, an archive of files; allowed is one of the dumps, see backupctl list" % archive)
+        raise Refused("--archive: %s is an archive of files. Use one of the dumps, see `backupctl list`" % archive)
     os.mkdir("dump")
     dumps = Dumps(repository, archive, hook, "dump")
     # To open a repository takes a quarter of a second: where there is room for the whole archive, once will do.

@@ -75,8 +75,8 @@ def refusal(option: str, path: str, error: OSError) -> Refused:
     """Why a directory could not be opened."""
     real = os.path.realpath(path)
     if error.errno in (errno.ELOOP, errno.ENOTDIR) and real != path:
-        return Refused("%s: given is %s, but a symbolic link is in it: name %s" % (option, path, real))
-    return Refused("%s: given is %s, which cannot be opened or made: %s" % (option, path, error.strerror))
+        return Refused("%s: a symbolic link is in %s. Use %s" % (option, path, real))
+    return Refused("%s: %s cannot be opened or made: %s" % (option, path, error.strerror))
 
 
 @contextlib.contextmanager
@@ -115,7 +115,7 @@ def lent(path: str, mode: int = 0o700) -> Iterator[int]:
 
 def demand_empty(directory: int, path: str) -> None:
     if os.listdir(directory):
-        raise Refused("--into: given is %s, which is not empty; allowed is a directory that is empty or does not exist" % path)
+        raise Refused("--into: %s is not empty. Use a directory that is empty or does not exist" % path)
 
 
 @contextlib.contextmanager

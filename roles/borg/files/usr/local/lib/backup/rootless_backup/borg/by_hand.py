@@ -47,6 +47,12 @@ def main() -> None:
         parser.error("which command of Borg?")
     if options.command[0] == "extract" and not options.into and not {"--stdout", "--dry-run", "-n"} & set(options.command):
         sys.exit("backup-borg: say where to, with --into DIRECTORY before extract, or extract --stdout")
+    if "change-passphrase" in options.command:
+        # Borg would take the old one for the new one, change nothing, and exit with 0; and this machine would not know a new one.
+        sys.exit(
+            "backup-borg: this would change nothing. On the control node set borg_passphrase to the new passphrase. If it is generated,\n"
+            "run your playbook once with -e borg_new_passphrase=true. The repositories, this machine and the saved copy follow."
+        )
     used = engine.in_use()
     try:
         location = used.repository(options.repository).location

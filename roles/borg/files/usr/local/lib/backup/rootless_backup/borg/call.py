@@ -43,11 +43,19 @@ SELF_TESTED = {"init", "check"}
 # Borg calls itself for each directory in a directory, and Python ends what does so a thousand times: one user with directories that
 # deep would keep the files of all others from being saved. Deeper than files can be opened at once it does not come, and says so.
 # O_NOATIME is for whose file it is. Borg asks for it, is refused, and opens each file a second time, but not where Python does not know it.
+# A new passphrase Borg takes from its environment alone, which is seen from outside, and which ssh would inherit: it is answered here.
 DEEP = """import os, resource, runpy, sys
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096) if hard >= 0 else 4096, hard))
 sys.setrecursionlimit(30_000)
 vars(os).pop("O_NOATIME", None)
+told = os.environ.pop("BACKUP_NEW_PASSPHRASE", None)
+if told:
+    line, path = told.split(" ", 1)
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        new = file.read().split("\\n")[int(line) - 1]
+    get = os.environ.get
+    os.environ.get = lambda name, default=None: new if name == "BORG_NEW_PASSPHRASE" else get(name, default)
 with open("/proc/self/comm", "w") as name:
     name.write("borg")
 del sys.argv[0]
@@ -177,6 +185,14 @@ def environment(location: str | None = None) -> dict[str, str]:
     if location is not None:
         env["BORG_REPO"] = location
     return env
+
+
+def new_passphrase(path: str, line: int) -> dict[str, str]:
+    """What has Borg take a line of a file, counted from 1, for the new passphrase: `more` of `borg`."""
+    if deep_borg() != ["borg"]:
+        return {"BACKUP_NEW_PASSPHRASE": "%d %s" % (line, path)}
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return {"BORG_NEW_PASSPHRASE": file.read().split("\n")[line - 1]}
 
 
 def is_local(location: str) -> bool:

@@ -24,18 +24,18 @@ def read(output: str) -> list[Change]:
 def change_of(line: dict[str, Any]) -> Change | None:
     """What is said of a path; None: it is the same but for its times."""
     kind, more, less, belongings = "belongings", None, None, []
-    for each in line["changes"]:
-        what = each["type"]
+    for change in line["changes"]:
+        what = change["type"]
         # "added", "added directory", "added link", ..., and so of what was removed; of a file with its size.
         if what.startswith(("added", "removed")):
             kind = what.split(" ")[0]
-            more, less = (each.get("size"), None) if kind == "added" else (None, each.get("size"))
+            more, less = (change.get("size"), None) if kind == "added" else (None, change.get("size"))
         elif what.startswith(("modified", "changed")):
-            kind, more, less = "contents", each.get("added"), each.get("removed")
+            kind, more, less = "contents", change.get("added"), change.get("removed")
         elif what == "mode":
-            belongings.append("%s -> %s" % (each["old_mode"], each["new_mode"]))
+            belongings.append("%s -> %s" % (change["old_mode"], change["new_mode"]))
         elif what == "owner":
-            belongings.append("%(old_user)s:%(old_group)s -> %(new_user)s:%(new_group)s" % each)
+            belongings.append("%(old_user)s:%(old_group)s -> %(new_user)s:%(new_group)s" % change)
         elif what not in TIMES:
             belongings.append(what)
     if kind == "belongings" and not belongings:

@@ -51,7 +51,7 @@ def make(
         "--files-cache",
         "ctime,size,inode",
         *(["--one-file-system"] if one_file_system else []),
-        *(word for each in excludes for word in ("--exclude", "sh:" + each)),
+        *(word for exclude in excludes for word in ("--exclude", "sh:" + exclude)),
         *(["--chunker-params", repository.engine.dump_chunks()] if series == engine.DUMPS else []),
     ]
 
@@ -124,8 +124,8 @@ def size_of(directory: str) -> int:
     """
     call = ["du", "--summarize", "--apparent-size", "--block-size=1", "--null", "--", directory]
     said = subprocess.run(call, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
-    found = re.match(rb"\d+", said)
-    return int(found[0]) if found else 0
+    match = re.match(rb"\d+", said)
+    return int(match[0]) if match else 0
 
 
 def chunks_for(rules: Rules, size: int, before: str | None) -> str:

@@ -77,11 +77,11 @@ def accept_moved(repository: Repository, known: str | None) -> Run | None:
     with tempfile.TemporaryDirectory() as empty:
         # Without what Borg knows of it: then it shows it, and notes nothing.
         unknown = {"BORG_SECURITY_DIR": empty, "BORG_CACHE_DIR": empty}
-        asked = borg(repository, "list", "--json", "--last", "1", location, more=unknown)
-    if not asked.ok:
+        run = borg(repository, "list", "--json", "--last", "1", location, more=unknown)
+    if not run.ok:
         repository.explain()
         return None
-    found = json.loads(asked.output)["repository"]["id"]
+    found = json.loads(run.output)["repository"]["id"]
     others = {engine.digest(each) for each in repository.engine.repositories}
     moved_from = [digest for digest, each in state.stamps().items() if each == found and digest not in others]
     if known not in (None, found) or (known is None and found not in state.stamps().values()):

@@ -57,8 +57,8 @@ def passes_after(event: Event) -> list[float]:
         # A directory that was replaced while it was opened.
         return [0]
     # Who has a file leased gives it up when somebody comes, or the kernel takes it after /proc/sys/fs/lease-break-time.
-    found = re.search(r": [a-z_]+: \[Errno 11\] Resource temporarily unavailable: ", event["message"])
-    return [LEASE] if found and event["message"].count("[Errno ") == 1 else []
+    match = re.search(r": [a-z_]+: \[Errno 11\] Resource temporarily unavailable: ", event["message"])
+    return [LEASE] if match and event["message"].count("[Errno ") == 1 else []
 
 
 def is_directory(path: str) -> bool:
@@ -153,7 +153,12 @@ def advice(run: Run, repository: Repository) -> Iterator[str]:
     if "Archive.DoesNotExist" in run.ids:
         yield "`backupctl list` shows the archives that are there."
     if run.ids & {"PassphraseWrong", "PasscommandFailure", "NoPassphraseFailure"}:
-        yield "The passphrase of this host does not open %s: set borg_passphrase to the one that it was made with." % location
+        yield (
+            "A change of the passphrase was broken off. Run your playbook again: it goes on where that ended."
+            if os.path.lexists("/etc/credstore/borg.passphrase-next")
+            else "The passphrase of this host does not open %s. Set borg_passphrase to the one that does. Earlier ones are in "
+            "backup_secrets_dir on the control node, with their dates." % location
+        )
     if "Cache.RepositoryAccessAborted" in run.ids:
         yield (
             "To Borg %s is a repository that it knows from another place, or one that nobody else used. Run `systemctl start "

@@ -1,5 +1,7 @@
 # Managed by Ansible (collection rootless.backup, role borg): changes made here are overwritten.
-"""Run Borg for the backup's units: create, rest, init, check; or a command of Borg's own in a unit of its own (run, restore).
+"""Run Borg for the backup's units: create, rest, init, check, change-passphrase, change-ssh-key.
+
+Or a command of Borg's own in a unit of its own: run, restore.
 
 Settings come from /etc/backup, the passphrase from the unit's credentials.
 """
@@ -17,14 +19,24 @@ if TYPE_CHECKING:
 
     from rootless_backup.borg.engine import Engine
 
-USAGE = "usage: backup-borg create | rest | init | check | run DIRECTORY BORG-COMMAND… | restore DIRECTORY BORG-COMMAND…"
+USAGE = (
+    "usage: backup-borg create | rest | init | check | change-passphrase | change-ssh-key | "
+    "run DIRECTORY BORG-COMMAND… | restore DIRECTORY BORG-COMMAND…"
+)
 
 
 def main() -> None:
     command, *arguments = sys.argv[1:] or [""]
     if command in ("run", "restore") and len(arguments) > 1:
         by_hand(command == "restore", *arguments)
-    actions: dict[str, Callable[[Any], bool]] = {"create": create, "rest": save_rest, "init": initialise, "check": check}
+    actions: dict[str, Callable[[Any], bool]] = {
+        "create": create,
+        "rest": save_rest,
+        "init": initialise,
+        "check": check,
+        "change-passphrase": change_passphrase,
+        "change-ssh-key": change_ssh_key,
+    }
     if command not in actions or arguments:
         untrusted.die(USAGE)
     from rootless_backup import engine, settings, voice
@@ -60,6 +72,18 @@ def check(engine: Engine) -> bool:
     from rootless_backup import backup
 
     return backup.verify(engine)
+
+
+def change_passphrase(engine: Engine) -> bool:
+    from rootless_backup.borg import change
+
+    return change.passphrase(engine)
+
+
+def change_ssh_key(engine: Engine) -> bool:
+    from rootless_backup.borg import change
+
+    return change.ssh_key(engine)
 
 
 def by_hand(restoring: bool, directory: str, *arguments: str) -> NoReturn:

@@ -66,7 +66,7 @@ class Repository(engine.Repository):
         run = borg(self, "list", "--json", "--glob-archives", self.names(series, incomplete))
         if not run.ok:
             raise engine.Refused("the archives of %s cannot be listed" % self.location)
-        return sorted((each["name"] for each in json.loads(run.output)["archives"]), key=engine.age)
+        return sorted((archive["name"] for archive in json.loads(run.output)["archives"]), key=engine.age)
 
     def contents(self, archive: str, wanted: Wanted) -> list[Item] | None:
         with patterns(wanted) as options:
@@ -152,9 +152,9 @@ class Repository(engine.Repository):
         if state.is_authentic(self.location):
             return True
         for series in engine.SERIES:
-            found = borg(self, "list", "--json", "--glob-archives", self.names(series, incomplete=True))
-            names = [each["name"] for each in json.loads(found.output)["archives"]] if found.ok else []
-            if not found.ok or not retention.drop(self, [name for name in names if name not in spare]):
+            run = borg(self, "list", "--json", "--glob-archives", self.names(series, incomplete=True))
+            names = [archive["name"] for archive in json.loads(run.output)["archives"]] if run.ok else []
+            if not run.ok or not retention.drop(self, [name for name in names if name not in spare]):
                 return False
         state.set_authentic(self.location)
         return True
@@ -168,7 +168,9 @@ class Repository(engine.Repository):
             raise engine.Refused("the archives of %s cannot be listed" % self.location)
         own = [engine.name_of(re.escape(self.prefix), series, UTC_SECONDS) for series in engine.SERIES]
         ours = re.compile("(%s)(%s)?" % ("|".join(own), re.escape(engine.INCOMPLETE)))
-        return {each["name"]: each["start"] for each in json.loads(listed.output)["archives"] if not ours.fullmatch(each["name"])}
+        return {
+            archive["name"]: archive["start"] for archive in json.loads(listed.output)["archives"] if not ours.fullmatch(archive["name"])
+        }
 
     def compact(self) -> bool:
         ok = borg(self, "compact").ok
@@ -202,8 +204,8 @@ class Repository(engine.Repository):
     def room(self) -> tuple[int, int] | None:
         if not is_local(self.location):
             return None
-        found = os.statvfs(self.location)
-        return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+        filesystem = os.statvfs(self.location)
+        return filesystem.f_bavail * filesystem.f_frsize, filesystem.f_blocks * filesystem.f_frsize
 
     def verify(self) -> bool:
         duration: int = self.settings["check_duration"]
@@ -225,12 +227,13 @@ class Repository(engine.Repository):
             state.forget_whole_check(self.location)
         return ok
 
-    def explain(self) -> None:
+    def explain(self, key: str | None = None) -> None:
+        """Tell why a server lets this machine in no more, with its own key or another one."""
         if is_local(self.location):
             return
         from rootless_backup.borg import ssh
 
-        why = ssh.why_not(self.location)
+        why = ssh.why_not(self.location, key)
         if why is not None:
             self.voice.error(why[0])
             for remedy in why[1]:

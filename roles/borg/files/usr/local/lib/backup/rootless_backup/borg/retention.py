@@ -105,7 +105,7 @@ def times_of(repository: Repository, pattern: str) -> Times:
     listed = borg(repository, "list", "--json", *more, "--glob-archives", pattern)
     if not listed.ok:
         raise engine.Refused("the archives of %s cannot be listed" % repository.location)
-    return {each["name"]: each["start"] for each in json.loads(listed.output)["archives"]}
+    return {archive["name"]: archive["start"] for archive in json.loads(listed.output)["archives"]}
 
 
 def times_where_wrong(repository: Repository, series: str, incomplete: bool) -> Times:

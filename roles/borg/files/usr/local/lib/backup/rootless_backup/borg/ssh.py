@@ -10,8 +10,8 @@ import subprocess
 from rootless_backup import credentials
 
 
-def command() -> list[str]:
-    """Its own key, only host keys that were pinned, never a question, never for ever."""
+def command(key: str | None = None) -> list[str]:
+    """Its own key, or another one, only host keys that were pinned, never a question, never for ever."""
     options = [
         "IdentitiesOnly=yes",
         "BatchMode=yes",
@@ -22,31 +22,30 @@ def command() -> list[str]:
         "ServerAliveInterval=30",
         "ServerAliveCountMax=10",
     ]
-    return ["ssh", "-F", "/dev/null", "-i", credentials.path("borg.ssh-key"), *(word for option in options for word in ("-o", option))]
+    own = key or credentials.path("borg.ssh-key")
+    return ["ssh", "-F", "/dev/null", "-i", own, *(word for option in options for word in ("-o", option))]
 
 
-def why_not(location: str) -> tuple[str, list[str]] | None:
-    """Ask the server itself why it did not let Borg in: Borg often does not hear its reason.
+def why_not(location: str, key: str | None = None) -> tuple[str, list[str]] | None:
+    """Ask the server itself why it did not let Borg in, with its own key or another one: Borg often does not hear its reason.
 
     Return what it is, and what to do about it, a line each; None: it says nothing.
     """
-    found = re.fullmatch(r"ssh://((?:[^@/]*@)?(?:\[[^\]]*\]|[^:/]*))(?::([0-9]+))?(/.*)", location)
+    match = re.fullmatch(r"ssh://((?:[^@/]*@)?(?:\[[^\]]*\]|[^:/]*))(?::([0-9]+))?(/.*)", location)
     # The settings were held to that.
-    assert found
-    target, port, path = found.groups()
-    call = [*command(), *(["-p", port] if port else []), target.replace("[", "").replace("]", ""), "borg", "--version"]
+    assert match
+    target, port, path = match.groups()
+    call = [*command(key), *(["-p", port] if port else []), target.replace("[", "").replace("]", ""), "borg", "--version"]
     probe = subprocess.run(call, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
     said = probe.stderr.decode(errors="backslashreplace").strip()
     if "Permission denied" in said:
-        with open("/etc/credstore/borg.ssh-key.pub", encoding="utf-8") as file:
-            key = file.read().strip()
         # Type and key only, as the role prints it too; the command is the shell's there, in quotes in which only a quote needs escaping.
         serve = "borg serve --append-only --restrict-to-repository %s" % shlex.quote(re.sub(r"^/(\.|~)/", "", path))
         return (
-            "%s: the server refuses the key of this host" % location,
+            "%s: the server refuses the %skey of this host" % (location, "" if key is None else "new "),
             [
                 "Add this line to ~/.ssh/authorized_keys of the user of %s:" % location,
-                'command="%s",restrict %s' % (serve.replace('"', '\\"'), " ".join(key.split()[:2])),
+                'command="%s",restrict %s' % (serve.replace('"', '\\"'), " ".join(public(key).split()[:2])),
             ],
         )
     if "Host key verification failed" in said:
@@ -59,3 +58,11 @@ def why_not(location: str) -> tuple[str, list[str]] | None:
             "Install Borg on the server of %s." % location
         ]
     return ("%s: the server said: %s" % (location, said), []) if said else None
+
+
+def public(key: str | None) -> str:
+    """The public key of its own one, or of another one."""
+    if key is not None:
+        return subprocess.run(["ssh-keygen", "-y", "-P", "", "-f", key], stdout=subprocess.PIPE, text=True, check=True).stdout
+    with open("/etc/credstore/borg.ssh-key.pub", encoding="utf-8") as file:
+        return file.read()

@@ -39,7 +39,7 @@ def chosen(each: Account, at: str) -> str:
             if not older:
                 raise Impossible("there is no generation of %s as old as that; the oldest is %s" % (each["name"], known[0]))
             return older[-1]
-    raise Impossible("--at: given is %s; allowed is a time in UTC, as in 2026-01-31, 2026-01-31 14:00 or %s" % (at, known[-1]))
+    raise Impossible("--at: %s is not allowed. Use a time in UTC, as in 2026-01-31, 2026-01-31 14:00 or %s" % (at, known[-1]))
 
 
 def beside(each: Account, name: str) -> str:

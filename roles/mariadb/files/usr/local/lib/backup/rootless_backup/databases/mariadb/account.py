@@ -31,7 +31,7 @@ def holding(server: Server, rights: Iterable[str], purpose: str = RESTORE, sessi
     name, secret = NAME % (purpose, os.urandom(8).hex()), "Aa1-" + os.urandom(20).hex()
     server.query("%s; CREATE USER %s@localhost IDENTIFIED BY '%s'" % (QUIETLY, name, secret))
     try:
-        server.query("; ".join([QUIETLY, *("GRANT %s TO %s@localhost" % (each, name) for each in rights)]))
+        server.query("; ".join([QUIETLY, *("GRANT %s TO %s@localhost" % (right, name) for right in rights)]))
         with Server.of(name, server.socket, secret, session) as other:
             yield other.limited(server.seconds)
     finally:
@@ -52,7 +52,7 @@ def inside(server: Server, database: str) -> str:
     """A database, and no other, as GRANT takes it. OSError: that cannot be said."""
     pattern = pattern_of(database)
     others = {named(row[0]) for row in server.query("SELECT %s FROM information_schema.SCHEMATA" % hexed("SCHEMA_NAME"))} - {database}
-    if any(is_like(each, pattern) for each in others):
+    if any(is_like(other, pattern) for other in others):
         raise OSError("Its name is too long to give rights in it alone: restore it under another name (--into NAME).")
     return "%s.*" % identifier(pattern)
 
@@ -71,4 +71,4 @@ def pattern_of(database: str) -> str:
 def is_like(name: str, pattern: str) -> bool:
     """Whether a server may take a name for what GRANT names. Where it does not know case, there are no two names that differ in that."""
     parts = re.findall(r"\\.|.", pattern, re.DOTALL)
-    return re.fullmatch("".join("." if each == "_" else re.escape(each[-1]) for each in parts), name, re.DOTALL) is not None
+    return re.fullmatch("".join("." if part == "_" else re.escape(part[-1]) for part in parts), name, re.DOTALL) is not None

@@ -180,7 +180,7 @@ class Server:
     def refused(self, statements: Iterable[str], database: str) -> dict[int, str]:
         """Which of these, a line each, the server refuses, by their numbers, and why; all are tried."""
         found: dict[int, str] = {}
-        for error in self.run((each.encode() + b"\n" for each in statements), database):
+        for error in self.run((statement.encode() + b"\n" for statement in statements), database):
             match = AT_LINE.match(error.encode(errors="backslashreplace"))
             if match is None:
                 raise refusal(1, error.encode(errors="backslashreplace"))

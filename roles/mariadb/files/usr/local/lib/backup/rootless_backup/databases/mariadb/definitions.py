@@ -150,7 +150,7 @@ def write(server: Server, file: IO[bytes], database: str, collation: str) -> tup
 
 def place_of(name: str, columns: list[str]) -> bytes:
     # Of whoever asks: who makes it may be gone when another looks at it. Every function takes NULL, whatever type it is for.
-    words = ", ".join("NULL AS " + identifier(each) for each in columns)
+    words = ", ".join("NULL AS " + identifier(column) for column in columns)
     return ("CREATE SQL SECURITY INVOKER VIEW %s AS SELECT %s" % (identifier(name), words)).encode()
 
 
@@ -257,7 +257,7 @@ def lines_in(path: str, entry: Entry) -> list[tuple[Definition, Line]]:
     """The statements in a dump. ValueError: something else is where they are to be."""
     if "parts" not in entry:
         return []
-    told = [(each["kind"], each["name"]) for each in entry["definitions"]]
+    told = [(definition["kind"], definition["name"]) for definition in entry["definitions"]]
     known = all(kind in KINDS and isinstance(name, str) for kind, name in told)
     lines = list(found_in(path, entry["parts"][1]))
     if not known or len(lines) != len(told):
@@ -321,7 +321,7 @@ class Making:
                 break
             if rights:
                 inside = {name: account.inside(self.server, getattr(self, name)) for name in ("database", "origin")}
-                with account.holding(self.server, [each % inside for each in rights]) as viewer:
+                with account.holding(self.server, [right % inside for right in rights]) as viewer:
                     now = self.made_by(viewer, numbers, self.text)
             else:
                 now = self.made_by(self.server, numbers, self.as_definer)

@@ -137,7 +137,7 @@ class Item:
 
     def begin(self, database: str, kinds: tuple[str, ...]) -> None:
         """What is of some kinds is to be made."""
-        chosen = [each for each in self.lines if each[0]["kind"] in kinds]
+        chosen = [line for line in self.lines if line[0]["kind"] in kinds]
         self.making = definitions.Making(self.server, chosen, database, self.name)
 
     def attempt(self) -> int:

@@ -76,10 +76,10 @@ def filling(server: Server, database: str, rights: str, refers: list[str]) -> It
     known = [row[0] for row in server.query("SHOW VARIABLES WHERE Variable_name IN ('%s')" % "', '".join(LENIENT))]
     session = SESSION + "".join(", %s = 0" % name for name in sorted(known))
     grants = ["%s ON %s" % (rights, account.inside(server, database))]
-    for each in refers:
+    for refer in refers:
         # Where that cannot be said, the key is named that does not load.
         with contextlib.suppress(OSError):
-            grants.append("REFERENCES ON %s" % account.inside(server, each))
+            grants.append("REFERENCES ON %s" % account.inside(server, refer))
     with account.holding(server, grants, session=session) as filler:
         yield filler
 
@@ -170,11 +170,11 @@ def other_engines(server: Server, entry: Entry, into: str) -> Iterator[str]:
 def heads(file: IO[bytes], database: str) -> list[bytes]:
     """The statements at the beginning of an older dump that name its database."""
     name = re.escape(identifier(database).encode())
-    found = re.finditer(
+    matches = re.finditer(
         rb"^(?:CREATE DATABASE /\*!32312 IF NOT EXISTS\*/ %s [^;]*|USE %s);\n" % (name, name), file.read(HEAD), re.MULTILINE
     )
     file.seek(0)
-    return [match[0] for match in found]
+    return [match[0] for match in matches]
 
 
 def older_properties(path: str, database: str) -> dict[str, str]:

@@ -123,7 +123,7 @@ class Proof:
         with self.at_work():
             # An event whose time is over meanwhile would not be made.
             then = "SET timestamp = %d; " % calendar.timegm(time.strptime(self.entry["finished"], manifests.TIME))
-            chosen = [each for each in self.lines if each[0]["kind"] in kinds]
+            chosen = [line for line in self.lines if line[0]["kind"] in kinds]
             # In this sandbox, without chown(2), no file takes the place of another.
             self.making = definitions.Making(self.server, chosen, self.name, self.name, lambda each: then + definitions.made_room(each))
 
