@@ -174,9 +174,7 @@ onEachRelease(
       ] as const) {
         const { stdout, recap } = await hook({ ...wiki, credentials: { key: path } }, { mayFail: true });
         expect(recap['web']?.failed).toBe(1);
-        expect(stdout).toContain(
-          `by ${place} somebody other than root can put another file in the place of`,
-        );
+        expect(stdout).toContain(`by ${place} somebody other than root can put another file in the place of`);
       }
       await hook({ ...wiki, credentials: { key: '/srv/closed/key' } });
     });
