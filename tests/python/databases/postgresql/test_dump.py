@@ -102,6 +102,19 @@ def test_small_databases_are_dumped_while_a_large_one_is_and_do_not_wait_for_it(
     assert dumps.run("a", "b", "c") == (True, ["a.dump", "b.dump", "c.dump"])
 
 
+def test_small_databases_are_dumped_by_both_where_there_are_no_others(dumps):
+    dumps.have(a=1000, b=1000)
+    make, both = dumps.make, threading.Barrier(2)
+
+    def at_once(path, name):
+        if name != "globals.sql":
+            both.wait(60)
+        return make(path, name)
+
+    dumps.make = at_once
+    assert dumps.run("a", "b") == (True, ["a.dump", "b.dump"])
+
+
 @pytest.mark.parametrize("when", ["written", "completed"])
 @pytest.mark.parametrize("broken", ["a", "b", "d"])
 def test_whatever_goes_wrong_with_one_database_costs_that_one_and_the_manifest_tells_of_all_that_is_there(dumps, when, broken):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import functools
 import os
@@ -25,7 +26,7 @@ from rootless_backup.records.manifest import Manifest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import Any, Optional
 
     from rootless_backup.databases.postgresql.client import Properties
@@ -119,8 +120,8 @@ def dump_cluster(settings: dict[str, Any], cluster: Cluster) -> bool:
 
 def dump_each(manifest: Manifest, env: dict[str, str], databases: dict[str, Properties], lock_wait: int) -> bool:
     """Dump the globals and each database, `{name: properties}`. Return whether all of it succeeded."""
-    small: list[Wanted] = [(GLOBALS, None, lambda path: dump_globals(path, env))]
-    large: list[Wanted] = []
+    small: collections.deque[Wanted] = collections.deque([(GLOBALS, None, lambda path: dump_globals(path, env))])
+    large: collections.deque[Wanted] = collections.deque()
     for name, properties in databases.items():
         # In the environment a name is a name: on the command line it could be an option or a connection string.
         where = dict(env, PGDATABASE=name)
@@ -129,9 +130,9 @@ def dump_each(manifest: Manifest, env: dict[str, str], databases: dict[str, Prop
         (small if was < SMALL else large).append((file_name(name), name, make))
     stopped = threading.Event()
     again: list[Wanted] = []
-    beside = Meanwhile(dump_in_turn, manifest, small, stopped, again)
+    beside = Meanwhile(dump_in_turn, manifest, taken(small), stopped, again)
     try:
-        ok = dump_in_turn(manifest, large, stopped, again)
+        ok = dump_in_turn(manifest, taken(large, small), stopped, again)
         ok = bool(beside.result()) and ok
         return dump_in_turn(manifest, again, stopped) and ok
     except BaseException:
@@ -142,7 +143,15 @@ def dump_each(manifest: Manifest, env: dict[str, str], databases: dict[str, Prop
         beside.join()
 
 
-def dump_in_turn(manifest: Manifest, wanted: list[Wanted], stopped: threading.Event, again: list[Wanted] | None = None) -> bool:
+def taken(*queues: collections.deque[Wanted]) -> Iterator[Wanted]:
+    """What is in these, one after the other; somebody else may take of it too."""
+    for queue in queues:
+        with contextlib.suppress(IndexError):
+            while True:
+                yield queue.popleft()
+
+
+def dump_in_turn(manifest: Manifest, wanted: Iterable[Wanted], stopped: threading.Event, again: list[Wanted] | None = None) -> bool:
     """Dump one after the other, until the event comes. Return whether all of it succeeded. `again`: see `dump`."""
     completing: list[Meanwhile] = []
     try:
