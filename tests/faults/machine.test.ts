@@ -68,7 +68,7 @@ for n in range(1, ${entries}): os.link("/srv/many/0", "/srv/many/%d" % n)'`),
       },
       mend: on('backup-borg delete --glob-archives "*-$(date -u -d "10 years" +%Y)-*"'),
     });
-    fault(fixture, 'no memory', { provoke: () => dropIn('backup.service', 'LimitAS=60M'), mend: withoutDropIns });
+    fault(fixture, 'no memory', { provoke: () => dropIn('backup.service', 'LimitAS=48M'), mend: withoutDropIns });
     fault(fixture, 'few files', { provoke: () => dropIn('backup.service', 'LimitNOFILE=10'), mend: withoutDropIns });
     fault(fixture, 'too slow', {
       provoke: async ({ host }) => {

@@ -126,6 +126,12 @@ def test_names_the_way_where_an_archive_is_not_authentic_and_never_a_repair(repl
     assert "run `backup-borg upgrade --archives-tam`" in advice
 
 
+def test_says_that_borg_had_too_little_memory_wherever_it_ran_out(called):
+    event = '{"type": "log_message", "levelname": "ERROR", "message": "Decompression error: MemoryError"}'
+    run, repository = called("echo '%s' >&2\nexit 2\n" % event, "create")
+    assert (run.damaged, repository.voice.of("advice")[0].split(".")[0]) == (False, "Borg had too little memory")
+
+
 @VERSIONS
 def test_says_nothing_of_what_is_expected(replayed, version):
     run, repository = replayed(version, "exists", {"1.2": 2, "1.4": 30}[version], quiet=EXISTS)

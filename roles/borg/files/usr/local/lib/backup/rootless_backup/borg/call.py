@@ -75,7 +75,7 @@ class Run:
         self.quieted = False
         # What prune did with each archive: `(verb, name)`.
         self.pruned: list[tuple[str, str]] = []
-        self.full = self.damaged = False
+        self.full = self.damaged = self.starved = False
         # Whether it failed of what it keeps on this machine to be faster.
         self.cache = False
         self.code = 0
@@ -287,6 +287,7 @@ class Log:
         # A server's words, which Borg marks so, are no reason for advice of ours.
         ours = not text.startswith("Remote: ")
         self.run.full = self.run.full or (ours and policy.is_full(event))
+        self.run.starved = self.run.starved or (ours and policy.is_of_memory(text))
         crash = policy.crash(text)
         if not self.again and not self.run.full and policy.is_of_cache(event):
             self.run.cache = True

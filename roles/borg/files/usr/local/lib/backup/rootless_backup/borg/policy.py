@@ -92,6 +92,11 @@ def is_full(event: Event) -> bool:
     return "No space left on device" in event.get("message", "") or event.get("msgid") == "Repository.InsufficientFreeSpaceError"
 
 
+def is_of_memory(text: str) -> bool:
+    """Whether an error is that there was no memory left."""
+    return "MemoryError" in text
+
+
 def is_damage(text: str) -> bool:
     """Whether an error is of something that is not as it was written."""
     gone = r"index object count mismatch|object with key \S+ not found in repository|FileNotFoundError: .*/data/\d+/\d+'$"
@@ -112,7 +117,7 @@ def crash(text: str) -> str | None:
 def is_of_cache(event: Event) -> bool:
     """Whether an error is of what Borg keeps on this machine to be faster: it names a file of it, or crashed while it read one."""
     text: str = event["message"]
-    if event.get("msgid") not in (None, "FileIntegrityError") or text.startswith("Remote: ") or "MemoryError" in text:
+    if event.get("msgid") not in (None, "FileIntegrityError") or text.startswith("Remote: ") or is_of_memory(text):
         return False
     if os.environ.get("BORG_CACHE_DIR", host.CACHE) + "/" in text:
         return True
@@ -164,6 +169,8 @@ def advice(run: Run, repository: Repository) -> Iterator[str]:
             "To Borg %s is a repository that it knows from another place, or one that nobody else used. Run `systemctl start "
             "borg-init.service`: that accepts it if it is the one that this host had." % location
         )
+    if run.starved:
+        yield "Borg had too little memory. Give this machine more, or its unit, if that has a limit (`MemoryMax=`, `LimitAS=`)."
     if run.full:
         yield (
             "The disk of %s is full. Make room on it; or keep less (backup_keep_*, and apply the role), and have what is not kept by that "
