@@ -160,6 +160,7 @@ var proofs = `${settingsDirectory}/prove.d`;
 var excludes = `${settingsDirectory}/exclude.d`;
 var repositoryAccounts = `${settingsDirectory}/repository-accounts.json`;
 var repositoryKeys = `${settingsDirectory}/repository-keys`;
+var repositorySlice = `${settingsDirectory}/repository-slice.d`;
 
 // src/fleet/figures.ts
 var day = 86400;

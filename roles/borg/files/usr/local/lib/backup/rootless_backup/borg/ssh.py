@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 import subprocess
 
-from rootless_backup import credentials
+from rootless_backup import credentials, host, untrusted
+
+# Repositories on servers that role repository sets up, a line each, with the names of these in the inventory.
+SERVERS = host.SETTINGS_DIRECTORY + "/servers"
 
 
 def command() -> list[str]:
@@ -37,6 +41,15 @@ def why_not(location: str) -> tuple[str, list[str]] | None:
     call = [*command(), *(["-p", port] if port else []), target.replace("[", "").replace("]", ""), "borg", "--version"]
     probe = subprocess.run(call, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
     said = probe.stderr.decode(errors="backslashreplace").strip()
+    server = server_of(location)
+    if "Permission denied" in said and server:
+        return (
+            "%s: the server refuses the key of this host" % location,
+            [
+                "Run role repository on %s, then role borg here: by the inventory the server lets this host in. If it is `absent` in "
+                "repository_clients there, that is meant." % server
+            ],
+        )
     if "Permission denied" in said:
         with open("/etc/credstore/borg.ssh-key.pub", encoding="utf-8") as file:
             key = file.read().strip()
@@ -49,6 +62,14 @@ def why_not(location: str) -> tuple[str, list[str]] | None:
                 'command="%s",restrict %s' % (serve.replace('"', '\\"'), " ".join(key.split()[:2])),
             ],
         )
+    if "Host key verification failed" in said and server:
+        return (
+            "%s: the server's host key is not the one that role repository read of it" % location,
+            [
+                "If %s was set up anew, remove repository-host-key from its backup_secrets_dir on the control node, run role repository on "
+                "it, then role borg here; if not, find out why it changed before you do." % server
+            ],
+        )
     if "Host key verification failed" in said:
         return (
             "%s: the server's host key is not the one in borg_known_hosts" % location,
@@ -59,3 +80,13 @@ def why_not(location: str) -> tuple[str, list[str]] | None:
             "Install Borg on the server of %s." % location
         ]
     return ("%s: the server said: %s" % (location, said), []) if said else None
+
+
+def server_of(location: str) -> str:
+    """The name in the inventory of the server of a repository that role repository set up; empty: it is on none."""
+    with contextlib.suppress(OSError, untrusted.Untrustworthy):
+        for line in untrusted.read_plain(SERVERS).decode("utf-8", "replace").splitlines():
+            known, _space, server = line.partition(" ")
+            if known == location:
+                return untrusted.printable(server)
+    return ""
