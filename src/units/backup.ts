@@ -51,7 +51,7 @@ const saving = (settings: SettingsOf<typeof backup>): Unit[] => [
     description: 'Save what is there after a run of the backup whose hooks failed',
     timeLimit: settings.backup_time_limit,
   }),
-  markSnippet(),
+  markDropIn(),
   timer({
     name: tasks.run,
     description: 'Backup of this machine',
@@ -84,7 +84,7 @@ const checking = (settings: SettingsOf<typeof backup>): Unit[] => {
  * The mark that monitoring looks at. A drop-in of its own, named to sort behind all others, so that
  * it is made after the last command of every other drop-in; root, since `/` is nobody else's to write.
  */
-const markSnippet = (): Unit => ({
+const markDropIn = (): Unit => ({
   path: `${unitDirectory}/${backupService}.d/zz-last.conf`,
   sections: [
     {

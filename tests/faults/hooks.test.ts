@@ -36,11 +36,13 @@ onEachRelease(
       provoke: on(
         'f=$(echo /etc/postgresql/*/main/pg_hba.conf); cp -a $f $f.good; echo "local all all reject" > $f; systemctl reload postgresql',
       ),
-      mend: on('f=$(echo /etc/postgresql/*/main/pg_hba.conf); mv $f.good $f; systemctl reload postgresql; sleep 1'),
+      mend: on(
+        'f=$(echo /etc/postgresql/*/main/pg_hba.conf); mv $f.good $f; systemctl reload postgresql; until runuser -u postgres -- psql --quiet --command "" 2> /dev/null; do sleep 0.1; done',
+      ),
     });
     fault(fixture, 'database locked', {
       provoke: on(
-        "systemd-run --quiet --unit=locker --uid=postgres psql shop --command 'BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)'; until pgrep --full '[p]ostgres.* SELECT' > /dev/null; do sleep 0.1; done",
+        "systemd-run --quiet --unit=locker --uid=postgres psql shop --command 'BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)'; until pgrep --full '^postgres: .* shop .*SELECT' > /dev/null; do sleep 0.1; done",
       ),
       mend: on(
         'systemctl stop locker; runuser -u postgres -- psql --quiet -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE \'%pg_sleep%\' AND pid <> pg_backend_pid()" > /dev/null',

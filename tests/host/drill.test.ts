@@ -219,7 +219,7 @@ with open(sys.argv[1], "r+b") as file:
     it('leaves nothing behind when it is stopped, or killed, at any step', async () => {
       const { host } = fixture;
       const steps = [
-        'pgrep -f "borg .* extract"',
+        'pgrep -f "[b]org .* extract"',
         'pgrep -u backup-prove postgres',
         'pgrep -u backup-prove pg_restore',
       ];

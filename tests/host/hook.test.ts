@@ -151,7 +151,7 @@ onEachRelease(
       await host.write('/etc/systemd/system/again.target', '[Unit]\nWants=backup.service\n');
       await host.write('/etc/systemd/system/backup.service.d/again.conf', '[Unit]\nOnSuccess=again.target\n');
       await host.run(
-        'chown wiki /var/lib/queue; systemctl daemon-reload; date +%s > /run/begun; systemctl start backup.service; sleep 8; rm /etc/systemd/system/backup.service.d/again.conf; systemctl daemon-reload; while [ "$(systemctl is-active backup.service)" != inactive ]; do sleep 0.1; done',
+        'chown wiki /var/lib/queue; systemctl daemon-reload; date +%s > /run/begun; systemctl start backup.service; until [ "$(wc -l < /var/lib/queue/runs)" -gt 2 ]; do sleep 0.1; done; rm /etc/systemd/system/backup.service.d/again.conf; systemctl daemon-reload; while [ "$(systemctl is-active backup.service)" != inactive ]; do sleep 0.1; done',
       );
       const { stdout } = await host.run(
         'journalctl --sync; journalctl --output=cat --since=@$(cat /run/begun) --unit=backup.service --grep="^Finished" | wc -l; wc -l < /var/lib/queue/runs; rm /etc/systemd/system/again.target; systemctl daemon-reload',

@@ -395,7 +395,7 @@ exec /usr/bin/pg_dump "$@"
       const { lab, host } = fixture;
       await lab.roles(['postgres'], { postgres_time_limit: '3s' }, { args: ['--limit', 'web'] });
       await host.run(
-        "systemd-run --quiet --unit=locker --uid=postgres psql -X -c 'BEGIN; LOCK TABLE hidden IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)' plain; sleep 1",
+        "runuser -u postgres -- psql -Xqc 'CREATE TABLE IF NOT EXISTS hidden (n int)' plain; systemd-run --quiet --unit=locker --uid=postgres psql -X -c 'BEGIN; LOCK TABLE hidden IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)' plain; until pgrep --full '^postgres: .* plain .*SELECT' > /dev/null; do sleep 0.1; done",
       );
       const begun = Date.now();
       expect((await backUp(host)).ok).toBe(false);

@@ -92,7 +92,10 @@ onEachRelease(
     ]);
     await host.write('/usr/local/bin/writer', `#!/usr/bin/python3\n${writer}`, '0755');
     await host.run(
-      'install -d -o app /var/lib/app/live; for mode in wal delete; do systemd-run --quiet --uid=app --unit=writer-$mode writer /var/lib/app/live/$mode.db $mode; done; sleep 3',
+      'install -d -o app /var/lib/app/live; for mode in wal delete; do systemd-run --quiet --uid=app --unit=writer-$mode writer /var/lib/app/live/$mode.db $mode; done',
+    );
+    await host.run(
+      `for mode in wal delete; do until runuser -u app -- python3 -c 'import sqlite3, sys; sys.exit(sqlite3.connect(sys.argv[1], timeout=60).execute("SELECT n FROM a").fetchone()[0] < 3)' /var/lib/app/live/$mode.db 2> /dev/null; do sleep 0.1; done; done`,
     );
     await lab.roles(['borg']);
   },
@@ -498,7 +501,7 @@ d.execute("INSERT INTO sqlite_master VALUES ('index', 'lagging', 'other', ?, 'CR
         'cd /var/lib/app; dd status=none if=/dev/urandom of=damaged.db bs=4096 seek=3 count=4 conv=notrunc; head -c 9000 /dev/urandom > scrambled.db; mkdir directory.db; echo text > text.db; ln -s nowhere link.db',
       );
       await host.run(
-        'systemd-run --quiet --uid=app --unit=locker python3 -c \'import sqlite3, time; d = sqlite3.connect("/var/lib/app/locked.db", isolation_level=None); d.execute("BEGIN EXCLUSIVE"); time.sleep(600)\'; sleep 1',
+        'systemd-run --quiet --uid=app --unit=locker python3 -c \'import sqlite3, time; d = sqlite3.connect("/var/lib/app/locked.db", isolation_level=None); d.execute("BEGIN EXCLUSIVE"); time.sleep(600)\'; while runuser -u app -- python3 -c \'import sqlite3; sqlite3.connect("/var/lib/app/locked.db", timeout=0, isolation_level=None).execute("BEGIN IMMEDIATE")\' 2> /dev/null; do sleep 0.1; done',
       );
       await made(host, 'app', ['/srv/app/one/data.db', '/var/lib/app/later.db']);
       await role([{ ...app, paths: [...app.paths, '/var/lib/app/nothing-*.db', '/var/lib/app/gone.db'] }], {

@@ -250,7 +250,16 @@ function recap(stdout: string): Record<string, Recap> {
 }
 
 const open = new Set<Lab>();
-process.on('exit', () => open.forEach((lab) => lab.closeNow()));
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));
-// A worker whose run was killed would go on alone.
-process.on('disconnect', () => process.exit(1));
+const closeAll = (): void => open.forEach((lab) => lab.closeNow());
+process.on('exit', closeAll);
+// A worker whose run was killed (`disconnect`) would go on alone.
+for (const end of ['SIGINT', 'SIGTERM', 'SIGHUP', 'disconnect'] as const)
+  process.on(end, () => {
+    closeAll();
+    try {
+      process.exit(1);
+    } catch {
+      // In a worker of vitest it throws.
+      process.kill(process.pid, 'SIGKILL');
+    }
+  });

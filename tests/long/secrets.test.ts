@@ -139,9 +139,9 @@ onEachRelease(
       const { host } = fixture;
       const before = saved('ssh-key');
       await host.run('cd /etc/credstore && rm borg.ssh-key borg.ssh-key.pub && systemctl start borg-secrets.service');
-      const { stdout, recap } = await role();
+      const { stdout, stderr, recap } = await role();
       expect(recap['web']).toMatchObject({ failed: 0, changed: 1 });
-      expect(stdout.replaceAll(/\s+/g, ' ')).toContain('ssh-key of web has changed');
+      expect((stdout + stderr).replaceAll(/\s+/g, ' ')).toContain('ssh-key of web has changed');
       expect(saved('ssh-key')).toBe(await inUse('ssh-key'));
       expect(dated('ssh-key')).toContain(before);
     });

@@ -12,7 +12,6 @@ export async function sanity(collection: string, toolbox: Toolbox): Promise<void
   await toolbox.prepareAnsibleTest();
   const { code, stdout, stderr } = await toolbox.run('ansible-test', ['sanity', '--color', 'no'], {
     cwd: collection,
-    timeoutSeconds: 1800,
     env: { PIP_QUIET: '1' },
     mayFail: true,
   });
