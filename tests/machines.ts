@@ -1,4 +1,4 @@
-import type { Answer, Asked, Unit } from '../src/fleet/answer.ts';
+import type { Answer, Asked, Server, Unit } from '../src/fleet/answer.ts';
 
 /** When the machines of a test were asked. */
 export const now = 1_790_000_000;
@@ -64,6 +64,7 @@ export const answer = (name: string, more: Partial<Answer> = {}): Answer => ({
     'backup-check.timer': 'active',
     'backup-watch.timer': 'active',
   },
+  unreported: {},
   next_run: now + 18 * 3600,
   ...more,
 });
@@ -90,17 +91,52 @@ export const unreachable = (name: string): Answer =>
     reached: false,
     known: false,
     trouble: 'ssh: connect to host 10.0.0.7 port 22: No route to host',
+    version: '',
     units: {},
+    repositories: {},
+    room: {},
+    live: {},
+    next_run: 0,
   });
 
 export const silent = (name: string): Answer =>
-  answer(name, { known: false, units: {}, live: {}, version: '', next_run: 0 });
+  answer(name, { known: false, units: {}, repositories: {}, room: {}, live: {}, version: '', next_run: 0 });
 
 export const overdue = (name: string): Answer =>
   answer(name, {
     units: { backup: unit({ finished: now - 5 * day, last_good: now - 5 * day }) },
     live: { 'backup.service': 'inactive', 'backup.timer': 'inactive' },
     next_run: 0,
+  });
+
+/** What a server says of a machine, how many days after it got something. */
+export const client = (
+  name: string,
+  days: number,
+  more: { refused?: string; ours?: boolean } = {},
+): Server['clients'][number] => [
+  name,
+  'present',
+  days < 0 ? 0 : now - days * day,
+  1.2e9,
+  3e7,
+  12,
+  now - 3600,
+  more.refused ?? '',
+  more.ours ?? true,
+];
+
+/** A server of repositories, which has no backup of its own. */
+export const store = (name: string, more: Partial<Server> = {}): Answer =>
+  answer(name, {
+    known: false,
+    version: '',
+    units: {},
+    repositories: {},
+    room: {},
+    live: { 'backup.timer': 'not-found' },
+    next_run: 0,
+    server: { trouble: '', judged: false, remembered: true, clients: [], problems: [], ...more },
   });
 
 /** The same numbers in every run. */

@@ -57,7 +57,11 @@ async function pictureFleet(): Promise<void> {
   await lab.playbook([{ hosts: 'wiki1', gather_facts: false, tasks: [{ 'rootless.backup.hook': full }] }]);
   await lab.hosts
     .find(({ name }) => name === 'wiki1')
-    ?.run('systemctl start backup.service; sleep 4', { mayFail: true });
+    // Its report is what the page shows.
+    ?.run(
+      'systemctl start backup.service; until grep -q exit-code /var/lib/backup-report/status.json; do sleep 0.2; done',
+      { mayFail: true, timeoutSeconds: 120 },
+    );
   const inventory = join(lab.directory, 'fleet-inventory');
   const groups =
     '[web]\nweb1\nshop1\nwiki1\n[databases]\ndb1\n[mail]\nmail1\n[spare]\nnew1\nattic1 ansible_host=10.77.0.250\n';

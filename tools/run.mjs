@@ -104,7 +104,7 @@ const commands = {
     vitest('tests/browser.config.ts', args);
   },
   long() {
-    installMachine();
+    installMachine([...machinePackages, ...browserPackages]);
     const suites = args.length === 0 ? ['tests/attacks', 'tests/long'] : args;
     const env = { ATTACK_ROUNDS: longRounds };
     vitest('tests/host.config.ts', ['--testTimeout=3600000', '--hookTimeout=3600000', ...suites], env);

@@ -13,7 +13,7 @@ import time
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.rootless.backup.plugins.plugin_utils import answer, facts, fleet, mail, node, package
+from ansible_collections.rootless.backup.plugins.plugin_utils import accounts, answer, facts, fleet, mail, node, package
 
 OPTIONS = {"directory", "answers", "fail", "mail_to", "mail_from", "mail_smtp"}
 FILES = {"fleet.json": "json", "fleet.prom": "prom", "fleet.html": "html"}
@@ -71,8 +71,20 @@ def gathered(task_vars, name):
             registered.get("msg") or "it was not asked")
         if not made["reached"] and isinstance(said, dict):
             made = fleet.unreached(said.get("trouble"))
+        if "server" in made:
+            clients = clients_of(task_vars, host)
+            made = fleet.remembered(made, clients) if clients else made
         found.append(dict(made, name=str(host), groups=sorted(str(each) for each in groups.get(host, []))))
     return found
+
+
+def clients_of(task_vars, server):
+    """Which machines the control node has let a server keep repositories for; none, if it does not remember that, or may not read it."""
+    try:
+        accounts.refuse_facts(task_vars, server)
+        return set(accounts.read(accounts.secrets_of(task_vars, server))["accounts"])
+    except Exception:  # it is an answer too: nothing of what such a server says counts for others
+        return set()
 
 
 def registered_of(task_vars, host, name):

@@ -8,9 +8,11 @@ module: fleet
 short_description: Ask a machine how its backups do
 version_added: 0.1.0
 description:
-  - Reads what the report of the backups keeps on a machine, and asks systemd for its timers. It changes nothing, and needs no root where
+  - Reads what the report of the backups keeps on a machine, and asks systemd for its units. It changes nothing, and needs no root where
     the user is a member of C(backup_status_group).
-  - The answer has at most 4 kB. A machine that cannot be reached, or of whose backups nothing is known, is no failure; the answer says so.
+  - On a server of repositories it also asks C(repositoryctl) what is known there of the machines that save to it, which is for root.
+  - The answer has at most 4 kB, and on a server some 150 bytes more for each machine that saves to it. A machine that cannot be reached,
+    or of whose backups nothing is known, is no failure; the answer says so.
   - The playbook C(rootless.backup.fleet) asks all machines with it, and makes a page of their answers with M(rootless.backup.fleet_page).
 author:
   - rootless.backup contributors (@rootless-backup)
@@ -54,12 +56,17 @@ from ansible.module_utils.basic import AnsibleModule
 STATUS = "/var/lib/backup-report/status.json"
 HISTORY = "/var/lib/backup-report/history.jsonl"
 TASKS = {"backup": "backup", "backup-check": "backup-check", "backup-drill": "backup-drill", "borg-check": "backup-check"}
-UNITS = ["backup.service", "backup.timer", "backup-check.timer", "backup-watch.timer"]
+UNITS = ["backup.service", "backup-check.service", "backup-drill.service", "backup.timer", "backup-check.timer", "backup-watch.timer",
+         "backup-drill.timer"]
+REPOSITORYCTL = "/usr/local/sbin/repositoryctl"
 # In bytes: of what is read, and of what is answered.
 MOST_READ = 4 << 20
 MOST_TOLD = 4000
 # By which the answer is cut until it fits: bytes of a text, entries of a list, runs.
 BOUNDS = [(400, 20, 30), (250, 8, 30), (160, 4, 30), (120, 2, 20), (60, 1, 10), (24, 1, 3)]
+# What a server tells of: machines, and what is wrong.
+MOST_CLIENTS = 10000
+MOST_PROBLEMS = 100
 TEXTS = ("failed", "advice", "optional_failures", "troubles", "warnings")
 TIMES = ("started", "finished", "last_good", "failing_since")
 
@@ -93,21 +100,45 @@ def runs(most):
 
 
 def ask_systemd():
-    """`{unit: its state}`, and when the next backup is due. Nothing where systemd does not answer."""
-    command = ["systemctl", "show", "--property=Id,ActiveState,NextElapseUSecRealtime", "--", *UNITS]
+    """What systemd knows of our units, `{unit: {property: text}}`. Nothing where it does not answer."""
+    properties = "Id,LoadState,ActiveState,Result,InvocationID,UnitFileState,NextElapseUSecRealtime"
+    command = ["systemctl", "show", "--property=" + properties, "--", *UNITS]
     env = dict(os.environ, TZ="UTC", LC_ALL="C")
     try:
         said = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=20, check=True,
                               env=env).stdout.decode(errors="replace")
     except (OSError, subprocess.SubprocessError):
-        return {}, 0
+        return {}
     blocks = [dict(line.partition("=")[::2] for line in block.split("\n") if line) for block in said.split("\n\n")]
-    states = {each.get("Id", ""): each.get("ActiveState", "") for each in blocks}
-    due = next((each.get("NextElapseUSecRealtime", "") for each in blocks if each.get("Id") == "backup.timer"), "")
+    return {each["Id"]: each for each in blocks if "Id" in each}
+
+
+def of_systemd(found, known):
+    """What is told of it: the state of each unit, when the next backup is due, and which tasks failed without a report."""
+    live = {}
+    for name, unit in found.items():
+        # Of a restore test that is not wanted the timer is there, and not enabled.
+        if name != "backup-drill.timer" or unit.get("UnitFileState") == "enabled":
+            live[name] = cut(unit.get("ActiveState" if unit.get("LoadState") == "loaded" else "LoadState", ""), 40)
     try:
-        return states, calendar.timegm(time.strptime(due, "%a %Y-%m-%d %H:%M:%S UTC"))
-    except ValueError:
-        return states, 0
+        due = calendar.timegm(time.strptime(found["backup.timer"]["NextElapseUSecRealtime"], "%a %Y-%m-%d %H:%M:%S UTC"))
+    except (KeyError, ValueError):
+        due = 0
+    unreported = {}
+    for task in sorted(set(TASKS.values())):
+        unit = found.get(task + ".service", {})
+        ended = unit.get("ActiveState") in ("inactive", "failed") and unit.get("InvocationID")
+        if ended and unit.get("Result") != "success" and invocation_of(known, task) not in (unit["InvocationID"], None):
+            unreported[task] = cut(unit.get("Result", ""), 40)
+    return {"live": live, "next_run": due, "unreported": unreported}
+
+
+def invocation_of(known, task):
+    """The run that the record has of a task; empty if it has none, or is spoiled; None: an older version does not say which."""
+    try:
+        return known["units"][task].get("invocation")
+    except (KeyError, TypeError, AttributeError):
+        return ""
 
 
 def cut(text, most):
@@ -123,7 +154,7 @@ def of_unit(entry, length, many):
     told = {name: entry.get(name) or 0 for name in (*TIMES, "failures")}
     told["result"] = cut(entry.get("result"), length)
     for name in TEXTS:
-        told[name] = [cut(each, length) for each in (entry.get(name) or [])[:many]]
+        told[name] = [cut(each, length) for each in lines_of(entry, name)[:many]]
     told["archives"] = [[cut(each["repository"], length), cut(each["name"], length), each["files"], each["original_size"],
                          each["deduplicated_size"]] for each in entry.get("archives", [])[:many]]
     told["hooks"] = [[cut(each["unit"], length), cut(each["result"], length), each["required"]] for each in entry.get("hooks", [])[:many]]
@@ -146,23 +177,30 @@ def of_status(known, length, many):
     }
 
 
+def lines_of(entry, name):
+    """The lines of all texts in a list."""
+    return [line for each in entry.get(name) or [] for line in each.split("\n")]
+
+
 def is_longer(entry, many):
     """Whether a record has lists that an answer of that bound does not hold."""
-    return any(len(entry.get(name) or []) > many for name in (*TEXTS, "archives", "hooks"))
+    found = [lines_of(entry, name) for name in TEXTS] + [entry.get(name) or [] for name in ("archives", "hooks")]
+    return any(len(each) > many for each in found)
 
 
-def answer():
-    """What is known, in at most `MOST_TOLD` bytes."""
+def of_backups():
+    """What is known of the backups of this machine, in at most `MOST_TOLD` bytes."""
     told = {"known": False, "trouble": "", "cut": False}
-    told["live"], told["next_run"] = ask_systemd()
+    found = ask_systemd()
     try:
         known = json.loads(read(STATUS))
     except (OSError, IOError) as trouble:
         if trouble.errno != errno.ENOENT:
             told["trouble"] = cut(trouble, 200)
-        return told
+        return dict(told, **of_systemd(found, {}))
     except (ValueError, RecursionError) as trouble:
-        return dict(told, trouble=cut("%s: %s" % (STATUS, trouble), 200))
+        return dict(told, trouble=cut("%s: %s" % (STATUS, trouble), 200), **of_systemd(found, {}))
+    told.update(of_systemd(found, known))
     try:
         history, trouble = runs(30), ""
     except FileNotFoundError:
@@ -179,6 +217,61 @@ def answer():
         if len(json.dumps(made)) <= MOST_TOLD:
             return made
     return dict(told, trouble="%s says more than can be told" % STATUS)
+
+
+def of_server():
+    """What a server of repositories knows of the machines that save to it; None: it is none."""
+    if not os.path.exists(REPOSITORYCTL):
+        return None
+    told = {"trouble": "", "judged": False, "clients": [], "problems": []}
+    if os.geteuid() != 0:
+        return dict(told, trouble="that is for root")
+    try:
+        ran = subprocess.run([REPOSITORYCTL, "status", "--json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             timeout=120, check=False)
+    except (OSError, subprocess.SubprocessError) as error:
+        return dict(told, trouble=cut(error, 200))
+    try:
+        # Its exit code only says whether something is wrong.
+        said = json.loads(ran.stdout)
+        clients = said if isinstance(said, list) else said["clients"]
+        problems = said.get("problems", []) if isinstance(said, dict) else []
+        return {
+            "trouble": "",
+            "judged": isinstance(said, dict) and "problems" in said,
+            "clients": [of_client(each) for each in clients[:MOST_CLIENTS]],
+            "problems": [of_problem(each) for each in problems[:MOST_PROBLEMS]],
+        }
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        lines = ran.stderr.decode(errors="replace").strip().split("\n")
+        return dict(told, trouble=cut(lines[-1] or "repositoryctl says what is not understood: %s" % error, 200))
+
+
+def of_client(each):
+    """`[name, present or absent, last change, bytes on disk, of which of what was deleted, generations, the newest, why it is refused]`."""
+    names = each.get("generations") or []
+    return [cut(each["name"], 253), cut(each.get("state", ""), 20), each.get("changed") or 0, each.get("live_bytes") or 0,
+            each.get("held_bytes") or 0, len(names), max([made_at(name) for name in names[-1:]], default=0),
+            cut(each.get("refused") or "", 200)]
+
+
+def of_problem(each):
+    """`[the machine, if it is of one, what is wrong, what to do]`."""
+    return [cut(each.get("client") or "", 253), cut(each["text"], 300), [cut(line, 300) for line in (each.get("remedies") or [])[:3]]]
+
+
+def made_at(name):
+    """When a generation was made, by its name; 0: that is not known."""
+    try:
+        return calendar.timegm(time.strptime(name[:20], "%Y-%m-%dT%H-%M-%SZ"))
+    except (ValueError, TypeError):
+        return 0
+
+
+def answer():
+    """All that is known here."""
+    told, server = of_backups(), of_server()
+    return told if server is None else dict(told, server=server)
 
 
 def main():

@@ -9,10 +9,206 @@ var import_node_fs = require("node:fs");
 var import_node_zlib = require("node:zlib");
 
 // compiled:fleet-script
-var fleet_script_default = '"use strict";(()=>{var states=["unreachable","silent","failing","overdue","unproven","mind","ok"],seconds=what=>({type:"integer",description:[`${what}, in seconds since 1970.`],minimum:0}),count=what=>({type:"integer",description:[what],minimum:0}),text=what=>({type:"string",description:[what]}),texts=what=>({type:"array",description:[what],items:text("One of them.")}),machine={type:"object",description:["One machine of the inventory."],required:["name","groups","state","problems","remedies","older","cut","hooks","archives","repositories","warnings","history"],properties:{name:text("Its name in the inventory."),groups:texts("Its groups in the inventory."),state:{type:"string",description:["The worst that is known of it: it could not be reached; nothing is known of its backups; the last backup failed; there is no good one for too long; the last check or drill failed; something else is to be mended; all is well."],enum:states},problems:texts("What is wrong."),remedies:texts("What to do about it."),version:text("The version of the collection on it."),older:{type:"boolean",description:["Whether that is older than the one that asked."]},cut:{type:"boolean",description:["Whether the machine has more to say than one answer holds."]},running:{type:"boolean",description:["Whether a backup is running."]},last_good:seconds("When the last good backup ended"),last_run:seconds("When the last backup ended"),last_result:text("How it ended: `success`, or what systemd calls it."),took:count("How many seconds it took."),failures:count("How many backups failed in a row."),failing_since:seconds("When the first of them ended"),last_check:seconds("When the last check ended"),check_result:text("How it ended."),last_drill:seconds("When the last drill ended"),drill_result:text("How it ended."),next_run:seconds("When the next backup is due"),files:count("How many files the newest archives hold."),original_size:count("The size of what they hold, in bytes."),deduplicated_size:count("What they added to their repositories, in bytes."),hooks:{type:"array",description:["The hooks of the last backup."],items:{type:"object",description:["One of them."],required:["unit","result","required"],properties:{unit:text("Its unit."),result:text("How it ended."),required:{type:"boolean",description:["Whether the backup fails with it."]}}}},archives:{type:"array",description:["The newest archives."],items:{type:"object",description:["One of them."],required:["repository","name","files","original_size","deduplicated_size"],properties:{repository:text("Where it is."),name:text("Its name."),files:count("How many files it holds."),original_size:count("Their size, in bytes."),deduplicated_size:count("What it added to the repository, in bytes.")}}},repositories:{type:"array",description:["Its repositories."],items:{type:"object",description:["One of them."],required:["repository"],properties:{repository:text("Where it is."),archives:count("How many archives it keeps."),free:count("How many bytes are free there; of a local one only."),total:count("Of how many.")}}},warnings:texts("What the last backup and the last check warned of."),history:{type:"array",description:["The last backups, at most 30, the oldest first."],items:{type:"object",description:["One of them."],required:["finished","ok","took","original_size","deduplicated_size"],properties:{finished:seconds("When it ended"),ok:{type:"boolean",description:["Whether it was good."]},took:count("How many seconds it took."),original_size:count("The size of what it saved, in bytes."),deduplicated_size:count("What it added, in bytes.")}}}}},fleet={type:"object",description:["What is known of the backups of all machines of an inventory."],required:["version","made","machines"],properties:{version:text("The version of the collection that asked."),made:seconds("When they were asked"),machines:{type:"array",description:["The machines, the worst first."],items:machine}}};var chunkLength=250;function unpacked({history,...machine2}){let minutes=0;return{...machine2,history:history.finished.map((more,index)=>({finished:(minutes+=more)*60,ok:history.ok[index]===1,took:history.took[index]??0,original_size:history.original_size[index]??0,deduplicated_size:history.deduplicated_size[index]??0}))}}var levels=30;var heights=line=>Array.from(line,letter=>letter==="!"?void 0:(letter.charCodeAt(0)-48)/levels);function span(seconds2){for(let[unit,length]of[["days",86400],["h",3600],["min",60]])if(seconds2>=2*length)return`${Math.floor(seconds2/length)} ${unit}`;return`${Math.floor(seconds2)} s`}function when(time,now){return time===void 0?"never":time>now?time-now<60?"now":`in ${span(time-now)}`:now-time<60?"just now":`${span(now-time)} ago`}function stamp(time){let date=new Date(time*1e3);return Number.isNaN(date.getTime())?"unknown":`${date.toISOString().slice(0,16).replace("T"," ")} UTC`}function size(bytes){let left=bytes;for(let unit of["B","kB","MB","GB"]){if(left<1e3)return`${unit==="B"?left.toFixed(0):left.toFixed(1)} ${unit}`;left/=1e3}return`${left.toFixed(1)} TB`}var words={unreachable:"Unreachable",silent:"Silent",failing:"Failing",overdue:"Overdue",unproven:"Not verified",mind:"Problems",ok:"ok"};var column={good:3,drill:4,next:5,size:6,new:7};function chosen({rows,groups},{search,state,group,order,descending}){let wanted=search.trim().toLowerCase().split(/\\s+/).filter(Boolean),has=(row,word)=>row[0].toLowerCase().includes(word)||row[2].toLowerCase().includes(word)||row[9].some(each=>groups[each]?.toLowerCase().includes(word)),found=[];for(let[place,row]of rows.entries())(state<0||row[1]===state)&&(group<0||row[9].includes(group))&&wanted.every(word=>has(row,word))&&found.push(place);let at=place=>rows[place];return order==="name"?found.sort((one,other)=>at(one)[0]<at(other)[0]?-1:at(one)[0]>at(other)[0]?1:0):order!=="state"&&found.sort((one,other)=>at(one)[column[order]]-at(other)[column[order]]||one-other),descending?found.reverse():found}function element(name,attributes={},...content){let made=document.createElement(name);for(let[key,value]of Object.entries(attributes))made.setAttribute(key,value);return made.append(...content),made}var prose=text2=>text2.split("`").map((part2,index)=>index%2===1?element("code",{},part2):part2);function drawing(label,...shapes){let namespace="http://www.w3.org/2000/svg",made=document.createElementNS(namespace,"svg");for(let[key,value]of Object.entries({viewBox:"0 0 100 28",preserveAspectRatio:"none",role:"img","aria-label":label}))made.setAttribute(key,value);for(let[name,attributes]of shapes){let shape=document.createElementNS(namespace,name);for(let[key,value]of Object.entries(attributes))shape.setAttribute(key,String(value));made.append(shape)}return made}var two=value=>value.toFixed(2);function spark(line){let all=heights(line);if(all.length===0)return"";let step=100/Math.max(1,all.length-1),failed=all.filter(each=>each===void 0).length,points=all.flatMap((each,index)=>each===void 0?[]:[`${two(index*step)},${two(22-each*18)}`]);return drawing(`The size of the last ${all.length} runs; ${failed===0?"none":failed} of them failed.`,...points.length===1?[["circle",{class:"bar",cx:points[0]?.split(",")[0]??0,cy:13,r:2}]]:[],["polyline",{class:"line",points:points.join(" ")}],...all.flatMap((each,index)=>each===void 0?[["rect",{class:"miss",x:two(index*step-1),y:24,width:2,height:4}]]:[]))}function bars(history,what,figure){let most=Math.max(1,...history.map(figure)),step=100/history.length;return drawing(`${what}: ${history.map(run=>`${stamp(run.finished)} ${run.ok?size(figure(run)):"failed"}`).join(", ")}`,...history.map((run,index)=>{let height=run.ok?Math.max(.5,figure(run)/most*26):4;return["rect",{class:run.ok?"bar":"miss",x:two(index*step),y:two(28-height),width:two(step*.7),height:two(height)}]}))}function growth(history){let good=history.filter(({ok})=>ok),[first,last]=[good[0],good.at(-1)];if(first===void 0||last===void 0||first===last)return"";let more=last.original_size-first.original_size;return`${more<0?"\\u2212":"+"}${size(Math.abs(more))} in ${span(Math.max(0,last.finished-first.finished))}`}function detail(machine2,now,asker){let at=time=>time===void 0?"never":`${when(time,now)} (${stamp(time)})`,facts=[["Last good backup",at(machine2.last_good)],...machine2.last_run===void 0?[]:[["Last backup",`${at(machine2.last_run)}, ${machine2.last_result??""}, took ${span(machine2.took??0)}`]],...machine2.failing_since===void 0?[]:[["Failing since",`${at(machine2.failing_since)}, runs: ${machine2.failures??0}`]],["Last check",ended(machine2.last_check,machine2.check_result)],["Last drill",ended(machine2.last_drill,machine2.drill_result)],["Next backup",machine2.running===!0?"running now":machine2.next_run===void 0?"not known":at(machine2.next_run)],...machine2.files===void 0?[]:[["Saved",`${machine2.files} files, ${size(machine2.original_size??0)}, of it new ${size(machine2.deduplicated_size??0)}`]],["Groups",machine2.groups.join(", ")||"none"],["Collection",`${machine2.version??(machine2.older?"a version that does not say which":"not known")}${machine2.older?`, older than ${asker}: apply the roles anew`:""}`]];function ended(time,result=""){return time===void 0?"none yet":`${at(time)}, ${result}`}let parts=[part("Runs",facts.length===0?[]:[element("dl",{},...facts.flatMap(([name,value])=>[element("dt",{},name),element("dd",{},value)]))]),part("Hooks",list(machine2.hooks.map(({unit,result,required})=>`${unit}: ${result}${required?"":" (not required)"}`))),part("Archives",list(machine2.archives.map(each=>`${each.repository} ${each.name}: ${each.files} files, ${size(each.original_size)}, ${size(each.deduplicated_size)} new`))),part("Repositories",list(machine2.repositories.map(({repository,archives,free,total})=>`${repository}${archives===void 0?"":`: ${archives} archives`}${free===void 0?"":`, ${size(free)} of ${size(total??0)} free`}`))),part("Warnings",list(machine2.warnings)),part("History",machine2.history.length===0?[]:[element("p",{},[`The last ${machine2.history.length} runs`,growth(machine2.history)].filter(Boolean).join(": ")),element("div",{},"Size of what was saved",bars(machine2.history,"Size of what was saved",run=>run.original_size)),element("div",{},"New in the repositories",bars(machine2.history,"New in the repositories",run=>run.deduplicated_size))])].flat();return[...machine2.problems.length===0?[]:[element("div",{class:"mend"},element("h2",{},"What is wrong"),...list(machine2.problems),element("h2",{},"What to do"),...list(machine2.remedies))],element("div",{class:"parts"},...parts),...machine2.cut?[element("p",{},...prose("It has more to say: `backupctl status` on the machine."))]:[]]}var list=texts2=>texts2.length===0?[]:[element("ul",{},...texts2.map(text2=>element("li",{},...prose(text2))))],part=(title,content)=>content.length===0?[]:[element("section",{},element("h2",{},title),...content)];var margin=8,Rows=class{constructor(contents,details){this.contents=contents;this.details=details;addEventListener("scroll",()=>this.draw(),{passive:!0}),addEventListener("resize",()=>this.measure()),this.body.addEventListener("click",event=>{let row=event.target.closest(".row");row!==null&&getSelection()?.isCollapsed!==!1&&this.toggle(Number(row.dataset.place))}),this.body.addEventListener("keydown",event=>this.key(event))}body=element("div",{class:"body",role:"rowgroup"});places=[];shown=new Map;open;detail;height=44;show(places){this.places=places,this.open!==void 0&&!places.includes(this.open)&&this.close(),this.clear(),this.measure()}clear(){for(let row of this.shown.values())row.remove();this.shown.clear()}measure(){let height=Number.parseInt(getComputedStyle(document.documentElement).getPropertyValue("--row"),10);height>0&&(this.height=height),this.draw()}get openIndex(){return this.open===void 0?-1:this.places.indexOf(this.open)}top(index){let open=this.openIndex;return index*this.height+(open>=0&&index>open?this.detail?.offsetHeight??0:0)}draw(){let{places,body,shown}=this;body.style.height=`${this.top(places.length)}px`;let above=-body.getBoundingClientRect().top,opened=this.detail?.offsetHeight??0,first=Math.max(0,Math.floor((above-opened)/this.height)-margin),last=Math.min(places.length,Math.ceil((above+innerHeight)/this.height)+margin),focused=document.activeElement?.closest(".row");for(let[index,row]of shown)(index<first||index>=last)&&row!==focused&&index!==this.openIndex&&(row.remove(),shown.delete(index));let wanted=new Set(Array.from({length:Math.max(0,last-first)},(_,each)=>first+each));this.openIndex>=0&&wanted.add(this.openIndex);for(let index of[...wanted].sort((one,other)=>one-other)){let row=shown.get(index);if(row===void 0){row=this.row(places[index]??0,index),shown.set(index,row);let next=[...shown.keys()].filter(each=>each>index).sort((one,other)=>one-other)[0];body.insertBefore(row,next===void 0?null:shown.get(next)??null)}row.style.transform=`translateY(${this.top(index)}px)`}if(this.detail!==void 0&&this.openIndex>=0){this.detail.style.transform=`translateY(${(this.openIndex+1)*this.height}px)`;let row=shown.get(this.openIndex);row!==void 0&&row.nextSibling!==this.detail&&row.after(this.detail)}}row(place,index){let[name,state,problem,good,drill,next,bytes,,line]=this.contents.rows[place]??emptyRow,{made}=this.contents,open=place===this.open,button=element("button",{type:"button","aria-expanded":String(open)},name),cell=(kind,...content)=>element("div",{class:kind,role:"cell"},...content),row=element("div",{class:`row s${state}${open?" open":""}`,role:"row","aria-rowindex":String(index+2)},cell("state",words[states[state]??"ok"]),cell("name",button),cell("what",problem),cell("good",when(good||void 0,made)),cell("drill",drill===0?"none yet":when(drill,made)),cell("next",next===0?"":when(next,made)),cell("size",bytes===0?"":size(bytes)),cell("spark",spark(line)));return row.dataset.place=String(place),row}async toggle(place){let again=this.open===place;if(this.close(),again)return;this.open=place;let content=await this.details(place);if(this.open!==place)return;this.mark(place,!0);let region=element("div",{role:"cell","aria-colspan":"8"},...content);this.detail=element("div",{class:"detail",role:"row"},region),this.body.append(this.detail),this.draw()}close(){this.open!==void 0&&(this.mark(this.open,!1),this.detail?.remove(),this.detail=this.open=void 0,this.draw())}mark(place,open){let row=this.shown.get(this.places.indexOf(place));row?.classList.toggle("open",open),row?.querySelector("button")?.setAttribute("aria-expanded",String(open))}key(event){let row=event.target.closest(".row");if(row===null||event.altKey||event.ctrlKey||event.metaKey)return;let index=this.places.indexOf(Number(row.dataset.place)),page=Math.max(1,Math.floor(innerHeight/this.height)-2),to={ArrowDown:index+1,ArrowUp:index-1,PageDown:index+page,PageUp:index-page,Home:0,End:this.places.length-1}[event.key];event.key==="Escape"&&this.open!==void 0&&this.close(),to!==void 0&&(event.preventDefault(),this.focus(Math.max(0,Math.min(this.places.length-1,to))))}focus(index){let top=this.body.getBoundingClientRect().top+scrollY+this.top(index);top<scrollY+48?scrollTo(0,top-48):top+this.height>scrollY+innerHeight&&scrollTo(0,top+this.height-innerHeight+8),this.draw(),this.shown.get(index)?.querySelector("button")?.focus({preventScroll:!0})}},emptyRow=["",6,"",0,0,0,0,0,"",[]];async function read(id){let packed=document.getElementById(id)?.textContent??"",bytes=Uint8Array.from(atob(packed),letter=>letter.charCodeAt(0)),stream=new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));return await new Response(stream).json()}var columns=[["state","state","State"],["name","name","Machine"],["","what","What is wrong"],["good","good","Last good"],["drill","drill","Last drill"],["next","next","Next run"],["size","size","Size"],["","spark","History"]],orders=[["state",!1,"the worst first"],["name",!1,"name"],["good",!1,"the oldest good backup first"],["drill",!1,"the oldest drill first"],["next",!1,"the next run first"],["size",!0,"the largest first"],["new",!0,"the most new data first"]];async function start(){let contents=await read("contents"),main=document.getElementById("main")??document.body,opened=new Map,rows=new Rows(contents,async place=>{let chunk=Math.floor(place/chunkLength),machine2=(await(opened.get(chunk)??opened.set(chunk,read(`chunk-${chunk}`)).get(chunk)))?.[place%chunkLength];return machine2===void 0?[]:detail(unpacked(machine2),contents.made,contents.version)}),choice={search:"",state:-1,group:-1,order:"state",descending:!1},search=element("input",{type:"search",autocomplete:"off",spellcheck:"false"}),groups=element("select",{},option("-1","All groups"),...contents.groups.map((group,index)=>option(String(index),group))),order=element("select",{},...orders.map(([name,,text2])=>option(name,text2))),chips=states.flatMap((state,index)=>{let many=contents.rows.filter(row=>row[1]===index).length,chip=element("button",{type:"button","aria-pressed":"false",class:`s${index}`});return chip.append(element("span",{class:"state"},words[state]),` ${many}`),chip.addEventListener("click",()=>change({state:choice.state===index?-1:index})),many===0?[]:[[index,chip]]}),count2=element("p",{class:"count",role:"status"}),table=element("div",{role:"table","aria-label":"Machines","aria-colcount":String(columns.length)}),heads=columns.map(([by,kind,title])=>{let head=element("div",{class:kind,role:"columnheader"});if(by==="")head.append(title);else{let button=element("button",{type:"button"},title);button.addEventListener("click",()=>change(choice.order===by?{descending:!choice.descending}:{order:by,descending:orders.find(([name])=>name===by)?.[1]??!1})),head.append(button)}return[by,head]});table.append(element("div",{role:"rowgroup"},element("div",{class:"head",role:"row","aria-rowindex":"1"},...heads.map(([,head])=>head))),rows.body);function change(to){choice={...choice,...to};let found=chosen(contents,choice);table.setAttribute("aria-rowcount",String(found.length+1)),count2.textContent=found.length===contents.rows.length?`${found.length} machines`:`${found.length} of ${contents.rows.length} machines`;for(let[index,chip]of chips)chip.setAttribute("aria-pressed",String(choice.state===index));for(let[by,head]of heads)by===choice.order?head.setAttribute("aria-sort",choice.descending?"descending":"ascending"):head.removeAttribute("aria-sort");order.value=choice.order,rows.show(found)}search.addEventListener("input",()=>change({search:search.value})),groups.addEventListener("change",()=>change({group:Number(groups.value)})),order.addEventListener("change",()=>{let[name,descending]=orders.find(([each])=>each===order.value)??["state",!1];change({order:name,descending})}),main.append(element("div",{class:"controls"},element("label",{class:"search"},"Search",search),element("label",{},"Group",groups),element("label",{},"Order",order)),element("fieldset",{class:"states"},element("legend",{},"State"),...chips.map(([,chip])=>chip)),count2,table),change({});let made=document.getElementById("made");made!==null&&(made.textContent=`As of ${stamp(contents.made)}, ${when(contents.made,Date.now()/1e3)}`)}var option=(value,text2)=>{let made=element("option",{},text2);return made.value=value,made};start().catch(error=>{let text2=`This page cannot be shown: ${String(error)}. It needs a browser of 2023 or later; fleet.json has the same.`;document.getElementById("main")?.append(element("p",{role:"alert"},text2))});})();';
+var fleet_script_default = '"use strict";(()=>{var states=["unreachable","silent","failing","overdue","unproven","mind","ok"],seconds=what=>({type:"integer",description:[`${what}, in seconds since 1970.`],minimum:0}),count=what=>({type:"integer",description:[what],minimum:0}),text=what=>({type:"string",description:[what]}),texts=what=>({type:"array",description:[what],items:text("One of them.")}),kept=["absent","live_size","held_size","generations"],repository={absent:{type:"boolean",description:["Whether it is to save there no more."]},changed:seconds("When it last saved something"),live_size:count("How many bytes its repository has on the disk."),held_size:count("How many bytes more are kept of what was deleted."),generations:count("How many generations are kept."),last_generation:seconds("Of when the newest of them is"),refused:text("Why it is let in no more.")},machine={type:"object",description:["One machine of the inventory."],required:["name","groups","state","problems","remedies","older","cut","hooks","archives","repositories","warnings","history"],properties:{name:text("Its name in the inventory."),groups:texts("Its groups in the inventory."),state:{type:"string",description:["The worst that is known of it: it could not be reached; nothing is known of its backups; the last backup failed; there is no good one for too long; the last check or drill failed; something else is to be mended; all is well."],enum:states},problems:texts("What is wrong. What stands in \\u201C\\u201D are words of the machine, or of a server."),remedies:texts("What to do about it, on the machine if nothing else is said. What stands in \\u201C\\u201D nobody has checked."),version:text("The version of the collection on it."),older:{type:"boolean",description:["Whether that is older than the one that asked."]},cut:{type:"boolean",description:["Whether the machine has more to say than one answer holds."]},running:{type:"boolean",description:["Whether a backup is running."]},last_good:seconds("When the last good backup ended"),last_run:seconds("When the last backup ended"),last_result:text("How it ended: `success`, or what systemd calls it."),took:count("How many seconds it took."),failures:count("How many backups failed in a row."),failing_since:seconds("When the first of them ended"),last_check:seconds("When the last check ended"),check_result:text("How it ended."),last_drill:seconds("When the last drill ended"),drill_result:text("How it ended."),next_run:seconds("When the next backup is due"),files:count("How many files the newest archives hold."),original_size:count("The size of what they hold, in bytes."),deduplicated_size:count("What they added to their repositories, in bytes."),hooks:{type:"array",description:["The hooks of the last backup."],items:{type:"object",description:["One of them."],required:["unit","result","required"],properties:{unit:text("Its unit."),result:text("How it ended."),required:{type:"boolean",description:["Whether the backup fails with it."]}}}},archives:{type:"array",description:["The newest archives."],items:{type:"object",description:["One of them."],required:["repository","name","files","original_size","deduplicated_size"],properties:{repository:text("Where it is."),name:text("Its name."),files:count("How many files it holds."),original_size:count("Their size, in bytes."),deduplicated_size:count("What it added to the repository, in bytes.")}}},repositories:{type:"array",description:["Its repositories."],items:{type:"object",description:["One of them."],required:["repository"],properties:{repository:text("Where it is."),archives:count("How many archives it keeps."),free:count("How many bytes are free there; of a local one only."),total:count("Of how many.")}}},servers:{type:"array",description:["What servers of repositories say of it."],items:{type:"object",description:["One of them."],required:["server",...kept],properties:{server:text("Its name in the inventory."),...repository}}},clients:{type:"array",description:["Of a server: the machines that save to it, as it says."],items:{type:"object",description:["One of them."],required:["client","remembered",...kept],properties:{client:text("Its name, as the server knows it."),remembered:{type:"boolean",description:["Whether the control node has it save there."]},...repository}}},warnings:texts("What the last backup and the last check warned of."),history:{type:"array",description:["The last backups, at most 30, the oldest first."],items:{type:"object",description:["One of them."],required:["finished","ok","took","original_size","deduplicated_size"],properties:{finished:seconds("When it ended"),ok:{type:"boolean",description:["Whether it was good."]},took:count("How many seconds it took."),original_size:count("The size of what it saved, in bytes."),deduplicated_size:count("What it added, in bytes.")}}}}},fleet={type:"object",description:["What is known of the backups of all machines of an inventory."],required:["version","made","machines"],properties:{version:text("The version of the collection that asked."),made:seconds("When they were asked"),machines:{type:"array",description:["The machines, the worst first."],items:machine}}};var chunkLength=250;function unpacked({history:history2,...machine2}){let minutes=0;return{...machine2,history:history2.finished.map((more,index)=>({finished:(minutes+=more)*60,ok:history2.ok[index]===1,took:history2.took[index]??0,original_size:history2.original_size[index]??0,deduplicated_size:history2.deduplicated_size[index]??0}))}}var levels=30;var heights=line=>Array.from(line,letter=>letter==="!"?void 0:(letter.charCodeAt(0)-48)/levels);function span(seconds2){for(let[unit,length]of[["days",86400],["h",3600],["min",60]])if(seconds2>=2*length)return`${Math.floor(seconds2/length)} ${unit}`;return`${Math.floor(seconds2)} s`}function when(time,now){return time===void 0?"never":time>now?time-now<60?"now":`in ${span(time-now)}`:now-time<60?"just now":`${span(now-time)} ago`}function stamp(time){let date=new Date(time*1e3);return Number.isNaN(date.getTime())?"unknown":`${date.toISOString().slice(0,16).replace("T"," ")} UTC`}function size(bytes){let left=bytes;for(let unit of["B","kB","MB","GB"]){if(left<1e3)return`${unit==="B"?left.toFixed(0):left.toFixed(1)} ${unit}`;left/=1e3}return`${left.toFixed(1)} TB`}var account="borg",state=`/var/lib/${account}`,cache=`/var/cache/${account}`;var programs="/usr/local/lib/backup",settingsDirectory="/etc/backup",engineWord=`${settingsDirectory}/engine.json`,sandboxes=`${programs}/sandboxes.json`,tasks={run:"backup",check:"backup-check",drill:"backup-drill"};var formerTasks={[`${account}-check`]:tasks.check};var reportState="/var/lib/backup-report",status=`${reportState}/status.json`,history=`${reportState}/history.jsonl`;var proofs=`${settingsDirectory}/prove.d`,excludes=`${settingsDirectory}/exclude.d`;var repositoryAccounts=`${settingsDirectory}/repository-accounts.json`,repositoryKeys=`${settingsDirectory}/repository-keys`;var titles={[tasks.run]:"The last backup",[tasks.check]:"The last check",[tasks.drill]:"The last drill"};var mend="Mend what is said above; more is in `journalctl -u %s`.",again="Then run `systemctl start %s`; what was saved before is still there.",look="Run `journalctl -u %s`.",first="Run `backupctl run`.",firstLater="Run `backupctl run` when all is back.";var restart="Run `systemctl enable --now backup.timer; systemctl start backup.service`.";var words={unreachable:"Unreachable",silent:"Silent",failing:"Failing",overdue:"Overdue",unproven:"Not verified",mind:"Problems",ok:"ok"},lastGood=(state2,time,now)=>time!==void 0&&time>0?when(time,now):state2==="unreachable"||state2==="silent"?"not known":state2==="failing"||state2==="overdue"?"never":"none",lastProof=(state2,time,now)=>time!==void 0&&time>0?when(time,now):state2==="unreachable"||state2==="silent"?"not known":"none yet";var units="(?:backup|borg)[A-Za-z0-9@_.:-]*",ours=[mend,again,look,first,firstLater,restart].map(text2=>new RegExp(`^${text2.replaceAll(/[.*+?^${}()|[\\]\\\\]/g,"\\\\$&").replaceAll("%s",`${units}(?: -u ${units})*`)}$`));var column={good:3,drill:4,next:5,size:6,new:7};function chosen({rows,groups},{search,state:state2,group,order,descending}){let wanted=search.trim().toLowerCase().split(/\\s+/).filter(Boolean),has=(row,word)=>row[0].toLowerCase().includes(word)||row[2].toLowerCase().includes(word)||row[9].some(each=>groups[each]?.toLowerCase().includes(word)),found=[];for(let[place,row]of rows.entries())(state2<0||row[1]===state2)&&(group<0||row[9].includes(group))&&wanted.every(word=>has(row,word))&&found.push(place);let at=place=>rows[place];return order==="name"?found.sort((one,other)=>at(one)[0]<at(other)[0]?-1:at(one)[0]>at(other)[0]?1:0):order!=="state"&&found.sort((one,other)=>at(one)[column[order]]-at(other)[column[order]]||one-other),descending?found.reverse():found}function element(name,attributes={},...content){let made=document.createElement(name);for(let[key,value]of Object.entries(attributes))made.setAttribute(key,value);return made.append(...content),made}var prose=text2=>text2.split("`").map((part2,index)=>index%2===1?element("code",{},part2):part2);function drawing(label,...shapes){let namespace="http://www.w3.org/2000/svg",made=document.createElementNS(namespace,"svg");for(let[key,value]of Object.entries({viewBox:"0 0 100 28",preserveAspectRatio:"none",role:"img","aria-label":label}))made.setAttribute(key,value);for(let[name,attributes]of shapes){let shape=document.createElementNS(namespace,name);for(let[key,value]of Object.entries(attributes))shape.setAttribute(key,String(value));made.append(shape)}return made}var two=value=>value.toFixed(2);function spark(line){let all=heights(line);if(all.length===0)return"";let step=100/Math.max(1,all.length-1),failed=all.filter(each=>each===void 0).length,points=all.flatMap((each,index)=>each===void 0?[]:[`${two(index*step)},${two(22-each*18)}`]);return drawing(`The size of the last ${all.length} runs; ${failed===0?"none":failed} of them failed.`,...points.length===1?[["circle",{class:"bar",cx:points[0]?.split(",")[0]??0,cy:13,r:2}]]:[],["polyline",{class:"line",points:points.join(" ")}],...all.flatMap((each,index)=>each===void 0?[["rect",{class:"miss",x:two(index*step-1),y:24,width:2,height:4}]]:[]))}function bars(history2,what,figure){let most=Math.max(1,...history2.map(figure)),step=100/history2.length;return drawing(`${what}: ${history2.map(run=>`${stamp(run.finished)} ${run.ok?size(figure(run)):"failed"}`).join(", ")}`,...history2.map((run,index)=>{let height=run.ok?Math.max(.5,figure(run)/most*26):4;return["rect",{class:run.ok?"bar":"miss",x:two(index*step),y:two(28-height),width:two(step*.7),height:two(height)}]}))}function growth(history2){let good=history2.filter(({ok})=>ok),[first2,last]=[good[0],good.at(-1)];if(first2===void 0||last===void 0||first2===last)return"";let more=last.original_size-first2.original_size;return`${more<0?"\\u2212":"+"}${size(Math.abs(more))} in ${span(Math.max(0,last.finished-first2.finished))}`}var shown=500,servers=({servers:servers2=[]},now)=>servers2.map(each=>`${each.server}: ${repository2(each,now)}`);function clients({clients:clients2=[]},now){let rest=clients2.length-shown;return[...clients2.slice(0,shown).map(each=>`${each.client}${each.remembered?"":" (not one of ours)"}: ${repository2(each,now)}`),...rest>0?[`and ${rest} more, see fleet.json`]:[]]}function repository2(each,now){let{changed,live_size,held_size,generations,last_generation,refused,absent}=each;return[changed===void 0?"nothing came yet":`last change ${when(changed,now)}`,size(live_size),...held_size>0?[`${size(held_size)} of what was deleted`]:[],`generations: ${generations}${last_generation===void 0?"":`, the newest ${when(last_generation,now)}`}`,...absent?["to save there no more"]:[],...refused===void 0?[]:[`let in no more: ${refused}`]].join(", ")}function detail(machine2,now,asker){let at=time=>time===void 0?"never":`${when(time,now)} (${stamp(time)})`,facts=[["Last good backup",machine2.last_good===void 0?lastGood(machine2.state,void 0,now):at(machine2.last_good)],...machine2.last_run===void 0?[]:[["Last backup",`${at(machine2.last_run)}, ${machine2.last_result??""}, took ${span(machine2.took??0)}`]],...machine2.failing_since===void 0?[]:[["Failing since",`${at(machine2.failing_since)}, runs: ${machine2.failures??0}`]],["Last check",ended(machine2.last_check,machine2.check_result)],["Last drill",ended(machine2.last_drill,machine2.drill_result)],["Next backup",machine2.running===!0?"running now":machine2.next_run===void 0?"not known":at(machine2.next_run)],...machine2.files===void 0?[]:[["Saved",`${machine2.files} files, ${size(machine2.original_size??0)}, of it new ${size(machine2.deduplicated_size??0)}`]],["Groups",machine2.groups.join(", ")||"none"],["Collection",`${machine2.version??(machine2.older?"a version that does not say which":"not known")}${machine2.older?`, older than ${asker}: apply the roles anew`:""}`]];function ended(time,result=""){return time===void 0?lastProof(machine2.state,time,now):`${at(time)}, ${result}`}let parts=[part("Runs",facts.length===0?[]:[element("dl",{},...facts.flatMap(([name,value])=>[element("dt",{},name),element("dd",{},value)]))]),part("Hooks",list(machine2.hooks.map(({unit,result,required})=>`${unit}: ${result}${required?"":" (not required)"}`))),part("Archives",list(machine2.archives.map(each=>`${each.repository} ${each.name}: ${each.files} files, ${size(each.original_size)}, ${size(each.deduplicated_size)} new`))),part("Repositories",list(machine2.repositories.map(({repository:repository3,archives,free,total})=>`${repository3}${archives===void 0?"":`: ${archives} archives`}${free===void 0?"":`, ${size(free)} of ${size(total??0)} free`}`))),part("On servers, as they say",list(servers(machine2,now))),part("Keeps for others",list(clients(machine2,now))),part("Warnings",list(machine2.warnings)),part("History",machine2.history.length===0?[]:[element("p",{},[`The last ${machine2.history.length} runs`,growth(machine2.history)].filter(Boolean).join(": ")),element("div",{},"Size of what was saved",bars(machine2.history,"Size of what was saved",run=>run.original_size)),element("div",{},"New in the repositories",bars(machine2.history,"New in the repositories",run=>run.deduplicated_size))])].flat();return[...machine2.problems.length===0?[]:[element("div",{class:"mend"},element("h2",{},"What is wrong"),...list(machine2.problems),...machine2.remedies.length===0?[]:[element("h2",{},"What to do"),element("p",{class:"where"},"On the machine, as root, if nothing else is said."),...list(machine2.remedies)])],element("div",{class:"parts"},...parts),...machine2.cut?[element("p",{},...prose("It has more to say: `backupctl status` on the machine."))]:[]]}var list=texts2=>texts2.length===0?[]:[element("ul",{},...texts2.map(text2=>element("li",{},...prose(text2))))],part=(title,content)=>content.length===0?[]:[element("section",{},element("h2",{},title),...content)];var margin=8,Rows=class{constructor(contents,details){this.contents=contents;this.details=details;addEventListener("scroll",()=>this.draw(),{passive:!0}),addEventListener("resize",()=>this.measure()),this.body.addEventListener("click",event=>{let row=event.target.closest(".row");row!==null&&getSelection()?.isCollapsed!==!1&&this.toggle(Number(row.dataset.place))}),this.body.addEventListener("keydown",event=>this.key(event))}body=element("div",{class:"body",role:"rowgroup"});places=[];shown=new Map;open;detail;height=44;show(places){this.places=places,this.open!==void 0&&!places.includes(this.open)&&this.close(),this.clear(),this.measure()}clear(){for(let row of this.shown.values())row.remove();this.shown.clear()}measure(){let height=Number.parseInt(getComputedStyle(document.documentElement).getPropertyValue("--row"),10);height>0&&(this.height=height),this.draw()}get openIndex(){return this.open===void 0?-1:this.places.indexOf(this.open)}top(index){let open=this.openIndex;return index*this.height+(open>=0&&index>open?this.detail?.offsetHeight??0:0)}draw(){let{places,body,shown:shown2}=this;body.style.height=`${this.top(places.length)}px`;let above=-body.getBoundingClientRect().top,opened=this.detail?.offsetHeight??0,first2=Math.max(0,Math.floor((above-opened)/this.height)-margin),last=Math.min(places.length,Math.ceil((above+innerHeight)/this.height)+margin),focused=document.activeElement?.closest(".row");for(let[index,row]of shown2)(index<first2||index>=last)&&row!==focused&&index!==this.openIndex&&(row.remove(),shown2.delete(index));let wanted=new Set(Array.from({length:Math.max(0,last-first2)},(_,each)=>first2+each));this.openIndex>=0&&wanted.add(this.openIndex);for(let index of[...wanted].sort((one,other)=>one-other)){let row=shown2.get(index);if(row===void 0){row=this.row(places[index]??0,index),shown2.set(index,row);let next=[...shown2.keys()].filter(each=>each>index).sort((one,other)=>one-other)[0];body.insertBefore(row,next===void 0?null:shown2.get(next)??null)}row.style.transform=`translateY(${this.top(index)}px)`}if(this.detail!==void 0&&this.openIndex>=0){this.detail.style.transform=`translateY(${(this.openIndex+1)*this.height}px)`;let row=shown2.get(this.openIndex);row!==void 0&&row.nextSibling!==this.detail&&row.after(this.detail)}}row(place,index){let[name,state2,problem,good,drill,next,bytes,,line]=this.contents.rows[place]??emptyRow,{made}=this.contents,kind=states[state2]??"ok",open=place===this.open,button=element("button",{type:"button","aria-expanded":String(open)},name),cell=(kind2,...content)=>element("div",{class:kind2,role:"cell"},...content),row=element("div",{class:`row s${state2}${open?" open":""}`,role:"row","aria-rowindex":String(index+2)},cell("state",words[kind]),cell("name",button),cell("what",problem),cell("good",element("span",{class:"narrow"},"Last good backup "),lastGood(kind,good,made)),cell("drill",lastProof(kind,drill,made)),cell("next",next===0?"":when(next,made)),cell("size",bytes===0?"":size(bytes)),cell("spark",spark(line)));return row.dataset.place=String(place),row}async toggle(place){let again2=this.open===place;if(this.close(),again2)return;this.open=place;let content=await this.details(place);if(this.open!==place)return;this.mark(place,!0);let region=element("div",{role:"cell","aria-colspan":"8"},...content);this.detail=element("div",{class:"detail",role:"row"},region),this.body.append(this.detail),this.draw()}close(){this.open!==void 0&&(this.mark(this.open,!1),this.detail?.remove(),this.detail=this.open=void 0,this.draw())}mark(place,open){let row=this.shown.get(this.places.indexOf(place));row?.classList.toggle("open",open),row?.querySelector("button")?.setAttribute("aria-expanded",String(open))}key(event){let row=event.target.closest(".row");if(row===null||event.altKey||event.ctrlKey||event.metaKey)return;let index=this.places.indexOf(Number(row.dataset.place)),page=Math.max(1,Math.floor(innerHeight/this.height)-2),to={ArrowDown:index+1,ArrowUp:index-1,PageDown:index+page,PageUp:index-page,Home:0,End:this.places.length-1}[event.key];event.key==="Escape"&&this.open!==void 0&&this.close(),to!==void 0&&(event.preventDefault(),this.focus(Math.max(0,Math.min(this.places.length-1,to))))}focus(index){let top=this.body.getBoundingClientRect().top+scrollY+this.top(index);top<scrollY+48?scrollTo(0,top-48):top+this.height>scrollY+innerHeight&&scrollTo(0,top+this.height-innerHeight+8),this.draw(),this.shown.get(index)?.querySelector("button")?.focus({preventScroll:!0})}},emptyRow=["",6,"",0,0,0,0,0,"",[]];async function read(id){let packed=document.getElementById(id)?.textContent??"",bytes=Uint8Array.from(atob(packed),letter=>letter.charCodeAt(0)),stream=new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));return await new Response(stream).json()}var columns=[["state","state","State"],["name","name","Machine"],["","what","What is wrong"],["good","good","Last good"],["drill","drill","Last drill"],["next","next","Next run"],["size","size","Size"],["","spark","History"]],orders=[["state",!1,"the worst first"],["name",!1,"name"],["good",!1,"the oldest good backup first"],["drill",!1,"the oldest drill first"],["next",!1,"the next run first"],["size",!0,"the largest first"],["new",!0,"the most new data first"]];async function start(){let contents=await read("contents"),main=document.getElementById("main")??document.body,opened=new Map,rows=new Rows(contents,async place=>{let chunk=Math.floor(place/chunkLength),machine2=(await(opened.get(chunk)??opened.set(chunk,read(`chunk-${chunk}`)).get(chunk)))?.[place%chunkLength];return machine2===void 0?[]:detail(unpacked(machine2),contents.made,contents.version)}),choice={search:"",state:-1,group:-1,order:"state",descending:!1},search=element("input",{type:"search",autocomplete:"off",spellcheck:"false"}),groups=element("select",{},option("-1","All groups"),...contents.groups.map((group,index)=>option(String(index),group))),order=element("select",{},...orders.map(([name,,text2])=>option(name,text2))),chips=states.flatMap((state2,index)=>{let many=contents.rows.filter(row=>row[1]===index).length,chip=element("button",{type:"button","aria-pressed":"false",class:`s${index}`});return chip.append(element("span",{class:"state"},words[state2]),` ${many}`),chip.addEventListener("click",()=>change({state:choice.state===index?-1:index})),many===0?[]:[[index,chip]]}),count2=element("p",{class:"count",role:"status"}),table=element("div",{role:"table","aria-label":"Machines","aria-colcount":String(columns.length)}),heads=columns.map(([by,kind,title])=>{let head=element("div",{class:kind,role:"columnheader"});if(by==="")head.append(title);else{let button=element("button",{type:"button"},title);button.addEventListener("click",()=>change(choice.order===by?{descending:!choice.descending}:{order:by,descending:orders.find(([name])=>name===by)?.[1]??!1})),head.append(button)}return[by,head]});table.append(element("div",{role:"rowgroup"},element("div",{class:"head",role:"row","aria-rowindex":"1"},...heads.map(([,head])=>head))),rows.body);function change(to){choice={...choice,...to};let found=chosen(contents,choice);table.setAttribute("aria-rowcount",String(found.length+1)),count2.textContent=found.length===contents.rows.length?`${found.length} machines`:`${found.length} of ${contents.rows.length} machines`;for(let[index,chip]of chips)chip.setAttribute("aria-pressed",String(choice.state===index));for(let[by,head]of heads)by===choice.order?head.setAttribute("aria-sort",choice.descending?"descending":"ascending"):head.removeAttribute("aria-sort");order.value=choice.order,rows.show(found)}search.addEventListener("input",()=>change({search:search.value})),groups.addEventListener("change",()=>change({group:Number(groups.value)})),order.addEventListener("change",()=>{let[name,descending]=orders.find(([each])=>each===order.value)??["state",!1];change({order:name,descending})}),main.append(element("div",{class:"controls"},element("label",{class:"search"},"Search",search),element("label",{},"Group",groups),element("label",{},"Order",order)),element("fieldset",{class:"states"},element("legend",{},"State"),...chips.map(([,chip])=>chip)),count2,table),change({});let made=document.getElementById("made"),now=Date.now()/1e3;made!==null&&(made.textContent=`As of ${stamp(contents.made)}, ${when(contents.made,now)}`),made?.classList.toggle("old",now-contents.made>36*3600)}var option=(value,text2)=>{let made=element("option",{},text2);return made.value=value,made};start().catch(error=>{let text2=`This page cannot be shown: ${String(error)}. It needs a browser of 2023 or later; fleet.json has the same.`;document.getElementById("main")?.append(element("p",{role:"alert"},text2))});})();';
 
 // compiled:fleet-style
-var fleet_style_default = ':root{color-scheme:light dark;--ground: #fff;--raised: #f3f5f7;--line: #d5dae0;--ink: #17202a;--soft: #52606d;--accent: #0b5cad;--warm: #fff8e6;--bad: #b3261e;--poor: #8a4b00;--good: #1b6e3c;--row: 44px}@media(prefers-color-scheme:dark){:root{--ground: #0f1419;--raised: #1a2129;--line: #35404b;--ink: #e6ebf0;--soft: #a3b0bd;--accent: #7db8f5;--warm: #2a2414;--bad: #ff9b92;--poor: #f0b866;--good: #7bd69b}}*{box-sizing:border-box}body{margin:0;background:var(--ground);color:var(--ink);font:15px/1.45 system-ui,sans-serif}header,main{max-width:1600px;margin:0 auto;padding:0 16px}h1{font-size:1.5rem;margin:16px 0 0}h2{font-size:1rem;margin:16px 0 4px}.detail h2{font-size:.95rem;margin:0 0 4px}#made{color:var(--soft);margin:0 0 12px}.controls{display:flex;flex-wrap:wrap;gap:8px 16px;align-items:end}.controls label{display:grid;gap:2px;font-size:.85rem;color:var(--soft)}.controls .search{flex:1 1 220px}input,select,button{font:inherit;color:inherit}input,select{min-height:36px;padding:4px 8px;background:var(--ground);border:1px solid var(--soft);border-radius:6px;width:100%}.states{display:flex;flex-wrap:wrap;gap:6px;margin:12px 0;padding:0;border:0}.states legend{font-size:.85rem;color:var(--soft);padding:0;margin-bottom:2px}.states button{border:1px solid var(--line);border-radius:99px;background:var(--raised);padding:4px 12px;min-height:32px;cursor:pointer}.states button[aria-pressed=true]{border-color:var(--accent);box-shadow:inset 0 0 0 1px var(--accent)}.count{color:var(--soft);margin:4px 0;font-size:.9rem}:focus-visible{outline:3px solid var(--accent);outline-offset:1px}.head,.row{display:grid;grid-template-columns:128px minmax(140px,1.2fr) minmax(160px,2fr) 104px 104px 84px 92px 130px;gap:0 12px;align-items:center;padding:0 8px}.head{position:sticky;top:0;z-index:2;background:var(--ground);border-bottom:1px solid var(--soft);min-height:36px;font-size:.85rem}.head button{border:0;background:none;padding:4px 0;font-weight:600;cursor:pointer;text-align:left}.head [aria-sort=ascending] button:after{content:" \\2191";content:" \\2191" / ""}.head [aria-sort=descending] button:after{content:" \\2193";content:" \\2193" / ""}.body{position:relative}.row{position:absolute;left:0;right:0;height:var(--row);border-bottom:1px solid var(--line);overflow:hidden;cursor:pointer}.row>*{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.row:hover{background:var(--raised)}.row.open{background:var(--raised);border-bottom-color:transparent}.row .name button{border:0;background:none;padding:8px 4px;margin-left:-4px;max-width:100%;overflow:hidden;text-overflow:ellipsis;font-weight:600;cursor:pointer;text-align:left;color:var(--accent);outline-offset:-3px}.row .name button:before{content:"\\25b8\\a0";content:"\\25b8\\a0" / ""}.row .name button[aria-expanded=true]:before{content:"\\25be\\a0";content:"\\25be\\a0" / ""}.row .state,.states .state{font-weight:600}.s0 .state,.s1 .state,.s2 .state,.s3 .state,.s4 .state{color:var(--bad)}.s5 .state{color:var(--poor)}.s6 .state{color:var(--good)}.row .state:before,.states .state:before{content:"";display:inline-block;width:9px;height:9px;margin-right:7px;background:currentColor}.row.s5 .state:before,.states .s5 .state:before{clip-path:polygon(50% 0,100% 100%,0 100%)}.row.s6 .state:before,.states .s6 .state:before{border-radius:50%}.what{color:var(--soft)}svg{display:block;width:100%;height:28px;overflow:visible}svg .line{fill:none;stroke:var(--accent);stroke-width:1.5;vector-effect:non-scaling-stroke}svg .bar{fill:var(--accent)}svg .miss{fill:var(--bad)}.detail{position:absolute;left:0;right:0;background:var(--raised);border-bottom:1px solid var(--soft);padding:4px 16px 16px;overflow-wrap:anywhere}.parts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,300px),1fr));gap:12px 32px}.mend{background:var(--warm);border:1px solid var(--line);border-radius:6px;padding:8px 12px;margin:8px 0 12px}.detail ul{margin:0;padding-left:20px}.detail dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 12px;margin:0}.detail dt{color:var(--soft)}.detail dd{margin:0}.detail svg{height:56px;margin-bottom:4px}code{font:.92em ui-monospace,monospace;background:var(--ground);border:1px solid var(--line);border-radius:4px;padding:0 4px}.empty{padding:24px 8px;color:var(--soft)}.hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}.pages section{display:none}.pages section:target,.pages:not(:has(:target)) section:first-child{display:block}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:4px 8px;border-bottom:1px solid var(--line);overflow-wrap:anywhere}@media(max-width:1100px){.head,.row{grid-template-columns:128px minmax(120px,1fr) minmax(120px,1.4fr) 100px 120px}.drill,.next,.size{display:none}}@media(max-width:700px){:root{--row: 78px}.head{display:none}.row{grid-template-columns:1fr auto;grid-template-rows:auto auto;align-content:center;padding:4px}.row .state{grid-area:1 / 2;justify-self:end}.row .name{grid-area:1 / 1}.row .what{grid-area:2 / 1}.row .good{grid-area:2 / 2;justify-self:end}.row .spark{display:none}.detail{padding:4px 8px 12px}}@media(forced-colors:active){.row .state:before,.states .state:before{background:CanvasText}}';
+var fleet_style_default = ':root{color-scheme:light dark;--ground: #fff;--raised: #f3f5f7;--line: #d5dae0;--ink: #17202a;--soft: #52606d;--accent: #0b5cad;--warm: #fff8e6;--bad: #b3261e;--poor: #8a4b00;--good: #1b6e3c;--row: 44px}@media(prefers-color-scheme:dark){:root{--ground: #0f1419;--raised: #1a2129;--line: #35404b;--ink: #e6ebf0;--soft: #a3b0bd;--accent: #7db8f5;--warm: #2a2414;--bad: #ff9b92;--poor: #f0b866;--good: #7bd69b}}*{box-sizing:border-box}body{margin:0;background:var(--ground);color:var(--ink);font:15px/1.45 system-ui,sans-serif}header,main{max-width:1600px;margin:0 auto;padding:0 16px}h1{font-size:1.5rem;margin:16px 0 0}h2{font-size:1rem;margin:16px 0 4px}.detail h2{font-size:.95rem;margin:0 0 4px}#made{color:var(--soft);margin:0 0 12px}#made.old{color:var(--bad);font-weight:600}.narrow{display:none}.controls{display:flex;flex-wrap:wrap;gap:8px 16px;align-items:end}.controls label{display:grid;gap:2px;font-size:.85rem;color:var(--soft)}.controls .search{flex:4 1 220px}.controls label:not(.search){flex:1 1 120px}.controls select{min-width:0}input,select,button{font:inherit;color:inherit}input,select{min-height:36px;padding:4px 8px;background:var(--ground);border:1px solid var(--soft);border-radius:6px;width:100%}.states{display:flex;flex-wrap:wrap;gap:6px;margin:12px 0;padding:0;border:0}.states legend{font-size:.85rem;color:var(--soft);padding:0;margin-bottom:2px}.states button{border:1px solid var(--line);border-radius:99px;background:var(--raised);padding:4px 12px;min-height:32px;cursor:pointer}.states button[aria-pressed=true]{border-color:var(--accent);box-shadow:inset 0 0 0 1px var(--accent)}.count{color:var(--soft);margin:4px 0;font-size:.9rem}:focus-visible{outline:3px solid var(--accent);outline-offset:1px}.head,.row{display:grid;grid-template-columns:128px minmax(140px,1.2fr) minmax(160px,2fr) 104px 104px 84px 92px 130px;gap:0 12px;align-items:center;padding:0 8px}.head{position:sticky;top:0;z-index:2;background:var(--ground);border-bottom:1px solid var(--soft);min-height:36px;font-size:.85rem}.head>*{font-weight:600;color:var(--ink)}.head button{border:0;background:none;padding:4px 0;font-weight:600;cursor:pointer;text-align:left}.head [aria-sort=ascending] button:after{content:" \\2191";content:" \\2191" / ""}.head [aria-sort=descending] button:after{content:" \\2193";content:" \\2193" / ""}.body{position:relative}.row{position:absolute;left:0;right:0;height:var(--row);border-bottom:1px solid var(--line);overflow:hidden;cursor:pointer}.row>*{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.row:hover{background:var(--raised)}.row.open{background:var(--raised);border-bottom-color:transparent}.row .name button{border:0;background:none;padding:8px 4px;margin-left:-4px;max-width:100%;overflow:hidden;text-overflow:ellipsis;font-weight:600;cursor:pointer;text-align:left;color:var(--accent);outline-offset:-3px}.row .name button:before{content:"\\25b8\\a0";content:"\\25b8\\a0" / ""}.row .name button[aria-expanded=true]:before{content:"\\25be\\a0";content:"\\25be\\a0" / ""}.row .state,.states .state{font-weight:600}.s0 .state,.s1 .state,.s2 .state,.s3 .state,.s4 .state{color:var(--bad)}.s5 .state{color:var(--poor)}.s6 .state{color:var(--good)}.row .state:before,.states .state:before{content:"";display:inline-block;width:9px;height:9px;margin-right:7px;background:currentColor}.row.s5 .state:before,.states .s5 .state:before{clip-path:polygon(50% 0,100% 100%,0 100%)}.row.s6 .state:before,.states .s6 .state:before{border-radius:50%}.row .what{color:var(--soft);white-space:normal;display:-webkit-box;-webkit-box-orient:vertical;-webkit-line-clamp:2;line-height:1.25;font-size:.93rem}svg{display:block;width:100%;height:28px;overflow:visible}svg .line{fill:none;stroke:var(--accent);stroke-width:1.5;vector-effect:non-scaling-stroke}svg .bar{fill:var(--accent)}svg .miss{fill:var(--bad)}.detail{position:absolute;left:0;right:0;background:var(--raised);border-bottom:1px solid var(--soft);padding:4px 16px 16px;overflow-wrap:anywhere}.parts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,380px),1fr));gap:12px 32px}.mend{background:var(--warm);border:1px solid var(--line);border-radius:6px;padding:8px 12px;margin:8px 0 12px}.where{margin:0 0 4px;color:var(--soft);font-size:.9rem}.parts p{margin:0 0 4px}.mend ul+h2{margin-top:8px}.detail ul{margin:0;padding-left:20px}.detail dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 12px;margin:0}.detail dt{color:var(--soft)}.detail dd{margin:0}.detail svg{height:56px;margin-bottom:4px}code{font:.92em ui-monospace,monospace;background:var(--ground);border:1px solid var(--line);border-radius:4px;padding:0 4px}.empty{padding:24px 8px;color:var(--soft)}.hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}.pages section{display:none}.pages section:target,.pages:not(:has(:target)) section:first-child{display:block}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:4px 8px;border-bottom:1px solid var(--line);overflow-wrap:anywhere}@media(max-width:1100px){.head,.row{grid-template-columns:128px minmax(110px,.8fr) minmax(160px,2fr) 96px 90px}.drill,.next,.size{display:none}}@media(max-width:700px){:root{--row: 100px}.head{display:none}.row{grid-template-columns:1fr auto;grid-template-rows:auto auto auto;align-content:center;padding:4px}.row .state{grid-area:1 / 2;justify-self:end}.row .name{grid-area:1 / 1}.row .what{grid-area:2 / 1 / auto / span 2}.row .good{grid-area:3 / 1 / auto / span 2;font-size:.9rem}.row .spark{display:none}.narrow{display:inline;color:var(--soft)}.detail{padding:4px 8px 12px}.detail dl{grid-template-columns:1fr;gap:0}.detail dd{margin-bottom:4px}}@media(forced-colors:active){.row .state:before,.states .state:before{background:CanvasText}}';
+
+// src/fleet/figures.ts
+var day = 86400;
+function span(seconds2) {
+  for (const [unit, length] of [
+    ["days", day],
+    ["h", 3600],
+    ["min", 60]
+  ])
+    if (seconds2 >= 2 * length) return `${Math.floor(seconds2 / length)} ${unit}`;
+  return `${Math.floor(seconds2)} s`;
+}
+function when(time, now) {
+  if (time === void 0) return "never";
+  if (time > now) return time - now < 60 ? "now" : `in ${span(time - now)}`;
+  return now - time < 60 ? "just now" : `${span(now - time)} ago`;
+}
+function stamp(time) {
+  const date = new Date(time * 1e3);
+  return Number.isNaN(date.getTime()) ? "unknown" : `${date.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}
+function size(bytes) {
+  let left = bytes;
+  for (const unit of ["B", "kB", "MB", "GB"]) {
+    if (left < 1e3) return `${unit === "B" ? left.toFixed(0) : left.toFixed(1)} ${unit}`;
+    left /= 1e3;
+  }
+  return `${left.toFixed(1)} TB`;
+}
+
+// src/fleet/finding.ts
+var day2 = 86400;
+var known = (key, value) => value === void 0 || value === 0 ? {} : { [key]: Math.floor(value) };
+
+// src/schema/host.ts
+var account = "borg";
+var state = `/var/lib/${account}`;
+var cache = `/var/cache/${account}`;
+var programs = "/usr/local/lib/backup";
+var settingsDirectory = "/etc/backup";
+var engineWord = `${settingsDirectory}/engine.json`;
+var sandboxes = `${programs}/sandboxes.json`;
+var tasks = { run: "backup", check: "backup-check", drill: "backup-drill" };
+var formerTasks = { [`${account}-check`]: tasks.check };
+var watch = "backup-watch";
+var reportState = "/var/lib/backup-report";
+var status = `${reportState}/status.json`;
+var history = `${reportState}/history.jsonl`;
+var proofs = `${settingsDirectory}/prove.d`;
+var excludes = `${settingsDirectory}/exclude.d`;
+var repositoryAccounts = `${settingsDirectory}/repository-accounts.json`;
+var repositoryKeys = `${settingsDirectory}/repository-keys`;
+
+// src/schema/problems.ts
+var titles = {
+  [tasks.run]: "The last backup",
+  [tasks.check]: "The last check",
+  [tasks.drill]: "The last drill"
+};
+var failed = "%s failed: %s";
+var optionalFailures = "%s is good, but failed: %s";
+var notNeeded = "The backup does not need it, so it went on; what is saved of it is of an earlier time.";
+var told = "%s: %s";
+var unreported = "%s failed (%s), and its report is not there, or not yet.";
+var never = "There is no good backup yet.";
+var missing = "There is no good backup for longer than %d hours.";
+var stopped = "%s is not running.";
+var mend = "Mend what is said above; more is in `journalctl -u %s`.";
+var again = "Then run `systemctl start %s`; what was saved before is still there.";
+var look = "Run `journalctl -u %s`.";
+var first = "Run `backupctl run`.";
+var firstLater = "Run `backupctl run` when all is back.";
+var enable = "Run `systemctl enable --now %s`.";
+var restart = "Run `systemctl enable --now backup.timer; systemctl start backup.service`.";
+var unusable = "%s cannot be used (%s): apply the role again; `systemctl status %s` says more.";
+
+// src/fleet/words.ts
+var words = {
+  unreachable: "Unreachable",
+  silent: "Silent",
+  failing: "Failing",
+  overdue: "Overdue",
+  unproven: "Not verified",
+  mind: "Problems",
+  ok: "ok"
+};
+var lastGood = (state2, time, now) => time !== void 0 && time > 0 ? when(time, now) : state2 === "unreachable" || state2 === "silent" ? "not known" : state2 === "failing" || state2 === "overdue" ? "never" : "none";
+function filled(text2, ...values) {
+  let at = 0;
+  return text2.replaceAll(/%[sd]/g, () => String(values[at++] ?? ""));
+}
+var quoted = (text2) => `\u201C${text2.replaceAll(/[\u201c\u201d\u201e\u201f\u00ab\u00bb]/g, '"').replaceAll("`", "'")}\u201D`;
+var word = (text2) => /^[a-z][a-z-]{0,39}$/.test(text2) ? text2 : quoted(text2);
+var safe = (name) => /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name) ? name : "NAME";
+var found = {
+  unreachable: (why) => `It cannot be reached: ${quoted(why)}`,
+  silent: (why) => why === "" ? "Nothing is known of any backup." : `Nothing is known of its backups: ${quoted(why)}`,
+  partly: (why) => `Not all is known of its backups: ${quoted(why)}`,
+  systemd: "Its systemd does not say how its units do.",
+  lastHeard: (server, when2) => `The server ${server} last got something from it ${when2}.`,
+  neverHeard: (server) => `The server ${server} never got anything from it.`,
+  unheard: (server, hours, when2) => `The server ${server} got nothing from it for longer than ${hours} hours; the last came ${when2}.`,
+  refused: (server, why) => `The server ${server} lets it in no more: ${quoted(why)}`,
+  says: (server, what) => `The server ${server} says: ${quoted(what)}`,
+  saysItself: (what) => `It says: ${quoted(what)}`,
+  unknownClients: (why) => `It is not known what it keeps for other machines: ${quoted(why)}`,
+  stranger: "It says that it keeps repositories for other machines, but this control node has not made it such a server."
+};
+var remedy = {
+  reach: (name) => `Bring it up, or mend the way to it. On the control node: \`ansible ${safe(name)} -m ansible.builtin.ping\`.`,
+  replace: (name) => `If it is lost, set a new one up in its name. On the control node: \`ansible-playbook rootless.backup.restore -e restore_host=${safe(name)}\`. If it is to be no more, take it out of the inventory.`,
+  permit: "Ask as root (`ansible_become: true`), or make the user that asks a member of `backup_status_group`.",
+  apply: "Apply the role `rootless.backup.borg`, then run `backupctl run`.",
+  renew: "Mend what it says. If the record is damaged, the next run begins it anew: `backupctl run`.",
+  status: "Run `backupctl status`; it says more.",
+  systemd: "Run `systemctl status`.",
+  server: "On the server: `repositoryctl status`.",
+  compare: "Compare `backupctl status` with `repositoryctl status` on the server: one of them is wrong. If it is to save there no more: docs/repository.md, A host that leaves.",
+  become: "Ask as root there (`ansible_become: true`).",
+  remember: "Run the fleet where `backup_secrets_dir` of the server is, or apply the role `rootless.backup.repository` to it from here.",
+  advised: (who, what) => `${who} says: ${quoted(what)}`
+};
+var units = "(?:backup|borg)[A-Za-z0-9@_.:-]*";
+var ours = [mend, again, look, first, firstLater, restart].map(
+  (text2) => new RegExp(`^${text2.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&").replaceAll("%s", `${units}(?: -u ${units})*`)}$`)
+);
+var advised = (line) => ours.some((each) => each.test(line)) ? line : remedy.advised("It", line);
+
+// src/fleet/heard.ts
+function heardOf(answers) {
+  const all = /* @__PURE__ */ new Map();
+  for (const { name: server, server: said } of answers)
+    for (const client of said?.remembered === true ? said.clients : []) {
+      const [name, , , , , , , , ours2] = client;
+      if (!ours2 || name === server) continue;
+      const says = (said?.problems ?? []).filter(([of]) => of === name).map(([, text2]) => text2);
+      all.set(name, [...all.get(name) ?? [], { server, client, judged: said?.judged === true, says }]);
+    }
+  return all;
+}
+var limit = (hours, usual) => Math.max(usual, hours <= 8784 ? hours : 0);
+function* heardFindings(answer2, heard, now, usual) {
+  const good = answer2.units["backup"]?.last_good ?? 0;
+  for (const { server, client, judged, says } of heard) {
+    const [, state2, changed, , , , , refused] = client;
+    const hours = limit(answer2.alert_after, usual);
+    const age = now - changed;
+    const unheard = state2 === "present" && (changed === 0 ? good > 0 && now - good > day2 / 8 : !(age > -day2 && age < hours * 3600)) && // It knows better whether a machine is often off.
+    (!judged || says.length > 0);
+    if (unheard)
+      yield {
+        state: "overdue",
+        problems: [changed === 0 ? found.neverHeard(server) : found.unheard(server, hours, when(changed, now))],
+        remedies: [remedy.compare]
+      };
+    if (refused !== "") yield { state: "mind", problems: [found.refused(server, refused)], remedies: [remedy.server] };
+    for (const text2 of says)
+      if (text2 !== refused) yield { state: "mind", problems: [found.says(server, text2)], remedies: [remedy.server] };
+  }
+}
+function* serverFindings({ trouble, remembered, problems }) {
+  if (!remembered) yield { state: "mind", problems: [found.stranger], remedies: [remedy.remember] };
+  if (trouble !== "")
+    yield {
+      state: "mind",
+      problems: [found.unknownClients(trouble)],
+      remedies: [trouble === "that is for root" ? remedy.become : remedy.server]
+    };
+  for (const [of, text2, remedies2] of problems)
+    if (of === "")
+      yield {
+        state: "mind",
+        problems: [found.saysItself(text2)],
+        remedies: [...remedies2.map((line) => remedy.advised("It", line)), remedy.server]
+      };
+}
+function repository([, state2, changed, live, held, generations, newest, refused]) {
+  return {
+    absent: state2 === "absent",
+    ...known("changed", changed),
+    live_size: live,
+    held_size: held,
+    generations,
+    ...known("last_generation", newest),
+    ...refused === "" ? {} : { refused }
+  };
+}
+function servers(answer2, heard) {
+  const clients = answer2.server?.clients ?? [];
+  return {
+    ...heard.length === 0 ? {} : { servers: heard.map(({ server, client }) => ({ server, ...repository(client) })) },
+    ...clients.length === 0 ? {} : {
+      clients: [...clients].sort((one, other) => one[2] - other[2]).map((client) => ({ client: client[0], remembered: client[8], ...repository(client) }))
+    }
+  };
+}
 
 // src/schema/fleet.ts
 var states = ["unreachable", "silent", "failing", "overdue", "unproven", "mind", "ok"];
@@ -20,6 +216,16 @@ var seconds = (what) => ({ type: "integer", description: [`${what}, in seconds s
 var count = (what) => ({ type: "integer", description: [what], minimum: 0 });
 var text = (what) => ({ type: "string", description: [what] });
 var texts = (what) => ({ type: "array", description: [what], items: text("One of them.") });
+var kept = ["absent", "live_size", "held_size", "generations"];
+var repository2 = {
+  absent: { type: "boolean", description: ["Whether it is to save there no more."] },
+  changed: seconds("When it last saved something"),
+  live_size: count("How many bytes its repository has on the disk."),
+  held_size: count("How many bytes more are kept of what was deleted."),
+  generations: count("How many generations are kept."),
+  last_generation: seconds("Of when the newest of them is"),
+  refused: text("Why it is let in no more.")
+};
 var machine = {
   type: "object",
   description: ["One machine of the inventory."],
@@ -47,8 +253,10 @@ var machine = {
       ],
       enum: states
     },
-    problems: texts("What is wrong."),
-    remedies: texts("What to do about it."),
+    problems: texts("What is wrong. What stands in \u201C\u201D are words of the machine, or of a server."),
+    remedies: texts(
+      "What to do about it, on the machine if nothing else is said. What stands in \u201C\u201D nobody has checked."
+    ),
     version: text("The version of the collection on it."),
     older: { type: "boolean", description: ["Whether that is older than the one that asked."] },
     cut: { type: "boolean", description: ["Whether the machine has more to say than one answer holds."] },
@@ -112,6 +320,30 @@ var machine = {
         }
       }
     },
+    servers: {
+      type: "array",
+      description: ["What servers of repositories say of it."],
+      items: {
+        type: "object",
+        description: ["One of them."],
+        required: ["server", ...kept],
+        properties: { server: text("Its name in the inventory."), ...repository2 }
+      }
+    },
+    clients: {
+      type: "array",
+      description: ["Of a server: the machines that save to it, as it says."],
+      items: {
+        type: "object",
+        description: ["One of them."],
+        required: ["client", "remembered", ...kept],
+        properties: {
+          client: text("Its name, as the server knows it."),
+          remembered: { type: "boolean", description: ["Whether the control node has it save there."] },
+          ...repository2
+        }
+      }
+    },
     warnings: texts("What the last backup and the last check warned of."),
     history: {
       type: "array",
@@ -142,148 +374,123 @@ var fleet = {
   }
 };
 
-// src/schema/host.ts
-var account = "borg";
-var state = `/var/lib/${account}`;
-var cache = `/var/cache/${account}`;
-var programs = "/usr/local/lib/backup";
-var settingsDirectory = "/etc/backup";
-var engineWord = `${settingsDirectory}/engine.json`;
-var sandboxes = `${programs}/sandboxes.json`;
-var tasks = { run: "backup", check: "backup-check", drill: "backup-drill" };
-var formerTasks = { [`${account}-check`]: tasks.check };
-var watch = "backup-watch";
-var reportState = "/var/lib/backup-report";
-var status = `${reportState}/status.json`;
-var history = `${reportState}/history.jsonl`;
-var proofs = `${settingsDirectory}/prove.d`;
-var excludes = `${settingsDirectory}/exclude.d`;
-var repositoryAccounts = `${settingsDirectory}/repository-accounts.json`;
-var repositoryKeys = `${settingsDirectory}/repository-keys`;
-
-// src/fleet/figures.ts
-var day = 86400;
-function span(seconds2) {
-  for (const [unit, length] of [
-    ["days", day],
-    ["h", 3600],
-    ["min", 60]
-  ])
-    if (seconds2 >= 2 * length) return `${Math.floor(seconds2 / length)} ${unit}`;
-  return `${Math.floor(seconds2)} s`;
-}
-function when(time, now) {
-  if (time === void 0) return "never";
-  if (time > now) return time - now < 60 ? "now" : `in ${span(time - now)}`;
-  return now - time < 60 ? "just now" : `${span(now - time)} ago`;
-}
-function stamp(time) {
-  const date = new Date(time * 1e3);
-  return Number.isNaN(date.getTime()) ? "unknown" : `${date.toISOString().slice(0, 16).replace("T", " ")} UTC`;
-}
-function size(bytes) {
-  let left = bytes;
-  for (const unit of ["B", "kB", "MB", "GB"]) {
-    if (left < 1e3) return `${unit === "B" ? left.toFixed(0) : left.toFixed(1)} ${unit}`;
-    left /= 1e3;
-  }
-  return `${left.toFixed(1)} TB`;
-}
-
 // src/fleet/judge.ts
-var day2 = 86400;
 var usualAlert = 36;
-function* findings(answer2, now) {
-  const { run, check, drill } = tasks;
-  const backup = answer2.units[run];
+function* findings(answer2, version, heard, now) {
   if (!answer2.reached) {
-    yield {
-      state: "unreachable",
-      problems: [`It cannot be reached: ${answer2.trouble}`],
-      remedies: [
-        `Bring it up, or mend the way to it: \`ansible ${answer2.name} -m ansible.builtin.ping\`. If it is lost: docs/restore.md. If it is no more: take it out of the inventory.`
-      ]
-    };
+    yield unreachable(answer2, heard, now);
     return;
   }
-  if (!answer2.known) yield silent(answer2);
-  if (backup !== void 0 && backup.result !== "success")
-    yield failing(`${run}.service`, "The last backup failed", backup);
-  if (answer2.known)
-    for (const each of overdue(answer2, backup?.last_good ?? 0, now))
-      yield backup === void 0 || backup.result === "success" ? each : { ...each, remedies: [] };
-  for (const [name, title] of [
-    [check, "The last check failed"],
-    [drill, "The last drill failed"]
-  ]) {
+  if (answer2.server !== void 0) yield* serverFindings(answer2.server);
+  if (isServerAlone(answer2)) return;
+  if (!answer2.known) {
+    yield silent(answer2, heard, now);
+    return;
+  }
+  for (const [name, title] of Object.entries(titles)) {
     const unit = answer2.units[name];
-    if (unit !== void 0 && unit.result !== "success")
-      yield { ...failing(`${name}.service`, title, unit), state: "unproven" };
-  }
-  for (const unit of Object.values(answer2.units)) {
-    if (unit.optional_failures.length > 0)
+    const unreported2 = answer2.unreported[name];
+    const service = `${name}.service`;
+    if (unreported2 !== void 0)
       yield {
-        state: "mind",
-        problems: unit.optional_failures.map((line) => `${line} failed; the backup does not need it.`),
-        remedies: ["`backupctl status`, and `journalctl -u backup.service`."]
+        state: name === tasks.run ? "failing" : "unproven",
+        problems: [filled(unreported, title, word(unreported2))],
+        remedies: [filled(look, service)]
       };
-    if (unit.troubles.length > 0)
-      yield { state: "mind", problems: unit.troubles, remedies: ["`backupctl status`: see what it says."] };
+    else if (unit !== void 0) yield* ofRun(service, title, unit, name === tasks.run ? "failing" : "unproven");
   }
-  for (const timer of [run, check, watch].map((name) => `${name}.timer`)) {
-    const state2 = answer2.live[timer];
-    if (answer2.known && state2 !== void 0 && state2 !== "active")
-      yield {
-        state: timer === `${run}.timer` ? "overdue" : "mind",
-        problems: [`${timer} is not running.`],
-        remedies: [`Run \`systemctl enable --now ${timer}\`.`]
-      };
-  }
-  if (answer2.known && answer2.trouble !== "")
-    yield { state: "mind", problems: [answer2.trouble], remedies: ["`backupctl status`: see what it says."] };
+  const failed2 = tasks.run in answer2.unreported || (answer2.units[tasks.run]?.result ?? "success") !== "success";
+  for (const each of missing2(answer2, now)) yield failed2 ? { ...each, remedies: [] } : each;
+  yield* heardFindings(answer2, heard, now, usualAlert);
+  yield* timers(answer2, isOlder(answer2.version, version));
+  if (answer2.trouble !== "")
+    yield { state: "mind", problems: [found.partly(answer2.trouble)], remedies: [remedy.status] };
 }
-function silent({ trouble }) {
-  const refused = /permission denied/i.test(trouble);
+var lastHeard = (heard, now) => heard.map(
+  ({ server, client: [, , changed] }) => changed === 0 ? found.neverHeard(server) : found.lastHeard(server, when(changed, now))
+);
+var unreachable = ({ name, trouble }, heard, now) => ({
+  state: "unreachable",
+  problems: [found.unreachable(trouble), ...lastHeard(heard, now)],
+  remedies: [remedy.reach(name), remedy.replace(name)]
+});
+var isServerAlone = ({ server, live }) => server?.remembered === true && live[`${tasks.run}.timer`] === "not-found";
+function silent({ trouble }, heard, now) {
   return {
     state: "silent",
-    problems: [trouble === "" ? "Nothing is known of any backup." : `Nothing is known of its backups: ${trouble}`],
-    remedies: [
-      refused ? "Ask as root (`ansible_become: true`), or make the user that asks a member of `backup_status_group`." : trouble === "" ? "Apply the role `rootless.backup.borg`; after that, `backupctl run`." : "Mend what it says. If the record is damaged, the next run begins it anew: `backupctl run`."
-    ]
+    problems: [found.silent(trouble), ...lastHeard(heard, now)],
+    remedies: [/permission denied/i.test(trouble) ? remedy.permit : trouble === "" ? remedy.apply : remedy.renew]
   };
 }
-var failing = (service, title, unit) => ({
-  state: "failing",
-  problems: unit.failed.length === 0 ? [`${title} (${unit.result}).`] : unit.failed.map((line) => `${title}: ${line}`),
-  remedies: unit.advice.length === 0 ? [`See \`journalctl -u ${service}\`, mend what it says, then run \`systemctl start ${service}\`.`] : unit.advice
-});
-function* overdue(answer2, good, now) {
-  const remedies = ["Run `systemctl enable --now backup.timer; systemctl start backup.service`."];
-  if (good === 0) yield { state: "overdue", problems: ["There is no good backup yet."], remedies };
-  else if (good > now + day2)
+function* ofRun(service, title, unit, state2) {
+  if (unit.result !== "success") {
+    const [first2, ...more] = unit.failed;
     yield {
-      state: "overdue",
-      problems: ["The last good backup is of a time to come: was the clock set back?"],
-      remedies: [`Set the clock right, then run \`systemctl start backup.service\`.`]
+      state: state2,
+      problems: [
+        filled(failed, title, first2 === void 0 ? word(unit.result) : quoted(first2)),
+        ...more.map(quoted)
+      ],
+      remedies: remedies(service, unit)
     };
-  else if (now - good >= (answer2.alert_after > 0 ? answer2.alert_after : usualAlert) * 3600)
-    yield { state: "overdue", problems: [`There is no good backup for ${span(now - good)}.`], remedies };
+  } else if (unit.optional_failures.length > 0)
+    yield {
+      state: "mind",
+      problems: [
+        ...unit.optional_failures.map((line) => filled(optionalFailures, title, quoted(line))),
+        notNeeded
+      ],
+      remedies: remedies(service, unit)
+    };
+  if (unit.troubles.length > 0)
+    yield {
+      state: "mind",
+      problems: unit.troubles.map((line) => filled(told, title, quoted(line))),
+      remedies: [remedy.status]
+    };
+}
+function remedies(service, { advice, result }) {
+  const all = advice.map(advised);
+  const mend2 = filled(mend, service);
+  const again2 = filled(again, service);
+  return all.some((line, at) => line === advice[at]) ? all : [...all, mend2, ...result === "success" ? [] : [again2]];
+}
+function* missing2({ units: units2, alert_after, live }, now) {
+  const good = units2[tasks.run]?.last_good ?? 0;
+  const hours = alert_after > 0 ? alert_after : usualAlert;
+  if (good > 0 && now - good > -day2 && now - good < hours * 3600) return;
+  const broken = ["timer", "service"].map((kind) => `${tasks.run}.${kind}`).filter((unit) => isUnusable(live[unit])).map((unit) => filled(unusable, unit, word(live[unit] ?? ""), unit));
+  yield good === 0 ? { state: "overdue", problems: [never], remedies: [...broken, first] } : { state: "overdue", problems: [filled(missing, hours)], remedies: [...broken, restart] };
+}
+var isUnusable = (state2) => state2 !== void 0 && !["active", "activating", "deactivating", "reloading", "inactive", "failed", ""].includes(state2);
+function* timers({ live }, older) {
+  if (Object.keys(live).length === 0) yield { state: "mind", problems: [found.systemd], remedies: [remedy.systemd] };
+  for (const name of [tasks.run, tasks.check, watch, tasks.drill]) {
+    const timer = `${name}.timer`;
+    const state2 = live[timer];
+    if (state2 === void 0 || state2 === "active" || state2 === "not-found" && older && name !== tasks.run) continue;
+    yield {
+      state: name === tasks.run ? "overdue" : "mind",
+      problems: [filled(stopped, timer)],
+      remedies: [isUnusable(state2) ? filled(unusable, timer, word(state2), timer) : filled(enable, timer)]
+    };
+  }
 }
 var rank = (state2) => states.indexOf(state2);
-var known = (key, value) => value === void 0 || value === 0 ? {} : { [key]: Math.floor(value) };
 var sum = (archives, at) => archives.reduce((all, each) => all + each[at], 0);
-function judge(answer2, version, now) {
-  const found = [...findings(answer2, now)];
-  const state2 = found.map((each) => each.state).sort((one, other) => rank(one) - rank(other))[0] ?? "ok";
-  const told = [...found.filter((each) => each.state === state2), ...found.filter((each) => each.state !== state2)];
+var shortened = (remedies2) => remedies2.filter((each) => each !== filled(enable, `${tasks.run}.timer`) || !remedies2.includes(restart));
+function judge(answer2, version, now, heard = []) {
+  const all = [...findings(answer2, version, heard, now)];
+  const state2 = all.map((each) => each.state).sort((one, other) => rank(one) - rank(other))[0] ?? "ok";
+  const told2 = [...all.filter((each) => each.state === state2), ...all.filter((each) => each.state !== state2)];
   const { [tasks.run]: backup, [tasks.check]: check, [tasks.drill]: drill } = answer2.units;
   const archives = backup?.archives ?? [];
   return {
     name: answer2.name,
     groups: answer2.groups,
     state: state2,
-    problems: [...new Set(told.flatMap(({ problems }) => problems))],
-    remedies: [...new Set(told.flatMap(({ remedies }) => remedies))],
+    problems: [...new Set(told2.flatMap(({ problems }) => problems))],
+    remedies: shortened([...new Set(told2.flatMap(({ remedies: remedies2 }) => remedies2))]),
     ...answer2.version === "" ? {} : { version: answer2.version },
     older: answer2.known && isOlder(answer2.version, version),
     cut: answer2.cut,
@@ -299,8 +506,8 @@ function judge(answer2, version, now) {
     ...known("next_run", answer2.next_run),
     ...archives.length === 0 ? {} : { files: sum(archives, 2), original_size: sum(archives, 3), deduplicated_size: sum(archives, 4) },
     hooks: (backup?.hooks ?? []).map(([unit, result, required]) => ({ unit, result, required })),
-    archives: archives.map(([repository, name, files, original_size, deduplicated_size]) => ({
-      repository,
+    archives: archives.map(([repository3, name, files, original_size, deduplicated_size]) => ({
+      repository: repository3,
       name,
       files,
       original_size,
@@ -311,6 +518,7 @@ function judge(answer2, version, now) {
       ...Object.hasOwn(answer2.repositories, each) ? { archives: answer2.repositories[each] ?? 0 } : {},
       ...Object.hasOwn(answer2.room, each) ? { free: answer2.room[each]?.[0] ?? 0, total: answer2.room[each]?.[1] ?? 0 } : {}
     })),
+    ...servers(answer2, heard),
     warnings: [...backup?.warnings ?? [], ...check?.warnings ?? []],
     history: answer2.history.map(([finished, ok, seconds2, original_size, deduplicated_size]) => ({
       finished,
@@ -331,17 +539,6 @@ function isOlder(version, than) {
   return false;
 }
 
-// src/fleet/words.ts
-var words = {
-  unreachable: "Unreachable",
-  silent: "Silent",
-  failing: "Failing",
-  overdue: "Overdue",
-  unproven: "Not verified",
-  mind: "Problems",
-  ok: "ok"
-};
-
 // src/fleet/mail.ts
 var shown = 5;
 function letter({ made: made2, machines }) {
@@ -359,10 +556,10 @@ function letter({ made: made2, machines }) {
     ].join("\n\n").concat("\n")
   };
 }
-var paragraph = ({ name, state: state2, last_good, problems, remedies }, now) => [
-  `${name}: ${words[state2]}, last good backup ${when(last_good, now)}`,
+var paragraph = ({ name, state: state2, last_good, problems, remedies: remedies2 }, now) => [
+  `${name}: ${words[state2]}, last good backup ${lastGood(state2, last_good, now)}`,
   ...problems.slice(0, 5).map((line) => `  ${line}`),
-  ...remedies.slice(0, 5).map((line) => `  -> ${line}`)
+  ...remedies2.slice(0, 5).map((line) => `  -> ${line}`)
 ].join("\n");
 
 // src/fleet/contents.ts
@@ -377,7 +574,7 @@ function contents({ made: made2, version, machines }) {
     rows: machines.map((machine2) => [
       machine2.name,
       states.indexOf(machine2.state),
-      (machine2.problems[0] ?? "").slice(0, 120),
+      (machine2.problems[0] ?? note(machine2)).slice(0, 160),
       machine2.last_good ?? 0,
       machine2.last_drill ?? 0,
       machine2.next_run ?? 0,
@@ -388,6 +585,10 @@ function contents({ made: made2, version, machines }) {
     ])
   };
 }
+var note = ({ clients, older, version }) => [
+  ...clients === void 0 ? [] : [`keeps the repositories of ${clients.length} machines`],
+  ...older ? [`an older version of the collection${version === void 0 ? "" : ` (${version})`}`] : []
+].join("; ");
 function chunks({ machines }) {
   const all = machines.map(packed);
   return Array.from(
@@ -455,7 +656,7 @@ ${data("contents", contents(fleet2))}${chunks(fleet2).map((chunk, index) => data
 function plain({ machines, made: made2 }) {
   const count2 = Math.max(1, Math.ceil(machines.length / pageLength));
   const numbers = Array.from({ length: count2 }, (_, index) => index + 1);
-  const counts = states.map((state2) => [words[state2], machines.filter((machine2) => machine2.state === state2).length]).filter(([, many]) => many > 0).map(([word, many]) => `${word}: ${many}`).join(", ");
+  const counts = states.map((state2) => [words[state2], machines.filter((machine2) => machine2.state === state2).length]).filter(([, many]) => many > 0).map(([word2, many]) => `${word2}: ${many}`).join(", ");
   const pages = count2 === 1 ? "" : `<nav aria-label="Pages"><p>${numbers.map((each) => `<a href="#page-${each}">${each}</a>`).join(" ")}</p></nav>
 `;
   return `<p>${counts}</p>
@@ -464,7 +665,7 @@ ${numbers.map(
     (number) => `<section id="page-${number}"><h2>Page ${number} of ${count2}</h2>
 <table><thead><tr><th>State<th>Machine<th>Last good<th>Size<th>What is wrong, what to do</thead><tbody>
 ${machines.slice((number - 1) * pageLength, number * pageLength).map(
-      (each) => `<tr class="s${states.indexOf(each.state)}"><td>${words[each.state]}<td>${escaped(each.name)}<td>${when(each.last_good, made2)}<td>${each.original_size === void 0 ? "" : size(each.original_size)}<td>${escaped([...each.problems.slice(0, 2), ...each.remedies.slice(0, 1)].map((text2) => text2.slice(0, 200)).join(" \u2192 "))}
+      (each) => `<tr class="s${states.indexOf(each.state)}"><td>${words[each.state]}<td>${escaped(each.name)}<td>${lastGood(each.state, each.last_good, made2)}<td>${each.original_size === void 0 ? "" : size(each.original_size)}<td>${escaped([...each.problems.slice(0, 2), ...each.remedies.slice(0, 1)].map((text2) => text2.slice(0, 200)).join(" \u2192 "))}
 `
     ).join("")}</tbody></table></section>
 `
@@ -504,17 +705,29 @@ ${samples.map((sample) => `${name}${sample}
     ),
     times("backup_fleet_last_success_timestamp_seconds", "When the last good backup ended.", (each) => each.last_good),
     times("backup_fleet_last_drill_timestamp_seconds", "When the last drill ended.", (each) => each.last_drill),
+    family(
+      "backup_fleet_server_last_change_timestamp_seconds",
+      "When the machine last saved something to the server, as the server says.",
+      machines.flatMap(
+        ({ name, servers: servers2 = [] }) => servers2.flatMap(
+          ({ server, changed }) => changed === void 0 ? [] : [`{machine=${label(name)},server=${label(server)}} ${changed}`]
+        )
+      )
+    ),
     times("backup_fleet_original_bytes", "The size of what the newest archives hold.", (each) => each.original_size)
   ].join("");
 }
 var label = (text2) => `"${text2.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
 
 // src/fleet/made.ts
-var fleetOf = ({ version, made: made2, answers }) => ({
-  version,
-  made: made2,
-  machines: answers.map((answer2) => judge(answer2, version, made2)).sort(worstFirst)
-});
+function fleetOf({ version, made: made2, answers }) {
+  const heard = heardOf(answers);
+  return {
+    version,
+    made: made2,
+    machines: answers.map((answer2) => judge(answer2, version, made2, heard.get(answer2.name))).sort(worstFirst)
+  };
+}
 function made(asked2, means) {
   const fleet2 = fleetOf(asked2);
   return {

@@ -9,12 +9,16 @@ from ansible_collections.rootless.backup.plugins.plugin_utils import answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Container
     from typing import Any
 
 # Of a text, of a list, of runs.
 LONGEST, MANY, RUNS = 400, 20, 30
 TASKS = ("backup", "backup-check", "backup-drill")
-UNITS = ("backup.service", "backup.timer", "backup-check.timer", "backup-watch.timer")
+UNITS = ("backup.service", "backup-check.service", "backup-drill.service", "backup.timer", "backup-check.timer", "backup-watch.timer",
+         "backup-drill.timer")
+# Of a server: of machines that save to it, of what is wrong there.
+MOST_CLIENTS, MOST_PROBLEMS = 10_000, 100
 # With more digits a number is none that JavaScript reckons with.
 MOST_NUMBER = 2 ** 53
 LATEST = 253_402_300_800
@@ -30,7 +34,7 @@ def of_machine(came: object) -> dict[str, Any]:
     said = mapping(came)
     units = mapping(said.get("units"))
     room = {name: items(pair, 2) for name, pair in list(mapping(said.get("room")).items())[:MANY]}
-    live = mapping(said.get("live"))
+    live, unreported = mapping(said.get("live")), mapping(said.get("unreported"))
     return {
         "reached": True,
         "known": said.get("known") is True,
@@ -43,8 +47,37 @@ def of_machine(came: object) -> dict[str, Any]:
         "room": {line(name): [number(each) for each in pair] for name, pair in room.items() if len(pair) == 2},
         "history": [of_run(each) for each in items(said.get("history"), RUNS)],
         "live": {name: line(live[name], 40) for name in UNITS if name in live},
+        "unreported": {name: line(unreported[name], 40) for name in TASKS if name in unreported},
         "next_run": time(said.get("next_run")),
+        **({"server": of_server(mapping(said["server"]))} if isinstance(said.get("server"), dict) else {}),
     }
+
+
+def of_server(said: dict[str, Any]) -> dict[str, Any]:
+    """What a server of repositories says of the machines that save to it. Whose machines those are is not its to say, see `clients`."""
+    return {
+        "trouble": line(said.get("trouble")),
+        "judged": said.get("judged") is True,
+        "remembered": False,
+        "clients": [of_client(each) for each in (items(given, 8) for given in items(said.get("clients"), MOST_CLIENTS)) if len(each) == 8],
+        "problems": [[line(each[0], 253), line(each[1]), [line(remedy) for remedy in items(each[2], 3)]]
+                     for each in (items(given, 3) for given in items(said.get("problems"), MOST_PROBLEMS)) if len(each) == 3],
+    }
+
+
+def of_client(said: list[Any]) -> list[Any]:
+    """See `of_client` in the module; at its end, whether the control node knows it as a machine that saves to this server."""
+    return [line(said[0], 253), "absent" if said[1] == "absent" else "present", time(said[2]), number(said[3]), number(said[4]),
+            number(said[5]), time(said[6]), line(said[7]), False]
+
+
+def remembered(found: dict[str, Any], clients: Container[str]) -> dict[str, Any]:
+    """What a machine answered, if the control node remembers it as a server of these machines: of them it may say something."""
+    if "server" not in found:
+        return found
+    server = found["server"]
+    known = [[*each[:-1], each[0] in clients] for each in server["clients"]]
+    return dict(found, server=dict(server, remembered=True, clients=known))
 
 
 def of_unit(said: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 import { managedBy } from '../render/header.ts';
 import { yamlDocument } from '../render/yaml.ts';
 import * as host from '../schema/host.ts';
+import * as problems from '../schema/problems.ts';
 import { statusFormat } from '../monitoring/status.ts';
 import { borgEnvironment } from '../units/borg.ts';
 import { mark, markComment, type GeneratedFile } from './generated.ts';
@@ -16,6 +17,10 @@ export function hostFacts(version: string): GeneratedFile[] {
         'Paths, units and users, which the units and the control node know too.',
         { ...host, version, statusFormat },
       ),
+    },
+    {
+      path: 'roles/backup/files/usr/local/lib/backup/rootless_backup/report/words.py',
+      content: module('backup', 'schema/problems.ts', 'What is wrong, and what to do about it, in words.', problems),
     },
     {
       path: 'roles/borg/files/usr/local/lib/backup/rootless_backup/borg/host.py',

@@ -19,10 +19,41 @@ export interface Answer {
   readonly room: Readonly<Record<string, readonly [number, number]>>;
   /** Of the last backups: `[finished, ok, seconds, original size, deduplicated size]`. */
   readonly history: readonly (readonly [number, number, number, number, number])[];
-  /** `ActiveState` by unit; none if systemd did not answer. */
+  /** `ActiveState` by unit, or `LoadState` if that is not `loaded`; none if systemd did not answer. */
   readonly live: Readonly<Record<string, string>>;
+  /** `Result` by task, of a run that failed and of which the report knows nothing. */
+  readonly unreported: Readonly<Record<string, string>>;
   /** 0: none. */
   readonly next_run: number;
+  /** Of a server of repositories. */
+  readonly server?: Server;
+}
+
+/** What a server knows of the machines that save to it. */
+export interface Server {
+  /** Why nothing is known of it; empty if all is. */
+  readonly trouble: string;
+  /** Whether it says itself what is wrong. */
+  readonly judged: boolean;
+  /** Whether the control node has made it a server. */
+  readonly remembered: boolean;
+  /**
+   * `[name, state, last change, size on the disk, of it of what was deleted, generations, the newest, why it is refused, whether the control
+   * node has it save there]`.
+   */
+  readonly clients: readonly (readonly [
+    string,
+    'present' | 'absent',
+    number,
+    number,
+    number,
+    number,
+    number,
+    string,
+    boolean,
+  ])[];
+  /** `[machine or nothing, what is wrong, what to do]`. */
+  readonly problems: readonly (readonly [string, string, readonly string[]])[];
 }
 
 /** The last run of a task. Times in seconds since 1970; 0: never. */

@@ -9,7 +9,7 @@ export interface Contents {
   readonly rows: readonly Row[];
 }
 
-/** `[name, state, first problem, last good, last drill, next run, size, new, sparkline, groups]`; times and sizes 0: not known. */
+/** `[name, state, first problem or what else is to be known, last good, last drill, next run, size, new, sparkline, groups]`; times and sizes 0: not known. */
 export type Row = readonly [string, number, string, number, number, number, number, number, string, readonly number[]];
 
 /** How many machines are unpacked at once when one of them is opened. */
@@ -25,7 +25,7 @@ export function contents({ made, version, machines }: Fleet): Contents {
     rows: machines.map((machine) => [
       machine.name,
       states.indexOf(machine.state),
-      (machine.problems[0] ?? '').slice(0, 120),
+      (machine.problems[0] ?? note(machine)).slice(0, 160),
       machine.last_good ?? 0,
       machine.last_drill ?? 0,
       machine.next_run ?? 0,
@@ -36,6 +36,13 @@ export function contents({ made, version, machines }: Fleet): Contents {
     ]),
   };
 }
+
+/** What is to be known of a machine that is well. */
+const note = ({ clients, older, version }: Machine): string =>
+  [
+    ...(clients === undefined ? [] : [`keeps the repositories of ${clients.length} machines`]),
+    ...(older ? [`an older version of the collection${version === undefined ? '' : ` (${version})`}`] : []),
+  ].join('; ');
 
 /** A machine as the page holds it: its runs by columns, as precise as they are shown, which packs into half. */
 export type Packed = Omit<Machine, 'history'> & { readonly history: Readonly<Record<keyof Run, readonly number[]>> };

@@ -1,122 +1,160 @@
 import { states, type Machine, type State } from '../schema/fleet.ts';
 import { tasks, watch } from '../schema/host.ts';
+import * as host from '../schema/problems.ts';
 import type { Answer, Unit } from './answer.ts';
-import { span } from './figures.ts';
+import { when } from './figures.ts';
+import { day, known, type Finding } from './finding.ts';
+import { heardFindings, serverFindings, servers, type Heard } from './heard.ts';
+import { advised, filled, found, quoted, remedy, word } from './words.ts';
 
-interface Finding {
-  readonly state: State;
-  readonly problems: readonly string[];
-  readonly remedies: readonly string[];
-}
-
-const day = 86_400;
 /** In hours, of a machine that does not say after how many it tells its administrator. */
 const usualAlert = 36;
 
-/** What is found about one machine: each task of a rule below, the worst first. */
-function* findings(answer: Answer, now: number): Generator<Finding> {
-  const { run, check, drill } = tasks;
-  const backup = answer.units[run];
+/** What is found about one machine. */
+function* findings(answer: Answer, version: string, heard: readonly Heard[], now: number): Generator<Finding> {
   if (!answer.reached) {
-    yield {
-      state: 'unreachable',
-      problems: [`It cannot be reached: ${answer.trouble}`],
-      remedies: [
-        `Bring it up, or mend the way to it: \`ansible ${answer.name} -m ansible.builtin.ping\`. If it is lost: docs/restore.md. If it is no more: take it out of the inventory.`,
-      ],
-    };
+    yield unreachable(answer, heard, now);
     return;
   }
-  if (!answer.known) yield silent(answer);
-  if (backup !== undefined && backup.result !== 'success')
-    yield failing(`${run}.service`, 'The last backup failed', backup);
-  if (answer.known)
-    for (const each of overdue(answer, backup?.last_good ?? 0, now))
-      // What failed says by itself what is to be done.
-      yield backup === undefined || backup.result === 'success' ? each : { ...each, remedies: [] };
-  for (const [name, title] of [
-    [check, 'The last check failed'],
-    [drill, 'The last drill failed'],
-  ] as const) {
+  if (answer.server !== undefined) yield* serverFindings(answer.server);
+  if (isServerAlone(answer)) return;
+  if (!answer.known) {
+    yield silent(answer, heard, now);
+    return;
+  }
+  for (const [name, title] of Object.entries(host.titles)) {
     const unit = answer.units[name];
-    if (unit !== undefined && unit.result !== 'success')
-      yield { ...failing(`${name}.service`, title, unit), state: 'unproven' };
-  }
-  for (const unit of Object.values(answer.units)) {
-    if (unit.optional_failures.length > 0)
+    const unreported = answer.unreported[name];
+    const service = `${name}.service`;
+    if (unreported !== undefined)
       yield {
-        state: 'mind',
-        problems: unit.optional_failures.map((line) => `${line} failed; the backup does not need it.`),
-        remedies: ['`backupctl status`, and `journalctl -u backup.service`.'],
+        state: name === tasks.run ? 'failing' : 'unproven',
+        problems: [filled(host.unreported, title, word(unreported))],
+        remedies: [filled(host.look, service)],
       };
-    if (unit.troubles.length > 0)
-      yield { state: 'mind', problems: unit.troubles, remedies: ['`backupctl status`: see what it says.'] };
+    // Of an older run than the one that nobody was told of nothing more is to be said.
+    else if (unit !== undefined) yield* ofRun(service, title, unit, name === tasks.run ? 'failing' : 'unproven');
   }
-  for (const timer of [run, check, watch].map((name) => `${name}.timer`)) {
-    const state = answer.live[timer];
-    if (answer.known && state !== undefined && state !== 'active')
-      yield {
-        state: timer === `${run}.timer` ? 'overdue' : 'mind',
-        problems: [`${timer} is not running.`],
-        remedies: [`Run \`systemctl enable --now ${timer}\`.`],
-      };
-  }
-  if (answer.known && answer.trouble !== '')
-    yield { state: 'mind', problems: [answer.trouble], remedies: ['`backupctl status`: see what it says.'] };
+  const failed = tasks.run in answer.unreported || (answer.units[tasks.run]?.result ?? 'success') !== 'success';
+  for (const each of missing(answer, now)) yield failed ? { ...each, remedies: [] } : each;
+  yield* heardFindings(answer, heard, now, usualAlert);
+  yield* timers(answer, isOlder(answer.version, version));
+  if (answer.trouble !== '')
+    yield { state: 'mind', problems: [found.partly(answer.trouble)], remedies: [remedy.status] };
 }
 
-function silent({ trouble }: Answer): Finding {
-  const refused = /permission denied/i.test(trouble);
+/** What servers of a machine that says nothing can say. */
+const lastHeard = (heard: readonly Heard[], now: number): string[] =>
+  heard.map(({ server, client: [, , changed] }) =>
+    changed === 0 ? found.neverHeard(server) : found.lastHeard(server, when(changed, now)),
+  );
+
+const unreachable = ({ name, trouble }: Answer, heard: readonly Heard[], now: number): Finding => ({
+  state: 'unreachable',
+  problems: [found.unreachable(trouble), ...lastHeard(heard, now)],
+  remedies: [remedy.reach(name), remedy.replace(name)],
+});
+
+/** What a server of repositories needs is on the control node: it need not make backups, though it may report. */
+const isServerAlone = ({ server, live }: Answer): boolean =>
+  server?.remembered === true && live[`${tasks.run}.timer`] === 'not-found';
+
+function silent({ trouble }: Answer, heard: readonly Heard[], now: number): Finding {
   return {
     state: 'silent',
-    problems: [trouble === '' ? 'Nothing is known of any backup.' : `Nothing is known of its backups: ${trouble}`],
-    remedies: [
-      refused
-        ? 'Ask as root (`ansible_become: true`), or make the user that asks a member of `backup_status_group`.'
-        : trouble === ''
-          ? 'Apply the role `rootless.backup.borg`; after that, `backupctl run`.'
-          : 'Mend what it says. If the record is damaged, the next run begins it anew: `backupctl run`.',
-    ],
+    problems: [found.silent(trouble), ...lastHeard(heard, now)],
+    remedies: [/permission denied/i.test(trouble) ? remedy.permit : trouble === '' ? remedy.apply : remedy.renew],
   };
 }
 
-/** Of an older version it is not known what its report said is to be done. */
-const failing = (service: string, title: string, unit: Unit): Finding => ({
-  state: 'failing',
-  problems: unit.failed.length === 0 ? [`${title} (${unit.result}).`] : unit.failed.map((line) => `${title}: ${line}`),
-  remedies:
-    unit.advice.length === 0
-      ? [`See \`journalctl -u ${service}\`, mend what it says, then run \`systemctl start ${service}\`.`]
-      : unit.advice,
-});
-
-function* overdue(answer: Answer, good: number, now: number): Generator<Finding> {
-  const remedies = ['Run `systemctl enable --now backup.timer; systemctl start backup.service`.'];
-  if (good === 0) yield { state: 'overdue', problems: ['There is no good backup yet.'], remedies };
-  else if (good > now + day)
+/** What the report says of a run. @param state that of a machine on which it failed */
+function* ofRun(service: string, title: string, unit: Unit, state: State): Generator<Finding> {
+  if (unit.result !== 'success') {
+    const [first, ...more] = unit.failed;
     yield {
-      state: 'overdue',
-      problems: ['The last good backup is of a time to come: was the clock set back?'],
-      remedies: [`Set the clock right, then run \`systemctl start backup.service\`.`],
+      state,
+      problems: [
+        filled(host.failed, title, first === undefined ? word(unit.result) : quoted(first)),
+        ...more.map(quoted),
+      ],
+      remedies: remedies(service, unit),
     };
-  else if (now - good >= (answer.alert_after > 0 ? answer.alert_after : usualAlert) * 3600)
-    yield { state: 'overdue', problems: [`There is no good backup for ${span(now - good)}.`], remedies };
+  } else if (unit.optional_failures.length > 0)
+    yield {
+      state: 'mind',
+      problems: [
+        ...unit.optional_failures.map((line) => filled(host.optionalFailures, title, quoted(line))),
+        host.notNeeded,
+      ],
+      remedies: remedies(service, unit),
+    };
+  if (unit.troubles.length > 0)
+    yield {
+      state: 'mind',
+      problems: unit.troubles.map((line) => filled(host.told, title, quoted(line))),
+      remedies: [remedy.status],
+    };
+}
+
+/** What the report advised; that is not known of an older version, nor what of it is true. So something of ours is always there. */
+function remedies(service: string, { advice, result }: Unit): string[] {
+  const all = advice.map(advised);
+  const mend = filled(host.mend, service);
+  const again = filled(host.again, service);
+  return all.some((line, at) => line === advice[at]) ? all : [...all, mend, ...(result === 'success' ? [] : [again])];
+}
+
+function* missing({ units, alert_after, live }: Answer, now: number): Generator<Finding> {
+  const good = units[tasks.run]?.last_good ?? 0;
+  const hours = alert_after > 0 ? alert_after : usualAlert;
+  // Of a time to come: the clock was set back, so the age is not known.
+  if (good > 0 && now - good > -day && now - good < hours * 3600) return;
+  const broken = ['timer', 'service']
+    .map((kind) => `${tasks.run}.${kind}`)
+    .filter((unit) => isUnusable(live[unit]))
+    .map((unit) => filled(host.unusable, unit, word(live[unit] ?? ''), unit));
+  yield good === 0
+    ? { state: 'overdue', problems: [host.never], remedies: [...broken, host.first] }
+    : { state: 'overdue', problems: [filled(host.missing, hours)], remedies: [...broken, host.restart] };
+}
+
+/** A `LoadState` in place of an `ActiveState`. */
+const isUnusable = (state: string | undefined): boolean =>
+  state !== undefined &&
+  !['active', 'activating', 'deactivating', 'reloading', 'inactive', 'failed', ''].includes(state);
+
+/** Timers that do not run. @param older whether the machine may not have all of them */
+function* timers({ live }: Answer, older: boolean): Generator<Finding> {
+  if (Object.keys(live).length === 0) yield { state: 'mind', problems: [found.systemd], remedies: [remedy.systemd] };
+  for (const name of [tasks.run, tasks.check, watch, tasks.drill]) {
+    const timer = `${name}.timer`;
+    const state = live[timer];
+    if (state === undefined || state === 'active' || (state === 'not-found' && older && name !== tasks.run)) continue;
+    yield {
+      state: name === tasks.run ? 'overdue' : 'mind',
+      problems: [filled(host.stopped, timer)],
+      remedies: [isUnusable(state) ? filled(host.unusable, timer, word(state), timer) : filled(host.enable, timer)],
+    };
+  }
 }
 
 const rank = (state: State): number => states.indexOf(state);
 
-/** A number that is there only if it is known. */
-const known = <Key extends string>(key: Key, value: number | undefined): { [K in Key]?: number } =>
-  (value === undefined || value === 0 ? {} : { [key]: Math.floor(value) }) as { [K in Key]?: number };
-
 const sum = (archives: Unit['archives'], at: 2 | 3 | 4): number => archives.reduce((all, each) => all + each[at], 0);
 
-/** What a machine answered, as `fleet.json` has it. @param version of the collection that asked @param now in seconds */
-export function judge(answer: Answer, version: string, now: number): Machine {
-  const found = [...findings(answer, now)];
-  const state = found.map((each) => each.state).sort((one, other) => rank(one) - rank(other))[0] ?? 'ok';
+/** Without what another one of them does too. */
+const shortened = (remedies: readonly string[]): string[] =>
+  remedies.filter((each) => each !== filled(host.enable, `${tasks.run}.timer`) || !remedies.includes(host.restart));
+
+/**
+ * What a machine answered, as `fleet.json` has it.
+ * @param version of the collection that asked @param now in seconds @param heard what servers say of it
+ */
+export function judge(answer: Answer, version: string, now: number, heard: readonly Heard[] = []): Machine {
+  const all = [...findings(answer, version, heard, now)];
+  const state = all.map((each) => each.state).sort((one, other) => rank(one) - rank(other))[0] ?? 'ok';
   // What is said by the rule that makes the state comes first.
-  const told = [...found.filter((each) => each.state === state), ...found.filter((each) => each.state !== state)];
+  const told = [...all.filter((each) => each.state === state), ...all.filter((each) => each.state !== state)];
   const { [tasks.run]: backup, [tasks.check]: check, [tasks.drill]: drill } = answer.units;
   const archives = backup?.archives ?? [];
   return {
@@ -124,7 +162,7 @@ export function judge(answer: Answer, version: string, now: number): Machine {
     groups: answer.groups,
     state,
     problems: [...new Set(told.flatMap(({ problems }) => problems))],
-    remedies: [...new Set(told.flatMap(({ remedies }) => remedies))],
+    remedies: shortened([...new Set(told.flatMap(({ remedies }) => remedies))]),
     ...(answer.version === '' ? {} : { version: answer.version }),
     older: answer.known && isOlder(answer.version, version),
     cut: answer.cut,
@@ -160,6 +198,7 @@ export function judge(answer: Answer, version: string, now: number): Machine {
           ? { free: answer.room[each]?.[0] ?? 0, total: answer.room[each]?.[1] ?? 0 }
           : {}),
       })),
+    ...servers(answer, heard),
     warnings: [...(backup?.warnings ?? []), ...(check?.warnings ?? [])],
     history: answer.history.map(([finished, ok, seconds, original_size, deduplicated_size]) => ({
       finished,

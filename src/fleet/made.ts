@@ -1,5 +1,6 @@
 import type { Fleet } from '../schema/fleet.ts';
 import type { Asked } from './answer.ts';
+import { heardOf } from './heard.ts';
 import { judge, worstFirst } from './judge.ts';
 import { letter } from './mail.ts';
 import { page, type Means } from './page.ts';
@@ -16,11 +17,14 @@ export interface Made {
   readonly bad: number;
 }
 
-export const fleetOf = ({ version, made, answers }: Asked): Fleet => ({
-  version,
-  made,
-  machines: answers.map((answer) => judge(answer, version, made)).sort(worstFirst),
-});
+export function fleetOf({ version, made, answers }: Asked): Fleet {
+  const heard = heardOf(answers);
+  return {
+    version,
+    made,
+    machines: answers.map((answer) => judge(answer, version, made, heard.get(answer.name))).sort(worstFirst),
+  };
+}
 
 export function made(asked: Asked, means: Means): Made {
   const fleet = fleetOf(asked);

@@ -1,6 +1,6 @@
 import type { Fleet, Machine } from '../schema/fleet.ts';
-import { stamp, when } from './figures.ts';
-import { words } from './words.ts';
+import { stamp } from './figures.ts';
+import { lastGood, words } from './words.ts';
 
 /** How many machines are told of one by one. */
 const shown = 5;
@@ -33,7 +33,7 @@ export function letter({ made, machines }: Fleet): Letter {
 
 const paragraph = ({ name, state, last_good, problems, remedies }: Machine, now: number): string =>
   [
-    `${name}: ${words[state]}, last good backup ${when(last_good, now)}`,
+    `${name}: ${words[state]}, last good backup ${lastGood(state, last_good, now)}`,
     ...problems.slice(0, 5).map((line) => `  ${line}`),
     ...remedies.slice(0, 5).map((line) => `  -> ${line}`),
   ].join('\n');

@@ -1,7 +1,7 @@
 import { states, type Fleet } from '../schema/fleet.ts';
 import { chunks, contents } from './contents.ts';
-import { size, stamp, when } from './figures.ts';
-import { words } from './words.ts';
+import { size, stamp } from './figures.ts';
+import { lastGood, words } from './words.ts';
 
 /** What the page is made with: its own script and style, and what of them the browser lets run. */
 export interface Means {
@@ -72,7 +72,7 @@ ${machines
   .slice((number - 1) * pageLength, number * pageLength)
   .map(
     (each) =>
-      `<tr class="s${states.indexOf(each.state)}"><td>${words[each.state]}<td>${escaped(each.name)}<td>${when(each.last_good, made)}<td>${each.original_size === undefined ? '' : size(each.original_size)}<td>${escaped([...each.problems.slice(0, 2), ...each.remedies.slice(0, 1)].map((text) => text.slice(0, 200)).join(' → '))}\n`,
+      `<tr class="s${states.indexOf(each.state)}"><td>${words[each.state]}<td>${escaped(each.name)}<td>${lastGood(each.state, each.last_good, made)}<td>${each.original_size === undefined ? '' : size(each.original_size)}<td>${escaped([...each.problems.slice(0, 2), ...each.remedies.slice(0, 1)].map((text) => text.slice(0, 200)).join(' → '))}\n`,
   )
   .join('')}</tbody></table></section>
 `,

@@ -29,6 +29,15 @@ export function prometheus({ made, machines }: Fleet): string {
     ),
     times('backup_fleet_last_success_timestamp_seconds', 'When the last good backup ended.', (each) => each.last_good),
     times('backup_fleet_last_drill_timestamp_seconds', 'When the last drill ended.', (each) => each.last_drill),
+    family(
+      'backup_fleet_server_last_change_timestamp_seconds',
+      'When the machine last saved something to the server, as the server says.',
+      machines.flatMap(({ name, servers = [] }) =>
+        servers.flatMap(({ server, changed }) =>
+          changed === undefined ? [] : [`{machine=${label(name)},server=${label(server)}} ${changed}`],
+        ),
+      ),
+    ),
     times('backup_fleet_original_bytes', 'The size of what the newest archives hold.', (each) => each.original_size),
   ].join('');
 }

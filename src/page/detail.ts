@@ -1,15 +1,20 @@
 /// <reference lib="dom" />
 import type { Machine } from '../schema/fleet.ts';
 import { size, span, stamp, when } from '../fleet/figures.ts';
+import { lastGood, lastProof } from '../fleet/words.ts';
 import { bars, growth } from './charts.ts';
 import { element, prose } from './elements.ts';
+import { clients, servers } from './servers.ts';
 
 /** All that is known of a machine. @param now in seconds since 1970 */
 export function detail(machine: Machine, now: number, asker: string): HTMLElement[] {
   const at = (time: number | undefined): string =>
     time === undefined ? 'never' : `${when(time, now)} (${stamp(time)})`;
   const facts: [string, string][] = [
-    ['Last good backup', at(machine.last_good)],
+    [
+      'Last good backup',
+      machine.last_good === undefined ? lastGood(machine.state, undefined, now) : at(machine.last_good),
+    ],
     ...(machine.last_run === undefined
       ? []
       : [
@@ -42,7 +47,7 @@ export function detail(machine: Machine, now: number, asker: string): HTMLElemen
     ],
   ];
   function ended(time: number | undefined, result = ''): string {
-    return time === undefined ? 'none yet' : `${at(time)}, ${result}`;
+    return time === undefined ? lastProof(machine.state, time, now) : `${at(time)}, ${result}`;
   }
   const parts = [
     part(
@@ -73,6 +78,8 @@ export function detail(machine: Machine, now: number, asker: string): HTMLElemen
         ),
       ),
     ),
+    part('On servers, as they say', list(servers(machine, now))),
+    part('Keeps for others', list(clients(machine, now))),
     part('Warnings', list(machine.warnings)),
     part(
       'History',
@@ -108,8 +115,13 @@ export function detail(machine: Machine, now: number, asker: string): HTMLElemen
             { class: 'mend' },
             element('h2', {}, 'What is wrong'),
             ...list(machine.problems),
-            element('h2', {}, 'What to do'),
-            ...list(machine.remedies),
+            ...(machine.remedies.length === 0
+              ? []
+              : [
+                  element('h2', {}, 'What to do'),
+                  element('p', { class: 'where' }, 'On the machine, as root, if nothing else is said.'),
+                  ...list(machine.remedies),
+                ]),
           ),
         ]),
     element('div', { class: 'parts' }, ...parts),

@@ -129,7 +129,9 @@ async function start(): Promise<void> {
   change({});
   const made = document.getElementById('made');
   // A page of yesterday says nothing of today.
-  if (made !== null) made.textContent = `As of ${stamp(contents.made)}, ${when(contents.made, Date.now() / 1000)}`;
+  const now = Date.now() / 1000;
+  if (made !== null) made.textContent = `As of ${stamp(contents.made)}, ${when(contents.made, now)}`;
+  made?.classList.toggle('old', now - contents.made > 36 * 3600);
 }
 
 const option = (value: string, text: string): HTMLOptionElement => {

@@ -3,7 +3,7 @@
 import { states } from '../schema/fleet.ts';
 import type { Contents } from '../fleet/contents.ts';
 import { size, when } from '../fleet/figures.ts';
-import { words } from '../fleet/words.ts';
+import { lastGood, lastProof, words } from '../fleet/words.ts';
 import { spark } from './charts.ts';
 import { element } from './elements.ts';
 
@@ -102,6 +102,7 @@ export class Rows {
   private row(place: number, index: number): HTMLElement {
     const [name, state, problem, good, drill, next, bytes, , line] = this.contents.rows[place] ?? emptyRow;
     const { made } = this.contents;
+    const kind = states[state] ?? 'ok';
     const open = place === this.open;
     const button = element('button', { type: 'button', 'aria-expanded': String(open) }, name);
     const cell = (kind: string, ...content: (string | Node)[]): HTMLElement =>
@@ -109,11 +110,11 @@ export class Rows {
     const row = element(
       'div',
       { class: `row s${state}${open ? ' open' : ''}`, role: 'row', 'aria-rowindex': String(index + 2) },
-      cell('state', words[states[state] ?? 'ok']),
+      cell('state', words[kind]),
       cell('name', button),
       cell('what', problem),
-      cell('good', when(good || undefined, made)),
-      cell('drill', drill === 0 ? 'none yet' : when(drill, made)),
+      cell('good', element('span', { class: 'narrow' }, 'Last good backup '), lastGood(kind, good, made)),
+      cell('drill', lastProof(kind, drill, made)),
       cell('next', next === 0 ? '' : when(next, made)),
       cell('size', bytes === 0 ? '' : size(bytes)),
       cell('spark', spark(line)),

@@ -11,6 +11,18 @@ const text = (what: string) => ({ type: 'string', description: [what] }) as cons
 const texts = (what: string) =>
   ({ type: 'array', description: [what], items: text('One of them.') }) as const satisfies Schema;
 
+/** What a server says of the repository of a machine. */
+const kept = ['absent', 'live_size', 'held_size', 'generations'] as const;
+const repository = {
+  absent: { type: 'boolean', description: ['Whether it is to save there no more.'] },
+  changed: seconds('When it last saved something'),
+  live_size: count('How many bytes its repository has on the disk.'),
+  held_size: count('How many bytes more are kept of what was deleted.'),
+  generations: count('How many generations are kept.'),
+  last_generation: seconds('Of when the newest of them is'),
+  refused: text('Why it is let in no more.'),
+} as const;
+
 /** One machine of `fleet.json`. What is not known is not there. */
 const machine = {
   type: 'object',
@@ -39,8 +51,10 @@ const machine = {
       ],
       enum: states,
     },
-    problems: texts('What is wrong.'),
-    remedies: texts('What to do about it.'),
+    problems: texts('What is wrong. What stands in “” are words of the machine, or of a server.'),
+    remedies: texts(
+      'What to do about it, on the machine if nothing else is said. What stands in “” nobody has checked.',
+    ),
     version: text('The version of the collection on it.'),
     older: { type: 'boolean', description: ['Whether that is older than the one that asked.'] },
     cut: { type: 'boolean', description: ['Whether the machine has more to say than one answer holds.'] },
@@ -101,6 +115,30 @@ const machine = {
           archives: count('How many archives it keeps.'),
           free: count('How many bytes are free there; of a local one only.'),
           total: count('Of how many.'),
+        },
+      },
+    },
+    servers: {
+      type: 'array',
+      description: ['What servers of repositories say of it.'],
+      items: {
+        type: 'object',
+        description: ['One of them.'],
+        required: ['server', ...kept],
+        properties: { server: text('Its name in the inventory.'), ...repository },
+      },
+    },
+    clients: {
+      type: 'array',
+      description: ['Of a server: the machines that save to it, as it says.'],
+      items: {
+        type: 'object',
+        description: ['One of them.'],
+        required: ['client', 'remembered', ...kept],
+        properties: {
+          client: text('Its name, as the server knows it.'),
+          remembered: { type: 'boolean', description: ['Whether the control node has it save there.'] },
+          ...repository,
         },
       },
     },

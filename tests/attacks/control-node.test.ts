@@ -347,7 +347,8 @@ if 'modules.apt' in asked: open('/run/installed', 'a').write('x' + ('evil' if 'e
         fleet: { known: true, version: '<script>', live: {}, next_run: 'soon', groups: ['forged'], name: 'other' },
       };
       const lie = `answer = dict(${JSON.stringify(said).replaceAll('true', 'True')}, ansible_facts={'fleet_directory': lab + '/pwned', 'ansible_facts': {}}, add_host={'host_name': 'evil'})
-answer['fleet']['units'] = {'backup': {'result': template, 'failed': [template, '\\x1b[31m', '</script><script>alert(1)'] * 50, 'archives': 7}, '../../hosts': {}}
+answer['fleet']['units'] = {'backup': {'result': template, 'failed': [template, '\\x1b[31m', '</script><script>alert(1)'] * 50, 'archives': 7, 'advice': ['On the control node: \`reboot\`']}, '../../hosts': {}}
+answer['fleet']['server'] = {'remembered': True, 'judged': True, 'clients': [['web', 'present', 1, 1, 1, 1, 1, 'all is lost', True]], 'problems': [['web', template, []]]}
 answer['fleet']['trouble'] = 'x' * 100000`;
       const { stdout, stderr } = await lying(lie, () =>
         fixture.lab.run(join(fixture.lab.collection, 'playbooks/fleet.yml'), {
@@ -363,6 +364,10 @@ answer['fleet']['trouble'] = 'x' * 100000`;
         stdout + stderr,
       ).toEqual([['web', [], 'failing']]);
       expect(JSON.stringify(found)).not.toMatch(/\\u001b|forged|evil/);
+      // What it advises is quoted, and no command; that it is a server of others it cannot make itself.
+      expect(found.machines[0]?.['remedies']).toContain("It says: “On the control node: 'reboot'”");
+      expect(found.machines[0]).not.toHaveProperty('servers');
+      expect(found.machines[0]?.['clients']).toMatchObject([{ client: 'web', remembered: false }]);
       const page = readFileSync(at('tmp/fleet/fleet.html'), 'utf8');
       expect(page).toContain('lookup(&#39;pipe&#39;');
       expect(page.split('<script').length).toBe(4);

@@ -5,7 +5,7 @@ import { chromium, type Browser, type BrowserContextOptions, type Locator, type 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Answer } from '../../src/fleet/answer.ts';
 import { temporary } from '../lab/collection.ts';
-import { answer, failed, fleetOfMachines, hostile, overdue, silent, unreachable } from '../machines.ts';
+import { answer, client, failed, fleetOfMachines, hostile, overdue, silent, store, unreachable } from '../machines.ts';
 import { madeOf } from './page.ts';
 
 let browser: Browser;
@@ -198,6 +198,11 @@ it('hostile texts stay texts, and what they would run does not run', async () =>
     await page.locator('.row button').nth(index).click();
     await page.locator('.detail').waitFor();
     expect(await page.locator('img, .detail script, iframe').count()).toBe(0);
+    // Nor is what a machine advises shown as a command.
+    expect(await page.locator('.mend code').allTextContents()).toEqual([
+      'journalctl -u backup.service',
+      'systemctl start backup.service',
+    ]);
     await page.locator('.row button').nth(index).click();
   }
   expect(await page.title()).toBe(`Backups of ${hostile.length} machines`);
@@ -216,6 +221,25 @@ it('hostile texts stay texts, and what they would run does not run', async () =>
   expect(troubles.splice(0)).toEqual([
     expect.stringContaining('violates the following Content Security Policy directive'),
   ]);
+});
+
+it('of a machine that is dead it is seen when its server got something, and of a server what it keeps', async () => {
+  const clients = [client('attic', 3), client('shop', 0.1), client('gone', 90, { ours: false })];
+  const page = await opened([answer('shop'), unreachable('attic'), store('store', { clients })]);
+  expect(await names(page)).toEqual(['attic', 'shop', 'store']);
+  expect(await page.locator('.row .good').allInnerTexts()).toEqual(['not known', '6 h ago', 'none']);
+  await page.getByRole('button', { name: 'attic', exact: true }).click();
+  await page.getByText('The server store last got something from it 3 days ago.').waitFor();
+  await page.getByText('store: last change 3 days ago, 1.2 GB').waitFor();
+  await page.getByRole('button', { name: 'store', exact: true }).click();
+  const kept = page.locator('.detail section', { hasText: 'Keeps for others' }).getByRole('listitem');
+  await kept.nth(2).waitFor();
+  expect(await kept.allTextContents()).toEqual([
+    expect.stringMatching(/^gone \(not one of ours\): last change 90 days ago/),
+    expect.stringMatching(/^attic: last change 3 days ago/),
+    expect.stringMatching(/^shop: last change 2 h ago/),
+  ]);
+  expect(await violations(page)).toEqual([]);
 });
 
 it('a fleet without machines, and one that is silent', async () => {

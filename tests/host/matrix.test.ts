@@ -1,8 +1,11 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { controlNode, cores } from '../lab/control.ts';
 import type { Host } from '../lab/host.ts';
 import { Lab } from '../lab/lab.ts';
 import { releases, type Managed } from '../lab/root.ts';
+import type { Fleet } from '../../src/schema/fleet.ts';
 import { archives, backUp, newest } from './fixture.ts';
 
 /** What is managed: the releases that are supported, and what becomes the next one. */
@@ -80,6 +83,15 @@ describe.each(cores)('ansible-core $core, from Debian $debian', (core) => {
     expect(stdout + stderr).not.toContain('[WARNING]');
     expect(changes((await lab.playbook(plays, { args: ['--check', '--diff'] })).recap)).toEqual(
       lab.hosts.map(() => none),
+    );
+  });
+
+  it('shows all of them on one page', async () => {
+    const { stdout, stderr } = await lab.run(join(lab.collection, 'playbooks/fleet.yml'));
+    expect(stdout + stderr).not.toMatch(/DEPRECATION WARNING|\[WARNING\]/);
+    const { machines } = JSON.parse(readFileSync(join(lab.directory, 'backup-fleet/fleet.json'), 'utf8')) as Fleet;
+    expect(machines.map(({ name, state, problems }) => [name, state, problems])).toEqual(
+      managed.map((debian) => [`debian-${debian}`, 'ok', []]),
     );
   });
 

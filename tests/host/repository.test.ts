@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { Host } from '../lab/host.ts';
 import type { PlaybookResult } from '../lab/lab.ts';
+import type { Fleet, Machine } from '../../src/schema/fleet.ts';
 import { archives, backUp, onEachRelease, type Fixture } from './fixture.ts';
 
 let server: Host;
@@ -114,6 +115,48 @@ onEachRelease(
         expect([name, again.recap[name]?.failed, again.recap[name]?.changed]).toEqual([name, 0, 0]);
       // The server is asked once for its role.
       expect(again.sshExecutions).toBeLessThanOrEqual(3);
+    });
+
+    it('is on the page of all machines with what it keeps for each; of one that is dead it says when that saved last', async () => {
+      const { lab } = fixture;
+      const inventory = join(lab.directory, 'dead-inventory');
+      writeFileSync(
+        inventory,
+        readFileSync(join(lab.directory, 'inventory'), 'utf8').replace(app.address, '10.77.0.250'),
+      );
+      const ask = async (): Promise<Record<string, Machine>> => {
+        await lab.run(join(lab.collection, 'playbooks/fleet.yml'), {
+          args: ['-i', inventory, '-e', 'fleet_fail=false'],
+        });
+        const { machines } = JSON.parse(readFileSync(join(lab.directory, 'backup-fleet/fleet.json'), 'utf8')) as Fleet;
+        return Object.fromEntries(machines.map((machine) => [machine.name, machine]));
+      };
+      await server.run('systemctl start repository-keep.service', { timeoutSeconds: 120 });
+      const first = await ask();
+      expect(first['app']?.problems).toEqual([
+        expect.stringMatching(/^It cannot be reached: “/),
+        expect.stringMatching(/^The server store last got something from it (?:just now|\d+ (?:s|min) ago)\.$/),
+      ]);
+      expect(first['app']?.state).toBe('unreachable');
+      const kept = { absent: false, generations: 1, live_size: expect.any(Number) as number };
+      expect(first['web']).toMatchObject({ state: 'ok', servers: [{ server: 'store', ...kept }] });
+      expect(first['store']).toMatchObject({ state: 'ok', problems: [] });
+      expect(first['store']?.clients?.map(({ client, remembered }) => [client, remembered]).sort()).toEqual([
+        ['app', true],
+        ['web', true],
+      ]);
+      // It got nothing for long, whatever the machine says, which stays as it is.
+      const seen = `/var/lib/backup-repository/seen/${await accountOf('web')}.json`;
+      await server.run(
+        `python3 -c 'import json, sys, time; p = sys.argv[1]; s = json.load(open(p)); s["changed"] = time.time() - 5 * 86400; json.dump(s, open(p, "w"))' ${seen}`,
+      );
+      const second = await ask();
+      expect(second['web']).toMatchObject({ state: 'overdue', last_good: first['web']?.last_good ?? 0 });
+      expect(second['web']?.problems[0]).toBe(
+        'The server store got nothing from it for longer than 36 hours; the last came 5 days ago.',
+      );
+      // As if nothing had been kept yet.
+      await server.run('rm -r /srv/repositories/.generations/* /var/lib/backup-repository/seen/*');
     });
 
     it('keeps each client to its own repository: no shell, no forwarding, no other place, whoever asks', async () => {

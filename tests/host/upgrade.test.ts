@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import type { Fleet } from '../../src/schema/fleet.ts';
 import { formerCollection, isKnown } from '../lab/collection.ts';
 import { archives, backUp, onEachRelease, start } from './fixture.ts';
 import { settle } from './mail.ts';
@@ -28,6 +31,16 @@ if (isKnown(before))
           )
         ).stdout;
       let valuables = '';
+
+      it('is read by the page of all machines, which says that it is older', async () => {
+        const { lab } = fixture;
+        await lab.run(join(lab.collection, 'playbooks/fleet.yml'));
+        const { machines } = JSON.parse(readFileSync(join(lab.directory, 'backup-fleet/fleet.json'), 'utf8')) as Fleet;
+        expect(machines).toMatchObject([
+          { name: 'web', state: 'ok', problems: [], older: true, last_result: 'success' },
+        ]);
+        expect(machines[0]?.check_result).toBe('success');
+      });
 
       it('is told of each setting what it is called now, before anything is touched', async () => {
         const { stdout, recap } = await fixture.lab.roles(

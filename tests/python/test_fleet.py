@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import pathlib
 import re
 import sys
@@ -40,12 +41,16 @@ KNOWN = {
 }  # fmt: skip
 
 
+TIMER = {"LoadState": "loaded", "ActiveState": "active", "NextElapseUSecRealtime": "Mon 2026-09-21 14:14:20 UTC"}
+
+
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
     """Lays down what the report keeps."""
     monkeypatch.setattr(asked, "STATUS", str(tmp_path / "status.json"))
     monkeypatch.setattr(asked, "HISTORY", str(tmp_path / "history.jsonl"))
-    monkeypatch.setattr(asked, "ask_systemd", lambda: ({"backup.timer": "active"}, NOW + 60))
+    monkeypatch.setattr(asked, "REPOSITORYCTL", str(tmp_path / "repositoryctl"))
+    monkeypatch.setattr(asked, "ask_systemd", lambda: {"backup.timer": TIMER})
 
     def keep(known, lines=()):
         (tmp_path / "status.json").write_text(known if isinstance(known, str) else json.dumps(known), encoding="utf-8")
@@ -94,6 +99,109 @@ def test_thirty_runs_and_an_ordinary_record_are_told_whole(kept):
     kept(KNOWN, [run(each) for each in range(400)])
     said = asked.answer()
     assert (len(said["history"]), said["history"][-1][0], said["cut"]) == (30, NOW + 399, False)
+
+
+def test_of_a_text_each_line_is_one(kept):
+    kept({**KNOWN, "units": {"backup": dict(ENTRY, failed=["one\ntwo", "three"])}})
+    assert taken.of_machine(asked.answer())["units"]["backup"]["failed"] == ["one", "two", "three"]
+    kept({**KNOWN, "units": {"backup": dict(ENTRY, failed=["line\n" * 30])}})
+    assert asked.answer()["cut"]
+
+
+def test_a_run_that_failed_and_that_no_report_knows_is_told(kept, monkeypatch):
+    kept({**KNOWN, "units": {"backup": dict(ENTRY, invocation="one")}})
+
+    def found(**more):
+        service = {"LoadState": "loaded", "ActiveState": "failed", "Result": "exit-code", "InvocationID": "two", **more}
+        monkeypatch.setattr(asked, "ask_systemd", lambda: {"backup.service": service, "backup.timer": TIMER})
+        return taken.of_machine(asked.answer())["unreported"]
+
+    assert found() == {"backup": "exit-code"}
+    assert found(InvocationID="one") == found(Result="success") == found(ActiveState="activating") == found(InvocationID="") == {}
+    kept("spoiled")
+    assert found() == {"backup": "exit-code"}
+    # An older version does not say which run it knows.
+    kept(KNOWN)
+    assert found() == {}
+
+
+def test_a_unit_that_is_not_there_is_told_and_a_restore_test_that_is_not_wanted_is_not(kept, monkeypatch):
+    kept(KNOWN)
+    drill = {"LoadState": "loaded", "ActiveState": "inactive", "UnitFileState": "enabled"}
+    units = {"backup.timer": {"LoadState": "not-found", "ActiveState": "inactive"}, "backup-drill.timer": drill}
+    monkeypatch.setattr(asked, "ask_systemd", lambda: units)
+    assert taken.of_machine(asked.answer())["live"] == {"backup.timer": "not-found", "backup-drill.timer": "inactive"}
+    drill["UnitFileState"] = "disabled"
+    found = taken.of_machine(asked.answer())
+    assert (found["live"], found["next_run"]) == ({"backup.timer": "not-found"}, 0)
+
+
+CLIENT = {
+    "name": "web", "account": "repo30000", "state": "present", "quota": "", "changed": NOW - 0.5, "live_bytes": 9, "held_bytes": 4,
+    "refused": "", "generations": ["2026-09-20T02-30-00Z", "2026-09-21T02-30-00Z"],
+}  # fmt: skip
+NEW = {**CLIENT, "name": "db", "changed": None, "live_bytes": None, "held_bytes": None, "generations": [], "state": "absent"}
+PROBLEM = {"client": "web", "text": "web: it is silent", "remedies": ["Look."]}
+
+
+@pytest.fixture
+def server(kept, tmp_path):
+    """Makes the machine a server that answers so."""
+
+    def answers(text, code=0, error=""):
+        (tmp_path / "said").write_text(text if isinstance(text, str) else json.dumps(text), encoding="utf-8")
+        program = tmp_path / "repositoryctl"
+        program.write_text('#!/bin/sh\n[ "$*" = "status --json" ] && cat %s/said; echo "%s" >&2; exit %d\n' % (tmp_path, error, code))
+        program.chmod(0o755)
+        kept(KNOWN)
+        return asked.answer()["server"]
+
+    return answers
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="repositoryctl is for root")
+@pytest.mark.parametrize("form", [lambda clients: clients, lambda clients: {"format": 1, "clients": clients, "more": [{}]}])
+def test_a_server_tells_of_the_machines_that_save_to_it(server, form):
+    said = taken.of_server(server(form([CLIENT, NEW])))
+    assert said["clients"] == [
+        ["web", "present", NOW - 1, 9, 4, 2, 1_789_957_800, "", False], ["db", "absent", 0, 0, 0, 0, 0, "", False],
+    ]  # fmt: skip
+    assert (said["trouble"], said["judged"], said["problems"], said["remembered"]) == ("", False, [], False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="repositoryctl is for root")
+def test_a_server_that_judges_itself_is_read_and_its_exit_code_is_no_failure(server):
+    said = taken.of_server(server({"clients": [CLIENT], "problems": [PROBLEM, {"text": "full"}]}, code=1))
+    assert (said["judged"], said["problems"]) == (True, [["web", "web: it is silent", ["Look."]], ["", "full", []]])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="repositoryctl is for root")
+@pytest.mark.parametrize("text", ["", "{", "[7]", "{}", '{"clients": 7}', '{"clients": [{}]}', '{"clients": [], "problems": [7]}'])
+def test_a_server_that_says_what_is_not_understood_is_no_failure_and_is_told(server, text):
+    assert server(text)["trouble"].startswith("repositoryctl says what is not understood")
+    assert server(text, 1, "no accounts")["trouble"] == "no accounts"
+
+
+def test_of_a_server_only_root_asks(kept, tmp_path, monkeypatch):
+    kept(KNOWN)
+    assert "server" not in asked.answer()
+    (tmp_path / "repositoryctl").touch()
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert asked.answer()["server"]["trouble"] == "that is for root"
+
+
+def test_which_machines_a_server_may_speak_of_is_not_its_to_say():
+    said = [["web", "present", NOW, 1, 2, 3, NOW, "", True], ["db", "other", -1, "x", None, [], {}, 7, 1], ["short"]]
+    found = taken.of_machine({"server": {"remembered": True, "clients": said, "problems": [["web", "x"], 7], "trouble": "\x1b"}})
+    assert found["server"] == {
+        "trouble": "\\x1b", "judged": False, "remembered": False, "problems": [],
+        "clients": [["web", "present", NOW, 1, 2, 3, NOW, "", False], ["db", "present", 0, 0, 0, 0, 0, "", False]],
+    }  # fmt: skip
+    made = taken.remembered(found, {"db"})["server"]
+    assert (made["remembered"], [each[-1] for each in made["clients"]]) == (True, [False, True])
+    # A second time, as the page takes it.
+    assert taken.of_machine(taken.remembered(found, {"db"}))["server"] == found["server"]
+    assert taken.remembered(taken.of_machine({}), {"db"}) == taken.of_machine({})
 
 
 def test_the_former_name_of_a_task_counts_where_there_is_no_other(kept):
@@ -148,7 +256,7 @@ def test_the_control_node_takes_known_keys_and_types_alone(value):
         if isinstance(found, dict):
             return all(isinstance(key, str) and form(each) for key, each in found.items())
         if isinstance(found, list):
-            return len(found) <= 30 and all(map(form, found))
+            return len(found) <= 100 and all(map(form, found))
         if isinstance(found, str):
             return len(found) < 500 and not re.search(r"[\x00-\x1f\u2028]", found)
         return isinstance(found, bool) or (isinstance(found, int) and 0 <= found < 2**53)
@@ -162,4 +270,5 @@ def test_the_control_node_takes_known_keys_and_types_alone(value):
     assert form(
         taken.of_machine({"history": [value] * 99, "units": {"backup": value}, "room": {"/r": value}, "live": {"backup.timer": value}})
     )
+    assert form(taken.of_machine({"server": {"clients": [value] * 5, "problems": value, "trouble": value}}))
     assert taken.of_machine(value).keys() == plain.keys()

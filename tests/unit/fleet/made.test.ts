@@ -8,7 +8,19 @@ import { fleetOf } from '../../../src/fleet/made.ts';
 import { prometheus } from '../../../src/fleet/prometheus.ts';
 import { chosen, type Choice } from '../../../src/page/choice.ts';
 import { madeOf } from '../../browser/page.ts';
-import { answer, asked, failed, fleetOfMachines, hostile, now, overdue, silent, unreachable } from '../../machines.ts';
+import {
+  answer,
+  asked,
+  client,
+  failed,
+  fleetOfMachines,
+  hostile,
+  now,
+  overdue,
+  silent,
+  store,
+  unreachable,
+} from '../../machines.ts';
 
 it('the bundle is what is committed, needs nothing else, and is small', async () => {
   const { path, content } = await fleetBundle();
@@ -34,29 +46,30 @@ it('the mail tells of the five worst, what to do, and who else', () => {
   expect(text).toMatchInlineSnapshot(`
     "10 of 11 machines are not well, as of 2026-09-21 14:13 UTC.
 
-    gone: Unreachable, last good backup never
-      It cannot be reached: ssh: connect to host 10.0.0.7 port 22: No route to host
-      -> Bring it up, or mend the way to it: \`ansible gone -m ansible.builtin.ping\`. If it is lost: docs/restore.md. If it is no more: take it out of the inventory.
+    gone: Unreachable, last good backup not known
+      It cannot be reached: “ssh: connect to host 10.0.0.7 port 22: No route to host”
+      -> Bring it up, or mend the way to it. On the control node: \`ansible gone -m ansible.builtin.ping\`.
+      -> If it is lost, set a new one up in its name. On the control node: \`ansible-playbook rootless.backup.restore -e restore_host=gone\`. If it is to be no more, take it out of the inventory.
 
-    quiet: Silent, last good backup never
+    quiet: Silent, last good backup not known
       Nothing is known of any backup.
-      -> Apply the role \`rootless.backup.borg\`; after that, \`backupctl run\`.
+      -> Apply the role \`rootless.backup.borg\`, then run \`backupctl run\`.
 
     web-0: Failing, last good backup 2 days ago
-      The last backup failed: backup-wiki.service (exit-code): the disk of the wiki is full
-      There is no good backup for 2 days.
+      The last backup failed: “backup-wiki.service (exit-code): the disk of the wiki is full”
+      There is no good backup for longer than 36 hours.
       -> Mend what is said above; more is in \`journalctl -u backup-wiki.service\`.
       -> Then run \`systemctl start backup.service\`; what was saved before is still there.
 
     web-1: Failing, last good backup 2 days ago
-      The last backup failed: backup-wiki.service (exit-code): the disk of the wiki is full
-      There is no good backup for 2 days.
+      The last backup failed: “backup-wiki.service (exit-code): the disk of the wiki is full”
+      There is no good backup for longer than 36 hours.
       -> Mend what is said above; more is in \`journalctl -u backup-wiki.service\`.
       -> Then run \`systemctl start backup.service\`; what was saved before is still there.
 
     web-2: Failing, last good backup 2 days ago
-      The last backup failed: backup-wiki.service (exit-code): the disk of the wiki is full
-      There is no good backup for 2 days.
+      The last backup failed: “backup-wiki.service (exit-code): the disk of the wiki is full”
+      There is no good backup for longer than 36 hours.
       -> Mend what is said above; more is in \`journalctl -u backup-wiki.service\`.
       -> Then run \`systemctl start backup.service\`; what was saved before is still there.
 
@@ -70,10 +83,11 @@ it('the mail tells of the five worst, what to do, and who else', () => {
 });
 
 it('no name or text forges a line of the metrics', () => {
-  const text = prometheus(fleetOf(asked(hostile.map((name) => failed(name)))));
+  const clients = hostile.map((name) => client(name, 1));
+  const text = prometheus(fleetOf(asked([store('a "store"', { clients }), ...hostile.map((name) => failed(name))])));
   for (const line of text.trimEnd().split('\n'))
     expect(line).toMatch(
-      /^(?:# (?:HELP|TYPE) backup_fleet_\w+ .*|backup_fleet_\w+(?:\{\w+="(?:[^"\\]|\\.)*"(?:,\w+="\w+")?\})? [\d.]+)$/,
+      /^(?:# (?:HELP|TYPE) backup_fleet_\w+ .*|backup_fleet_\w+(?:\{\w+="(?:[^"\\]|\\.)*"(?:,\w+="(?:[^"\\]|\\.)*")?\})? [\d.]+)$/,
     );
   expect(text).not.toMatch(/^forged/m);
 });

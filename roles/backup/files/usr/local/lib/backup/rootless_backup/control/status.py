@@ -13,7 +13,7 @@ from rootless_backup import host, systemd, untrusted
 from rootless_backup.control import known as records
 from rootless_backup.figures import size, span, when
 from rootless_backup.records import before
-from rootless_backup.report import verdict
+from rootless_backup.report import verdict, words
 from rootless_backup.report.settings import SETTINGS
 from rootless_backup.report.verdict import Problem
 from rootless_backup.untrusted import painted, say
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
     # `{unit: {property: text}}`
     Live = dict[str, dict[str, str]]
 
-# Of a unit that is told of: what people call its last run.
 BACKUP, CHECK, PROOF = host.TASKS["run"], host.TASKS["check"], host.TASKS["drill"]
-TOLD = {BACKUP: "The last backup", CHECK: "The last check", PROOF: "The last drill"}
 TIMERS = tuple(name + ".timer" for name in (BACKUP, CHECK, host.WATCH))
 DRILL = PROOF + ".timer"
 SHOWN = (BACKUP + ".service", CHECK + ".service", *TIMERS, DRILL)
@@ -80,7 +78,7 @@ def ask_systemd() -> Live:
     """What systemd knows of our units, `{unit: {property: text}}`; times are those of people, but for that of the exit. Empty texts where
     it does not answer.
     """
-    units = [*SHOWN, *(service for name in TOLD for service in (name + ".service", *reports_of(name)))]
+    units = [*SHOWN, *(service for name in words.TITLES for service in (name + ".service", *reports_of(name)))]
     units = list(dict.fromkeys(units))
     try:
         found = zip(systemd.show_each(units, *PROPERTIES, times="pretty"), systemd.show_each(units, "ExecMainExitTimestamp"))
@@ -98,7 +96,7 @@ def find_problems(known: Known, live: Live, damaged: list[str]) -> list[Problem]
     # As it is now, where that may be read; else as the last run told it.
     waiting = before.waiting()
     problems = [Problem(line) for line in damaged]
-    for name, title in TOLD.items():
+    for name, title in words.TITLES.items():
         entry = known["units"].get(name)
         unreported = find_unreported(name, title, entry, live)
         problems += unreported
@@ -110,7 +108,7 @@ def find_problems(known: Known, live: Live, damaged: list[str]) -> list[Problem]
     problems += [Problem(line) for line in waiting or []]
     for timer in (*TIMERS, *([DRILL] if setting("drill") is not False else [])):
         if live[timer]["ActiveState"] != "active":
-            problems.append(Problem("%s is not running." % timer, ["Run `systemctl enable --now %s`." % timer]))
+            problems.append(Problem(words.STOPPED % timer, [words.ENABLE % timer]))
     return sorted(problems, key=lambda each: not each.grave)
 
 
@@ -118,7 +116,7 @@ def find_missing(known: Known, live: Live, waiting: list[str]) -> list[Problem]:
     """That there is no good backup, or only one that is too old."""
     good = verdict.last_good(known["units"].get(BACKUP, {}))
     if good is None:
-        return [Problem("There is no good backup yet.", ["Run `backupctl run`%s." % (" when all is back" if waiting else "")], grave=True)]
+        return [Problem(words.NEVER, [words.FIRST if not waiting else words.FIRST_LATER], grave=True)]
     alert_after = setting("alert_after")
     if not isinstance(alert_after, int):
         return []
@@ -141,13 +139,7 @@ def find_unreported(name: str, title: str, entry: UnitEntry | None, live: Live) 
     unit = live[name + ".service"]
     ended = unit["ActiveState"] in ("inactive", "failed") and unit["InvocationID"] != ""
     if ended and unit["Result"] != "success" and (entry or {}).get("invocation") != unit["InvocationID"]:
-        problems.append(
-            Problem(
-                "%s failed (%s), and its report is not there, or not yet." % (title, unit["Result"]),
-                ["Run `journalctl -u %s.service`." % name],
-                grave=name == BACKUP,
-            )
-        )
+        problems.append(Problem(words.UNREPORTED % (title, unit["Result"]), [words.LOOK % (name + ".service")], grave=name == BACKUP))
     for told in reports_of(name):
         report = live[told]
         at = re.fullmatch(r"@(\d+)", report["ExecMainExitTimestamp"])
@@ -155,8 +147,7 @@ def find_unreported(name: str, title: str, entry: UnitEntry | None, live: Live) 
         if report["Result"] != "success" and at and int(at[1]) >= int((entry or {}).get("finished", 0)):
             problems.append(
                 Problem(
-                    "%s: its report failed (%s), so you may not have been told." % (title, report["Result"]),
-                    ["Run `journalctl -u '%s'`." % told],
+                    "%s: its report failed (%s), so you may not have been told." % (title, report["Result"]), [words.LOOK % ("'%s'" % told)]
                 )
             )
     return problems

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 
 from rootless_backup.figures import ago, size, stamp
-from rootless_backup.report import verdict
+from rootless_backup.report import verdict, words
 from rootless_backup.untrusted import reason
 
 TYPE_CHECKING = False
@@ -63,10 +63,8 @@ def summary(run: Run, entry: UnitEntry, settings: dict[str, Any]) -> str:
                 ],
             )
     elif run.optional_failures:
-        item(
-            "What failed",
-            [*(line for optional_failure in run.optional_failures for line in optional_failure.split("\n")), verdict.NOT_NEEDED],
-        )
+        lines = [line for optional_failure in run.optional_failures for line in optional_failure.split("\n")]
+        item("What failed", [*lines, words.NOT_NEEDED])
     item("What to do", verdict.remedies(run))
     item("Mind", run.troubles)
     item("Hooks", ["%s: %s%s" % (hook.unit, hook.result, "" if hook.required else " (not required)") for hook in run.hooks])

@@ -8,6 +8,7 @@ import stat
 
 from rootless_backup import host
 from rootless_backup.figures import DAY
+from rootless_backup.report import words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 PROPERTIES = ("LoadState", "ActiveState", "UnitFileState")
 # Of a subject and of a problem, in characters.
 LONGEST = 300
-NOT_NEEDED = "The backup does not need it, so it went on; what is saved of it is of an earlier time."
 
 
 class Problem:
@@ -55,8 +55,8 @@ def remedies(run: Run) -> list[str]:
         return []
     failed = [hook.unit for hook in run.hooks if hook.failed and (hook.required or ok)]
     advice = [] if ok else run.advice
-    mend = "Mend what is said above; more is in `journalctl -u %s`." % " -u ".join(failed or [run.unit])
-    again = "Then run `systemctl start %s`; what was saved before is still there." % run.unit
+    mend = words.MEND % " -u ".join(failed or [run.unit])
+    again = words.AGAIN % run.unit
     # Each repository and each series may give the same.
     return list(dict.fromkeys([*advice, *([mend] if failed or not advice else []), *([] if ok else [again])]))
 
@@ -67,11 +67,11 @@ def of_unit(title: str, entry: UnitEntry, grave: bool) -> list[Problem]:
     problems = []
     if entry["result"] != "success":
         first, *more = [line for each in entry["failed"] for line in each.split("\n")] or [entry["result"]]
-        problems.append(Problem("%s failed: %s" % (title, short(first)), advice, more, grave))
+        problems.append(Problem(words.FAILED % (title, short(first)), advice, more, grave))
     for each in entry["optional_failures"] if entry["result"] == "success" else ():
         first, *more = each.split("\n")
-        problems.append(Problem("%s is good, but failed: %s" % (title, short(first)), advice, [*more, NOT_NEEDED]))
-    return problems + [Problem("%s: %s" % (title, line)) for line in entry.get("troubles", [])]
+        problems.append(Problem(words.OPTIONAL_FAILURES % (title, short(first)), advice, [*more, words.NOT_NEEDED]))
+    return problems + [Problem(words.TOLD % (title, line)) for line in entry.get("troubles", [])]
 
 
 def last_good(entry: UnitEntry) -> float | None:
@@ -95,15 +95,14 @@ def missing(good: float | None, now: float, alert_after: float, timer: Propertie
     # A time to come says that the clock was set back: the age is not known then, so it is not trusted.
     if good is not None and -DAY < now - good < alert_after * 3600:
         return None
-    text = "There is no good backup for longer than %d hours." % alert_after
-    return Problem(text, start(timer, service), grave=True)
+    return Problem(words.MISSING % alert_after, start(timer, service), grave=True)
 
 
 def start(timer: Properties, service: Properties) -> list[str]:
     """What to do so that backups run again. See PROPERTIES."""
     broken = [
-        "%s cannot be used (%s): apply the role again; `systemctl status %s` says more." % (unit, found["LoadState"], unit)
+        words.UNUSABLE % (unit, found["LoadState"], unit)
         for unit, found in (("backup.timer", timer), ("backup.service", service))
         if found["LoadState"] not in ("loaded", "")
     ]
-    return [*broken, "Run `systemctl enable --now backup.timer; systemctl start backup.service`."]
+    return [*broken, words.RESTART]
