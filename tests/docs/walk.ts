@@ -21,9 +21,16 @@ export interface Reader {
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** Runs all blocks of a page in their order, as its reader would. @throws with the block that is not true. */
-export async function walk(page: string, reader: Reader, around: Around): Promise<void> {
-  const all = blocksOf(page, read(page));
+/** How long a block may take: a machine that comes back with all its packages takes minutes. */
+const timeoutSeconds = 1200;
+
+/**
+ * Runs all blocks of a page in their order, as its reader would, or those below one of its headings.
+ * @throws with the block that is not true.
+ */
+export async function walk(page: string, reader: Reader, around: Around, below?: string): Promise<void> {
+  const all = blocksOf(page, read(page)).filter(({ heading }) => heading === (below ?? heading));
+  if (all.length === 0) throw new Error(`${page} has no block below ${below}`);
   const counted = new Map<string, number>();
   const known = new Set(Object.keys(around));
   let said = '';
@@ -59,7 +66,7 @@ async function perform(block: Block, reader: Reader, fails: boolean): Promise<st
     return path;
   };
   const play = async (file: string): Promise<string> => {
-    const { stdout, code } = await lab.run(file, { args: ['-i', 'inventory'], mayFail: true });
+    const { stdout, code } = await lab.run(file, { args: ['-i', 'inventory'], mayFail: true, timeoutSeconds });
     if ((code === 0) === fails) throw new Error(stdout);
     return stdout;
   };
@@ -122,11 +129,13 @@ mkdir -p $state; export -p > $state/env; pwd > $state/cwd\n`;
   private on(machine: Machine, script: string): Promise<Result> {
     const { lab, env = {} } = this.reader;
     const shell = ['-c', script];
-    if (machine === 'control') return lab.ansible('bash', shell, { mayFail: true, env });
+    if (machine === 'control') return lab.ansible('bash', shell, { mayFail: true, timeoutSeconds, env });
     const there = machine === 'server' ? 'cd ~borg; ' : 'cd; ';
-    return this.reader
-      .machine(machine)
-      .run(['bash', '-c', `${there}${script}`], { mayFail: true, ...(machine === 'server' ? { user: 'borg' } : {}) });
+    return this.reader.machine(machine).run(['bash', '-c', `${there}${script}`], {
+      mayFail: true,
+      timeoutSeconds,
+      ...(machine === 'server' ? { user: 'borg' } : {}),
+    });
   }
 }
 

@@ -16,9 +16,27 @@ const misspelt = [
   ['checkpaths', 'check-paths'],
   ['makeroom', 'make-room'],
   ['remove-keep', 'remove-kept'],
+  ['restore-account', 'restore-accounts'],
+  ['restore-package', 'restore-packages'],
+  ['restore-service', 'restore-services'],
+  ['comparr', 'compare'],
 ] as const;
 
-const commands = ['status', 'run', 'check', 'drill', 'check-paths', 'remove-kept', 'restored', 'make-room'] as const;
+const commands = [
+  'status',
+  'run',
+  'check',
+  'drill',
+  'check-paths',
+  'restore-accounts',
+  'restore-packages',
+  'restore-services',
+  'remove-kept',
+  'restored',
+  'make-room',
+] as const;
+/** Of a lost machine: each looks into an archive first, and nothing is begun if there is none. */
+const ofFiles = ['restore-accounts', 'restore-packages', 'restore-services', 'compare'] as const;
 
 const root = (words: string, says: string, code: 1 | 2 = 2): WrongUse => ({
   words: words.split(' ').filter(Boolean),
@@ -70,20 +88,39 @@ export const wrongUses: readonly WrongUse[] = [
   root('restore-db --strict --partial postgresql shop', '--partial and --strict exclude each other'),
   root('restore-db --into x postgresql a b', '--into gives one new name'),
   root('restore-db --repository 9 postgresql shop', 'there is no repository 9'),
+  ...ofFiles.map((command) => root(`${command} --archive`, '--archive needs a value')),
+  ...ofFiles.map((command) => root(`${command} --repository 7`, 'there is no repository 7; there are 1')),
+  ...ofFiles.map((command) => root(`${command} --archive nosuch`, 'nosuch', 1)),
+  root('restore-accounts --lst', 'there is no option --lst (did you mean --list?)'),
+  root('restore-packages --instal', 'there is no option --instal (did you mean --install?)'),
+  root('restore-services --list --start', '--start and --list exclude each other'),
+  root('restore-services --start --keep-stopped', '--keep-stopped and --start exclude each other'),
+  root('restore-services --etc', '--etc needs a value'),
+  root('restore-services --etc /etc/x --no-etc', '--no-etc and --etc exclude each other'),
+  root('compare etc', 'PATH: etc is not allowed. Use absolute paths'),
+  root('compare --into /srv', 'there is no option --into'),
+  root('restore-db --once postgresql shop', '--once goes with --all'),
   ...['status', 'list', 'run'].map((command) => ({
     words: [command],
     code: 3 as const,
     says: 'only root and the members of the group',
     user: 'nobody',
   })),
-  ...['find x', 'show latest', 'restore /etc', 'check-paths', 'remove-kept', 'restore-db --all postgresql'].map(
-    (words) => ({
-      words: words.split(' '),
-      code: 3 as const,
-      says: 'only root may',
-      user: 'nobody',
-    }),
-  ),
+  ...[
+    'find x',
+    'show latest',
+    'restore /etc',
+    'check-paths',
+    'remove-kept',
+    'restore-db --all postgresql',
+    ...ofFiles,
+    'restore-services --start',
+  ].map((words) => ({
+    words: words.split(' '),
+    code: 3 as const,
+    says: 'only root may',
+    user: 'nobody',
+  })),
   { words: ['log'], code: 3, says: 'may read what a backup says', user: 'nobody' },
   { words: ['find', '\u001b[2J', 'x'], code: 2, says: 'x is one word too many' },
   { words: ['\u001b[2Jstatus'], code: 2, says: String.raw`there is no command \x1b[2Jstatus` },

@@ -1,6 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { manage } from '../docs/reader.ts';
+import { serve } from '../docs/shop.ts';
+import { walk, type Around } from '../docs/walk.ts';
 import { backUp } from '../host/fixture.ts';
 import type { Host } from '../lab/host.ts';
 import { Lab } from '../lab/lab.ts';
@@ -29,19 +32,22 @@ echo 'zone "shop.example" { type master; file "/var/lib/bind/db.shop.example"; }
 # mosquitto keeps what it was told to retain
 printf '%s\\n' 'listener 1883 127.0.0.1' 'allow_anonymous true' > /etc/mosquitto/conf.d/own.conf && systemctl restart mosquitto
 # dovecot and postfix: a Maildir of alice's, and what everybody gets
+case $(dovecot --version) in 2.3.*) echo 'mail_location = maildir:~/Maildir';; *) printf '%s\\n' 'mail_driver = maildir' 'mail_path = ~/Maildir' 'mail_inbox_path = ~/Maildir';; esac > /etc/dovecot/conf.d/99-own.conf
+systemctl restart dovecot
 install -d -o alice -g alice -m 0700 /home/alice/Maildir /home/alice/Maildir/{cur,new,tmp} && echo 'From bob' > /home/alice/Maildir/new/1 && chown -R alice: /home/alice/Maildir
 install -o alice -g mail -m 0600 /dev/stdin /var/mail/alice <<< 'From carol'
 postconf -e 'smtpd_banner = the old machine' && echo 'postmaster: alice' > /etc/aliases && newaliases && systemctl restart postfix
 # samba, with a share and an account
 mkdir -p /srv/share && echo shared > /srv/share/file && printf '%s\\n' '[share]' 'path = /srv/share' >> /etc/samba/smb.conf && (echo x; echo x) | smbpasswd -s -a alice > /dev/null && systemctl restart smbd
 # radicale
-install -d -o radicale -g radicale -m 0750 /var/lib/radicale/collections/collection-root/alice && echo BEGIN:VCALENDAR > /var/lib/radicale/collections/collection-root/alice/a.ics && chown -R radicale: /var/lib/radicale/collections && systemctl enable --quiet --now radicale
+install -d -o radicale -g radicale -m 0750 /var/lib/radicale/collections/collection-root/alice && echo BEGIN:VCALENDAR > /var/lib/radicale/collections/collection-root/alice/a.ics && chown -R radicale: /var/lib/radicale/collections 
+systemctl disable --quiet --now radicale; systemctl reset-failed radicale 2> /dev/null || true
 # cron, a repository of git, what has a capability
 echo '@daily true' | crontab -u alice - && echo '* * * * * root true' > /etc/cron.d/own
 git init -q --bare /srv/git/project.git && git -C /srv/git/project.git config receive.denyNonFastForwards true
 cp /bin/true /usr/local/bin/raw && setcap cap_net_raw+ep /usr/local/bin/raw && setfattr -n user.note -v note /srv/share/file
 # Databases
-mariadb-install-db --user=mysql --skip-test-db --auth-root-authentication-method=socket > /dev/null && systemctl enable --quiet --now mariadb
+${serve} && systemctl enable --quiet mariadb
 mariadb -e "CREATE DATABASE stock; CREATE TABLE stock.item AS SELECT 7 AS n; CREATE USER keeper@localhost IDENTIFIED BY 'x'; GRANT SELECT ON stock.* TO keeper@localhost"
 runuser -u postgres -- psql -q -c 'CREATE ROLE shop LOGIN' -c 'CREATE DATABASE shop OWNER shop' && runuser -u postgres -- psql -q shop -c 'CREATE TABLE orders AS SELECT n FROM generate_series(1, 1000) n'
 install -d -o books -g books -m 0750 /var/lib/books && runuser -u books -- python3 -c 'import sqlite3; d = sqlite3.connect("/var/lib/books/books.db"); d.execute("CREATE TABLE book AS SELECT 3 AS n"); d.commit()'
@@ -72,8 +78,8 @@ END
 /** What each application answers. What has to start first is waited for. */
 const ask = `
 wait() { for n in $(seq 100); do "$@" > /dev/null 2>&1 && break; sleep 0.2; done; "$@" 2>&1; }
-systemctl is-active books cron dovecot mosquitto named nginx radicale redis-server smbd postgresql mariadb; pgrep --exact --count master
-wait curl -sk https://127.0.0.1/
+systemctl is-active books cron dovecot mosquitto named nginx redis-server smbd postgresql mariadb; pgrep --exact --count master
+wait python3 -c 'import ssl, urllib.request as u; print(u.urlopen("https://127.0.0.1/", context=ssl._create_unverified_context(), timeout=2).read().decode(), end="")'
 wait redis-cli get answer
 wait python3 -c '
 import socket
@@ -86,9 +92,9 @@ s.sendall(b"\\x10\\x11\\x00\\x04MQTT\\x04\\x02\\x00\\x3c\\x00\\x05test2"); s.rec
 s.sendall(b"\\x82\\x09\\x00\\x01\\x00\\x04warm\\x00"); d = b""
 while b"warmhot" not in d: d += s.recv(100)
 print("retained")'
-wait curl -s http://127.0.0.1:8000/
-doveadm mailbox status -u alice messages INBOX 2>/dev/null | wc -l; cat /home/alice/Maildir/new/1 /var/mail/alice
-postconf smtpd_banner; postalias -q postmaster /etc/aliases; smbclient -V | wc -l; pdbedit -L | cut -d: -f1; testparm -s 2> /dev/null | grep -A1 share
+wait python3 -c 'import urllib.request as u; print(u.urlopen("http://127.0.0.1:8000/", timeout=2).read().decode(), end="")'
+doveadm mailbox status -u alice messages INBOX; cat /home/alice/Maildir/new/1 /var/mail/alice
+postconf smtpd_banner; postalias -q postmaster /etc/aliases; pdbedit -L | cut -d: -f1; testparm -s 2> /dev/null | grep -A1 share
 crontab -u alice -l; cat /etc/cron.d/own; git -C /srv/git/project.git config receive.denyNonFastForwards; getcap /usr/local/bin/raw
 cat /var/lib/radicale/collections/collection-root/alice/a.ics /var/lib/books/cover
 mariadb -BN -e 'SELECT * FROM stock.item; SHOW GRANTS FOR keeper@localhost'
@@ -96,121 +102,151 @@ runuser -u postgres -- psql -Atc 'SELECT count(*), sum(n) FROM orders' shop
 apt-mark showhold; id -u directory
 `;
 
-/** All that is in these places by name: kind, owner, mode, ACL, attributes and contents. Numbers are nobody's concern. */
-const places =
-  '/home /root/.profile /opt /srv /usr/local/bin /var/www /var/mail /var/lib/books /var/lib/redis /var/lib/bind /var/lib/radicale /var/lib/samba/private /var/spool/cron /etc/nginx /etc/bind /etc/mosquitto /etc/dovecot /etc/samba /etc/radicale /etc/cron.d /etc/books.conf /etc/systemd/system/books.service /etc/ssl/private';
-const describeAll = (paths: string): string => `
-find ${paths} \\( -name '.backup-*' -o -name '*.rdb' -o -name '*.tdb' -o -name '*.db' -o -name '.dovecot*' -o -name 'dovecot*' -o -name '*.sock' -o -name msg.sock -o -name 'rndc.key' \\) -prune -o ! -type s -print0 | sort -z |
+/** All that is saved, by name: kind, owner, mode, ACL, attributes and contents. Numbers are nobody's concern. */
+const describeAll = `
+find /etc /home /opt /root /srv /usr/local /var -xdev ! -type s -print0 | sort -z |
 while IFS= read -r -d '' f; do
   printf '%q %s ' "$f" "$(stat -c '%F %a %U %G' -- "$f")"
   [ -f "$f" ] && [ ! -L "$f" ] && sha256sum < "$f" | tr -d '\\n'; [ -L "$f" ] && readlink -- "$f" | tr -d '\\n'
   [ -L "$f" ] || getfacl -cp -- "$f" | tr '\\n' ' '; getcap -- "$f" | tr '\\n' ' '; getfattr -h --only-values -d -m '^user' -- "$f" 2> /dev/null; echo
 done`;
 
-const journeys: { from: Release; to: Release; by: 'playbook' | 'hand'; repository: string }[] = [
-  { from: 12, to: 12, by: 'hand', repository: 'ssh://store@store/./web' },
-  { from: 12, to: 13, by: 'playbook', repository: 'ssh://store@store/./web' },
-  { from: 13, to: 13, by: 'playbook', repository: '/srv/repository/borg' },
+/** What may be another on the new machine, as docs/restore.md says. */
+const named: readonly RegExp[] = [
+  // "What services have": accounts, name and network, who is let in, and what its packages make.
+  /^\/etc\/(?:group|gshadow|passwd|shadow|subgid|subuid)-? /,
+  /^\/etc\/(?:hostname|hosts|machine-id|ld\.so\.cache|rc\d\.d\/\S+|ssh\/ssh_host_\S+) /,
+  // The same: its packages, its logs, `/var/lib/systemd`, the backup's own.
+  /^\/var\/(?:log|backups|lib\/(?:apt|dpkg|ucf|systemd|borg|rootless\.backup|backup-\w+))[/ ]/,
+  /^\/etc\/(?:credstore|backup)[/ ]/,
+  /^\/etc\/(?:systemd\/system|sysusers\.d|tmpfiles\.d)\/(?:\S+\/)?(?:backup|borg|rootless-backup)/,
+  // "What is saved by default, and what not": caches.
+  /^\/var\/(?:cache|tmp)[/ ]/,
+  // "What services have": a server's data come by `backupctl restore-db`. What they hold is asked above.
+  /^\/var\/lib\/(?:mysql|postgresql)\//,
+  /^\/var\/lib\/books\/books\.db /,
+  // "Is all of it back?": what was written to since, by services that run, and by Ansible.
+  /^\/var\/lib\/(?:redis\/dump\.rdb|mosquitto\/mosquitto\.db|dovecot\/\S+|bind\/managed-keys\S*|postfix\/\S+) /,
+  /^\/var\/lib\/samba\/(?!private\/passdb)\S+\.tdb /,
+  /^\/var\/spool\/postfix\//,
+  /^\/etc\/aliases\.db /,
+  /^\/home\/alice\/Maildir\/dovecot\S* /,
+  /^\/root\/\.ansible/,
 ];
 
-describe.each(journeys)(
-  'a server of Debian $from that is lost, and comes back on Debian $to by $by from $repository',
-  ({ from, to, by, repository }) => {
-    it('answers as before, with all its files', async () => {
-      const lab = await Lab.open();
-      try {
-        await journey(lab, from, to, by, repository);
-      } finally {
-        await lab.close();
-      }
-    }, 1_800_000);
+interface Rebuild {
+  readonly to: Release;
+  readonly by: 'The machine, by one playbook' | 'The machine, by hand';
+  readonly left: 'local' | 'remote';
+}
+const lost: readonly { from: Release; rebuilds: readonly Rebuild[] }[] = [
+  {
+    from: 12,
+    rebuilds: [
+      { to: 12, by: 'The machine, by one playbook', left: 'local' },
+      { to: 12, by: 'The machine, by hand', left: 'remote' },
+      { to: 13, by: 'The machine, by one playbook', left: 'remote' },
+    ],
   },
-);
+  {
+    from: 13,
+    rebuilds: [
+      { to: 13, by: 'The machine, by one playbook', left: 'remote' },
+      { to: 13, by: 'The machine, by hand', left: 'local' },
+    ],
+  },
+];
 
-async function journey(lab: Lab, from: Release, to: Release, by: string, repository: string): Promise<void> {
-  await lab.unpackCollection();
-  const store = await lab.boot({ name: 'store', debian: from });
-  await store.run('useradd --create-home --shell /bin/bash store && install -d -o store -m 700 ~store/.ssh');
-  let host = await lab.boot({ name: 'web', debian: from, server: true });
-  await host.run(install(serverPackages), { timeoutSeconds: 600 });
-  await host.run(build, { timeoutSeconds: 300 });
-  const settings = {
-    borg_repositories: [repository],
-    borg_known_hosts: [`store ${store.hostKey.split(' ').slice(0, 2).join(' ')}`],
-    sqlite_databases: [{ name: 'wiki', user: 'books', paths: ['/var/lib/books/*.db'] }],
-  };
-  const apply = async (roles: string[], mayFail = false): Promise<void> => {
-    const done = await lab.roles(roles, settings, { args: ['--limit', 'web'], mayFail });
-    if (!mayFail) expect(done.recap['web']?.failed, done.stdout).toBe(0);
-  };
-  await apply(['borg'], true);
-  const admit = async (): Promise<void> => {
-    if (!repository.startsWith('/'))
-      await store.write('/home/store/.ssh/authorized_keys', await host.read('/etc/credstore/borg.ssh-key.pub'), '0644');
-  };
-  await admit();
-  await apply(['borg', 'postgres', 'mariadb', 'sqlite']);
-  const answers = (await host.run(ask, { mayFail: true, timeoutSeconds: 300 })).stdout;
-  expect(answers).toMatch(/^(active\n){11}1\nthe site\n42\nb'\\xc0\\x00\\x02\\x07'\nretained\nleft \[\(3,\)\]\n/);
-  const { ok, log } = await backUp(host);
-  expect(ok, log).toBe(true);
-  const files = (await host.run(describeAll(places), { timeoutSeconds: 300 })).stdout;
-  const kept = repository.startsWith('/')
-    ? await host.run(`tar -C ${repository} -czf - . | base64 -w0`, { timeoutSeconds: 300 })
-    : undefined;
-  await lab.forget(host);
+const repositories = { local: '/mnt/disk/borg', remote: 'ssh://store@store/./web1' };
 
-  host = await lab.boot({ name: 'web', debian: to, server: true });
-  // Numbers that the old machine gave to others.
-  await host.run('useradd --system --uid 905 newcomer; for n in 1 2 3 4 5 6; do useradd --system early$n; done');
-  await host.run(install([...serverPackages].reverse().slice(0, 4)), { timeoutSeconds: 600 });
-  await host.run(
-    'mariadb-install-db --user=mysql --skip-test-db --auth-root-authentication-method=socket > /dev/null && systemctl enable --quiet --now mariadb',
+describe.each(lost)('a server of Debian $from that is lost', ({ from, rebuilds }) => {
+  let lab: Lab;
+  let store: Host;
+  let host: Host;
+  let answers = '';
+  let files: string[] = [];
+  let disk: Buffer;
+
+  const settings = (of: readonly string[], more: object = {}): void =>
+    writeFileSync(
+      join(lab.directory, 'group_vars/all/backup.yml'),
+      JSON.stringify({
+        borg_repositories: of,
+        borg_known_hosts: [`store ${store.hostKey.split(' ').slice(0, 2).join(' ')}`],
+        sqlite_databases: [{ name: 'wiki', user: 'books', paths: ['/var/lib/books/*.db'] }],
+        ...more,
+      }),
+    );
+  const apply = async (mayFail = false): Promise<void> => {
+    const { stdout, code } = await lab.run(join(lab.directory, 'backup.yml'), {
+      args: ['-i', 'inventory'],
+      mayFail: true,
+    });
+    if (!mayFail) expect(code, stdout).toBe(0);
+  };
+
+  beforeAll(async () => {
+    lab = await Lab.open();
+    await lab.unpackCollection();
+    mkdirSync(join(lab.directory, 'group_vars/all'), { recursive: true });
+    store = await lab.boot({ name: 'store', debian: from });
+    await store.run('useradd --create-home --shell /bin/bash store && install -d -o store -m 700 ~store/.ssh');
+    host = await lab.boot({ name: 'web1', debian: from, server: true });
+    manage(lab, 'store');
+    await host.run(install(serverPackages), { timeoutSeconds: 600 });
+    await host.run(build, { timeoutSeconds: 300 });
+    const roles = ['borg', 'postgres', 'mariadb', 'sqlite'].map((role) => `rootless.backup.${role}`);
+    writeFileSync(join(lab.directory, 'backup.yml'), JSON.stringify([{ hosts: 'all', become: true, roles }]));
+    settings([repositories.local, repositories.remote]);
+    await apply(true);
+    await store.write('/home/store/.ssh/authorized_keys', await host.read('/etc/credstore/borg.ssh-key.pub'));
+    await apply();
+    answers = (await host.run(ask, { mayFail: true, timeoutSeconds: 300 })).stdout;
+    expect(answers).toMatch(/^(active\n){10}1\nthe site\n42\nb'\\xc0\\x00\\x02\\x07'\nretained\nleft \[\(3,\)\]\n/);
+    files = (await host.run(describeAll, { timeoutSeconds: 600 })).stdout.split('\n');
+    const { ok, log } = await backUp(host);
+    expect(ok, log).toBe(true);
+    disk = (await host.run(`tar -C ${repositories.local} -cf - .`)).stdoutBytes;
+    await store.run('cp -a ~store/web1 ~store/at-the-loss');
+  }, 1_800_000);
+  afterAll(() => lab.close());
+
+  it.each(rebuilds)(
+    'comes back on Debian $to: $by, from a $left repository',
+    async ({ to, by, left }) => {
+      await lab.forget(host);
+      await store.run('rm -r ~store/web1; cp -a ~store/at-the-loss ~store/web1');
+      host = await lab.boot({ name: 'web1', debian: to, server: true });
+      manage(lab, 'store');
+      // Numbers that the old machine gave to others, and packages in another order.
+      await host.run('useradd --system --uid 905 newcomer; for n in 1 2 3 4 5 6; do useradd --system early$n; done');
+      await host.run(install([...serverPackages].reverse().slice(0, 4)), { timeoutSeconds: 600 });
+      await host.run(`${serve} && systemctl enable --quiet mariadb`);
+      if (left === 'local')
+        await host.run(`mkdir -p ${repositories.local} && tar -C ${repositories.local} -xf -`, { input: disk });
+      settings([repositories[left]], { restore_packages: true });
+      const reader = { lab, machine: () => host, own: () => Promise.resolve([]) };
+      await walk('docs/restore.md', reader, around[to === from ? by : 'on a later release'], by);
+      expect((await host.run(ask, { mayFail: true, timeoutSeconds: 300 })).stdout).toBe(answers);
+      const now = new Set((await host.run(describeAll, { mayFail: true, timeoutSeconds: 600 })).stdout.split('\n'));
+      const others = files.filter((line) => !now.has(line));
+      expect(others.filter((line) => !named.some((pattern) => pattern.test(line)))).toEqual([]);
+    },
+    1_800_000,
   );
-  if (kept !== undefined)
-    await host.run(`mkdir -p ${repository} && base64 -d | tar -C ${repository} -xzf -`, { input: kept.stdout });
-  await (by === 'playbook' ? byPlaybook(lab, settings, to === from) : byHand(lab, host, settings));
-  await compare(host, { answers, files, same: to === from });
-}
 
-async function byPlaybook(lab: Lab, settings: object, same: boolean): Promise<void> {
-  const done = await lab.run(`${lab.collection}/playbooks/restore.yml`, {
-    args: ['--extra-vars', JSON.stringify({ restore_host: 'web', restore_packages: true, ...settings })],
-    timeoutSeconds: 1200,
-    mayFail: true,
-  });
-  console.log(done.stdout.slice(done.stdout.indexOf('Say what came back')));
-  if (same) expect(done.recap['web']?.failed, done.stdout).toBe(0);
-}
-
-/** The commands of the page, a block each. */
-const page = readFileSync('docs/restore.md', 'utf8').split('\n## The machine, by hand\n')[1]?.split('\n## ')[0] ?? '';
-const blocks = [...page.matchAll(/```sh\n([^]*?)```/g)].map(([, block = '']) => block.trim().split('\n'));
-
-async function byHand(lab: Lab, host: Host, settings: object): Promise<void> {
-  const [prepare = [], restore = [], finish = []] = blocks;
-  const follow = async (lines: readonly string[], directory = '/root'): Promise<void> => {
-    for (const line of lines) await host.run(`cd ${directory}; ${line}`, { timeoutSeconds: 600 });
+  const around: Record<Rebuild['by'] | 'on a later release', Around> = {
+    // What that does not have any more, or does not take, is named, and fails it.
+    'on a later release': {
+      'The machine, by one playbook': {
+        fails: true,
+        after: (said) => console.log(said.slice(said.indexOf('Say what came back'))),
+      },
+    },
+    'The machine, by one playbook': {
+      'The machine, by one playbook': { after: (said) => console.log(said.slice(said.indexOf('Say what came back'))) },
+    },
+    // Who owns the SQLite databases is not there yet.
+    'The machine, by hand': { 'The machine, by hand 3': { fails: true } },
   };
-  const apply = async (roles: string[]): Promise<void> => {
-    const { recap, stdout } = await lab.roles(roles, settings, { args: ['--limit', 'web'] });
-    expect(recap['web']?.failed, stdout).toBe(0);
-  };
-  const secrets = join(lab.directory, 'backup-secrets/web');
-  await host.run('mkdir -p -m 700 /root/saved');
-  for (const name of ['passphrase', 'ssh-key'])
-    await host.write(`/root/saved/${name}`, readFileSync(join(secrets, name), 'utf8'), '0600');
-  await follow(prepare, '/root/saved');
-  await apply(['borg', 'postgres', 'mariadb']);
-  await follow(restore);
-  await apply(['sqlite']);
-  await follow(finish);
-}
-
-async function compare(host: Host, was: { answers: string; files: string; same: boolean }): Promise<void> {
-  expect((await host.run(ask, { mayFail: true, timeoutSeconds: 300 })).stdout).toBe(was.answers);
-  const files = (await host.run(describeAll(places), { mayFail: true, timeoutSeconds: 300 })).stdout;
-  const before = new Set(was.files.split('\n'));
-  const after = new Set(files.split('\n'));
-  expect([...before].filter((line) => !after.has(line))).toEqual([]);
-}
+});

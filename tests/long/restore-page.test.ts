@@ -16,14 +16,27 @@ function settings(repositories: readonly string[]): void {
   mkdirSync(join(shop.lab.directory, 'group_vars/all'), { recursive: true });
   writeFileSync(
     join(shop.lab.directory, 'group_vars/all/remote.yml'),
-    JSON.stringify({ borg_repositories: repositories, borg_known_hosts: [`${address} ${shop.server.hostKey}`] }),
+    JSON.stringify({
+      borg_repositories: repositories,
+      borg_known_hosts: [`${address} ${shop.server.hostKey}`],
+      sqlite_databases: [{ name: 'wiki', user: 'wiki', paths: ['/srv/wiki/data/*.db'] }],
+    }),
   );
 }
+
+/** A SQLite database of who is no person. */
+const database = 'import sqlite3; d = sqlite3.connect("/srv/wiki/data/wiki.db")';
+const notes = `python3 -c '${database}; print(d.execute("SELECT t FROM note").fetchall())'`;
+const takeNotes = `useradd --system wiki; install -d -o wiki /srv/wiki /srv/wiki/data
+  runuser -u wiki -- python3 -c '${database}; d.execute("CREATE TABLE note AS SELECT 3 AS t"); d.commit()'`;
 
 beforeAll(async () => {
   shop = await openShop();
   rescue = await shop.lab.boot({ name: 'rescue', debian: 12 });
   manage(shop.lab, address, 'rescue');
+  await shop.host.run(takeNotes);
+  const roles = ['borg', 'postgres', 'mariadb', 'sqlite'].map((role) => `rootless.backup.${role}`);
+  writeFileSync(join(shop.lab.directory, 'backup.yml'), JSON.stringify([{ hosts: 'all', become: true, roles }]));
   settings([remote, '/var/lib/borg/repository']);
   const apply = (mayFail: boolean): Promise<unknown> =>
     shop.lab.run(join(shop.lab.directory, 'backup.yml'), { args: ['-i', 'inventory'], mayFail });
@@ -60,6 +73,8 @@ const page = (path: string, around: Around): void =>
 const isBack = async (): Promise<void> => {
   expect(await shop.host.read('/home/alice/letters/report-1.odt')).toBe('report\n');
   expect((await shop.host.run(`${items} shop`, { user: 'postgres' })).stdout).toBe('1000|500500\n');
+  expect((await shop.host.run(`${stock} shop`)).stdout).toBe('7\n');
+  expect((await shop.host.run(notes, { user: 'wiki' })).stdout).toBe('[(3,)]\n');
 };
 
 page('docs/restore.md', {
@@ -92,10 +107,7 @@ page('docs/restore.md', {
       // Only what is on the server is left. The settings are as they were.
       await burn();
     },
-    after: async () => {
-      await isBack();
-      expect((await shop.host.run(`${stock} shop`)).stdout).toBe('7\n');
-    },
+    after: isBack,
   },
   'The machine, by one playbook 2': { after: (said) => expect(said).toContain('backup-drill.service succeeded') },
   'The machine, by one playbook 3': {
@@ -103,15 +115,14 @@ page('docs/restore.md', {
   },
   'The machine, by hand': {
     before: async () => {
+      // As the page says, without the repository that was lost with the machine.
+      settings([remote]);
       await burn();
-      // In his home, what was saved of the machine on the control node.
-      const secrets = (
-        await shop.lab.ansible('tar', ['-C', join(shop.lab.directory, 'backup-secrets/web1'), '-c', '.'])
-      ).stdoutBytes;
-      await shop.host.run('tar -C /root -x', { input: secrets });
     },
   },
-  'The machine, by hand 3': { after: isBack },
+  // As the page says: who owns the SQLite database is not there yet.
+  'The machine, by hand 3': { fails: true },
+  'The machine, by hand 6': { after: isBack },
   'With Borg alone': {
     before: async () => {
       const secrets = (await shop.lab.ansible('tar', ['-c', 'backup-secrets/web1'])).stdoutBytes;

@@ -17,6 +17,7 @@ import { page, section } from './page.ts';
 import type { Part } from './part.ts';
 import { peers } from './peers.ts';
 import { planner } from './planner.ts';
+import { recovery } from './recovery.ts';
 import { restoreDatabase } from './restore-db.ts';
 import { restore } from './restore.ts';
 
@@ -34,6 +35,7 @@ const parts: Readonly<Record<string, Part>> = {
   peers,
   restore,
   'restore-db': restoreDatabase,
+  recovery,
   planner,
 };
 

@@ -3,6 +3,7 @@
 import os
 import stat
 import tempfile
+import tracemalloc
 
 import pytest
 from rootless_backup import untrusted
@@ -116,3 +117,58 @@ def test_what_is_not_here_is_missing_unless_it_lies_beside_or_was_not_asked_for(
 def test_what_an_archive_tells_is_no_path_that_leads_elsewhere(here, path):
     with pytest.raises(untrusted.Untrustworthy):
         listing.checked(item(here / "file", path=path))
+
+
+def test_another_name_of_a_file_is_back_only_with_what_the_first_has(here, capsys):
+    first, other = here / "file", here / "other"
+    os.link(first, other)
+    told = item(other, size=0, linktarget=str(first)[1:])
+    told["mode"] = "h" + told["mode"][1:]
+    assert verdict(capsys, told)[0]
+    # A file of its own, as where both came back by themselves.
+    other.unlink()
+    other.write_text("seven")
+    os.utime(other, ns=(os.stat(first).st_mtime_ns,) * 2)
+    assert verdict(capsys, told)[0]
+    other.write_text("seventy")
+    os.utime(other, ns=(os.stat(first).st_mtime_ns,) * 2)
+    assert verdict(capsys, told)[1][0].startswith("DIFFERS")
+    os.utime(other, (0, 0))
+    assert verdict(capsys, told)[1][0].startswith("DIFFERS")
+    other.unlink()
+    other.symlink_to("file")
+    assert "is of another kind" in verdict(capsys, told)[1][0]
+
+
+def test_what_lies_beside_is_in_one_place_with_all_that_is_lacking(here, capsys, monkeypatch):
+    def fresh(name, *files):
+        top = here / name
+        for file in files:
+            (top / str(here)[1:]).mkdir(parents=True, exist_ok=True)
+            (top / str(here)[1:] / file).touch()
+        return type("Fresh", (), {"path": str(top), "note": {"fresh": ["x"]}})
+
+    gone = [item(here / "file", path=str(here / name)[1:]) for name in ("one", "two")]
+    halves = [fresh("a", "one"), fresh("b", "two")]
+    monkeypatch.setattr(leftovers, "found", lambda: halves)
+    assert verdict(capsys, *gone)[1][0].startswith("MISSING")
+    monkeypatch.setattr(leftovers, "found", lambda: [*halves, fresh("c", "one", "two")])
+    assert verdict(capsys, *gone)[1][0].split()[:3] == ["beside", TOP, str(here / "c") + TOP]
+
+
+def test_the_memory_of_a_comparison_does_not_grow_with_the_archive(here, capsys):
+    compared = comparison.Comparison()
+    missing = item(here / "file")
+
+    def take(count):
+        for number in range(count):
+            compared.take({**missing, "path": "%s/%d" % (str(here)[1:], number)})
+
+    take(1000)
+    tracemalloc.start()
+    take(20_000)
+    grown, _most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 100_000
+    assert not compared.tell("archive")
+    assert "21000 of 21000" in capsys.readouterr().out

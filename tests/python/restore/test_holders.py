@@ -96,3 +96,26 @@ def test_what_was_stopped_is_noted_before_it_is(tmp_path, monkeypatch):
     assert holders.stop({"a.service": ["a.socket"]})
     assert holders.stop({"b.service": []})
     assert noted == [(("a.socket", "a.service"), ["a.service", "a.socket"]), (("b.service",), ["a.service", "a.socket", "b.service"])]
+
+
+@pytest.mark.parametrize(
+    ("active", "result", "ok"),
+    [
+        ("active", "success", True),
+        ("inactive", "exec-condition", True),
+        ("inactive", "", True),
+        ("inactive", "exit-code", False),
+        ("activating", "exit-code", False),
+        ("failed", "timeout", False),
+    ],
+)
+def test_what_is_started_runs_has_ended_well_or_is_not_for_this_machine(tmp_path, monkeypatch, capsys, active, result, ok):
+    monkeypatch.setattr(holders.host, "RESTORE_STATE", str(tmp_path))
+    monkeypatch.setattr(holders, "stopped", lambda: ["a.service"])
+    monkeypatch.setattr(holders, "failed", set)
+    monkeypatch.setattr(systemd, "reset_failed", lambda _name: None)
+    monkeypatch.setattr(holders.subprocess, "run", lambda *_, **__: None)
+    state = {"LoadState": "loaded", "ActiveState": active, "Result": result}
+    monkeypatch.setattr(systemd, "show_or_nothing", lambda *_: state)
+    assert holders.start() is ok
+    assert ("a.service does not run" in capsys.readouterr().err) is not ok

@@ -2,11 +2,13 @@
 
 import pytest
 from rootless_backup.restore import packages
+from rootless_backup.restore.dpkg import Package
 
 
 class Known:
     def __init__(self, directory, installed, held=()):
-        self.directory, self.installed, self.held = str(directory), dict.fromkeys(installed), set(held)
+        self.directory, self.held = str(directory), set(held)
+        self.installed = {name: Package(name, "optional", name, "libs" if name == "libold" else "web", "") for name in installed}
 
     def owners(self, paths):
         return {path: {"coreutils"} for path in paths if path == "/usr/bin/env"}
@@ -21,9 +23,9 @@ def change(tmp_path, monkeypatch):
     (tmp_path / "were" / "statoverride").write_text(
         "root adm 0750 /usr/bin/env\nroot root 4755 /usr/bin/env\nroot adm 0750 /nowhere\n--evil adm 0750 /usr/bin/y\nroot adm 4999 z\n"
     )
-    monkeypatch.setattr(packages, "available", lambda names: set(names) - {"gone"})
+    monkeypatch.setattr(packages, "available", lambda names: set(names) - {"gone", "libold"})
     monkeypatch.setattr(packages, "APT", "/nowhere")
-    were = Known(tmp_path / "were", ["nginx", "libfoo", "gone", "base"], held=["nginx"])
+    were = Known(tmp_path / "were", ["nginx", "libfoo", "libold", "gone", "base"], held=["nginx"])
     return packages.Change(were, Known(tmp_path / "here", ["base", "newer"]), str(states))
 
 
@@ -31,7 +33,8 @@ def test_what_a_machine_lacks_is_told_by_how_it_came(change, capsys):
     change.tell()
     assert capsys.readouterr().out.splitlines() == [
         "to install: nginx",
-        "came along with others: libfoo",
+        # A library that only the old release has is nothing that somebody asked for, though it was not marked so.
+        "came along with others: libfoo libold",
         "in no source of this machine: gone",
         "held: nginx",
         "marked as automatic: libfoo",
@@ -41,11 +44,10 @@ def test_what_a_machine_lacks_is_told_by_how_it_came(change, capsys):
 
 def test_what_is_to_be_had_is_installed_and_marked_and_the_rest_named(change, capsys, monkeypatch):
     ran = []
-    monkeypatch.setattr(packages, "run", lambda command: ran.append(command) or True)
+    monkeypatch.setattr(packages, "run", lambda command, *_: ran.append(command) or True)
     monkeypatch.setattr(packages, "Packages", lambda: Known("/nowhere", ["nginx", "libfoo", "base"]))
     assert not change.make()
-    # What came along with others does so again.
-    assert ran[0][-2:] == ["--", "nginx"]
+    assert ran[0][-4:] == ["--no-install-recommends", "--", "nginx", "libfoo"]
     assert "--no-remove" in ran[0]
     assert ran[1:] == [
         ["apt-mark", "auto", "--", "libfoo"],
@@ -57,3 +59,16 @@ def test_what_is_to_be_had_is_installed_and_marked_and_the_rest_named(change, ca
     # What would make anything run as another, or is no package's, is for who restores to decide.
     assert "--add root root 4755 /usr/bin/env" in said
     assert "--add root adm 0750 /nowhere" in said
+
+
+def test_where_what_came_along_does_not_fit_what_was_asked_for_is_installed_by_itself(change, monkeypatch):
+    ran = []
+
+    def run(command, quiet=False):
+        ran.append((command, quiet))
+        return "libfoo" not in command or "auto" in command
+
+    monkeypatch.setattr(packages, "run", run)
+    monkeypatch.setattr(packages, "Packages", lambda: Known("/nowhere", ["nginx"]))
+    change.make()
+    assert [(command[-2:], quiet) for command, quiet in ran[:2]] == [(["nginx", "libfoo"], True), (["--", "nginx"], False)]

@@ -109,7 +109,7 @@ complete -c backupctl -n '_shtab_backupctl_using restore-db' -l repository -x -d
 complete -c backupctl -n '_shtab_backupctl_using restore-db' -l archive -xka "latest latest-dumps" -d 'an archive of dumps that `backupctl list` shows; the newest if not given'
 complete -c backupctl -n '_shtab_backupctl_using restore-db' -l globals -d 'first bring back roles, accounts and the like that are missing'
 complete -c backupctl -n '_shtab_backupctl_using restore-db' -l all -d 'all that the hook saved; NAME is left out then'
-complete -c backupctl -n '_shtab_backupctl_using restore-db' -l once -d 'with --all: not if all of it came back before, from the same archive'
+complete -c backupctl -n '_shtab_backupctl_using restore-db' -l once -d 'with --all: not what came back before, from the same archive'
 complete -c backupctl -n '_shtab_backupctl_using restore-db' -l into -x -d 'under another name, beside the one that is there'
 complete -c backupctl -n '_shtab_backupctl_using restore-db' -l over -d 'in the place of the one that is there: who uses it is disconnected, and it is gone afterwards'
 complete -c backupctl -n '_shtab_backupctl_using restore-db' -l strict -d 'all of a database, or nothing of it'

@@ -279,6 +279,13 @@ class Repository:
         """
         raise NotImplementedError
 
+    def look_through(self, archive: str, seen: Callable[[Item], object]) -> bool:
+        """Call `seen` with each thing in an archive, as `contents` gives it: there may be millions. Return whether all could be told."""
+        items = self.contents(archive, Wanted())
+        for item in items or ():
+            seen(item)
+        return items is not None
+
     def changes(self, older: str, newer: str, wanted: Wanted) -> list[Change] | None:
         """What is different between two archives, by path; None: that cannot be told. What was only read or touched is no change."""
         raise NotImplementedError

@@ -96,7 +96,7 @@ def of_restore_db(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--archive", metavar="ARCHIVE", help="an archive of dumps that `backupctl list` shows; the newest if not given")
     parser.add_argument("--globals", action="store_true", help="first bring back roles, accounts and the like that are missing")
     parser.add_argument("--all", action="store_true", help="all that the hook saved; NAME is left out then")
-    parser.add_argument("--once", action="store_true", help="with --all: not if all of it came back before, from the same archive")
+    parser.add_argument("--once", action="store_true", help="with --all: not what came back before, from the same archive")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--into", metavar="NEW-NAME", help="under another name, beside the one that is there")
     how.add_argument(

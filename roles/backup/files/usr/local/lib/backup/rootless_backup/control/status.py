@@ -106,6 +106,7 @@ def find_problems(known: Known, live: Live, damaged: list[str]) -> list[Problem]
             problems += verdict.of_unit(title, {**entry, "troubles": told}, name == BACKUP)
     problems += find_missing(known, live, waiting or [])
     problems += [Problem(line) for line in waiting or []]
+    problems += find_stopped()
     for timer in (*TIMERS, *([DRILL] if setting("drill") is not False else [])):
         if live[timer]["ActiveState"] != "active":
             problems.append(Problem(words.STOPPED % timer, [words.ENABLE % timer]))
@@ -122,6 +123,25 @@ def find_missing(known: Known, live: Live, waiting: list[str]) -> list[Problem]:
         return []
     found = verdict.missing(good, time.time(), alert_after, live[BACKUP + ".timer"], live[BACKUP + ".service"])
     return [found] if found else []
+
+
+def find_stopped() -> list[Problem]:
+    """What a restore stopped, or enabled, and nobody has started: for root, who alone may know."""
+    if os.geteuid() != 0:
+        return []
+    from rootless_backup.restore import holders
+
+    try:
+        names = holders.stopped()
+        states = systemd.show_each(names, "LoadState", "ActiveState") if names else []
+    except (OSError, subprocess.SubprocessError, untrusted.Untrustworthy) as trouble:
+        return [Problem("What a restore left stopped cannot be told: %s" % untrusted.reason(trouble))]
+    lacking = [
+        name for name, state in zip(names, states) if state["LoadState"] == "loaded" and state["ActiveState"] in ("inactive", "failed")
+    ]
+    if not lacking:
+        return []
+    return [Problem("A restore left stopped: %s." % ", ".join(lacking), ["Run `backupctl restore-services --start` when all is back."])]
 
 
 def setting(name: str) -> object:

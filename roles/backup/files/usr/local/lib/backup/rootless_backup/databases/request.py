@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+
 from rootless_backup import untrusted
 from rootless_backup.databases.base import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Protocol
+    from typing import Any, Protocol
 
     class Item(Protocol):
         """A database to restore: `file` below $BACKUP_DUMP, as the database `into` of the server at `address`."""
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
 
 # What comes of a database.
 RESTORED, IN_PART, NOT = "restored", "restored in part", "not restored"
+BEFORE = "came back before"
+# Beside the request: the files of the dump that came back, each as JSON in a line.
+CAME_BACK = "came-back"
 
 
 def asked_twice(items: Sequence[Item]) -> bool:
@@ -37,6 +44,22 @@ def asked_twice(items: Sequence[Item]) -> bool:
         )
         return True
     return False
+
+
+def came_back(file: str, request: dict[str, Any]) -> bool:
+    """Whether what a file of the dump holds came back before, by what is asked for."""
+    return file in request.get("back", [])
+
+
+def note_back(file: str, request: dict[str, Any]) -> None:
+    """Note that what a file of the dump holds is back: if the rest is not, nothing has to go over it."""
+    if request.get("all"):
+        # Whatever keeps it from being noted, it is back.
+        path = os.path.join(os.path.dirname(os.environ["BACKUP_REQUEST"]), CAME_BACK)
+        with contextlib.suppress(OSError), open(path, "a", encoding="utf-8") as notes:
+            notes.write(json.dumps(file) + "\n")
+            notes.flush()
+            os.fsync(notes.fileno())
 
 
 def refuse(problems: Iterable[str]) -> bool:

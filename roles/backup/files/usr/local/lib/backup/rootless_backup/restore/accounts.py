@@ -71,8 +71,10 @@ def main(asked: argparse.Namespace) -> int:
     directory = tempfile.mkdtemp(prefix="backup-accounts-", dir=os.path.realpath("/var/tmp"))
     try:
         command = [CONTROL, "restore", "--repository", str(asked.repository), "--archive", asked.archive, "--into", directory]
-        if subprocess.run([*command, "--", *FILES], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False).returncode != 0:
-            return 1
+        done = subprocess.run([*command, "--", *FILES], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
+        if done.returncode != 0:
+            # What went wrong has been told, and its code means the same here.
+            return done.returncode if done.returncode in codes.MEANING else codes.FAILED
         saved = Accounts(*(untrusted.read_plain(directory + path, MOST).decode(errors="surrogateescape") for path in FILES))
     except (OSError, untrusted.Untrustworthy) as trouble:
         untrusted.die("backupctl restore-accounts: %s" % untrusted.reason(trouble))

@@ -35,7 +35,7 @@ def main(asked: argparse.Namespace) -> int:
     if os.geteuid() != 0:
         untrusted.die("backupctl compare: only root may ask, since it tells of everybody's files", codes.NOT_ALLOWED)
     try:
-        found = listing.read(engine.in_use(), asked.repository, asked.archive)
+        found = listing.read("compare", engine.in_use(), asked.repository, asked.archive)
         compared = Comparison((os.path.normpath(path) for path in asked.paths), remembered(found.archive))
         for item in found.items:
             compared.take(item)
@@ -49,20 +49,20 @@ def main(asked: argparse.Namespace) -> int:
 class Row:
     """What was found of all that is in one row."""
 
-    def __init__(self) -> None:
+    # No list of paths: there may be millions. `fresh`: the directories in which something was laid down beside.
+    def __init__(self, fresh: Sequence[str]) -> None:
         self.counts = [0, 0, 0, 0]
         # The first paths that are not as they were, and why not.
         self.named: list[tuple[str, str]] = []
-        # All that is not here or not as it was, and all that was written to since.
-        self.lacking: list[str] = []
-        self.changed: list[str] = []
+        # The directories that have all that is not here or not as it was, and all that was written to since.
+        self.lacking = self.changed = list(fresh)
 
     def add(self, state: int, path: str, why: str) -> None:
         self.counts[state] += 1
         if state == CHANGED:
-            self.changed.append(path)
+            self.changed = [top for top in self.changed if os.path.lexists(top + path)]
         if state in (ABSENT, OTHER):
-            self.lacking.append(path)
+            self.lacking = [top for top in self.lacking if os.path.lexists(top + path)]
             if len(self.named) < NAMED:
                 self.named.append((path, why))
 
@@ -72,6 +72,7 @@ class Comparison:
 
     def __init__(self, chosen: Iterable[str] = (), known: tuple[dict[str, str], int] | None = None) -> None:
         self.chosen = list(chosen)
+        self.fresh = [each.path for each in leftovers.found() if each.note["fresh"]]
         # What was left by the restore of this archive, and when that began.
         self.known: dict[str, str] | None = None
         self.begun = 0
@@ -94,12 +95,12 @@ class Comparison:
             if here:
                 state, why = self.judge(item, here, os.lstat(here))
         is_chosen = not self.chosen or any(paths.is_below(path, each) for each in self.chosen)
-        (self.rows if is_chosen else self.others).setdefault(row_of(path), Row()).add(state, path, why)
+        (self.rows if is_chosen else self.others).setdefault(row_of(path), Row(self.fresh)).add(state, path, why)
 
     def judge(self, item: Item, path: str, found: os.stat_result) -> tuple[int, str]:
         mode, here = item["mode"], stat.filemode(found.st_mode)
-        # `h` is another name of a file, of which the archive tells nothing more.
-        if mode[:1] not in ("h", here[0]):
+        # `h` is another name of a file.
+        if mode[:1] != here[0] and (mode[:1] != "h" or here[0] in "dl"):
             return OTHER, "is of another kind"
         user, group = self.user.of(found.st_uid), self.group.of(found.st_gid)
         if (user, group) != (item["user"], item["group"]):
@@ -108,22 +109,32 @@ class Comparison:
             return (BACK, "") if os.readlink(path) == item["linktarget"] else (OTHER, "leads elsewhere")
         if mode[1:] != here[1:]:
             return OTHER, "has mode %s, and had %s" % (here, mode)
-        if mode[0] != "-" or (found.st_size == item["size"] and time_of(found) == item["mtime"][:19]):
+        if mode[0] not in "-h" or self.is_same(item, found):
             return BACK, ""
         # What a package brought before is newer too, and was not written to since: of /etc and /var it is known when they came back.
         newer = time_of(found) > item["mtime"][:19] and (not is_of_trees("/" + item["path"]) or found.st_mtime >= self.begun)
         return (CHANGED, "") if newer else (OTHER, "has another size or time")
 
+    def is_same(self, item: Item, found: os.stat_result) -> bool:
+        """Whether a file has its size and time. Of another name of a file the archive does not tell the size; its first one has it."""
+        if time_of(found) != item["mtime"][:19]:
+            return False
+        if item["mode"][0] == "-":
+            return found.st_size == item["size"]
+        first = real("/" + item["linktarget"])
+        known = os.lstat(first) if first else None
+        # Where the first name stayed away, or is another's, nothing more is known.
+        return known is None or time_of(known) != item["mtime"][:19] or known.st_size == found.st_size
+
     def tell(self, archive: str) -> bool:
         """Tell what was found. Return whether nothing is missing."""
         left = self.left()
-        fresh = [each.path for each in leftovers.found() if each.note["fresh"]]
         ok = True
         untrusted.say(untrusted.printable("archive %s, compared with what is here:" % archive))
         for name in sorted({*self.rows, *self.others}):
             for rows, elsewhere in ((self.rows, ""), (self.others, ELSEWHERE)):
                 if name in rows:
-                    state, text = self.verdict(name, rows[name], left.get(name, "") or elsewhere, fresh)
+                    state, text = self.verdict(name, rows[name], left.get(name, "") or elsewhere)
                     ok = ok and state not in ("MISSING", "DIFFERS")
                     untrusted.say(untrusted.printable("%-8s %-40s %s" % (state, name, text)).rstrip())
         return ok
@@ -137,15 +148,15 @@ class Comparison:
             known = {row: belonging.why_left(row) for row in rows if not DIVIDED.fullmatch(row)}
         return known
 
-    def verdict(self, name: str, row: Row, why: str, fresh: Sequence[str]) -> tuple[str, str]:
+    def verdict(self, name: str, row: Row, why: str) -> tuple[str, str]:
         """What is said of a row: in a word, and more."""
         absent, other = row.counts[ABSENT], row.counts[OTHER]
         # What is another's by now was written by another.
-        lacking = row.lacking + (row.changed if why else [])
+        lacking = absent + other + (row.counts[CHANGED] if why else 0)
         if not lacking or (DIVIDED.fullmatch(name) and not absent):
             changed = "; %d written to since" % row.counts[CHANGED] if row.counts[CHANGED] else ""
             return "back", "%d%s" % (sum(row.counts), changed)
-        beside = next((top for top in fresh if all(os.path.lexists(top + path) for path in lacking)), "")
+        beside = next((top for top in row.lacking if not why or top in row.changed), "")
         # What was to come back in its place is none of that.
         if beside and (why or self.known is None or not is_of_trees(name)):
             return "beside", "%s%s%s" % (beside, name, ": " + why if why else "")
@@ -155,7 +166,7 @@ class Comparison:
         return (
             "MISSING" if absent else "DIFFERS",
             "%d of %d: %s%s; backupctl restore --in-place %s"
-            % (absent + other, sum(row.counts), named, "; …" if len(row.lacking) > NAMED else "", name),
+            % (absent + other, sum(row.counts), named, "; …" if absent + other > NAMED else "", name),
         )
 
 

@@ -15,8 +15,9 @@ import re
 import signal
 import subprocess
 
-from rootless_backup import engine, host, statefile, systemd, untrusted
+from rootless_backup import engine, host, systemd, untrusted
 from rootless_backup.control import codes
+from rootless_backup.restore import listing, once
 from rootless_backup.restore.handover import hand_over, identity, take_away
 from rootless_backup.restore.turn import Turn, Waiting
 
@@ -50,7 +51,8 @@ def main(asked: argparse.Namespace) -> int:
         )
     try:
         used = engine.in_use()
-        asked.repository = used.repositories.index(used.repository(asked.repository).location) + 1
+        location = used.repository(asked.repository).location
+        asked.repository = used.repositories.index(location) + 1
     except engine.NoSuchRepository as refused:
         refuse(str(refused))
     unit = "backup-%s-restore.service" % asked.hook
@@ -64,14 +66,14 @@ def main(asked: argparse.Namespace) -> int:
         if signal.getsignal(each) is not signal.SIG_IGN:
             signal.signal(each, interrupted)
     try:
+        asked.back = []
         with alone():
-            if asked.once and came_back(asked):
+            if asked.once and came_back(asked, used):
                 untrusted.say("all that hook %s saved came back before, and is left as it is" % asked.hook)
                 return codes.GOOD
-            ok = Restore(asked, unit).run()
-            if ok and asked.all:
-                statefile.write(note_of(asked.hook), json.dumps([asked.repository, asked.archive]) + "\n")
-            return codes.GOOD if ok else codes.FAILED
+            return codes.GOOD if Restore(asked, unit, location).run() else codes.FAILED
+    except engine.Refused as refused:
+        untrusted.die("backupctl restore-db: %s" % refused)
     except KeyboardInterrupt:
         untrusted.die("backupctl restore-db: interrupted; what was not said to be restored is as it was", codes.INTERRUPTED)
 
@@ -80,17 +82,22 @@ def refuse(text: str) -> NoReturn:
     untrusted.die("backupctl restore-db: " + untrusted.printable(text), codes.WRONG_USE)
 
 
-def note_of(hook: str) -> str:
-    """Where it is noted that all that a hook saved came back, and from which archive."""
-    # No hook has a name with a dot.
-    return os.path.join(RESTORE, ".restored-" + hook)
+def came_back(asked: argparse.Namespace, used: engine.Engine) -> bool:
+    """Whether all came back before, of the archive that is meant; if not, that is taken, and `asked.back` is what did.
 
-
-def came_back(asked: argparse.Namespace) -> bool:
-    try:
-        return bool(untrusted.read_json(note_of(asked.hook), most=1 << 16) == [asked.repository, asked.archive])
-    except (OSError, untrusted.Untrustworthy):
+    Refused: there is none.
+    """
+    # Of one that was killed.
+    once.end(asked.hook)
+    known = once.known_of(asked.hook)
+    if known is None:
         return False
+    # Which one is the newest may be another now.
+    asked.archive = listing.name_of("restore-db", used, asked.repository, asked.archive or "latest-dumps")
+    if (known["location"], known["archive"]) != (used.repositories[asked.repository - 1], asked.archive):
+        return False
+    asked.back = known["back"]
+    return known["all"]
 
 
 def interrupted(_signal: int, _frame: object) -> NoReturn:
@@ -129,12 +136,14 @@ def alone() -> Iterator[None]:
 class Restore:
     """What was asked for, on its way: taken out of the archive by one unit, loaded by the other."""
 
-    def __init__(self, asked: argparse.Namespace, unit: str) -> None:
-        self.asked, self.unit = asked, unit
+    def __init__(self, asked: argparse.Namespace, unit: str, location: str) -> None:
+        self.asked, self.unit, self.location = asked, unit, location
         self.staging = "backup-stage@%s.service" % asked.hook
         self.directory = os.path.join(RESTORE, asked.hook)
         # Where the unit that loads waits for its turn, if it does.
         self.ready = self.directory + ".ready"
+        # Whether it is noted what comes back.
+        self.noted = False
         # Who loads: user and group, by number.
         self.owner: tuple[int, int] | None = None
         # The unit that is at work, the one that waits for its turn, and who shows what the one before said.
@@ -152,6 +161,8 @@ class Restore:
             ended = self.stage() and self.load()
             return ended
         finally:
+            if self.noted:
+                once.end(self.asked.hook, ended)
             self.end(ended)
 
     def clear(self) -> None:
@@ -184,6 +195,12 @@ class Restore:
     def load(self) -> bool:
         """Have it loaded by the hook's user. Return whether that succeeded."""
         assert self.owner
+        if self.asked.all:
+            with contextlib.suppress(OSError, untrusted.Untrustworthy):
+                # Which archive it is says who opens archives. Nothing becomes of it but that it is compared.
+                staged = untrusted.read_json(os.path.join(self.directory, "request.json"), most=1 << 26)
+                once.begin(self.asked.hook, self.location, str(staged["archive"]), self.asked.back)
+                self.noted = True
         hand_over(self.directory, *self.owner)
         self.under_way = self.waiting or Turn(self.unit)
         return self.finish()

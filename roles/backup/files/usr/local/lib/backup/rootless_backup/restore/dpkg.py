@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HERE = "/var/lib/dpkg"
 MOST = 64 << 20
 SECONDS = 120
-FORMAT = "${Package}\t${db:Status-Abbrev}\t${Priority}\t${source:Package}\t${Provides}\n"
+FORMAT = "${Package}\t${db:Status-Abbrev}\t${Priority}\t${source:Package}\t${Section}\t${Provides}\n"
 # What each Debian has.
 BASE = {"required", "important", "standard"}
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{1,200}")
@@ -32,8 +32,10 @@ def forms(path: str) -> list[str]:
 class Package:
     """One that is installed."""
 
-    def __init__(self, name: str, priority: str, source: str, provides: str) -> None:
+    def __init__(self, name: str, priority: str, source: str, section: str, provides: str) -> None:
         self.name, self.source = name, source
+        # With the name of its archive before it, if that is not Debian's main one.
+        self.is_library = section.split("/")[-1] in ("libs", "oldlibs")
         self.is_base = priority in BASE
         # Without versions.
         self.provides = set(re.findall(r"(?:^|, )([a-z0-9][a-z0-9+.-]*)", provides))
@@ -58,7 +60,7 @@ class Packages:
         )
         for line in done.stdout.decode(errors="replace").splitlines():
             name, state, *more = line.split("\t")
-            if state[1:2] == "i" and NAME.fullmatch(name) and len(more) == 3:
+            if state[1:2] == "i" and NAME.fullmatch(name) and len(more) == 4:
                 self.installed[name] = Package(name, *more)
                 if state[:1] == "h":
                     self.held.add(name)

@@ -44,6 +44,8 @@ SHARED = {
     "/var/www": {"httpd", "httpd-cgi", "php-fpm"},
 }
 FORM = status.many(status.text)
+# The results of a unit that runs, has ended well, or has found that it is not for this machine (ExecCondition=).
+FINE = "", "success", "exec-condition"
 
 
 class Holders:
@@ -161,7 +163,7 @@ def start() -> bool:
     states = {name: systemd.show_or_nothing(name, "LoadState", "ActiveState", "Result") for name in names}
     # What is not there is of a package that is not installed; what has ended well was to run once.
     loaded = {name: state for name, state in states.items() if state["LoadState"] == "loaded"}
-    lacking = {name for name, state in loaded.items() if state["ActiveState"] == "failed" or state["Result"] not in ("", "success")}
+    lacking = {name for name, state in loaded.items() if state["ActiveState"] == "failed" or state["Result"] not in FINE}
     lacking |= failed() - before
     for name in sorted(lacking):
         tell(untrusted.printable("backupctl restore-services: %s does not run: systemctl status %s" % (name, name)))

@@ -28,19 +28,37 @@ class Listing:
         self.archive, self.items = archive, items
 
 
-def read(host: engine.Engine, number: int | str, archive: str) -> Listing:
-    """List an archive of a repository; `number`: from 1. Refused: it cannot be told what is in it."""
+def read(command: str, host: engine.Engine, number: int | str, archive: str) -> Listing:
+    """List an archive of a repository. `number`: from 1; `command`: the one of backupctl that asks.
+
+    Refused: it cannot be told what is in it.
+    """
+    told, process, lines = begin("items", command, host, number, archive)
+    return Listing(told, items_of(process, lines))
+
+
+def name_of(command: str, host: engine.Engine, number: int | str, archive: str) -> str:
+    """The whole name of an archive of a repository, such as of `latest-dumps`. Refused: there is none."""
+    told, process, _lines = begin("name", command, host, number, archive)
+    process.communicate()
+    return told
+
+
+def begin(
+    action: str, command: str, host: engine.Engine, number: int | str, archive: str
+) -> tuple[str, subprocess.Popen[bytes], IO[bytes]]:
+    """Have the unit tell something of an archive. Return the name of that, which it tells first; the unit; and what else it tells."""
     location = host.repository(number).location
-    asked = {"action": "items", "repository": number, "archive": archive}
-    command = systemd.transient(host.properties(location), [PROGRAM, "--in-unit", json.dumps(asked)])
-    name = "backup-items-%d-%d" % (os.getpid(), time.time())
-    process = subprocess.Popen([command[0], "--unit=" + name, *command[1:]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    asked = {"action": action, "command": command, "repository": number, "archive": archive}
+    call = systemd.transient(host.properties(location), [PROGRAM, "--in-unit", json.dumps(asked)])
+    name = "backup-%s-%d-%d" % (action, os.getpid(), time.time())
+    process = subprocess.Popen([call[0], "--unit=" + name, *call[1:]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     assert process.stdout
     told = untrusted.parse_json(process.stdout.readline(LONGEST) or b"null")
     if not isinstance(told, str):
         process.wait()
         raise engine.Refused("it cannot be told what is in archive %s" % untrusted.printable(archive))
-    return Listing(told, items_of(process, process.stdout))
+    return told, process, process.stdout
 
 
 def items_of(process: subprocess.Popen[bytes], lines: IO[bytes]) -> Iterator[engine.Item]:

@@ -31,7 +31,7 @@ def main(asked: argparse.Namespace) -> int:
     if os.geteuid() != 0:
         untrusted.die("backupctl restore-packages: only root may install packages, and open archives", codes.NOT_ALLOWED)
     try:
-        found = listing.read(engine.in_use(), asked.repository, asked.archive)
+        found = listing.read("restore-packages", engine.in_use(), asked.repository, asked.archive)
         told = {"/" + item["path"] for item in found.items if item["path"].startswith(("var/lib/dpkg/", APT[1:]))}
         with former_packages(asked.repository, found.archive, told) as former:
             were = former()
@@ -54,8 +54,9 @@ class Change:
     def __init__(self, were: Packages, here: Packages, states: str) -> None:
         auto = automatic(states)
         self.lacking = sorted(were.installed.keys() - here.installed.keys())
-        # Those that somebody asked for: the others come along with them, or not at all any more.
-        self.asked_for = [name for name in self.lacking if name not in auto]
+        # Those that somebody asked for: the others come along with them, or not at all any more, as a library of an older release, which is
+        # marked as asked for if the machine was installed with it.
+        self.asked_for = [name for name in self.lacking if name not in auto and not were.installed[name].is_library]
         self.candidates = available(self.lacking)
         self.held = sorted(were.held - here.held)
         self.auto = sorted((auto & were.installed.keys()) - automatic(APT))
@@ -78,19 +79,10 @@ class Change:
 
     def make(self) -> bool:
         """Return whether all of it succeeded."""
-        # What came along with them comes along again, if it is still of use.
         wanted = [name for name in self.asked_for if name in self.candidates]
-        # What is there of its settings came out of the archive, or will.
-        options = [
-            "--yes",
-            "--quiet",
-            "--no-remove",
-            "--option",
-            "Dpkg::Options::=--force-confold",
-            "--option",
-            "Dpkg::Options::=--force-confdef",
-        ]
-        ok = not wanted or run(["apt-get", "install", *options, "--", *wanted])
+        along = [name for name in self.lacking if name in self.candidates and name not in wanted]
+        # No more than it had. Where what came along does not fit this release, apt chooses.
+        ok = not wanted or install(["--no-install-recommends", "--", *wanted, *along], quiet=True) or install(["--", *wanted])
         there = Packages().installed.keys()
         for state, names in (("auto", self.auto), ("hold", self.held)):
             marked = [name for name in names if name in there]
@@ -117,10 +109,17 @@ class Change:
         return run(["dpkg-statoverride", "--force-all", "--update", "--add", user, group, mode, path])
 
 
-def run(command: list[str]) -> bool:
-    """Run a program of dpkg's or apt's, which asks no questions. Return whether it succeeded."""
+def install(arguments: list[str], quiet: bool = False) -> bool:
+    # What is there of their settings came out of the archive, or will.
+    options = ["Dpkg::Options::=--force-confold", "Dpkg::Options::=--force-confdef"]
+    chosen = ["--yes", "--quiet", "--no-remove", *("--option=" + each for each in options)]
+    return run(["apt-get", "install", *chosen, *arguments], quiet)
+
+
+def run(command: list[str], quiet: bool = False) -> bool:
+    """Run a program of dpkg's or apt's, which asks no questions. Return whether it succeeded. `quiet`: it is not told why not."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=QUIET, check=False)
-    if done.returncode != 0:
+    if done.returncode != 0 and not quiet:
         tell(untrusted.printable_lines(done.stdout.decode(errors="backslashreplace").rstrip()))
     return done.returncode == 0
 

@@ -51,6 +51,8 @@ class Place:
         self.times: tuple[int, int] | None = None
         # What files have to be to be put in place.
         self.proof: Proof | None = None
+        # Directories that keep their owner, mode and times if they are there.
+        self.as_they_are: Sequence[str] = ()
         self.problems: list[str] = []
         self.raised: list[str] = []
 
@@ -58,6 +60,7 @@ class Place:
         """Restore one path. Return whether all of it is in its place."""
         self.restored = self.same = 0
         self.problems, self.raised, self.times = [], [], None
+        self.as_they_are = getattr(asked, "as_they_are", ())
         sweep(self.opened)
         ok = False
         self.proof = Proof.of(repository, archive, path, asked.damaged, asked.without)
@@ -149,9 +152,10 @@ class Place:
                     "it may be another one. Give it its owner, or move it away, first" % (self.base, there.st_uid, was.st_uid)
                 )
                 return
-            if self.proof and self.proof.tells_of_directory(self.base):
+            saved = self.is_saved(self.base, is_there=True)
+            if saved:
                 self.times = was.st_atime_ns, was.st_mtime_ns
-            self.fill(inner, was, self.opened, self.base)
+            self.fill(inner, was, self.opened, self.base, saved)
         finally:
             os.close(inner)
 
@@ -178,21 +182,26 @@ class Place:
                     # Its owner would get what is for others, or the owner in the archive a directory that somebody moved here.
                     os.close(outer)
                     outer = None
+            is_there = outer is not None
             if outer is None:
                 new = made(below if there is None else SPARE, target if there is None else source)
                 if there is not None:
                     self.kept.keep(target, below, path, exchanging(SPARE, source))
                 outer = new
                 os.fchmod(outer, 0o755 if is_trusted(target) else 0o700)
-            self.fill(inner, was, outer, path)
+            self.fill(inner, was, outer, path, self.is_saved(path, is_there))
         finally:
             os.close(inner)
             if outer is not None:
                 os.close(outer)
 
-    def fill(self, inner: int, was: os.stat_result, outer: int, path: str) -> None:
-        """Make an open directory what another is in the archive, which `was` so; what else is in it stays, and all if it was not saved."""
-        saved = self.proof is not None and self.proof.tells_of_directory(path)
+    def is_saved(self, path: str, is_there: bool) -> bool:
+        """Whether a directory itself becomes what the archive says of it."""
+        stays = is_there and path in self.as_they_are
+        return not stays and self.proof is not None and self.proof.tells_of_directory(path)
+
+    def fill(self, inner: int, was: os.stat_result, outer: int, path: str, saved: bool) -> None:
+        """Make an open directory what another is in the archive, which `was` so, if that is `saved`; what else is in it stays."""
         # First: what is put into it may be for fewer eyes than it was open to.
         try:
             if saved:

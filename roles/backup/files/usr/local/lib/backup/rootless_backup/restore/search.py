@@ -43,9 +43,7 @@ def list_all(repository: engine.Repository, archive: str | None) -> bool:
                 tell(name)
             tell("What another host still uses it forgets itself; the rest stays until you decide: `%s`." % repository.removal())
         return True
-    items = repository.contents(named(repository, archive), engine.Wanted())
-    say_each(map(line_of, items or ()))
-    return items is not None
+    return repository.look_through(named(repository, archive), lambda item: untrusted.say(untrusted.printable(line_of(item))))
 
 
 def say_each(lines: Iterable[str]) -> None:
@@ -88,13 +86,29 @@ def show(repository: engine.Repository, archive: str, path: str) -> bool:
 def tell_items(repository: engine.Repository, archive: str) -> bool:
     """Tell a program what is in an archive, as `listing` reads it. Return whether that could be told."""
     archive = named(repository, archive)
-    items = repository.contents(archive, engine.Wanted())
-    if items is not None:
-        untrusted.say(json.dumps(archive))
-        for item in items:
-            if not untrusted.say(json.dumps(item)):
-                break
-    return items is not None
+    said: list[bool] = []
+
+    def say(what: object) -> None:
+        # Whoever reads no more is told no more.
+        if all(said):
+            said[:] = [untrusted.say(json.dumps(what))]
+
+    def take(item: engine.Item) -> None:
+        if not said:
+            # Now: before it nothing says whether there is such an archive.
+            say(archive)
+        say(item)
+
+    ok = repository.look_through(archive, take)
+    if ok and not said:
+        say(archive)
+    return ok
+
+
+def tell_name(repository: engine.Repository, archive: str) -> bool:
+    """Tell a program the whole name of an archive, as `listing` reads it."""
+    untrusted.say(json.dumps(named(repository, archive)))
+    return True
 
 
 def diff(repository: engine.Repository, older: str, newer: str, path: str) -> bool:

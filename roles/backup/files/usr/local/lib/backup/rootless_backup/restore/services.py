@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import fnmatch
 import json
@@ -18,11 +19,10 @@ from rootless_backup.control import codes
 from rootless_backup.restore import holders, listing, program
 from rootless_backup.restore.belonging import DIVIDED, TREES, Belonging, row_of
 from rootless_backup.restore.dpkg import Packages
-from rootless_backup.restore.terminal import tell
+from rootless_backup.restore.terminal import INTERRUPTED, tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterator, Sequence
 
 CONTROL = "/usr/local/sbin/backupctl"
@@ -47,14 +47,22 @@ def main(asked: argparse.Namespace) -> int:
         untrusted.die("backupctl restore-services: %s" % refused)
     except (OSError, subprocess.SubprocessError, untrusted.Untrustworthy) as trouble:
         untrusted.die("backupctl restore-services: %s" % untrusted.reason(trouble))
+    except KeyboardInterrupt:
+        untrusted.die(INTERRUPTED % "restore-services", codes.INTERRUPTED)
 
 
 def restore(asked: argparse.Namespace, used: engine.Engine) -> bool:
     """Return whether all that is to come back did, and all services run again that should."""
-    found = listing.read(used, asked.repository, asked.archive)
-    told = {"/" + item["path"] for item in found.items}
-    rows = {row_of(path) for path in told if any(paths.is_below(path, tree) for tree in TREES)}
-    rows = {row for row in rows if not DIVIDED.fullmatch(row)}
+    found = listing.read("restore-services", used, asked.repository, asked.archive)
+    told, rows = set[str](), set[str]()
+    # No list of all paths: there may be millions.
+    for item in found.items:
+        path = "/" + item["path"]
+        told.update({path} & {*DPKG})
+        if any(paths.is_below(path, tree) for tree in TREES):
+            rows.add(row_of(path))
+    divided = sorted(filter(DIVIDED.fullmatch, rows))
+    rows = rows.difference(divided)
     with former_packages(asked.repository, found.archive, told) as former:
         belonging = Belonging(rows, Packages(), former, asked.etc, asked.host_keys)
         left = {row: why for row, why in ((row, belonging.why_left(row)) for row in sorted(rows)) if why}
@@ -73,11 +81,21 @@ def restore(asked: argparse.Namespace, used: engine.Engine) -> bool:
         if not holders.stop(units, holders.enabled(coming)):
             ok = False
             tell("backupctl restore-services: not all of them could be stopped, so what they hold may not come back whole")
-        ok = put(asked.repository, found.archive, coming, left) and ok
+        ok = put(asked.repository, found.archive, coming, left, divided) and ok
     finally:
         subprocess.run(["systemctl", "daemon-reload"], stdin=subprocess.DEVNULL, check=False)
-        ok = (asked.keep_stopped or holders.start()) and ok
+        if asked.keep_stopped:
+            left_stopped()
+        else:
+            ok = holders.start() and ok
     return ok
+
+
+def left_stopped() -> None:
+    """Name what is stopped until somebody says otherwise."""
+    names = holders.stopped()
+    if names:
+        untrusted.say("stopped until `backupctl restore-services --start`: ", untrusted.printable(", ".join(names)))
 
 
 def tell_unmatched(patterns: Sequence[str], rows: set[str]) -> bool:
@@ -91,13 +109,25 @@ def tell_unmatched(patterns: Sequence[str], rows: set[str]) -> bool:
     return not lacking
 
 
-def put(number: int | str, archive: str, coming: Sequence[str], left: dict[str, str]) -> bool:
+def put(number: int | str, archive: str, coming: Sequence[str], left: dict[str, str], divided: Sequence[str]) -> bool:
     """Bring rows back in place, and nothing of those that stay. Return whether that succeeded."""
     trees = [tree for tree in TREES if any(paths.is_below(row, tree) for row in coming)]
     if not trees:
         return True
-    command = [CONTROL, "restore", "--repository", str(number), "--archive", archive, "--in-place"]
-    return subprocess.run([*command, *("--except=" + row for row in left), "--", *trees], check=False).returncode == 0
+    asked = argparse.Namespace(
+        action="restore",
+        repository=number,
+        archive=archive,
+        into=None,
+        in_place=True,
+        damaged=False,
+        no_room_check=False,
+        without=list(left),
+        paths=trees,
+        # What is divided is the new machine's, whoever has something in it.
+        as_they_are=divided,
+    )
+    return program.main(asked) == codes.GOOD
 
 
 @contextlib.contextmanager

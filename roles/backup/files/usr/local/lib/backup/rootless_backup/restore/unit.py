@@ -23,6 +23,7 @@ def main(**given: Any) -> int:
             "find": find,
             "show": show,
             "items": items,
+            "name": name,
             "diff": diff,
             "restore": restore,
             "make-room": make_room,
@@ -57,6 +58,12 @@ def items(asked: types.SimpleNamespace) -> bool:
     from rootless_backup.restore import search
 
     return search.tell_items(opened(asked), asked.archive)
+
+
+def name(asked: types.SimpleNamespace) -> bool:
+    from rootless_backup.restore import search
+
+    return search.tell_name(opened(asked), asked.archive)
 
 
 def diff(asked: types.SimpleNamespace) -> bool:
@@ -101,4 +108,5 @@ def restored(_asked: types.SimpleNamespace) -> bool:
 
 def opened(asked: types.SimpleNamespace, host: engine.Engine | None = None, reading: bool = False) -> engine.Repository:
     """The repository that is meant. `reading`: a restore only reads a local one, and cannot lock it; see `program`."""
-    return (host or engine.in_use()).repository(asked.repository, Terminal(asked.action), reading)
+    voice = Terminal(getattr(asked, "command", asked.action))
+    return (host or engine.in_use()).repository(asked.repository, voice, reading)

@@ -71,11 +71,10 @@ class Repository(engine.Repository):
     def contents(self, archive: str, wanted: Wanted) -> list[Item] | None:
         with patterns(wanted) as options:
             run = borg(self, "list", "--json-lines", "--format", ITEM, *options, self.named(archive))
-        items = [json.loads(line) for line in run.output.split("\n") if line] if run.ok else None
-        for item in items or ():
-            # Borg gives a number where it has no name.
-            item["user"], item["group"] = str(item["user"]), str(item["group"])
-        return items
+        return [item_of(line) for line in run.output.split("\n") if line] if run.ok else None
+
+    def look_through(self, archive: str, seen: Callable[[Item], object]) -> bool:
+        return borg(self, "list", "--json-lines", "--format", ITEM, self.named(archive), line=lambda line: seen(item_of(line))).ok
 
     def changes(self, older: str, newer: str, wanted: Wanted) -> list[Change] | None:
         from rootless_backup.borg import changes
@@ -238,6 +237,13 @@ class Repository(engine.Repository):
             self.voice.error(why[0])
             for remedy in why[1]:
                 self.voice.advise(remedy)
+
+
+def item_of(line: str | bytes) -> Item:
+    item: Item = json.loads(line)
+    # Borg gives a number where it has no name.
+    item["user"], item["group"] = str(item["user"]), str(item["group"])
+    return item
 
 
 @contextlib.contextmanager

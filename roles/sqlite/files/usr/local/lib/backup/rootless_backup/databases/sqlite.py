@@ -36,6 +36,7 @@ import sys
 from rootless_backup import untrusted
 from rootless_backup.databases import base
 from rootless_backup.databases.base import complain, shown
+from rootless_backup.databases.request import came_back, note_back
 from rootless_backup.records import manifest as manifests
 
 TYPE_CHECKING = False
@@ -260,8 +261,11 @@ def restore(dump: str, busy_timeout: int) -> bool:
     """Return whether every file was put where it was asked for."""
     with open(os.environ["BACKUP_REQUEST"], encoding="utf-8") as file:
         request = json.load(file)
-    places, ok = set(), True
+    places, ok, items = set(), True, []
     for item in request["items"]:
+        if came_back(item["file"], request) and os.path.lexists(item["into"]):
+            continue
+        items.append(item)
         # A link stays, and what it leads to is replaced.
         place = item["into"] = os.path.realpath(item["into"])
         if not os.path.isdir(os.path.dirname(place)):
@@ -277,8 +281,11 @@ def restore(dump: str, busy_timeout: int) -> bool:
             ok = complain("%s exists already. Choose another place with --into PATH, or replace it with --over." % shown(place))
         places.add(place)
     if ok:
-        for item in request["items"]:
-            ok = restore_one(os.path.join(dump, item["file"]), item["into"], request["over"], busy_timeout) and ok
+        for item in items:
+            if restore_one(os.path.join(dump, item["file"]), item["into"], request["over"], busy_timeout):
+                note_back(item["file"], request)
+            else:
+                ok = False
     return ok
 
 

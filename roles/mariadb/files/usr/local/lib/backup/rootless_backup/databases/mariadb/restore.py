@@ -14,7 +14,7 @@ from rootless_backup.databases.base import reason
 from rootless_backup.databases.mariadb import account, client, definitions, dump, loading
 from rootless_backup.databases.mariadb.client import identifier
 from rootless_backup.databases.mariadb.item import Item
-from rootless_backup.databases.request import NOT, RESTORED, asked_twice, refuse, say_all
+from rootless_backup.databases.request import BEFORE, NOT, RESTORED, asked_twice, came_back, note_back, refuse, say_all
 from rootless_backup.records import manifest as manifests
 
 TYPE_CHECKING = False
@@ -42,18 +42,24 @@ def restore() -> bool:
             if asked_twice(items):
                 return False
             clear(server)
-            refused = [item for item in items if refuse(item.problems(request["over"]))]
+            back = [item for item in items if came_back(item.file, request) and not item.is_empty()]
+            for item in back:
+                item.result = BEFORE
+            refused = [item for item in items if item not in back and refuse(item.problems(request["over"]))]
             # Of all that there is, the others do not wait for that.
             if refused and not request.get("all"):
                 return False
             with loading.ready(server):
-                ok = load_all(server, [item for item in items if item not in refused], request)
+                ok = load_all(server, [item for item in items if item not in refused and item not in back], request)
     except (subprocess.CalledProcessError, OSError, KeyError, ValueError, Lacking) as error:
         untrusted.tell(3, "The restore ended; what was not said to be restored is as it was. %s" % reason(error))
         return False
     if request.get("all"):
         say_all([(item, item.seconds, item.result) for item in items])
-    return ok and all(item.result == RESTORED for item in items)
+    for item in items:
+        if item.result == RESTORED:
+            note_back(item.file, request)
+    return ok and all(item.result in (RESTORED, BEFORE) for item in items)
 
 
 def load_all(server: Server, items: list[Item], request: dict[str, Any]) -> bool:

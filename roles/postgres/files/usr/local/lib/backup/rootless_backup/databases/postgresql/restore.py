@@ -17,7 +17,7 @@ from rootless_backup.databases.base import reason, shown
 from rootless_backup.databases.postgresql import client, loading, roles, servers, sql
 from rootless_backup.databases.postgresql.client import query
 from rootless_backup.databases.postgresql.item import Item
-from rootless_backup.databases.request import NOT, RESTORED, asked_twice, refuse, say_all
+from rootless_backup.databases.request import BEFORE, NOT, RESTORED, asked_twice, came_back, note_back, refuse, say_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def restore() -> bool:
             return False
         clusters = {item.address: item.env for item in items}
         there = {address: clear(env) for address, env in clusters.items()}
-        refused = [item for item in items if refuse(item.problems(there[item.address], request["over"]))]
+        back = [item for item in items if came_back(item.file, request) and item.into in there[item.address] and not item.is_empty()]
+        refused = [item for item in items if item not in back and refuse(item.problems(there[item.address], request["over"]))]
         # Of all that there is, the others do not wait for that.
         if refused and not request.get("all"):
             return False
@@ -65,10 +66,11 @@ def restore() -> bool:
     except (subprocess.CalledProcessError, OSError, KeyError, ValueError) as error:
         untrusted.tell(3, "Nothing was restored. %s" % reason(error))
         return False
-    results = [(item, *timed(item, there[item.address], request, refused)) for item in items]
+    known = {**dict.fromkeys(refused, NOT), **dict.fromkeys(back, BEFORE)}
+    results = [(item, *timed(item, there[item.address], request, known.get(item))) for item in items]
     if request.get("all"):
         say_all(results)
-    return ok and all(result == RESTORED for _item, _seconds, result in results)
+    return ok and all(result in (RESTORED, BEFORE) for _item, _seconds, result in results)
 
 
 def load_globals() -> bool:
@@ -79,10 +81,12 @@ def load_globals() -> bool:
     return all(done)
 
 
-def timed(item: Item, there: dict[str, Properties], request: dict[str, Any], refused: list[Item]) -> tuple[float, str]:
-    """Restore a database, unless it is refused. Return how many seconds it took, and what came of it."""
+def timed(item: Item, there: dict[str, Properties], request: dict[str, Any], known: str | None) -> tuple[float, str]:
+    """Restore a database, unless it is `known` what came of it. Return how many seconds it took, and what came of it."""
     begun = time.monotonic()
-    result = NOT if item in refused or stop.STOPPED.is_set() else item.restore(there, request)
+    result = known or (NOT if stop.STOPPED.is_set() else item.restore(there, request))
+    if result == RESTORED:
+        note_back(item.file, request)
     return time.monotonic() - begun, result
 
 
