@@ -7,18 +7,30 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
+import contextlib
 import os
 import re
 import secrets
 import shlex
 
+from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.ansible_release import __version__ as core_version
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import lookup_loader
-from ansible_collections.rootless.backup.plugins.plugin_utils import answer, facts, keys, module, package, saved, settings, tree
+from ansible.plugins.loader import filter_loader, lookup_loader, test_loader
+from ansible_collections.rootless.backup.plugins.plugin_utils import (
+    answer,
+    compiled,
+    facts,
+    keys,
+    module,
+    package,
+    saved,
+    settings,
+    transaction,
+    tree,
+)
 from ansible_collections.rootless.backup.plugins.plugin_utils.keys import Unusable
 
 # Before 2.19 a template that looks like JSON comes back as what it holds, unless that is turned off; since then the
@@ -26,6 +38,8 @@ from ansible_collections.rootless.backup.plugins.plugin_utils.keys import Unusab
 AS_TEXT = {"convert_data": False} if tuple(map(int, core_version.split(".")[:2])) < (2, 19) else {}
 OPTIONS = {"name", "role", "state", "packages", "templates", "files", "frame", "package", "sensitive", "keep", "former", "expect", "covers",
            "calendars", "enable", "start", "users", "remove", "disown", "save", "authorize"}
+# A plan that lays something down names nothing that could go with it.
+ONLY_ABSENT = ("remove", "disown")
 KEEP = ("What opens the repositories of %s is saved in %s on the control node.\n"
         "Keep a copy of that directory in a safe place: without it the backup of a lost host cannot be read.")
 
@@ -38,6 +52,13 @@ REBUILT = ("%s looks like a machine that was rebuilt: it knows of no backup, but
            "To bring it back: ansible-playbook rootless.backup.restore -e restore_host=%s (see docs/restore.md).\n"
            "If what was saved is not to come back here, say once -e backup_begin_anew=true: what opens it is set aside there then.")
 ASIDE = "What opened the repositories of %s is in %s now. Keep it for as long as you want to read them."
+
+# Ansible loads this before it forks a process for each host, of which each would look for the filters, and read all this, anew.
+filter_loader.get("ansible.builtin.to_json")
+test_loader.get("ansible.builtin.match")
+facts.rules()
+settings.of_role(package.FRAME)
+tree.contents(package.HOME)
 
 
 class ActionModule(ActionBase):
@@ -54,8 +75,16 @@ class ActionModule(ActionBase):
         # All that decides something here is fixed before the host is asked anything.
         facts.refuse(task_vars)
         args = dict(self._task.args)
-        if args.get("role"):
-            problems = self._complete(args, task_vars)
+        variables, role = dict(task_vars), args.get("role")
+        if role:
+            rules = [settings.of_role(role), *([settings.of_role(package.FRAME)] if wants_frame(args) else [])]
+            values = settings.values(rules, variables, self._templar.template)
+            problems = settings.problems(rules, values, list(variables), self._display.warning)
+            if not problems:
+                # As data: what somebody made a setting of is rendered once.
+                variables.update(answer.unsafe(values))
+                with kept_of(args):
+                    problems = self._complete(args, variables, rules)
             if problems:
                 return dict(result, changed=False, **settings.refusal(problems))
         unknown = set(args) - OPTIONS
@@ -69,7 +98,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("rootless.backup.deploy: state: %r is not allowed. Use present or absent." % (state,))
 
         wanted = self._saved(args.get("save"))
-        plan = self._plan(args, state, wanted, task_vars)
+        plan = self._plan(args, state, wanted, variables)
         server = args.get("authorize") or {}
         if wanted is not None and state == "present" and not self._task.check_mode and not all(map(wanted.has, wanted.files)):
             try:
@@ -105,27 +134,37 @@ class ActionModule(ActionBase):
             self._show_key(server, result, wanted, task_vars)
         return answer.unsafe(result)
 
-    def _complete(self, args, task_vars):
-        """Check the settings of the role, then add what the role says of itself, made of settings that are right. Returns the problems."""
-        template, rules = self._templar.template, settings.of_role(args["role"])
-        own = (rules, list(task_vars), template(task_vars[settings.named(rules, "values")]),
-               lambda: template(task_vars.get(settings.named(rules, "together"), [])))
-        problems = settings.problems(own, wants_frame(args), task_vars, template, self._display.warning)
+    def _complete(self, args, variables, rules):
+        """Add what the role says of itself, made of settings that are each right. Returns what does not hold between them.
+
+        What much is made of is put into `variables` as it is then: Ansible renders a variable anew wherever it stands.
+        """
+        template = self._templar.template
+        self._templar.available_variables = variables
+        # An engine makes its own of what the frame has.
+        for name in (name for each in reversed(rules) for name in variables.get(settings.named(each, "once"), [])):
+            variables[name] = answer.unsafe(template(variables[name]))
+        problems = settings.between([held for each in rules for held in template(variables.get(settings.named(each, "together"), []))])
         if not problems:
-            args.update(template(task_vars.get(settings.named(rules, "deploy"), {})))
+            options = dict(variables.get(settings.named(rules[0], "deploy"), {}))
+            state = template(options.pop("state", args.get("state", "present")))
+            if state == "present":
+                for each in ONLY_ABSENT:
+                    options.pop(each, None)
+            args.update(template(options), state=state)
             for tree_of in ("templates", "files"):
                 args.setdefault(tree_of, os.path.join(args["role"], tree_of))
         return problems
 
-    def _plan(self, args, state, wanted, task_vars):
+    def _plan(self, args, state, wanted, variables):
         """What the host is to be."""
         # Before the tree is rendered, which has what is new in it.
-        changes = self._changes(args, state, wanted, task_vars)
+        changes = self._changes(args, state, wanted, variables)
         plan = {
             "name": args["name"],
             "state": state,
             "packages": args.get("packages", []),
-            "files": self._tree(args, task_vars) if state == "present" else [],
+            "files": self._tree(args, variables) if state == "present" else [],
             "keep": args.get("keep", []),
             "former": args.get("former", []),
             "expect": args.get("expect", {}),
@@ -134,9 +173,7 @@ class ActionModule(ActionBase):
             "enable": args.get("enable", []),
             "start": args.get("start", []),
             "users": args.get("users", []),
-            # A plan that lays something down names nothing that could go with it.
-            "remove": args.get("remove", []) if state == "absent" else [],
-            "disown": args.get("disown", []) if state == "absent" else [],
+            **{each: args.get(each, []) if state == "absent" else [] for each in ONLY_ABSENT},
             "handover": changes,
             "ask": bool(changes),
         }
@@ -241,9 +278,7 @@ class ActionModule(ActionBase):
         return dict(result, changed=result["changed"] or installed.get("changed") is True)
 
     def _once(self, plan, task_vars):
-        # A string, because the host's journal would show what a dict holds.
-        came = self._execute_module(
-            module_name="rootless.backup.transaction", module_args={"plan": json.dumps(plan)}, task_vars=task_vars)
+        came = transaction.run(self, plan, task_vars)
         return came, answer.of_transaction(came, plan)
 
     def _install(self, names, has_dpkg, task_vars):
@@ -336,14 +371,15 @@ class ActionModule(ActionBase):
             # The host's own words have it too, escaped: nobody is to copy that.
             result["msg"] = "\n".join(each for each in result["msg"].split("\n") if command not in each)
 
-    def _tree(self, args, task_vars):
+    def _tree(self, args, variables):
         """Every file of the trees as `{path, content, mode, sensitive}`; an engine's own stand beside those of the frame."""
         frame = (os.path.join(package.FRAME, "templates"), package.HOME) if wants_frame(args) else (None, None)
         sensitive = set(args.get("sensitive", []))
         trees = [frame, (args.get("templates"), args.get("files"))]
         templates = [[os.path.join(root, path) for root, path in tree.walk(top) if path.endswith(".j2")] for top, _static in trees]
         lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
-        rendered = iter(lookup.run([path for each in templates for path in each], variables=Shared(task_vars), **AS_TEXT))
+        with kept_of(args):
+            rendered = iter(lookup.run([path for each in templates for path in each], variables=Shared(variables), **AS_TEXT))
         files = []
         for (top, static), paths in zip(trees, templates):
             for path in paths:
@@ -368,6 +404,11 @@ def make(name, path, host):
         keys.make(path, "borg@" + re.sub("[^A-Za-z0-9._-]", "_", host))
     else:
         saved.create(path, base64.b64encode(secrets.token_bytes(32)) + b"\n")
+
+
+def kept_of(args):
+    """What is compiled of a role is kept for its next host: by then its settings are data, and all texts its own."""
+    return compiled.kept(os.path.basename(args["role"]), constants.DEFAULT_LOCAL_TMP) if args.get("role") else contextlib.nullcontext()
 
 
 def wants_frame(args):

@@ -12,7 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.parsing.ajson import AnsibleJSONEncoder
 from ansible.plugins.action import ActionBase
 from ansible_collections.rootless.backup.plugins.plugin_utils import answer as host_answer
-from ansible_collections.rootless.backup.plugins.plugin_utils import facts, node, package, tree
+from ansible_collections.rootless.backup.plugins.plugin_utils import facts, node, package, transaction, tree
 
 
 class ActionModule(ActionBase):
@@ -34,8 +34,7 @@ class ActionModule(ActionBase):
                           msg="The options of the hook are not usable:\n- " + "\n- ".join(answer["problems"]))
             return result
         whole = with_files(answer["plan"])
-        came = self._execute_module(
-            module_name="rootless.backup.transaction", module_args={"plan": json.dumps(whole)}, task_vars=task_vars)
+        came = transaction.run(self, whole, task_vars)
         result.update(host_answer.of_transaction(came, whole), **host_answer.interpreter(self))
         return host_answer.unsafe(result)
 

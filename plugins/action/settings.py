@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.rootless.backup.plugins.plugin_utils import facts, settings
+from ansible_collections.rootless.backup.plugins.plugin_utils import facts, package, settings
 
 
 class ActionModule(ActionBase):
@@ -21,9 +21,13 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         # First of all: what a host said before this role came to it must not stand for a setting of the inventory.
         facts.refuse(task_vars)
-        args = self._task.args
-        own = settings.read(args["rules"]), args["given"], args["values"], lambda: list(args.get("together", []))
-        problems = settings.problems(own, boolean(args.get("frame", False)), task_vars, self._templar.template, self._display.warning)
+        args, template = self._task.args, self._templar.template
+        frame = [settings.of_role(package.FRAME)] if boolean(args.get("frame", False)) else []
+        rules = [settings.read(args["rules"]), *frame]
+        problems = settings.problems(rules, settings.values(rules, task_vars, template), list(task_vars), self._display.warning)
+        if not problems:
+            of_frame = [each for of in frame for each in template(task_vars[settings.named(of, "together")])]
+            problems = settings.between([*args.get("together", []), *of_frame])
         result.update(changed=False)
         if problems:
             result.update(settings.refusal(problems))

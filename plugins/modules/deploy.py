@@ -25,8 +25,9 @@ options:
     description:
       - The directory of the role whose tree it is, on the control node. I(templates) and I(files) are its own then.
       - Its settings are checked first, as by M(rootless.backup.settings), with the rules in C(meta/settings.rules.json). These say its
-        prefix. In the variable C(_PREFIX_values) are its settings, in C(_PREFIX_together) what has to hold between them, and
-        in C(_PREFIX_deploy) further options of this module, which are evaluated when the settings are found right.
+        prefix. In the variable C(_PREFIX_together) stands what has to hold between them, and in C(_PREFIX_deploy) further options of this
+        module, which are evaluated when the settings are found right. C(_PREFIX_once) lists variables that many others are made of, each
+        after those that it is made of itself; they are evaluated once.
     type: path
   packages:
     description:

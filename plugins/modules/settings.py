@@ -19,15 +19,6 @@ options:
     description: The file with the rules, on the control node.
     type: path
     required: true
-  given:
-    description: All variable names with the prefix of the role.
-    type: list
-    elements: str
-    required: true
-  values:
-    description: The values of all settings of the role.
-    type: dict
-    required: true
   together:
     description: What has to hold between several settings.
     type: list
@@ -59,9 +50,6 @@ EXAMPLES = r"""
 - name: Check the settings before anything on the host is touched
   rootless.backup.settings:
     rules: "{{ role_path }}/meta/settings.rules.json"
-    given: "{{ q('ansible.builtin.varnames', '^backup_') }}"
-    values:
-      backup_schedule: "{{ backup_schedule }}"
 """
 
 RETURN = r"""

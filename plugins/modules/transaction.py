@@ -64,6 +64,11 @@ new:
   returned: always
   type: bool
   sample: false
+wants:
+  description: Whether nothing was done, since the plan only says checksums of files that differ.
+  returned: always
+  type: bool
+  sample: false
 exposure:
   description: The exposure level of the service that the plan names.
   returned: when it was changed, not in check mode
@@ -224,6 +229,7 @@ class Transaction:
         self.handed = []
         self.differs = []
         self.new = False
+        self.wants = False
         self.uncovered = []
 
     def warn(self, text):
@@ -233,7 +239,7 @@ class Transaction:
     def result(self):
         result = {"diff": self.diff, "paths": self.changed_paths, "started": self.started, "created": self.created, "told": self.told,
                   "lacking": self.lacking, "dpkg": dpkg_query(self.module) is not None, "new": self.new, "handed": self.handed,
-                  "differs": self.differs}
+                  "differs": self.differs, "wants": self.wants}
         if self.plan["exposure"] and self.changed and not self.module.check_mode:
             out = self.module.run_command(["systemd-analyze", "security", "--no-pager", self.plan["exposure"]])[1]
             level = re.search(r"exposure level for \S+ ([0-9.]+)", out)
@@ -256,6 +262,10 @@ class Transaction:
         self.lacking = self._lacking()
         if self.lacking and not self.module.check_mode:
             # Nothing else is done before they are there: who called installs them, and calls again.
+            return
+        self.wants = any("content" not in each and self._differs(path) for path, each in self.files.items())
+        if self.wants:
+            # Nor before it is known what is in them: who called says it, and calls again.
             return
         for need in self.plan["needs"]:
             if need["kind"] == "hook" and not os.path.exists("%sbackup-%s.service" % (UNITS, need["value"])):
@@ -467,8 +477,8 @@ class Transaction:
                 content = file.read()
         except FileNotFoundError:
             return True
-        return (content, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) != (
-            wanted["content"].encode(), wanted["mode"], 0, 0)
+        same = content == wanted["content"].encode() if "content" in wanted else hashlib.sha256(content).hexdigest() == wanted["sha256"]
+        return not same or (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) != (wanted["mode"], 0, 0)
 
     def _show_removal(self, path):
         """What goes with a path that is none of the tree's, in numbers: what is in a dump is nobody else's to see."""

@@ -9,6 +9,7 @@ it, by its own name or by that of a variable that it is made of.
 
 from __future__ import annotations
 
+import functools
 import glob
 import json
 import os
@@ -62,6 +63,7 @@ def names(task_vars: Mapping[str, Any]) -> set[str]:
         return set()
 
 
+@functools.lru_cache(maxsize=None)
 def rules() -> list[dict[str, Any]]:
     """What is known of the settings of all roles of this collection."""
     found: list[dict[str, Any]] = []

@@ -33,8 +33,9 @@ PLACE = PROGRAMS + PACKAGE + "/"
 def add_to(plan: dict[str, Any]) -> None:
     """Make a plan lay the package down too, with its version: an older one than a host has is refused there."""
     given = {each["path"]: each for each in plan["files"]}
-    for each in tree.static(os.path.join(HOME, PLACE.strip("/"))):
-        each["path"] = PLACE + each["path"].lstrip("/")
+    for each in tree.static(HOME):
+        if not each["path"].startswith(PLACE):
+            continue
         if given.setdefault(each["path"], each)["content"] != each["content"]:
             raise AnsibleActionFail("%s is a module of the collection's own, and another file of this name is given; give it another name"
                                     % each["path"])

@@ -6,23 +6,33 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 import os
 import re
 from collections.abc import Mapping
 
 from ansible.module_utils.parsing.convert_bool import BOOLEANS
-from ansible_collections.rootless.backup.plugins.plugin_utils import package
+
+try:
+    from ansible.template import trust_as_template
+except ImportError:
+
+    def trust_as_template(value: str) -> str:
+        """Before 2.19 every text can be a template."""
+        return value
+
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
     from typing import Any
 
     # What `meta/settings.rules.json` holds, or a part of it.
     Rules = dict[str, Any]
 
 
+@functools.lru_cache(maxsize=None)
 def of_role(role: str) -> Rules:
     """The rules of the role in a directory."""
     return read(os.path.join(role, "meta", "settings.rules.json"))
@@ -33,29 +43,40 @@ def named(rules: Rules, name: str) -> str:
     return "_%s%s" % (rules["prefix"], name)
 
 
-def problems(own: tuple[Rules, Collection[str], Mapping[str, Any], Callable[[], list[Any]]], frame: bool, task_vars: Mapping[str, Any],
-             template: Callable[[object], Any], warn: Callable[[str], object]) -> list[str]:
-    """What is wrong with settings: a role's own `(rules, names that are given, values, what has to hold between them)`, and those of the
-    frame, if an engine brings it along, so that each pass tells of all that is wrong.
-    """
-    rules, given, values, of_own = own
-    checked = [(rules, given, values)]
-    if frame:
-        of_frame = of_role(package.FRAME)
-        checked.append((of_frame, list(task_vars), template(task_vars[named(of_frame, "values")])))
+def values(all_rules: Iterable[Rules], task_vars: Mapping[str, Any], template: Callable[[str], Any]) -> dict[str, Any]:
+    """The settings as they are where they are used, whatever they are made of."""
+    def used(name: str) -> Any:
+        if name in task_vars and is_plain(task_vars[name]):
+            return task_vars[name]
+        return template(trust_as_template("{{ %s }}" % name))
+
+    return {name: used(name) for rules in all_rules for name in rules["settings"]}
+
+
+def is_plain(value: object) -> bool:
+    """Whether Ansible makes nothing else of a value where it is used. Most settings are so, and each that is rendered takes its time."""
+    if isinstance(value, str):
+        # Before 2.19 a text that looks like a list, a mapping or a boolean becomes one.
+        return not ("{" in value or value.startswith(("[", "#jinja2:")) or value in ("True", "False"))
+    return isinstance(value, (bool, int, float)) or (isinstance(value, list) and all(map(is_plain, value)))
+
+
+def problems(all_rules: Iterable[Rules], given: Mapping[str, Any], names: Collection[str], warn: Callable[[str], object]) -> list[str]:
+    """What is wrong with the settings of roles, each by itself. `given`: their values; `names`: of all variables that there are."""
     found: list[str] = []
-    for rules, given, values in checked:
-        slips, doubtful = misspelt(given, rules)
+    for rules in all_rules:
+        slips, doubtful = misspelt(names, rules)
         found += slips
         for each in doubtful:
             warn(each)
         for name, rule in rules["settings"].items():
-            found += check(name, values[name], rule)
-    if not found:
-        # What has to hold between settings can only be asked of settings that are each right.
-        together = of_own() + (template(task_vars[named(of_frame, "together")]) if frame else [])
-        found = [each["message"] for each in together if each["that"] not in (True, "True")]
+            found += check(name, given[name], rule)
     return found
+
+
+def between(together: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What does not hold between settings, which can only be asked of settings that are each right."""
+    return [each["message"] for each in together if each["that"] not in (True, "True")]
 
 
 def refusal(found: list[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 TYPE_CHECKING = False
@@ -39,11 +40,15 @@ def entry(path: str, content: str, sensitive: Collection[str] = ()) -> dict[str,
 
 def static(root: str | None, sensitive: Collection[str] = ()) -> list[dict[str, Any]]:
     """The files of a tree that are laid down as they are."""
-    files = []
+    return [entry(path, content, sensitive) for path, content in contents(root)]
+
+
+@functools.lru_cache(maxsize=None)
+def contents(root: str | None) -> list[tuple[str, str]]:
+    """The path below `root` of each of these files, and what is in it. A process of Ansible reads it once, those that it forks never."""
+    found = []
     for top, path in walk(root):
         with open(os.path.join(top, path), encoding="utf-8") as file:
             content = file.read()
-        if content.startswith(PORTABLE):
-            content = DEBIAN + content[len(PORTABLE):]
-        files.append(entry(path, content, sensitive))
-    return files
+        found.append((path, DEBIAN + content[len(PORTABLE):] if content.startswith(PORTABLE) else content))
+    return found

@@ -21,10 +21,6 @@ export function settingsFiles(schema: RoleSchema): GeneratedFile[] {
       path: `${role}/meta/settings.rules.json`,
       content: `${JSON.stringify({ '#': `${mark}${source}. Do not edit.`, ...rules(schema) }, null, 2)}\n`,
     },
-    {
-      path: `${role}/vars/main/settings.yml`,
-      content: `${markComment(source)}${yamlDocument({ [`_${schema.prefix}values`]: values(schema) })}`,
-    },
     // The frame has no task: an engine has its settings checked with its own.
     ...(schema.engine !== undefined || schema.deployed === true
       ? []
@@ -50,14 +46,18 @@ function defaults(schema: RoleSchema, source: string): string {
 
 const argumentTypes = { string: 'str', integer: 'int', boolean: 'bool', array: 'list', object: 'dict' } as const;
 
-/** The role's argument specification. @see https://docs.ansible.com/ansible/latest/playbook_guide/playbooks_reuse_roles.html#role-argument-validation */
+/**
+ * The role's argument specification, which documents its settings. Not under `main`: before the tasks of that entry point ansible-core checks
+ * types in a task of its own, which costs each host as much as `ping`, and the action of the role checks all of it anyway.
+ * @see https://docs.ansible.com/ansible/latest/playbook_guide/playbooks_reuse_roles.html#role-argument-validation
+ */
 export function argumentSpecs(schema: RoleSchema): object {
   return {
     argument_specs: {
-      main: {
+      settings: {
         short_description: schema.summary,
         description: schema.description.map(ansibleMarkup),
-        // Without `no_log`: ansible-core 2.14 fails on a value of `!vault` that is to be hidden, and this validation shows none.
+        // Without `no_log`: with `tasks_from: settings` ansible-core 2.14 would fail on a value of `!vault` that is to be hidden.
         options: Object.fromEntries(
           Object.entries(schema.settings).map(([name, { writeOnly: _, ...setting }]) => [name, argument(setting)]),
         ),
@@ -165,17 +165,11 @@ function settingsTask(schema: RoleSchema): object {
     name: 'Check the settings before anything on the host is touched',
     'rootless.backup.settings': {
       rules: '{{ role_path }}/meta/settings.rules.json',
-      given: `{{ q('ansible.builtin.varnames', '^${schema.prefix}') }}`,
-      values: `{{ _${schema.prefix}values }}`,
       together: `{{ _${schema.prefix}together }}`,
       ...(schema.frame === true ? { frame: true } : {}),
     },
   };
 }
-
-/** The settings as they are where they are used, whatever they are made of. */
-const values = (schema: RoleSchema): object =>
-  Object.fromEntries(Object.keys(schema.settings).map((name) => [name, `{{ ${name} }}`]));
 
 /** The settings as a Markdown table, for the role's README. */
 export function settingsTable(schema: RoleSchema): string {

@@ -57,16 +57,16 @@ describe.each(readdirSync('roles'))('ansible-doc of the role %s', (role) => {
     const name = `rootless.backup.${role}`;
     const { [name]: found } = (await documentation('role', name)) as Record<
       string,
-      { entry_points: { main: Record<string, unknown> } }
+      { entry_points: { settings: Record<string, unknown> } }
     >;
-    const main = found?.entry_points.main ?? {};
-    expect(main['short_description']).toMatch(/\w{3}/);
-    expect(String(main['description']).length).toBeGreaterThan(40);
-    expect(silent(main['options'] as Record<string, Option>)).toEqual([]);
+    const settings = found?.entry_points.settings ?? {};
+    expect(settings['short_description']).toMatch(/\w{3}/);
+    expect(String(settings['description']).length).toBeGreaterThan(40);
+    expect(silent(settings['options'] as Record<string, Option>)).toEqual([]);
     const defaults = [...readFileSync(`roles/${role}/defaults/main.yml`, 'utf8').matchAll(/^(\w+):/gm)].map(
       ([, setting]) => setting,
     );
-    expect(Object.keys(main['options'] as object).sort()).toEqual(defaults.sort());
+    expect(Object.keys(settings['options'] as object).sort()).toEqual(defaults.sort());
   });
 
   it('and its README gives an example, and every setting', () => {

@@ -147,3 +147,17 @@ def test_a_misspelt_setting_is_answered_with_the_one_that_is_meant(settings, giv
 
 def test_there_are_sixty_wrong_settings_at_least():
     assert len(WRONG) >= 60
+
+
+@pytest.mark.parametrize("value", ["", "daily", 5, True, ["/etc", "/srv"], [], 1.5])
+def test_what_is_no_template_is_taken_as_it_is(settings, value):
+    assert settings.values([{"settings": {"x": {}}}], {"x": value}, None) == {"x": value}
+
+
+@pytest.mark.parametrize(
+    "value", ["{{ y }}", "{% if y %}z{% endif %}", "['/etc']", "True", "#jinja2:x", ["/etc", "{{ y }}"], {"a": "b"}, None]
+)
+def test_what_ansible_may_make_something_else_of_is_rendered(settings, value):
+    asked = []
+    settings.values([{"settings": {"x": {}}}], {"x": value}, asked.append)
+    assert asked == ["{{ x }}"]

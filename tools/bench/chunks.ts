@@ -88,6 +88,7 @@ export const chunks: Part = {
 program that makes text of rows as it goes, into a repository without encryption on a real disk. Compared are Borg's own size of
 chunks, the small ones for dumps, and those between. One round: memory comes of the number of chunks, and the same bytes are cut
 alike each time. Two are measured at once, so the ratio of times is that of Borg's processor time.`,
+  settings: 'none, since no role is set up here.',
   async measure({ quick }) {
     const root = await debianRoot(12);
     const directory = await mkdtemp(join(disk, 'rootless.backup-bench-'));

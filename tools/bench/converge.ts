@@ -36,6 +36,8 @@ everything was taken away before. More hosts: names in the inventory that lead t
 \`backup_secrets_dir\` are set, to stay the same by each name), with 5 and 20 forks; five rounds with 4 and 20 names, two with 100, and of the
 usual tasks one round with 4, since they take minutes. What the hosts do is done by four of them for all, on the same machine; so the
 processor time of the control node is told apart from theirs.`,
+  settings:
+    'all at their defaults with one host. With more, `inventory_hostname` and `backup_secrets_dir` are set, since many names lead to one host; before a first pass `backup_state`, `postgres_state` and `borg_delete_repositories` take all away.',
   releases,
   async measure({ quick }) {
     const instances = await raise('/proc/sys/fs/inotify/max_user_instances', 1024);

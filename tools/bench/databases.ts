@@ -44,6 +44,7 @@ with zstd,3 and Borg's own size of chunks, after a first archive of each, in thr
 them. Beside both stands the whole \`backup.service\`, which saves files too, prunes two series and compacts. The host's disk is a directory of a
 real one. Memory is the peak of what runs beside the server (proportional set size), in a round of its own. A pipe keeps no dump, so a table of it
 cannot be had alone, and nothing can be verified before it is loaded; ours needs room for it.`,
+  settings: '`backup_paths` is one small file, since only dumps are measured; all else is at its default.',
   async measure({ quick }) {
     const rows: string[][] = [];
     for (const server of servers) rows.push(...(await measureOne(server, quick)));
@@ -81,7 +82,7 @@ async function measureOne({ what, make, rounds }: Server, quick: boolean): Promi
     const options = { timeoutSeconds: 3600 };
     await host.run(['psql', '-Xqt', '-v', 'ON_ERROR_STOP=1'], { user: 'postgres', input: make(quick), ...options });
     await sql(host, 'postgres', 'VACUUM');
-    await lab.roles(['borg', 'postgres'], { backup_paths: ['/etc/hostname'], backup_mail_to: [] });
+    await lab.roles(['borg', 'postgres'], { backup_paths: ['/etc/hostname'] });
     for (const [name, script] of Object.entries({ own, hand: byHand })) {
       await host.write(`/usr/local/bin/${name}`, script, '0755');
       await host.run(

@@ -210,6 +210,7 @@ and counts alike each time, and one run is enough. The daily figure is what Borg
 the mean of ten days and their quartiles; the total is all bytes of the repository, of the first day and ten more, after
 \`prune --keep-daily=30\` and \`compact\`. Vacuum runs after each day's changes. Our dumps are those of role \`postgres\`. Reach: at most
 a tenth of the daily growth of the article's method where changes are clustered or appended, and never more than it.`,
+  settings: 'none, since no role is set up here: dumps and archives are made by the calls that are named.',
   async measure({ quick }) {
     const lab = await Lab.open();
     try {

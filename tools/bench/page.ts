@@ -12,17 +12,21 @@ median. Where a figure is to stay below a limit, the column “Reach” says whi
 The method of the article, with which much is compared, is that of “Borg Backup without root”: \`pg_dump -Fc\`, then \`borg create\` with lz4 and
 Borg's own size of chunks.
 
-Of our settings each part sets which files are saved (\`backup_paths\`), and that nobody gets mail (\`backup_mail_to\`); all else is at its default,
-unless the part says otherwise.
+Our settings are at their defaults, but for those that a part names.
 `;
 const open = (name: string): string => `<!-- part ${name} -->`;
 const close = (name: string): string => `<!-- end of part ${name} -->`;
 
 /** A section of the page. `machine` says on what and when it was measured. */
-export function section({ title, about }: Part, { tables, charts = [], remarks = [] }: Found, machine: string): string {
+export function section(
+  { title, about, settings }: Part,
+  { tables, charts = [], remarks = [] }: Found,
+  machine: string,
+): string {
   return [
     `## ${title}`,
     about,
+    `Settings: ${settings}`,
     ...tables.map(({ columns, rows }) => table(columns, rows).trimEnd()),
     ...charts.map((chart) => `![${chart.title}](bench-${chart.name}.svg)`),
     ...remarks,

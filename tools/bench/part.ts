@@ -24,6 +24,8 @@ export interface Part {
   readonly title: string;
   /** What is compared with what, and in how many rounds. */
   readonly about: string;
+  /** Each setting that is not at its default, and why, as a Markdown sentence; all else is. */
+  readonly settings: string;
   /** The releases of Debian that it is measured on, if not on the oldest alone. */
   readonly releases?: readonly Release[];
   measure(effort: Effort): Promise<Found>;

@@ -56,6 +56,7 @@ script with restic (\`pg_dump -Fc -Z0\`, \`backup\`, \`forget --prune\`), and wh
 ours keeps by default (30 days, 12 weeks, 12 months), and are otherwise as they come; repositories of Borg are \`repokey-blake2\`. There are
 50,000 files, and the database of the part about growth, of which 1 % changes (clustered) before each of five rounds. Processor time is
 that of all units of the host. The bytes of a day are those that the directory of the repository grew by from round to round.`,
+  settings: '`backup_paths` is the tree of files that is measured; all else is at its default.',
   async measure({ quick }) {
     const lab = await Lab.open();
     try {
@@ -76,7 +77,7 @@ for d in range(${quick ? 10 : 500}):
       await sql(host, 'postgres', 'CREATE ROLE root SUPERUSER LOGIN');
       await sql(host, 'postgres', 'CREATE DATABASE clustered');
       await sql(host, 'clustered', `${fill(scale)} VACUUM;`);
-      await lab.roles(['borg', 'postgres'], { backup_paths: ['/srv/tree'], backup_mail_to: [] });
+      await lab.roles(['borg', 'postgres'], { backup_paths: ['/srv/tree'] });
       await prepare(host);
       const unit = (...call: string[]): Promise<unknown> =>
         host.run(['systemd-run', '--quiet', '--wait', '--collect', '--setenv=HOME=/root', ...call], {

@@ -17,6 +17,7 @@ export const planner: Part = {
   title: 'The planner of rootless.backup.hook',
   about: `Options of a hook are validated by ajv and become a plan, on the control node: 500 rounds in process, 40 of the whole program in turns
 with a Node that does nothing.`,
+  settings: 'none, since no role is set up here.',
   async measure({ quick }) {
     const input = JSON.stringify(wiki);
     const node =

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { page, section } from '../../../tools/bench/page.ts';
 
@@ -27,11 +27,18 @@ it('the section of a part that there is no more goes, and one that is not measur
 
 it('a section says what is compared, what was found and on what', () => {
   const text = section(
-    { title: 'T', about: 'What is compared.', measure: () => Promise.reject(new Error('not now')) },
+    {
+      title: 'T',
+      about: 'What is compared.',
+      settings: 'all at their defaults.',
+      measure: () => Promise.reject(new Error('not now')),
+    },
     { tables: [{ columns: ['A'], rows: [['1']] }], charts: [{ name: 'c', title: 'C', bars: [] }], remarks: ['So.'] },
     'On this.',
   );
-  expect(text).toBe('## T\n\nWhat is compared.\n\n| A |\n| --- |\n| 1 |\n\n![C](bench-c.svg)\n\nSo.\n\n*On this.*');
+  expect(text).toBe(
+    '## T\n\nWhat is compared.\n\nSettings: all at their defaults.\n\n| A |\n| --- |\n| 1 |\n\n![C](bench-c.svg)\n\nSo.\n\n*On this.*',
+  );
 });
 
 it('every picture of docs/benchmarks.md is there', () => {
@@ -40,4 +47,17 @@ it('every picture of docs/benchmarks.md is there', () => {
   );
   expect(pictures.length).toBeGreaterThan(0);
   expect(pictures.filter((path) => !existsSync(`docs/${path}`))).toEqual([]);
+});
+
+it('a part names each setting that is not at its default', () => {
+  const files = readdirSync('tools/bench').map((name) => readFileSync(`tools/bench/${name}`, 'utf8'));
+  const set = (text: string): string[] =>
+    [...text.matchAll(/\b((?:backup|borg|mariadb|postgres|sqlite)_\w+): (?=['"[{\d]|true|false)/g)].map(
+      ([, name = '']) => name,
+    );
+  expect(files.flatMap(set)).toContain('backup_paths');
+  const silent = files.flatMap((text) =>
+    set(text).filter((name) => !/ settings:\s*['"`].*/.exec(text)?.[0].includes(`\`${name}\``)),
+  );
+  expect([...new Set(silent)]).toEqual([]);
 });

@@ -29,7 +29,7 @@ const schema: RoleSchema = {
 it('an argument spec has type, default, choices and elements, and nothing that a value of a vault fails on', () => {
   expect(argumentSpecs(schema)).toMatchObject({
     argument_specs: {
-      main: {
+      settings: {
         options: {
           x_mode: { type: 'str', default: 'a', choices: ['a', 'b'], description: ['Mode C(a).'] },
           x_count: { type: 'int' },
@@ -91,10 +91,6 @@ it('the frame has its settings checked by the engine that brings it along', () =
   const task = (more: Partial<RoleSchema>) =>
     settingsFiles({ ...schema, ...more }).find(({ path }) => path.endsWith('tasks/settings.yml'))?.content;
   expect(task({ engine: 'y' })).toBeUndefined();
-  const values = settingsFiles({ ...schema, engine: 'y' }).find(
-    ({ path }) => path === 'roles/x/vars/main/settings.yml',
-  );
-  expect(values?.content).toContain('_x_values:\n  x_mode: "{{ x_mode }}"\n');
   expect(task({ deployed: true })).toBeUndefined();
   expect(task({ frame: true })).toContain('frame: true\n');
   expect(task({})).not.toContain('frame');
