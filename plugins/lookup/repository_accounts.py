@@ -15,7 +15,8 @@ description:
     account with a number of its own, makes their SSH keys, and remembers all of it in C(backup_secrets_dir).
 options:
   _terms:
-    description: One mapping of the settings C(uid_range), C(quota), C(clients), C(address), C(port) and C(path).
+    description: One mapping of the settings C(uid_range), C(quota), C(clients), C(address), C(port), C(path) and C(alert_after), and
+      C(secrets), the C(backup_secrets_dir) of the play.
     required: true
 """
 

@@ -15,19 +15,20 @@ description:
     repository there, and the line of known_hosts with the server's key. Other locations stay as they are.
 options:
   _terms:
-    description: The value of C(borg_repositories).
+    description: The value of C(borg_repositories), and that of C(backup_secrets_dir).
     required: true
 """
 
 EXAMPLES = r"""
 - name: Show where this host saves to
   ansible.builtin.debug:
-    msg: "{{ q('rootless.backup.repository_place', borg_repositories) | map(attribute='location') }}"
+    msg: "{{ q('rootless.backup.repository_place', borg_repositories, backup_secrets_dir) | map(attribute='location') }}"
 """
 
 RETURN = r"""
 _list:
-  description: Of each repository its C(location) and C(known_host), which is empty for one that is on no server of the inventory.
+  description: Of each repository its C(location), and its C(known_host), C(server) and C(position) in the window of all, which are empty
+    for one that is on no server of the inventory.
   type: list
   elements: dict
 """
@@ -44,12 +45,12 @@ class LookupModule(LookupBase):
 
     def run(self, terms, variables=None, **_options):
         try:
-            return [place(variables, each) for each in terms[0]]
+            return [place(variables, each, terms[1]) for each in terms[0]]
         except (AnsibleActionFail, OSError, ValueError) as error:
             raise AnsibleLookupError(str(error)) from error
 
 
-def place(variables, given):
+def place(variables, given, secrets):
     if isinstance(given, Mapping):
-        return accounts.place(variables, str(given["server"]))
-    return {"location": str(given), "known_host": ""}
+        return accounts.place(variables, str(given["server"]), secrets)
+    return {"location": str(given), "known_host": "", "server": "", "position": ""}

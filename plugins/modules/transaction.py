@@ -104,8 +104,10 @@ import pwd
 import re
 import shlex
 import shutil
+import signal
 import stat
 import tempfile
+import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rootless.backup.plugins.module_utils import dpkg, places
@@ -807,6 +809,8 @@ class Transaction:
             for path in self.plan["disown"]:
                 self._tell_left(path, disown(path, {each.pw_uid for each in owners}, {each.pw_gid for each in owners}))
         for user in users:
+            # What came in before, such as a session, would keep it from being removed.
+            end_processes(pwd.getpwnam(user).pw_uid)
             self.host.run("userdel", user)
         if os.path.exists(self.memory_path):
             os.unlink(self.memory_path)
@@ -899,6 +903,20 @@ def exists(user):
         return True
     except KeyError:
         return False
+
+
+def end_processes(uid):
+    """End all that runs as a user; what does not end keeps the user from being removed, which is told."""
+    for _attempt in range(100):
+        running = [name for name in os.listdir("/proc") if name.isdigit() and (look("/proc/" + name) or (0, None))[1] == uid]
+        if not running:
+            return
+        for pid in running:
+            try:
+                os.kill(int(pid), signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(0.05)
 
 
 def look(path):

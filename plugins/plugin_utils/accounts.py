@@ -12,11 +12,10 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from collections.abc import Mapping
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.rootless.backup.plugins.plugin_utils import answer, facts, keys, numbers
+from ansible_collections.rootless.backup.plugins.plugin_utils import answer, facts, keys, numbers, slots
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +32,10 @@ ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
 
 NO_ACCOUNT = ("borg_repositories: the server %s has no account for %s. Run role repository on %s first, in the same playbook or before it; "
               "borg_repositories has to stand in the inventory, where the server's play sees it.")
+NOT_OF_INVENTORY = ("backup_secrets_dir: this play has %s, but what the inventory says of %s gives %s, where the play of the other side "
+                    "looks. Set it in the inventory (group_vars, host_vars), or for all of the run by -e.")
+UNKNOWN = ("repository_clients: %s is not allowed, since no machine of this name saves to %s, or ever did. Use the name of one that does, "
+           "or take the entry out. There are %s.")
 
 
 def secrets_of(variables: Mapping[str, Any], host: str) -> str:
@@ -42,6 +45,14 @@ def secrets_of(variables: Mapping[str, Any], host: str) -> str:
         return str(given)
     beside = variables["hostvars"][host].get("inventory_dir")
     return os.path.join(str(beside) if beside and str(beside) != "None" else os.environ.get("PWD", "/"), "backup-secrets", host)
+
+
+def same_secrets(variables: Mapping[str, Any], host: str, given: object) -> str:
+    """That directory of the host of the play, to which the play itself gives a value. AnsibleActionFail: another one."""
+    found = secrets_of(variables, host)
+    if os.path.normpath(str(given)) != os.path.normpath(found):
+        raise AnsibleActionFail(NOT_OF_INVENTORY % (given, host, found))
+    return found
 
 
 def refuse_facts(variables: Mapping[str, Any], host: str) -> None:
@@ -113,7 +124,10 @@ def clients(variables: Mapping[str, Any], server: str, warn: Callable[[str], obj
 
 
 def client_key(directory: str, host: str, may_write: bool) -> str:
-    """The public key of a machine, which the control node makes if there is none; empty: in check mode, where it would be made."""
+    """The public key of a machine, which the control node makes if there is none; empty: in check mode, where it would be made.
+
+    The plays of two servers may do so at the same time: the first key that is there is the one of both.
+    """
     path = os.path.join(directory, CLIENT_KEY)
     if not os.path.isfile(path):
         own = os.path.join(directory, OWN_KEY)
@@ -124,30 +138,28 @@ def client_key(directory: str, host: str, may_write: bool) -> str:
         if known is None:
             keys.make(path, "backup@" + printable(host))
         else:
-            copy(own, path, known)
-    if not os.path.isfile(path + ".pub"):
-        derived = keys.of_private(path)
-        if derived is None:
-            raise AnsibleActionFail("%s is no SSH key that can be used; put a copy of it back, or remove it to have a new one made"
-                                    % path)
-        if not may_write:
-            return derived
-        with open(path + ".pub", "w", encoding="ascii") as file:
-            file.write(derived + "\n")
-    with open(path + ".pub", "rb") as public:
-        try:
+            keys.copy(own, path)
+    return public_of(path, may_write)
+
+
+def public_of(path: str, may_write: bool) -> str:
+    """The public key of a private one, which stands beside it, since ssh-keygen takes its time for a thousand of them."""
+    try:
+        with open(path + ".pub", "rb") as public:
             return keys.public_key(public.read(8192))
-        except keys.Unusable:
-            raise AnsibleActionFail("%s.pub is no public key; remove it, and it is made anew" % path) from None
-
-
-def copy(own: str, path: str, public: str) -> None:
-    with open(path + ".pub", "w", encoding="ascii") as file:
-        file.write(public + "\n")
-    new = "%s.%d.new" % (path, os.getpid())
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file, open(own, "rb") as source:
-        shutil.copyfileobj(source, file)
-    os.rename(new, path)
+    except FileNotFoundError:
+        pass
+    except keys.Unusable:
+        raise AnsibleActionFail("%s.pub is no public key; remove it, and it is made anew" % path) from None
+    derived = keys.of_private(path)
+    if derived is None:
+        raise AnsibleActionFail("%s is no SSH key that can be used; put a copy of it back, or remove it to have a new one made" % path)
+    if may_write:
+        new = "%s.pub.%d.new" % (path, os.getpid())
+        with open(new, "w", encoding="ascii") as file:
+            file.write(derived + "\n")
+        os.rename(new, path + ".pub")
+    return derived
 
 
 def printable(name: str) -> str:
@@ -156,31 +168,46 @@ def printable(name: str) -> str:
 
 def address_of(variables: Mapping[str, Any], server: str, given: str) -> str:
     """Where a server is reached. AnsibleActionFail: that is no address."""
-    said = facts.names(dict(variables, inventory_hostname=server))
-    ansible = None if "ansible_host" in said else variables["hostvars"][server].get("ansible_host")
-    found = str(given or ansible or server)
+    raw = dict(variables["hostvars"].raw_get(server), hostvars=variables["hostvars"], inventory_hostname=server)
+    said = facts.names(raw)
+    by_host = facts.made_of(raw, "ansible_host", said | {"ansible_facts", "ansible_local"})
+    ansible = None if by_host else variables["hostvars"][server].get("ansible_host")
+    return address(str(given or ansible or server), server)
+
+
+def address(found: str, server: str) -> str:
+    """It, if it is one. AnsibleActionFail: it is not."""
     if not ADDRESS.fullmatch(found):
         raise AnsibleActionFail("repository_address: %s is no name or IP address; set it in the inventory to how the machines reach %s"
-                                % (found, server))
+                                % (answer.line(found), server))
     return found
 
 
 def computed(variables: Mapping[str, Any], options: Mapping[str, Any], warn: Callable[[str], object]) -> list[dict[str, Any]]:
-    """All accounts of the server that the play is at, as `{name, account, uid, key, quota, state}`.
+    """All accounts of the server that the play is at, as `{name, account, uid, key, quota, alert_after, state}`.
 
     They are remembered, but in check mode.
     """
     server, may_write = str(variables["inventory_hostname"]), not variables.get("ansible_check_mode")
-    directory = secrets_of(variables, server)
+    directory = same_secrets(variables, server, options["secrets"])
     memory = read(directory)
     known: dict[str, Any] = memory["accounts"]
     wanted, doubtful = clients(variables, server, warn)
     differs = {str(each["name"]): each for each in options["clients"]}
+    for name in sorted(set(differs) - set(known) - set(wanted) - set(doubtful)):
+        # One that is misspelt would let a machine in that is to be kept out.
+        raise AnsibleActionFail(UNKNOWN % (answer.line(name), server, ", ".join(sorted(set(known) | set(wanted))) or "none"))
     absent = {name for name, each in differs.items() if each.get("state") == "absent"}
     unknown = [name for name in wanted if name not in known and name not in absent]
     new = numbers.allot(unknown, [each["uid"] for each in known.values()], options["uid_range"])
     for name, uid in new.items():
         known[name] = {"uid": uid, "key": ""}
+    for name in set(known) - set(doubtful) - (set(wanted) - absent):
+        # Somebody else may start then.
+        known[name].pop("slot", None)
+    lacking = [known[name] for name in sorted(set(wanted) - absent) if "slot" not in known[name]]
+    for each, slot in zip(lacking, slots.free(known.values())):
+        each["slot"] = slot
     for name in sorted(set(wanted) - absent):
         known[name]["key"] = client_key(secrets_of(variables, name), name, may_write)
     for name in sorted(set(known) - set(wanted) - set(doubtful) - absent):
@@ -191,11 +218,13 @@ def computed(variables: Mapping[str, Any], options: Mapping[str, Any], warn: Cal
         write(directory, memory)
     return [{"name": name, "account": account(each["uid"]), "uid": each["uid"], "key": each["key"],
              "quota": str(differs.get(name, {}).get("quota") or options["quota"]),
+             "alert_after": int(differs.get(name, {}).get("alert_after", options["alert_after"])),
              "state": "absent" if name in absent or not each["key"] else "present"} for name, each in sorted(known.items())]
 
 
-def place(variables: Mapping[str, Any], server: str) -> dict[str, str]:
-    """Where the machine that the play is at saves to on a server, as `{location, known_host}`.
+def place(variables: Mapping[str, Any], server: str, secrets: object) -> dict[str, Any]:
+    """Where the machine that the play is at saves to on a server, as `{location, known_host, server, position}`. `secrets`: what the play
+    has as its `backup_secrets_dir`; the position is that of its start in the window of all.
 
     AnsibleActionFail: the server does not know it.
     """
@@ -204,9 +233,11 @@ def place(variables: Mapping[str, Any], server: str) -> dict[str, str]:
         raise AnsibleActionFail("borg_repositories: there is no host %s in the inventory. Use the name of a host that has role repository."
                                 % server)
     refuse_facts(variables, server)
+    same_secrets(variables, host, secrets)
     directory = secrets_of(variables, server)
     memory = read(directory)
-    uid = memory["accounts"].get(host, {}).get("uid")
+    mine = memory["accounts"].get(host, {})
+    uid = mine.get("uid")
     if uid is None and variables.get("ansible_check_mode"):
         # What the server's own play would have noted.
         of_server = variables["hostvars"][server]
@@ -215,18 +246,18 @@ def place(variables: Mapping[str, Any], server: str) -> dict[str, str]:
                       port=int(of_server.get("repository_port") or 22))
     if uid is None:
         raise AnsibleActionFail(NO_ACCOUNT % (server, host, server))
-    address, port = str(memory["address"]), int(memory["port"])
-    literal = "[%s]" % address if ":" in address else address
+    at, port = address(str(memory["address"]), server), int(memory["port"])
+    literal = "[%s]" % at if ":" in at else at
     location = "ssh://%s@%s%s/./repository" % (account(uid), literal, "" if port == 22 else ":%d" % port)
     try:
         with open(os.path.join(directory, HOST_KEY), "rb") as file:
-            known = "%s %s" % (address if port == 22 else "[%s]:%d" % (address, port), keys.public_key(file.read(8192)))
+            known = "%s %s" % (at if port == 22 else "[%s]:%d" % (at, port), keys.public_key(file.read(8192)))
     except FileNotFoundError:
         if not variables.get("ansible_check_mode"):
             raise AnsibleActionFail("borg_repositories: the host key of %s is not known yet. Run role repository on it first."
                                     % server) from None
-        known = "%s ssh-ed25519 AAAA" % address
+        known = "%s ssh-ed25519 AAAA" % at
     except keys.Unusable:
         raise AnsibleActionFail("%s is no host key; remove it, and run role repository on %s"
                                 % (os.path.join(directory, HOST_KEY), server)) from None
-    return {"location": location, "known_host": known}
+    return {"location": location, "known_host": known, "server": server, "position": slots.position(int(mine.get("slot", 0)))}

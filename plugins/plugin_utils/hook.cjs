@@ -4034,6 +4034,7 @@ var excludes = `${settingsDirectory}/exclude.d`;
 var proveUser = "backup-prove";
 var repositoryAccounts = `${settingsDirectory}/repository-accounts.json`;
 var repositoryKeys = `${settingsDirectory}/repository-keys`;
+var repositorySlice = `${settingsDirectory}/repository-slice.d`;
 
 // src/schema/patterns.ts
 var printable = String.raw`[^\x00-\x1f\x7f\x85\u2028\u2029]`;

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import os
 import re
+import shutil
 import subprocess
 
 
@@ -37,7 +39,7 @@ def authorized(command: str, key: str, comment: str) -> str:
 
 
 def make(path: str, comment: str) -> None:
-    """Make a private key, with its public one beside it, whole or not at all. OSError: it could not be made."""
+    """Make a private key, unless somebody else made one meanwhile, whole or not at all. OSError: it could not be made."""
     new = "%s.%d.new" % (path, os.getpid())
     for each in (new, new + ".pub"):
         if os.path.lexists(each):
@@ -46,8 +48,37 @@ def make(path: str, comment: str) -> None:
     run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if run.returncode != 0:
         raise OSError("ssh-keygen failed: %s" % run.stderr.strip())
-    os.rename(new + ".pub", path + ".pub")
-    os.rename(new, path)
+    os.unlink(new + ".pub")
+    put(new, path)
+
+
+def copy(other: str, path: str) -> None:
+    """Make a private key that is another one, unless somebody made one meanwhile."""
+    new = "%s.%d.new" % (path, os.getpid())
+    if os.path.lexists(new):
+        os.unlink(new)
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file, open(other, "rb") as source:
+        shutil.copyfileobj(source, file)
+        file.flush()
+        os.fsync(file.fileno())
+    put(new, path)
+
+
+def put(new: str, path: str) -> None:
+    """Give a private key a name, if nothing has it: of two that are made at the same time the first one stays."""
+    if not os.path.lexists(path):
+        # Of a key that was moved away: it would be let in, and the new one would not.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path + ".pub")
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.link(new, path)
+    except OSError:
+        # Where a file can have no second name.
+        if not os.path.lexists(path):
+            os.rename(new, path)
+            return
+    os.unlink(new)
 
 
 def of_private(path: str) -> str | None:

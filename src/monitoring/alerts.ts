@@ -81,6 +81,14 @@ export const alerts: readonly Alert[] = [
     description: 'On the host: backupctl status; journalctl -u backup-drill.service',
   },
   {
+    name: 'BackupServerTrouble',
+    expr: `${of('backup_last_run_success', unit('repository-watch'))} == 0`,
+    severity: 'critical',
+    summary: `Something is wrong with what machines save on ${host}`,
+    description: 'On the server: repositoryctl status',
+    comment: 'Of a server of role repository: a machine that saves no more, or what it saved shrank, or the room ends.',
+  },
+  {
     name: 'BackupArchivesGone',
     expr: `${of('backup_repository_archives')} < 0.5 * ${over('max', 'backup_repository_archives', '7d')}`,
     severity: 'critical',

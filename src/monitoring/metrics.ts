@@ -14,7 +14,7 @@ const repository = ['repository'];
 const series = ['repository', 'series'];
 
 /**
- * The metrics by name. `unit` is a task without its suffix (`backup`, `backup-check`, `backup-drill`), `hook` a unit of a hook, `series`
+ * The metrics by name. `unit` is a task without its suffix (`backup`, `backup-check`, `backup-drill`, on a server `repository-watch`), `hook` a unit of a hook, `series`
  * `files` or `dumps`.
  */
 export const metrics = {

@@ -80,6 +80,8 @@ const run = {
     'The archives that were made; of a run that failed those of an earlier one.',
   ),
   hooks: many(object(hook, without(hook, 'seconds')), 'The hooks that the run waited for.'),
+  told: said(time, 'When it was told last, of `repository-watch`, which tells the same once a day.'),
+  told_of: said(text, 'What stands for what was told then.'),
 };
 
 const status = {
@@ -90,8 +92,8 @@ const status = {
   ),
   problems: many(problem, 'What is wrong, the worst first.'),
   units: named(
-    object(run, without(run, 'invocation', 'advice', 'troubles')),
-    'The last run of each: `backup`, `backup-check` and `backup-drill` (the restore test).',
+    object(run, without(run, 'invocation', 'advice', 'troubles', 'told', 'told_of')),
+    'The last run of each: `backup`, `backup-check`, `backup-drill` (the restore test), and on a server `repository-watch`.',
   ),
   repositories: named(lines, 'The archives of this host that each repository kept, by its location.'),
   room: named(

@@ -157,6 +157,16 @@ export const backup = roleSchema({
       json: { ...inBackup, key: 'prefix' },
     },
     backup_schedule: timer(['When the backup runs. A missed run starts after the next boot.'], 'daily'),
+    backup_window: {
+      type: 'string',
+      description: [
+        'The hours of the day over which the starts of all hosts are spread, such as `22:00-06:00`. Each host has a time of its own in it, which stays when other hosts come and go. Hosts that save to a server of the role `repository` are spread evenly, others by chance.',
+        'It takes the place of `backup_schedule`, which has to stay `daily`, and of `backup_randomized_delay`. If it is empty, these count.',
+      ],
+      default: '',
+      pattern: '(?:|(?:[01][0-9]|2[0-3]):[0-5][0-9]-(?:[01][0-9]|2[0-3]):[0-5][0-9])',
+      allowed: 'two times such as `22:00-06:00`, or an empty text',
+    },
     backup_randomized_delay: span(
       ['The longest delay of the start. Each host always waits the same part of it, so that not all start at once.'],
       '1h',

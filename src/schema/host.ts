@@ -65,3 +65,9 @@ export const repositoryKeys = `${settingsDirectory}/repository-keys`;
 export const repositoryState = '/var/lib/backup-repository';
 /** Whose group the accounts of a server are members of. */
 export const repositoryGroup = 'backup-repository';
+/** What makes and keeps generations there, verifies them, and notices what is wrong. */
+export const repositoryKeep = 'repository-keep';
+export const repositoryCheck = 'repository-check';
+export const repositoryWatch = 'repository-watch';
+/** What is set for the slice of each account, which has a link to it. */
+export const repositorySlice = `${settingsDirectory}/repository-slice.d`;

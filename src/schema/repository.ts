@@ -1,4 +1,4 @@
-import { absolutePath } from './patterns.ts';
+import { absolutePath, calendarEvent, timeLimit } from './patterns.ts';
 import { roleSchema } from './schema.ts';
 
 /** A number of bytes as Borg takes it. @see borg-serve(1) "--storage-quota" */
@@ -89,6 +89,24 @@ export const repository = roleSchema({
       pattern: `(?:|${size})`,
       allowed: `${sizeAllowed}, or an empty text`,
     },
+    repository_session_time_limit: {
+      type: 'string',
+      description: [
+        'How long a session of a machine may last; then it is ended, within a quarter of an hour. What it had saved by then is not lost: the next run of the machine goes on from its last checkpoint.',
+      ],
+      default: '24h',
+      pattern: timeLimit,
+      allowed: 'a finite time span as in systemd.time(7), such as `90min` or `12h`',
+    },
+    repository_alert_after: {
+      type: 'integer',
+      description: [
+        'How many hours a machine may save nothing before it is told here: one that is dead cannot say so itself. 0: never.',
+      ],
+      default: 36,
+      minimum: 0,
+      maximum: 8784,
+    },
     repository_clients: {
       type: 'array',
       description: ['What is otherwise for a machine than for the rest.'],
@@ -99,6 +117,12 @@ export const repository = roleSchema({
         properties: {
           name: { type: 'string', description: ['Its name in the inventory.'], pattern: '.+', allowed: 'a name' },
           quota: { type: 'string', description: ['How much it may store.'], pattern: size, allowed: sizeAllowed },
+          alert_after: {
+            type: 'integer',
+            description: ['How many hours it may save nothing before that is told; 0 for one that is often off.'],
+            minimum: 0,
+            maximum: 8784,
+          },
           state: {
             type: 'string',
             description: ['`absent` lets it in no more. Its data and the number of its account stay.'],
@@ -111,14 +135,40 @@ export const repository = roleSchema({
       examples: [
         [
           { name: 'web1', quota: '2T' },
+          { name: 'laptop', alert_after: 0 },
           { name: 'old', state: 'absent' },
         ],
       ],
     },
+    repository_check_schedule: {
+      type: 'string',
+      description: [
+        'When the newest generations are verified by their checksums, without a key: one machine after the other, at low priority.',
+      ],
+      default: 'daily',
+      pattern: calendarEvent,
+      allowed: 'a calendar event as in systemd.time(7), such as `daily` or `Mon..Fri 02:30`',
+    },
+    repository_check_duration: {
+      type: 'integer',
+      description: ['For how many seconds; the next time it goes on from there.'],
+      default: 3600,
+      minimum: 10,
+      maximum: 604_800,
+    },
+    repository_memory: {
+      type: 'string',
+      description: [
+        'How much memory the sessions of a machine may take together (`MemoryMax` of the slice of its account). Borg takes about 100 MB for each TB that the repository holds.',
+      ],
+      default: '2G',
+      pattern: '[1-9][0-9]{0,5}[MGT]',
+      allowed: 'a number with `M`, `G` or `T`, such as `2G`',
+    },
     repository_max_startups: {
       type: 'integer',
       description: [
-        'How many connections of the SSH server may be under way before they are let in (`MaxStartups`): at the time of the backups, about as many as there are machines that start within some seconds.',
+        'How many connections of the SSH server may be under way before they are let in (`MaxStartups`); at least as many as there are machines.',
       ],
       default: 200,
       minimum: 10,

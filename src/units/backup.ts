@@ -1,4 +1,5 @@
 import type { Unit } from '../render/unit.ts';
+import { jinja } from '../render/value.ts';
 import { backup } from '../schema/backup.ts';
 import { mark, programs, rest, tasks, unitDirectory } from '../schema/host.ts';
 import { drillUnits } from './drill.ts';
@@ -55,8 +56,9 @@ const saving = (settings: SettingsOf<typeof backup>): Unit[] => [
   timer({
     name: tasks.run,
     description: 'Backup of this machine',
-    calendar: settings.backup_schedule,
-    randomizedDelay: settings.backup_randomized_delay,
+    // A time within `backup_window`, if there is one.
+    calendar: jinja('_backup_start'),
+    randomizedDelay: jinja('_backup_start_delay'),
   }),
 ];
 

@@ -1,13 +1,45 @@
-import type { Unit } from '../render/unit.ts';
-import { word } from '../render/value.ts';
+import type { Directive, Unit } from '../render/unit.ts';
+import { line, word } from '../render/value.ts';
 import { repository } from '../schema/repository.ts';
-import { repositoryKeys, repositoryState, unitDirectory } from '../schema/host.ts';
-import { background, loosened, nothing, sandbox, smallMemory } from './sandbox.ts';
+import {
+  repositoryCheck,
+  repositoryKeep,
+  repositoryKeys,
+  repositoryState,
+  repositoryWatch,
+  unitDirectory,
+} from '../schema/host.ts';
+import { reportsEnd } from './report.ts';
+import { background, loosened, nothing, sandbox, savingMemory, smallMemory, type Sandbox } from './sandbox.ts';
 import { templateSettings, type SettingsOf } from './settings.ts';
 import { set } from './unit.ts';
 
 /** The settings as the role's templates take them. */
 export const repositoryTemplateSettings = templateSettings(repository);
+
+const program = '/usr/local/sbin/repositoryctl';
+
+/** What reads what is the accounts', and ends what they run. */
+const ofAccounts = (more: readonly string[], writable: readonly string[]): Sandbox => ({
+  capabilities: ['CAP_KILL', ...more],
+  home: 'hidden',
+  users: 'visible',
+  writable,
+  network: false,
+  memory: smallMemory,
+});
+
+const seesProcesses = set(
+  'ProtectProc',
+  'default',
+  'It ends sessions of machines that may not come in any more, or last too long.',
+);
+
+const chowns = (more: string): Directive[] => [
+  set('SystemCallFilter', '@system-service'),
+  set('SystemCallFilter', '~@privileged @resources'),
+  set('SystemCallFilter', more, '@privileged has them in it.'),
+];
 
 /** Whom the server lets in: laid down of what the control node says, and read anew by sshd. */
 const accountsService = (): Unit => ({
@@ -18,14 +50,14 @@ const accountsService = (): Unit => ({
       name: 'Service',
       directives: [
         set('Type', 'oneshot'),
-        set('ExecStart', '/usr/local/sbin/repositoryctl accounts'),
+        set('ExecStart', `${program} accounts`),
         set(
           'ExecStartPost',
           '+/usr/bin/systemctl try-reload-or-restart ssh.service',
           'It tests its settings first, and goes on with the old ones if they are wrong.',
         ),
         set('TimeoutStartSec', '5min'),
-        ...sandbox({ ...nothing, writable: [repositoryKeys, repositoryState], memory: smallMemory }),
+        ...loosened(sandbox(ofAccounts([], [repositoryKeys, repositoryState])), [seesProcesses]),
         set('ReadWritePaths', `${repositoryKeys} ${repositoryState}`),
       ],
     },
@@ -36,31 +68,26 @@ const accountsService = (): Unit => ({
 function keepService({ repository_path: path }: SettingsOf<typeof repository>): Unit {
   const places = [word(path), repositoryKeys, repositoryState];
   return {
-    path: `${unitDirectory}/repository-keep.service`,
+    path: `${unitDirectory}/${repositoryKeep}.service`,
     sections: [
-      { name: 'Unit', directives: [set('Description', 'Keep what machines delete from their repositories')] },
+      {
+        name: 'Unit',
+        directives: [
+          set('Description', 'Keep what machines delete from their repositories'),
+          set('OnFailure', `${repositoryWatch}.service`, 'It knows what is wrong, and tells it once a day.'),
+        ],
+      },
       {
         name: 'Service',
         directives: [
           set('Type', 'oneshot'),
-          set('ExecStart', '/usr/local/sbin/repositoryctl keep'),
+          set('ExecStart', `${program} keep`),
           set('TimeoutStartSec', '6h'),
           ...background(),
           ...loosened(
-            sandbox({
-              // It reads what is the accounts', gives it a second name, and takes it.
-              capabilities: ['CAP_DAC_READ_SEARCH', 'CAP_FOWNER', 'CAP_CHOWN'],
-              home: 'hidden',
-              users: 'visible',
-              writable: places,
-              network: false,
-              memory: smallMemory,
-            }),
-            [
-              set('SystemCallFilter', '@system-service'),
-              set('SystemCallFilter', '~@privileged @resources'),
-              set('SystemCallFilter', '@chown', 'What is kept becomes of root: @privileged has chown(2) in it.'),
-            ],
+            // It reads what is the accounts', gives it a second name, and takes it.
+            sandbox(ofAccounts(['CAP_DAC_READ_SEARCH', 'CAP_FOWNER', 'CAP_CHOWN'], places)),
+            [seesProcesses, ...chowns('@chown')],
           ),
           set('ReadWritePaths', places.join(' ')),
         ],
@@ -69,15 +96,91 @@ function keepService({ repository_path: path }: SettingsOf<typeof repository>): 
   };
 }
 
-const keepTimer = (): Unit => ({
-  path: `${unitDirectory}/repository-keep.timer`,
+/** What can be verified without a key. Borg itself runs as a user without any of these capabilities. */
+function checkUnits({
+  repository_path: path,
+  repository_check_schedule: schedule,
+}: SettingsOf<typeof repository>): Unit[] {
+  const places = [word(path), repositoryState];
+  const description = set('Description', 'Verify what this server keeps, by its checksums');
+  return [
+    {
+      path: `${unitDirectory}/${repositoryCheck}.service`,
+      sections: [
+        {
+          name: 'Unit',
+          directives: [description, set('OnFailure', `${repositoryWatch}.service`, 'It tells what is damaged.')],
+        },
+        {
+          name: 'Service',
+          directives: [
+            set('Type', 'oneshot'),
+            set('ExecStart', `${program} check`),
+            set('TimeoutStartSec', 'infinity', 'It ends by itself, see repository_check_duration.'),
+            ...background(),
+            ...loosened(
+              sandbox({
+                ...ofAccounts(['CAP_DAC_READ_SEARCH', 'CAP_FOWNER', 'CAP_CHOWN', 'CAP_SETUID', 'CAP_SETGID'], places),
+                memory: savingMemory,
+              }),
+              chowns('@chown @setuid'),
+            ),
+            set('ReadWritePaths', places.join(' ')),
+          ],
+        },
+      ],
+    },
+    {
+      path: `${unitDirectory}/${repositoryCheck}.timer`,
+      sections: [
+        { name: 'Unit', directives: [description] },
+        {
+          name: 'Timer',
+          directives: [
+            set('OnCalendar', line(schedule)),
+            set('Persistent', 'true', 'A check that was missed while the machine was off is made up.'),
+            set('RandomizedDelaySec', '1h'),
+          ],
+        },
+        { name: 'Install', directives: [set('WantedBy', 'timers.target')] },
+      ],
+    },
+  ];
+}
+
+/** What notices that a machine saves no more, and whatever else is wrong; the report of the frame tells it, once a day. */
+const watchService = (): Unit => ({
+  path: `${unitDirectory}/${repositoryWatch}.service`,
   sections: [
-    { name: 'Unit', directives: [set('Description', 'Keep what machines delete from their repositories')] },
+    {
+      name: 'Unit',
+      directives: [
+        set('Description', 'Notice what is wrong with the repositories of machines'),
+        ...reportsEnd(repositoryWatch),
+      ],
+    },
+    {
+      name: 'Service',
+      directives: [
+        set('Type', 'oneshot'),
+        set('ExecStart', `${program} watch`),
+        set('TimeoutStartSec', '10min'),
+        ...sandbox({ ...nothing, memory: smallMemory }),
+      ],
+    },
+  ],
+});
+
+/** Not by the calendar: a clock that was set wrong must not silence it. */
+const every = (name: string, description: string, boot: string, after: string): Unit => ({
+  path: `${unitDirectory}/${name}.timer`,
+  sections: [
+    { name: 'Unit', directives: [set('Description', description)] },
     {
       name: 'Timer',
       directives: [
-        set('OnBootSec', '5min', 'Not by the calendar: a clock that was set wrong must not silence it.'),
-        set('OnUnitInactiveSec', '15min'),
+        set('OnBootSec', boot, 'Not by the calendar: a clock that was set wrong must not silence it.'),
+        set('OnUnitInactiveSec', after),
       ],
     },
     { name: 'Install', directives: [set('WantedBy', 'timers.target')] },
@@ -88,5 +191,8 @@ const keepTimer = (): Unit => ({
 export const repositoryUnits = (settings: SettingsOf<typeof repository>): Unit[] => [
   accountsService(),
   keepService(settings),
-  keepTimer(),
+  every(repositoryKeep, 'Keep what machines delete from their repositories', '5min', '15min'),
+  ...checkUnits(settings),
+  watchService(),
+  every(repositoryWatch, 'Notice what is wrong with the repositories of machines', '20min', '1h'),
 ];

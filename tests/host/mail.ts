@@ -22,7 +22,7 @@ export async function reported(host: Host): Promise<void> {
   await host.run('while systemctl list-jobs --no-legend | grep -q " backup-re[ps]"; do sleep 0.1; done', {
     timeoutSeconds: 100,
   });
-  const reports = ['backup', 'backup-check', 'backup-drill'].flatMap((unit) =>
+  const reports = ['backup', 'backup-check', 'backup-drill', 'repository-watch'].flatMap((unit) =>
     ['success', 'failure', 'begun'].map((end) => `backup-report@${unit}:${end}`),
   );
   await host.run(

@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import type { Host } from '../lab/host.ts';
 import type { PlaybookResult } from '../lab/lab.ts';
 import type { Fleet, Machine } from '../../src/schema/fleet.ts';
+import { mails } from './mail.ts';
 import { archives, backUp, onEachRelease, type Fixture } from './fixture.ts';
 
 let server: Host;
@@ -51,46 +52,86 @@ const ssh = (
     { mayFail: true, timeoutSeconds: 30 },
   );
 
-/** How the repository of a client does, as the server's program says it. */
-async function statusOf(client: string): Promise<{ held_bytes: number; generations: string[] }> {
-  const all = JSON.parse((await server.run('repositoryctl status --json')).stdout) as {
-    name: string;
-    held_bytes: number;
-    generations: string[];
+interface Status {
+  readonly problems: { readonly client: string; readonly text: string }[];
+  readonly clients: {
+    readonly name: string;
+    readonly live_bytes: number;
+    readonly held_bytes: number;
+    readonly generations: string[];
   }[];
-  const found = all.find(({ name }) => name === client);
+}
+
+/** How the repositories do, as the server's program says it. */
+const status = async (): Promise<Status> =>
+  JSON.parse((await server.run('repositoryctl status --json', { mayFail: true })).stdout) as Status;
+
+async function statusOf(client: string): Promise<Status['clients'][number]> {
+  const found = (await status()).clients.find(({ name }) => name === client);
   if (found === undefined) throw new Error(`there is no client ${client}`);
   return found;
 }
 
+/** Makes all generations of a client so many seconds older. */
+const age = async (client: string, seconds: number): Promise<unknown> =>
+  server.run(
+    `for each in /srv/repositories/.generations/${await accountOf(client)}/*; do touch -d "@$(($(stat -c %Y "$each") - ${seconds}))" "$each"; done`,
+  );
+
 /** Has the server keep what is there, as if the last generation were an hour old. @returns the generations, oldest first. */
 async function keep(client: string, mayFail = false): Promise<string[]> {
-  const directory = `/srv/repositories/.generations/${await accountOf(client)}`;
-  const known = (await statusOf(client)).generations;
-  for (const name of known) {
-    const [day = '', time = ''] = name.split('T');
-    const hourBefore = new Date(`${day}T${time.replaceAll('-', ':')}`).getTime() - 3_600_000;
-    const earlier = new Date(hourBefore)
-      .toISOString()
-      .replace(/\.\d+/, '')
-      .replace(/T(.*)$/, (_, rest: string) => `T${rest.replaceAll(':', '-')}`);
-    await server.run(['mv', `${directory}/${name}`, `${directory}/${earlier}`]);
-  }
+  if ((await statusOf(client)).generations.length > 0) await age(client, 3601);
   await server.run('systemctl start repository-keep.service', { mayFail, timeoutSeconds: 120 });
   return (await statusOf(client)).generations;
 }
+
+/** Has a client hold a session open, which never says anything. */
+async function hold(client: Host, name: string): Promise<string> {
+  const own = await accountOf(name);
+  await client.run(
+    `systemd-run --unit=held sh -c 'tail -f /dev/null | ssh -F /dev/null -i /etc/credstore/borg.ssh-key -o BatchMode=yes -o UserKnownHostsFile=/etc/backup/known_hosts ${own}@${server.address} borg serve'`,
+  );
+  await server.run(`until pgrep --uid ${own} borg; do sleep 0.1; done`, { timeoutSeconds: 30 });
+  return own;
+}
+
+/** What was done to repositories before is no news any more. */
+const forget = (): Promise<unknown> => server.run('rm /var/lib/backup-repository/seen/*');
+
+/** A day passes for what the server has seen of the repositories. */
+const dayLater = (): Promise<unknown> =>
+  server.run([
+    'python3',
+    '-c',
+    `import glob, json
+for path in glob.glob("/var/lib/backup-repository/seen/repo?????.json"):
+    with open(path) as file:
+        seen = json.load(file)
+    for each in seen["samples"]:
+        each[0] -= 86400
+    with open(path, "w") as file:
+        json.dump(seen, file)`,
+  ]);
+
+/** What still runs on the server as an account. */
+const running = async (account: string): Promise<string> =>
+  (await server.run(`pgrep --uid ${account}`, { mayFail: true })).stdout;
 
 onEachRelease(
   'a server of repositories',
   async (fixture) => {
     server = await fixture.lab.boot({ name: 'store', debian: fixture.release });
     // The tests say when it is time.
-    await server.write(
-      '/etc/systemd/system/repository-keep.timer.d/late.conf',
-      '[Timer]\nOnBootSec=\nOnUnitInactiveSec=\nOnBootSec=1d\n',
-    );
+    for (const unit of ['keep', 'watch'])
+      await server.write(
+        `/etc/systemd/system/repository-${unit}.timer.d/late.conf`,
+        '[Timer]\nOnBootSec=\nOnUnitInactiveSec=\nOnBootSec=1d\n',
+      );
+    await server.run('mkdir /srv/repositories && mount -t tmpfs -o size=2G,mode=755 tmpfs /srv/repositories');
     // Both releases save to a server of either.
     app = await fixture.lab.boot({ name: 'app', debian: fixture.release === 12 ? 13 : 12 });
+    mkdirSync(join(fixture.lab.directory, 'group_vars'));
+    writeFileSync(join(fixture.lab.directory, 'group_vars/all.yml'), 'backup_window: "22:00-06:00"\n');
     for (const name of ['web', 'app'])
       saves(fixture, name, { borg_repositories: [{ server: 'store' }], backup_paths: ['/etc'] });
   },
@@ -110,6 +151,14 @@ onEachRelease(
         expect(ok, log).toBe(true);
         expect(await archives(client)).toHaveLength(2);
       }
+      // Each at a time of its own in the window of all.
+      for (const [client, start] of [
+        [app, '22:00:00'],
+        [fixture.host, '02:56:39'],
+      ] as const)
+        expect((await client.run('grep -E "OnCalendar|Delay" /etc/systemd/system/backup.timer')).stdout).toBe(
+          `OnCalendar=${start}\nRandomizedDelaySec=0\nFixedRandomDelay=true\n`,
+        );
       const again = await apply(fixture);
       for (const name of ['store', 'web', 'app'])
         expect([name, again.recap[name]?.failed, again.recap[name]?.changed]).toEqual([name, 0, 0]);
@@ -163,14 +212,17 @@ onEachRelease(
       const own = await accountOf('web');
       const other = await accountOf('app');
       expect((await ssh(fixture.host, other, 'borg serve')).stderr).toContain('Permission denied');
-      for (const command of ['id', '"cat /etc/passwd"', 'borg serve --restrict-to-path /', 'sftp']) {
-        const { stdout } = await ssh(fixture.host, own, command, '-o ConnectTimeout=10 < /dev/null');
-        expect(stdout).not.toMatch(/uid=|root:/);
+      for (const command of ['id', '"cat /etc/passwd"', 'borg serve --restrict-to-path /', 'sftp', '-s sftp', '']) {
+        const { code, stdout, stderr } = await ssh(fixture.host, own, command, '-o ConnectTimeout=10 < /dev/null');
+        // It is let in, and whatever it asked for, Borg serves until it hears nothing more, or knows no such command. 255 is of ssh.
+        expect([code === 255, stderr.includes('Permission denied')], `${command}: ${stderr}`).toEqual([false, false]);
+        expect(stdout, command).toMatch(/^$|^usage: borg /);
+        expect(`${stdout}${stderr}`, command).not.toMatch(/uid=|root:/);
       }
-      expect((await ssh(fixture.host, own, '', `-N -o ExitOnForwardFailure=yes -R 4444:localhost:22`)).code).not.toBe(
-        0,
-      );
-      expect((await ssh(fixture.host, own, '', `-W ${server.address}:22`)).code).not.toBe(0);
+      const forwarded = await ssh(fixture.host, own, '', `-N -o ExitOnForwardFailure=yes -R 4444:localhost:22`);
+      expect([forwarded.code, forwarded.stderr]).toEqual([255, expect.stringContaining('forwarding failed')]);
+      const tunnel = await ssh(fixture.host, own, '', `-W ${server.address}:22`);
+      expect(tunnel.stderr).toContain('administratively prohibited');
       const elsewhere = (path: string): Promise<{ code: number; stderr: string }> =>
         fixture.host.run(
           `BORG_RSH='ssh -F /dev/null -i /etc/credstore/borg.ssh-key -o BatchMode=yes -o UserKnownHostsFile=/etc/backup/known_hosts' BORG_BASE_DIR=/tmp/borg borg init --encryption none ssh://${own}@${server.address}${path}`,
@@ -187,6 +239,9 @@ onEachRelease(
         'ls /srv/repositories',
         'touch /srv/repositories/mine',
         `touch /etc/backup/repository-keys/${own}`,
+        `mkdir /srv/repositories/${other}/repository/lock.exclusive`,
+        `touch /srv/repositories/${other}/fill`,
+        'ls /srv/repositories/.generations',
         'ls /var/lib/backup-repository',
       ])
         expect((await server.run(command, { user: own, mayFail: true })).code, command).not.toBe(0);
@@ -200,6 +255,9 @@ onEachRelease(
           .slice(0, 2)
           .join(' ')} backup@web\n`,
       );
+      // Nor is what the client has in the place of its key: the control node made that.
+      await fixture.host.run('cp /etc/ssh/ssh_host_ed25519_key.pub /etc/credstore/borg.ssh-key.pub');
+      expect((await apply(fixture)).recap).toMatchObject({ store: { changed: 0 }, web: { changed: 1 } });
       const lie = {
         hosts: 'web',
         gather_facts: false,
@@ -289,17 +347,13 @@ onEachRelease(
 
     it('makes generations while a session is held and while another compacts, and each is whole', async () => {
       const client = fixture.host;
-      const own = await accountOf('web');
-      const serve = `ssh -F /dev/null -i /etc/credstore/borg.ssh-key -o BatchMode=yes -o UserKnownHostsFile=/etc/backup/known_hosts ${own}@${server.address} borg serve`;
-      await client.run(`systemd-run --unit=held sh -c 'tail -f /dev/null | ${serve}'`);
+      const own = await hold(client, 'web');
       await client.run(
         `systemd-run --unit=churn sh -c 'for i in 1 2 3 4 5 6; do dd if=/dev/urandom of=/etc/churn bs=1M count=2 status=none; backup-borg create ::churn-$i /etc/churn && backup-borg delete ::churn-$i; backup-borg compact --threshold 0; done'`,
       );
       const made = new Set<string>();
       for (let round = 0; round < 4; round++) for (const name of await keep('web', true)) made.add(name);
-      await client.run(
-        'systemctl stop held; while systemctl is-active --quiet churn; do sleep 0.2; done; rm -f /etc/churn',
-      );
+      await client.run('while systemctl is-active --quiet churn; do sleep 0.2; done; rm -f /etc/churn');
       await keep('web');
       const directory = `/srv/repositories/.generations/${own}`;
       for (const name of (await server.run(`ls ${directory}`)).stdout.split('\n').filter(Boolean))
@@ -308,21 +362,192 @@ onEachRelease(
         );
     });
 
-    it('lets a client in no more that takes more than it may, and again when that is gone', async () => {
-      saves(fixture, 'store', { repository_most: '1M' });
-      expect((await apply(fixture, { clients: '' })).recap['store']).toMatchObject({ failed: 0 });
-      expect((await server.run('systemctl start repository-keep.service', { mayFail: true })).code).not.toBe(0);
-      expect((await server.run('journalctl --unit=repository-keep --no-pager')).stdout).toContain(
-        'are allowed (repository_most), so it is let in no more',
+    it('ends a session that lasts too long, and what it had locked is free again', async () => {
+      const own = await accountOf('web');
+      expect(await running(own), 'the one that is held since before').not.toBe('');
+      await fixture.host.run('systemctl stop held');
+      await fixture.host.run(
+        'systemd-run --unit=locked sh -c \'backup-borg with-lock "$(grep -o "ssh://[^\\"]*" /etc/backup/borg.json)" sleep infinity\'',
       );
+      await server.run(`until [ -e /srv/repositories/${own}/repository/lock.exclusive ]; do sleep 0.1; done`, {
+        timeoutSeconds: 60,
+      });
+      await server.run(`sed -i 's/"24h"/"1s"/' /etc/backup/repository-accounts.json`);
+      await server.run(`sleep 1.1; systemctl start repository-keep.service`);
+      expect(await server.journal('repository-keep')).toContain(
+        'web: a session lasted longer than 1s (repository_session_time_limit), and was ended',
+      );
+      expect(await running(own)).toBe('');
+      expect(await server.exists(`/srv/repositories/${own}/repository/lock.exclusive`)).toBe(true);
+      await server.run(`sed -i 's/"1s"/"24h"/' /etc/backup/repository-accounts.json`);
+      await fixture.host.run('systemctl stop locked', { mayFail: true });
+      const { ok, log } = await backUp(fixture.host);
+      expect(ok, log).toBe(true);
+    });
+
+    it('lets a client in no more that takes more than it may, nor lets it stay, and again when what it deleted has expired', async () => {
+      await fixture.host.run("backup-borg delete --force --glob-archives '*'; backup-borg compact --threshold 0");
+      await keep('web');
+      const { live_bytes: live, held_bytes: held } = await statusOf('web');
+      expect(held).toBeGreaterThan(8_000_000);
+      saves(fixture, 'store', { repository_most: `${Math.ceil((live + held / 2) / 1000)}K` });
+      expect((await apply(fixture, { clients: '' })).recap['store']).toMatchObject({ failed: 0 });
+      const own = await hold(fixture.host, 'web');
+      expect((await server.run('systemctl start repository-keep.service', { mayFail: true })).code).not.toBe(0);
+      const said = await server.journal('repository-keep');
+      expect(said).toContain('are allowed (repository_most), so it is let in no more');
+      expect(said).toContain('web: it is let in no more, and its sessions were ended');
+      expect(await running(own)).toBe('');
+      await fixture.host.run('systemctl stop held', { mayFail: true });
       const { ok, log } = await backUp(fixture.host);
       expect(ok).toBe(false);
       expect(log).toContain('this server lets this machine in no more');
-      expect((await server.run('repositoryctl status')).stdout).toMatch(/^web .*REFUSED/m);
+      expect((await server.run('repositoryctl status', { mayFail: true })).stdout).toMatch(/^web .*REFUSED/m);
+      await age('web', 31 * 86_400);
+      await server.run('systemctl start repository-keep.service');
+      expect((await statusOf('web')).generations).toHaveLength(1);
+      expect((await backUp(fixture.host)).ok).toBe(true);
       saves(fixture, 'store', {});
       expect((await apply(fixture, { clients: '' })).recap['store']).toMatchObject({ failed: 0 });
-      await server.run('systemctl start repository-keep.service');
-      expect((await backUp(fixture.host)).ok).toBe(true);
+    });
+
+    it('is a host as others are: it saves itself, but not what others save on it', async () => {
+      saves(fixture, 'store', { backup_paths: ['/etc', '/srv'], borg_repositories: ['/var/lib/borg/repository'] });
+      const { recap, stdout } = await fixture.lab.roles(['borg'], {}, { args: ['--limit', 'store'] });
+      expect(recap['store'], stdout).toMatchObject({ failed: 0 });
+      const { ok, log } = await backUp(server);
+      expect(ok, log).toBe(true);
+      const saved = (
+        await server.run(
+          'backup-borg list --format "{path}{NL}" ::$(backup-borg list --last 1 --glob-archives "*-files-*" --format "{archive}")',
+        )
+      ).stdout;
+      expect(saved).toContain('etc/backup/repository-accounts.json\n');
+      expect(saved).not.toContain('srv/repositories');
+      expect((await apply(fixture, { clients: '' })).recap['store']).toMatchObject({ failed: 0, changed: 0 });
+      await mails(server);
+    });
+
+    it('tells once a day of a machine that saves no more, dead or with a silent timer, and that all is well again', async () => {
+      const own = await accountOf('app');
+      expect((await backUp(app)).ok).toBe(true);
+      await forget();
+      await keep('app');
+      expect((await server.run('systemctl start repository-watch', { mayFail: true })).code).toBe(0);
+      await app.run('systemctl stop backup.timer');
+      const later = (hours: number): Promise<unknown> =>
+        server.run(
+          `find /srv/repositories/${own}/repository -exec touch -h -d "${hours} hours ago" {} +; systemctl start repository-keep`,
+        );
+      await later(35);
+      expect((await server.run('systemctl start repository-watch', { mayFail: true })).code).toBe(0);
+      expect(await mails(server)).toEqual([]);
+      await later(37);
+      expect((await server.run('systemctl start repository-watch', { mayFail: true })).code).toBe(1);
+      const [mail, ...more] = await mails(server);
+      expect(more).toEqual([]);
+      expect(mail?.subject).toContain(
+        'backup of store: repository-watch FAILED: app: saved nothing for longer than 36 hours',
+      );
+      expect(mail?.text).toContain('repository_clients: [{name: app, state: absent}]');
+      expect((await status()).problems).toEqual([expect.objectContaining({ client: 'app' })]);
+      await later(38);
+      await server.run('systemctl start repository-watch', { mayFail: true });
+      expect(await mails(server), 'the same again').toEqual([]);
+      expect(await server.read('/var/lib/backup-report/backup.prom')).toContain(
+        'backup_last_run_success{unit="repository-watch"} 0.0',
+      );
+      await app.run('systemctl start backup.timer');
+      expect((await backUp(app)).ok).toBe(true);
+      await server.run('systemctl start repository-keep; systemctl start repository-watch');
+      expect((await mails(server)).map(({ subject }) => subject)).toEqual([
+        'backup of store: repository-watch ok again, after 2 failures',
+      ]);
+    });
+
+    it('tells of a repository that shrank, one that is gone, and a disk that is nearly full', async () => {
+      const own = await accountOf('app');
+      await app.run('dd if=/dev/urandom of=/etc/large bs=1M count=8 status=none');
+      expect((await backUp(app)).ok).toBe(true);
+      await keep('app');
+      await dayLater();
+      await app.run("backup-borg delete --force --glob-archives '*'; backup-borg compact --threshold 0; rm /etc/large");
+      await keep('app');
+      const watch = async (): Promise<string> => {
+        await server.run('systemctl start repository-watch', { mayFail: true });
+        return (await mails(server)).map(({ subject, text }) => `${subject}\n${text}`).join('\n');
+      };
+      const shrunk = await watch();
+      expect(shrunk).toMatch(/app: its repository shrank from \S+ MB to \S+ .B within 7 days/);
+      expect(shrunk).toContain('repositoryctl restore app --at TIME');
+      await server.run(`mv /srv/repositories/${own}/repository /srv/repositories/${own}/away`);
+      await keep('app', true);
+      expect(await watch()).toContain('app: its repository is not there any more');
+      await server.run([
+        'repositoryctl',
+        'restore',
+        'app',
+        '--at',
+        (await statusOf('app')).generations.at(-2) ?? '',
+        '--in-place',
+      ]);
+      expect(await server.exists(`/srv/repositories/${own}/repository/config`)).toBe(true);
+      await server.run(
+        `rm -r /srv/repositories/${own}/away; mount -o remount,size=$(($(df --output=used -B1 /srv/repositories | tail -1) / 100 * 101)) /srv/repositories`,
+      );
+      await server.run('systemctl start repository-keep', { mayFail: true });
+      expect(await watch()).toMatch(/the disk of \/srv\/repositories is nearly full/);
+      await server.run('mount -o remount,size=2G /srv/repositories; systemctl start repository-keep');
+      await app.run('rm -rf /var/lib/borg/.config/borg/security /var/cache/borg/*');
+      expect((await backUp(app)).ok).toBe(true);
+      await forget();
+      await server.run('systemctl start repository-keep');
+      expect((await status()).problems).toEqual([]);
+    });
+
+    it('verifies what it keeps without a key, a time at once, and tells of what is damaged', async () => {
+      await server.run('repositoryctl check', { timeoutSeconds: 120 });
+      const checked = async (): Promise<unknown[]> =>
+        (
+          JSON.parse((await server.run('repositoryctl status --json', { mayFail: true })).stdout) as {
+            clients: { checked: number }[];
+          }
+        ).clients.map(({ checked: at }) => at > 0);
+      expect(await checked()).toEqual([true, true]);
+      const own = await accountOf('web');
+      const newest = `/srv/repositories/.generations/${own}/${(await statusOf('web')).generations.at(-1) ?? ''}`;
+      const segment = (await server.run(`ls -S ${newest}/data/0/* | head -1`)).stdout.trim();
+      await server.run(
+        `cp -a ${segment} /tmp/whole; printf XXXX | dd of=${segment} bs=1 seek=1000 conv=notrunc status=none`,
+      );
+      expect((await server.run('systemctl start repository-check', { mayFail: true, timeoutSeconds: 120 })).code).toBe(
+        1,
+      );
+      expect((await status()).problems).toEqual([
+        expect.objectContaining({
+          client: 'web',
+          text: expect.stringMatching(/the generation \S+ is damaged: /) as string,
+        }),
+      ]);
+      await server.run(`dd if=/tmp/whole of=${segment} conv=notrunc status=none; systemctl start repository-check`, {
+        timeoutSeconds: 120,
+      });
+      expect((await status()).problems).toEqual([]);
+      expect((await server.run('ls -A /srv/repositories/.checking')).stdout).toBe('');
+    });
+
+    it('has a slice and a limit for each account', async () => {
+      const own = await accountOf('web');
+      const slice = `user-${own.slice(4)}.slice`;
+      expect(
+        (await server.run(`systemctl show ${slice} -p TasksMax -p MemoryMax -p CPUWeight -p IOWeight`)).stdout,
+      ).toBe('CPUWeight=50\nIOWeight=50\nMemoryMax=2147483648\nTasksMax=64\n');
+      expect((await server.run('systemctl show user-0.slice -p CPUWeight')).stdout).toBe('CPUWeight=[not set]\n');
+      const { stdout } = await server.run(`cat /proc/$(pgrep --uid ${await hold(fixture.host, 'web')} borg)/limits`);
+      expect(stdout).toMatch(/Max processes +64 +64/);
+      await fixture.host.run('systemctl stop held');
+      // As many connections at once as there are clients, at least.
+      expect((await server.run('sshd -T | grep -i maxstartups')).stdout).toBe('maxstartups 200:30:400\n');
     });
 
     it('keeps the account of a client that left the inventory, says so, and lets it in no more when that is said', async () => {
@@ -334,11 +559,20 @@ onEachRelease(
         'repository_clients: [{name: app, state: absent}]',
       );
       expect((await backUp(app)).ok).toBe(true);
+      saves(fixture, 'store', { repository_clients: [{ name: 'ap', state: 'absent' }] });
+      expect((await apply(fixture, { clients: '', mayFail: true })).stdout).toContain(
+        'repository_clients: ap is not allowed, since no machine of this name saves to store',
+      );
+      await hold(app, 'app');
       saves(fixture, 'store', { repository_clients: [{ name: 'app', state: 'absent' }] });
       expect((await apply(fixture, { clients: '' })).recap['store']).toMatchObject({ failed: 0 });
+      expect(await running(account), 'what came in before').toBe('');
+      await app.run('systemctl stop held', { mayFail: true });
       const { ok, log } = await backUp(app);
       expect(ok).toBe(false);
       expect(log).toContain('the server refuses the key of this host');
+      expect(log).toContain('Run role repository on store, then role borg here');
+      expect(log).not.toContain('authorized_keys');
       expect(await server.exists(`/srv/repositories/${account}/repository/config`)).toBe(true);
       expect((await apply(fixture, { clients: '' })).recap['store']).toMatchObject({ failed: 0, changed: 0 });
       saves(fixture, 'store', {});
@@ -357,15 +591,51 @@ onEachRelease(
       const other = await fixture.lab.roles(['borg'], {}, { args: ['--limit', 'app'], mayFail: true });
       expect(other.stdout).toContain('the server web has no account for app. Run role repository on web first');
       saves(fixture, 'app', { borg_repositories: [{ server: 'store' }], backup_paths: ['/etc'] });
+      // The server's play would look elsewhere.
+      const elsewhere = await fixture.lab.playbook(
+        [
+          {
+            hosts: 'app',
+            gather_facts: false,
+            vars: { backup_secrets_dir: join(fixture.lab.directory, 'elsewhere') },
+            tasks: [{ name: 'borg', 'ansible.builtin.include_role': { name: 'rootless.backup.borg' } }],
+          },
+        ],
+        { mayFail: true },
+      );
+      expect(elsewhere.stdout.replaceAll(/\s+/g, ' ')).toContain('backup_secrets_dir: this play has');
+      expect(elsewhere.stdout).toContain('Set it in the inventory');
+    });
+
+    it('with an account whose number is another user says so, and lets in all others', async () => {
+      const account = await accountOf('app');
+      await server.run(
+        `usermod --uid 60000 ${account}; useradd --uid ${account.slice(4)} other; rm /var/lib/backup-repository/accounts/*`,
+      );
+      const { recap, stdout } = await apply(fixture, { clients: '', mayFail: true });
+      expect(recap['store']).toMatchObject({ failed: 1 });
+      expect(stdout).toContain(`the number ${account.slice(4)} is that of the user other here, so it is not let in`);
+      expect((await server.run('ls /etc/backup/repository-keys')).stdout.trim()).toBe(await accountOf('web'));
+      await server.run(`userdel other; usermod --uid ${account.slice(4)} ${account}`);
+      expect((await apply(fixture, { clients: '' })).recap['store']).toMatchObject({ failed: 0 });
     });
 
     it('taken away leaves the repositories, and nobody who could come in', async () => {
-      const account = await accountOf('web');
+      const account = await hold(fixture.host, 'web');
       saves(fixture, 'store', { repository_state: 'absent' });
-      expect((await apply(fixture, { clients: '' })).recap['store']).toMatchObject({ failed: 0 });
+      const { recap, stdout: said } = await apply(fixture, { clients: '' });
+      expect(recap['store'], said).toMatchObject({ failed: 0 });
+      await fixture.host.run('systemctl stop held', { mayFail: true });
       expect(await server.exists(`/srv/repositories/${account}/repository/config`)).toBe(true);
       expect((await server.run(`getent passwd ${account} backup-repository`, { mayFail: true })).stdout).toBe('');
-      for (const path of ['/etc/backup', '/var/lib/backup-repository', '/etc/ssh/sshd_config.d/backup-repository.conf'])
+      for (const path of [
+        '/etc/backup/repository-accounts.json',
+        '/etc/backup/repository-keys',
+        '/etc/backup/repository-slice.d',
+        '/var/lib/backup-repository',
+        '/etc/ssh/sshd_config.d/backup-repository.conf',
+        `/run/systemd/system/user-${account.slice(4)}.slice.d`,
+      ])
         expect(await server.exists(path), path).toBe(false);
       // A server that was lost, or begins again: the accounts have the numbers that they had, and their data.
       saves(fixture, 'store', {});

@@ -1,4 +1,6 @@
-"""A clock that is set ahead lets no generation expire; neither is one kept for ever when it was."""
+"""A clock that is set ahead or back lets no generation expire; neither is one kept for ever when it was."""
+
+import json
 
 import pytest
 from rootless_backup import host
@@ -14,24 +16,29 @@ def state(tmp_path, monkeypatch):
     return tmp_path
 
 
+def stood(now, begun=NOW):
+    return clock.stood(now, lambda: begun)
+
+
 def test_time_that_goes_on_is_time():
-    assert [clock.unaccounted(NOW + hour * HOUR, 30) for hour in range(5)] == [0] * 5
+    assert [stood(NOW + hour * HOUR) for hour in range(5)] == [NOW + hour * HOUR for hour in range(5)]
 
 
-def test_a_year_that_nobody_looked_at_counts_for_nothing_until_it_is_forgotten():
-    clock.unaccounted(NOW, 2)
-    assert clock.unaccounted(NOW + 365 * DAY, 2) == 365 * DAY
-    for hour in range(1, 48):
-        assert clock.unaccounted(NOW + 365 * DAY + hour * HOUR, 2) == 365 * DAY
-    assert clock.unaccounted(NOW + 367 * DAY, 2) == 0
+def test_a_year_in_which_nobody_looked_is_none():
+    stood(NOW)
+    assert stood(NOW + 365 * DAY) == NOW
+    assert stood(NOW + 365 * DAY + HOUR) == NOW + HOUR
 
 
-def test_a_clock_that_is_set_right_again_is_as_before():
-    clock.unaccounted(NOW, 30)
-    clock.unaccounted(NOW + 365 * DAY, 30)
-    assert clock.unaccounted(NOW + HOUR, 30) == HOUR
+def test_a_clock_that_goes_ahead_and_back_makes_nothing_older_or_younger():
+    stood(NOW)
+    for now in (NOW + 365 * DAY, NOW + HOUR, NOW - 365 * DAY, NOW + 2 * HOUR):
+        assert stood(now) == NOW
+    assert stood(NOW + 3 * HOUR) == NOW + HOUR
 
 
-def test_what_cannot_be_read_is_begun_anew(state):
-    (state / "clock.json").write_text("{")
-    assert clock.unaccounted(NOW, 30) == 0
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"last": "x", "stood": 1}', '{"last": null, "stood": null}'])
+def test_what_cannot_be_read_goes_on_from_what_is_there(state, content):
+    (state / "clock.json").write_text(content)
+    assert stood(NOW, begun=NOW - 40 * DAY) == NOW - 40 * DAY
+    assert json.loads((state / "clock.json").read_text()) == {"last": NOW, "stood": NOW - 40 * DAY}

@@ -20,10 +20,10 @@ def repository(tmp_path):
     return top
 
 
-def make(repository, now=NOW):
+def make(repository, now=NOW, stood=None):
     top = os.open(repository, os.O_RDONLY)
     try:
-        return generations.make(top, str(repository.parent / "generations"), now, patience=0)
+        return generations.make(top, str(repository.parent / "generations"), now, now if stood is None else stood, patience=0)
     finally:
         os.close(top)
 
@@ -83,6 +83,19 @@ def test_what_changes_while_it_is_made_is_tried_again_and_then_told(repository, 
     assert make(repository)
 
 
+def test_a_segment_that_is_being_written_all_the_time_keeps_none_from_being_made(repository, monkeypatch):
+    (repository / "data/0/10").write_bytes(b"written")
+    linked = generations.link
+
+    def meanwhile(*given):
+        linked(*given)
+        with open(repository / "data/0/10", "ab") as file:
+            file.write(b" on")
+
+    monkeypatch.setattr(generations, "link", meanwhile)
+    assert make(repository)
+
+
 def test_a_file_that_is_exchanged_for_a_link_meanwhile_is_not_taken(repository, tmp_path, monkeypatch):
     (tmp_path / "secret").write_text("secret")
     link = os.link
@@ -121,7 +134,16 @@ def test_old_ones_expire_but_never_the_newest(repository):
     assert generations.names(directory) == names[3:]
 
 
-def test_one_is_due_after_an_hour_or_when_the_clock_was_set_back(repository):
+def test_one_that_went_halfway_is_no_generation_and_goes_the_next_time(repository):
+    directory = repository.parent / "generations"
+    name = make(repository)
+    (directory / ".old/data").mkdir(parents=True)
+    assert generations.names(str(directory)) == [name]
+    generations.expire(str(directory), NOW, 2)
+    assert not (directory / ".old").exists()
+
+
+def test_one_is_due_after_an_hour_or_when_the_count_went_back(repository):
     directory = str(repository.parent / "generations")
     assert generations.is_due(directory, NOW)
     make(repository)
@@ -130,17 +152,71 @@ def test_one_is_due_after_an_hour_or_when_the_clock_was_set_back(repository):
     assert generations.is_due(directory, NOW - 3600)
 
 
-def test_the_room_of_what_was_deleted_is_counted_once(repository):
+def test_one_with_a_name_of_a_time_to_come_is_as_old_as_it_is(repository):
+    directory = str(repository.parent / "generations")
+    future = make(repository, NOW + 365 * 86_400, stood=NOW)
+    (repository / "data/0/8").write_bytes(b"new")
+    later = make(repository, NOW + 3600)
+    assert generations.names(directory) == [future, later]
+    (repository / "data/0/9").write_bytes(b"new")
+    assert make(repository, NOW + 7200)
+    assert generations.expire(directory, NOW + 2 * 86_400, 1) == [future, later]
+
+
+def test_one_that_is_made_when_the_clock_says_the_same_again_has_a_name_of_its_own(repository):
+    first = make(repository)
+    (repository / "data/0/8").write_bytes(b"new")
+    assert make(repository, NOW, stood=NOW + 3600) not in (None, first)
+
+
+def room(repository, deleted):
+    top = os.open(repository, os.O_RDONLY)
+    try:
+        return generations.room(listing.of(top), str(repository.parent / "generations"), deleted)
+    finally:
+        os.close(top)
+
+
+def test_the_room_of_what_was_deleted_is_counted_once_and_not_while_it_is_there_again(repository):
+    directory = repository.parent / "generations"
     (repository / "data/0/0").write_bytes(bytes(1 << 20))
     make(repository)
-    (repository / "data/0/9").write_bytes(b"new")
-    make(repository, NOW + 3600)
-    (repository / "data/0/0").unlink()
-    top = os.open(repository, os.O_RDONLY)
-    live, held = generations.room(listing.of(top), str(repository.parent / "generations"))
-    os.close(top)
+    for hour in range(1, 4):
+        (repository / "data/0" / str(10 + hour)).write_bytes(b"new")
+        make(repository, NOW + hour * 3600)
+    os.unlink(repository / "data/0/0")
+    live, held = room(repository, generations.gone(str(directory), {}))
     assert held - (1 << 20) < 64 << 10
     assert live < 64 << 10
+    make(repository, NOW + 4 * 3600)
+    deleted = generations.gone(str(directory), {})
+    assert room(repository, deleted)[1] - (1 << 20) < 64 << 10
+    os.link(next(directory.iterdir()) / "data/0/0", repository / "data/0/0")
+    assert room(repository, deleted)[1] < 64 << 10
+
+
+def test_of_what_was_deleted_only_what_is_new_is_looked_at(repository, monkeypatch):
+    directory = str(repository.parent / "generations")
+    for hour in range(20):
+        (repository / "data/0" / str(10 + hour)).write_bytes(b"new")
+        make(repository, NOW + hour * 3600)
+    before = generations.gone(directory, {})
+    (repository / "data/0/99").write_bytes(b"new")
+    make(repository, NOW + 20 * 3600)
+    looked = []
+    listed = generations.listed
+    monkeypatch.setattr(generations, "listed", lambda path: looked.append(path) or listed(path))
+    after = generations.gone(directory, before)
+    assert len(looked) == 2
+    assert after == generations.gone(directory, {})
+
+
+def test_more_files_than_borg_makes_are_told_before_all_are_read(repository, monkeypatch):
+    monkeypatch.setattr(listing, "MOST", 10)
+    for number in range(20):
+        (repository / "data" / ("empty%d" % number)).mkdir()
+    with pytest.raises(listing.Odd):
+        make(repository)
 
 
 def test_directories_deeper_than_borg_makes_are_told(repository):

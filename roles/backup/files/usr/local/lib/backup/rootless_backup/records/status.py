@@ -68,6 +68,8 @@ if TYPE_CHECKING:
         warnings: list[str]
         archives: list[Archive]
         hooks: list[HookEntry]
+        told: float
+        told_of: str
 
     class Known(TypedDict, total=False):
         """See KNOWN."""
@@ -168,7 +170,7 @@ ENTRY = fields(
         "archives": many(ARCHIVE),
         "hooks": many(HOOK),
     },
-    {"invocation": text, "troubles": many(text), "advice": many(text)},
+    {"invocation": text, "troubles": many(text), "advice": many(text), "told": when, "told_of": text},
 )
 KNOWN = fields(
     {},

@@ -59,9 +59,11 @@ def ended(settings: dict[str, Any], what: str) -> bool:
         run.troubles += filter(None, (settings.get("trouble"), state.trouble))
         run.troubles += state.take_room(run)
         before = state.of(name)
+        repeated = state.is_repeated(run)
         now = state.record(run)
         bad = result != "success" or run.optional_failures or run.troubles
-        wanted = bad or before.get("failures", 0) > 0 or (name == "backup" and due(settings["success"], state))
+        again = result == "success" and before.get("failures", 0) > 0
+        wanted = (bad and not repeated) or again or (name == "backup" and due(settings["success"], state))
         subject = "backup of %s: %s" % (settings["host"], text.headline(run, before))
         body = text.summary(run, now, settings) + "\n" + run.log
     except Exception as trouble:  # whatever it is, the report goes out
@@ -69,11 +71,14 @@ def ended(settings: dict[str, Any], what: str) -> bool:
         subject, body = text.bare(settings, name, result, trouble)
     ok = result == "success"
     told = not wanted or tell(settings, subject, body, name, ok)
-    # A switch that waits for life signs gets every one of them; it is about backups only.
-    if name == "backup":
+    # A switch that waits for life signs gets every one of them; they are of backups only.
+    if name == "backup" or (name == host.REPOSITORY_WATCH and wanted and not ok):
         told = attempt("the URL", call_url, settings, "" if ok else "/fail", body) and told
-    if state is not None and wanted and told and not bad:
-        state.told_success()
+    if state is not None and wanted and told:
+        if not bad:
+            state.told_success()
+        elif name == host.REPOSITORY_WATCH:
+            state.told_of(run)
     unkept = "" if state is None else state.keep(settings)
     if unkept:
         tell(settings, *text.unrecorded(settings, name, result, STATE, unkept), name, False)

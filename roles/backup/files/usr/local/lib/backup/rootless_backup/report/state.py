@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import time
 
 from rootless_backup import host, statefile, untrusted
@@ -61,6 +63,8 @@ class State:
             "archives": run.archives,
             "hooks": [hook.entry() for hook in run.hooks],
         }
+        if "told" in before and not ok:
+            entry["told"], entry["told_of"] = before["told"], before["told_of"]
         if not ok and not run.archives:
             entry["archives"] = before.get("archives", [])
         self.known.setdefault("units", {})[run.name] = entry
@@ -68,6 +72,15 @@ class State:
         # A good run tells of every repository that is used.
         self.known["repositories"] = kept if ok and kept else {**self.known.get("repositories", {}), **kept}
         return entry
+
+    def is_repeated(self, run: Run) -> bool:
+        """Whether what a unit found that looks every hour was told within a day."""
+        before = self.of(run.name)
+        lately = 0 <= time.time() - before.get("told", 0) < DAY
+        return run.name == host.REPOSITORY_WATCH and lately and before.get("told_of") == digest(run)
+
+    def told_of(self, run: Run) -> None:
+        self.of(run.name).update({"told": time.time(), "told_of": digest(run)})
 
     def take_room(self, run: Run) -> list[str]:
         """Note how much room a run found, and return what is to be said of it, a line each."""
@@ -108,5 +121,12 @@ class State:
         # The directory's group, by its set-group-id bit, is who may read it.
         statefile.write(status.STATUS, json.dumps({**self.known, **known}, indent=2) + "\n", 0o640)
         statefile.write(STATE + "/backup.prom", metrics(self.known, settings), 0o644)
-        if self.ran is not None:
+        if self.ran is not None and self.ran.name in host.TASKS.values():
             history.keep(self.ran)
+
+
+def digest(run: Run) -> str:
+    """What stands for what was found, whatever its figures are, which differ at each look; not those in a name before a colon."""
+    lines = [line.partition(": ") for line in (run.errors or run.failed())]
+    found = sorted(before + colon + re.sub(r"\d+", "", after) for before, colon, after in lines)
+    return hashlib.sha256("\n".join(found).encode(errors="backslashreplace")).hexdigest()

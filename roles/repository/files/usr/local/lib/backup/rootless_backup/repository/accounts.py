@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import json
 import os
+import pwd
 import re
 
 from rootless_backup import host, statefile
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from typing import TypedDict
 
     class Account(TypedDict):
-        """A machine's. `name` is the machine's in the inventory, `line` that of authorized_keys, empty for one that is not let in."""
+        """A machine's. `name` is that of the inventory, `line` that of authorized_keys, empty for one that is not let in; `alert_after` are
+        the hours after which it is told that it saved nothing, 0 never.
+        """
 
         name: str
         account: str
@@ -27,14 +30,19 @@ if TYPE_CHECKING:
         quota: str
         state: str
         line: str
+        alert_after: int
 
     class Told(TypedDict):
-        """All of them, what stands for them as a whole, the days that what was deleted can be had back, and what each may take."""
+        """All of them, what stands for them as a whole, the days that what was deleted can be had back, what each may take, how long a
+        session of one may last, as a span of systemd's, and how many seconds a check.
+        """
 
         digest: str
         accounts: list[Account]
         undelete_days: int
         most: str
+        session_time_limit: str
+        check_duration: int
 
 
 # What a machine is answered that takes more room than it may.
@@ -62,6 +70,35 @@ def is_refused(each: Account) -> bool:
         return False
 
 
+def closed(each: Account) -> str:
+    """The file that is there while something is put in the place of a repository, which nobody may use meanwhile."""
+    return os.path.join(host.REPOSITORY_STATE, "seen", each["account"] + ".closed")
+
+
+def is_welcome(each: Account) -> bool:
+    """Whether it may come in."""
+    return bool(each["line"]) and not is_refused(each) and not os.path.lexists(closed(each))
+
+
+def wrong(each: Account) -> str:
+    """What is wrong with the number of an account; empty: nothing."""
+    try:
+        there = pwd.getpwnam(each["account"]).pw_uid
+    except KeyError:
+        there = None
+    if there == each["uid"]:
+        return ""
+    try:
+        other = "the number %d is that of the user %s here" % (each["uid"], pwd.getpwuid(each["uid"]).pw_name)
+    except KeyError:
+        other = "it has %s" % ("no number" if there is None else "the number %d here" % there)
+    return (
+        "%s: its account %s has to have the number %d, but %s, so it is not let in. Remove that user, or give its account another number: "
+        "set repository_uid_range to numbers that are free here, and take %s out of repository-accounts.json in backup_secrets_dir of this "
+        "server." % (each["name"], each["account"], each["uid"], other, each["name"])
+    )
+
+
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
     """Within it nobody else changes generations, or what is in the place of a repository."""
@@ -73,16 +110,24 @@ def alone() -> Iterator[None]:
         os.close(state)
 
 
-def let_in(but: str = "") -> None:
-    """Make the files of authorized_keys those of the accounts, without one, and note that it is done."""
+def reopen(told: Told) -> None:
+    """Within `alone`: let those in again from whom somebody who is gone kept something while he put it in place."""
+    for each in told["accounts"]:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(closed(each))
+
+
+def let_in() -> list[str]:
+    """Make the files of authorized_keys those of the accounts, and note that it is done. Return what is wrong, a line each."""
     told = read()
     keys = os.open(host.REPOSITORY_KEYS, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(keys, fcntl.LOCK_EX)
+        troubles = {each["account"]: wrong(each) for each in told["accounts"] if each["line"]}
         wanted = {
             each["account"]: REFUSED % each["key"] if is_refused(each) else each["line"] + "\n"
             for each in told["accounts"]
-            if each["line"] and each["account"] != but
+            if each["line"] and not troubles[each["account"]] and not os.path.lexists(closed(each))
         }
         for name in sorted(set(os.listdir(keys)) - set(wanted)):
             os.unlink(name, dir_fd=keys)
@@ -91,10 +136,19 @@ def let_in(but: str = "") -> None:
             if not is_there(path, line):
                 # sshd reads it as the account; it is a public key.
                 statefile.write(path, line, 0o644)
-        if not but:
+        if not any(troubles.values()):
             note(told["digest"])
     finally:
         os.close(keys)
+    return list(filter(None, troubles.values()))
+
+
+def is_ours(each: Account) -> bool:
+    """Whether the number of an account is its own here, or nobody's any more."""
+    try:
+        return pwd.getpwuid(each["uid"]).pw_name == each["account"]
+    except KeyError:
+        return True
 
 
 def note(digest: str) -> None:

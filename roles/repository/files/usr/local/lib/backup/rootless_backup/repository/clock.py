@@ -8,25 +8,24 @@ import os
 
 from rootless_backup import host, statefile
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 # Between two looks; a longer time is of a machine that was off, or of a clock that was set.
 LONGEST = 6 * 3600
-DAY = 86_400
 
 
-def unaccounted(now: float, days: int) -> float:
-    """The seconds that the clock went while nobody looked, of the last so many days of looking: what is older has expired by now."""
+def stood(now: float, begun: Callable[[], float]) -> float:
+    """A count of seconds in which somebody looked, which never goes back. `begun`: where it begins if nothing is known of it."""
     path = os.path.join(host.REPOSITORY_STATE, "clock.json")
     try:
         with open(path, encoding="utf-8") as file:
             known = json.load(file)
-        last, gaps = float(known["last"]), [(float(gap), float(left)) for gap, left in known["gaps"]]
+        last, count = float(known["last"]), float(known["stood"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
-        last, gaps = now, []
+        last, count = now, begun()
     went = now - last
-    looked = went if 0 <= went <= LONGEST else 0.0
-    gaps = [(gap, left - looked) for gap, left in gaps if left > looked]
-    if went != looked:
-        gaps.append((went, float(days * DAY)))
-    statefile.write(path, json.dumps({"last": now, "gaps": gaps}))
-    # A clock that went ahead and back again: when the first of the two is forgotten, the second alone must not make all older.
-    return max(0.0, sum(gap for gap, _left in gaps))
+    count += went if 0 <= went <= LONGEST else 0
+    statefile.write(path, json.dumps({"last": now, "stood": count}))
+    return count

@@ -7,7 +7,6 @@ from the repository later. Its files become root's, so that nobody who has the a
 
 from __future__ import annotations
 
-import calendar
 import contextlib
 import errno
 import os
@@ -20,77 +19,102 @@ from rootless_backup.repository import listing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rootless_backup.repository.listing import File
+
+    # The name of the next generation; of each file its inode and bytes on the disk.
+    Gone = tuple[str, Sequence[Sequence[int]]]
 
 # Directly in a repository, and written in place, or of whom it is not known that they are not.
 COPIED = re.compile(r"config|nonce|README|transactions|[^/]*\.(?:old|tmp)")
 NAME = "%Y-%m-%dT%H-%M-%SZ"
-NEW = ".new"
-HOUR = 3600
+NAMED = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ", re.ASCII)
+SEGMENT = re.compile(r"data/\d+/(\d+)", re.ASCII)
+NEW, OLD = ".new", ".old"
+HOUR, DAY = 3600, 86_400
 
 
 class Restless(Exception):
     """The repository changed whenever a generation of it was made."""
 
 
-def names(directory: str) -> list[str]:
-    """The generations in a directory, oldest first."""
+def known(directory: str) -> list[tuple[float, str]]:
+    """When each generation in a directory was made, by the count of `clock`, and its name; oldest first.
+
+    A name says what the clock said, for people; a clock can be wrong.
+    """
     try:
-        return sorted(name for name in os.listdir(directory) if made_at(name) is not None)
+        with os.scandir(directory) as entries:
+            return sorted((each.stat(follow_symlinks=False).st_mtime, each.name) for each in entries if NAMED.fullmatch(each.name))
     except FileNotFoundError:
         return []
 
 
-def made_at(name: str) -> float | None:
-    """When a generation was made, by its name."""
-    try:
-        return calendar.timegm(time.strptime(name, NAME))
-    except ValueError:
-        return None
+def names(directory: str) -> list[str]:
+    """The generations in a directory, oldest first."""
+    return [name for _made, name in known(directory)]
 
 
-def is_due(directory: str, now: float) -> bool:
-    """Whether the newest one is an hour old, or of a time to come."""
-    known = names(directory)
-    age = now - (made_at(known[-1]) or 0) if known else HOUR
-    return not 0 <= age < HOUR
+def is_due(directory: str, stood: float) -> bool:
+    """Whether the newest one is an hour old, or made at a count that is still to come."""
+    there = known(directory)
+    return not there or not 0 <= stood - there[-1][0] < HOUR
 
 
-def same(one: dict[str, File], other: dict[str, File]) -> bool:
-    """Whether two listings are of the same content, but for what is copied."""
+def same(one: dict[str, File], other: dict[str, File], but: str = "") -> bool:
+    """Whether two listings are of the same content, but for what is copied, and one file."""
 
     def kept(found: dict[str, File]) -> dict[str, tuple[int, int]]:
-        return {path: (file.size, file.changed) for path, file in found.items() if not COPIED.fullmatch(path)}
+        return {path: (file.size, file.changed) for path, file in found.items() if path != but and not COPIED.fullmatch(path)}
 
     return kept(one) == kept(other)
 
 
-def make(repository: int, directory: str, now: float, patience: float = 60) -> str | None:
+def written(found: dict[str, File]) -> str:
+    """The segment that a session may be writing: the newest. What it has after its last commit counts for nothing."""
+    numbers = {path: int(match[1]) for path, match in ((path, SEGMENT.fullmatch(path)) for path in found) if match}
+    return max(numbers, key=lambda path: numbers[path], default="")
+
+
+def make(repository: int, directory: str, now: float, stood: float, patience: float = 60) -> str | None:
     """Make a generation of an open repository if it changed since the last one. Return its name; None: it did not, or is none yet.
 
     A session may be at work: its files are taken as of a moment at which none came or went. Restless: there was none.
     """
     deadline = time.monotonic() + patience
     os.makedirs(directory, mode=0o700, exist_ok=True)
+    new = os.path.join(directory, NEW)
     while True:
         before = listing.of(repository)
         if "config" not in before or not any(path.startswith("data/") for path in before):
             return None
-        known = names(directory)
-        if known and same(before, listed(os.path.join(directory, known[-1]))):
+        there = known(directory)
+        if there and same(before, listed(os.path.join(directory, there[-1][1]))):
             return None
-        new = os.path.join(directory, NEW)
         if os.path.lexists(new):
             shutil.rmtree(new)
         os.mkdir(new, 0o700)
-        if link_all(repository, new, before) and same(before, listing.of(repository)):
-            name = time.strftime(NAME, time.gmtime(now))
-            os.rename(new, os.path.join(directory, name))
-            return name
+        if link_all(repository, new, before) and same(before, listing.of(repository), but=written(before)):
+            # After those that are there, whatever became of the count.
+            made = max(stood, there[-1][0] + 1) if there else stood
+            os.utime(new, (made, made))
+            return put(new, directory, now)
         shutil.rmtree(new)
         if time.monotonic() > deadline:
             raise Restless("it changed whenever it was looked at, for %d seconds" % patience)
         time.sleep(0.5)
+
+
+def put(new: str, directory: str, now: float) -> str:
+    """Give a generation a name of now, or the next one that is free. Return it."""
+    while True:
+        name = time.strftime(NAME, time.gmtime(now))
+        path = os.path.join(directory, name)
+        if not os.path.lexists(path):
+            os.rename(new, path)
+            return name
+        now += 1
 
 
 def listed(path: str) -> dict[str, File]:
@@ -174,20 +198,39 @@ def copy(source: int, target: int, name: str) -> None:
             os.utime(made.fileno(), ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
-def expire(directory: str, now: float, days: int) -> list[str]:
+def expire(directory: str, stood: float, days: int) -> list[str]:
     """Remove the generations that are older than so many days, but never the newest. Return their names."""
-    old = [name for name in names(directory)[:-1] if now - (made_at(name) or now) > days * 24 * HOUR]
+    old = [name for made, name in known(directory)[:-1] if stood - made > days * DAY]
+    # What is half removed must not pass for one.
+    going = os.path.join(directory, OLD)
+    if os.path.lexists(going):
+        shutil.rmtree(going)
     for name in old:
-        shutil.rmtree(os.path.join(directory, name))
+        os.rename(os.path.join(directory, name), going)
+        shutil.rmtree(going)
     return old
 
 
-def room(repository: dict[str, File], directory: str) -> tuple[int, int]:
-    """The bytes on the disk that a repository takes, and those that its generations hold beside it."""
+def gone(directory: str, before: dict[str, Gone]) -> dict[str, Gone]:
+    """Of each generation but the newest, which is the next one, and the files that this has no more: their inodes and bytes on the disk.
+
+    `before`: what was found the last time. Only what is new is looked at: a file that was deleted does not come back.
+    """
+    there, found = names(directory), {}
+    for name, following in zip(there, there[1:]):
+        if name in before and before[name][0] == following:
+            found[name] = before[name]
+        else:
+            after = {file.inode for file in listed(os.path.join(directory, following)).values()}
+            files = listed(os.path.join(directory, name)).values()
+            found[name] = following, [(file.inode, file.room) for file in files if file.inode not in after]
+    return found
+
+
+def room(repository: dict[str, File], directory: str, deleted: dict[str, Gone]) -> tuple[int, int]:
+    """The bytes on the disk that a repository takes, and those that its generations hold beside it. `deleted`: see `gone`."""
     live = {file.inode: file.room for file in repository.values()}
-    held: dict[int, int] = {}
-    for name in names(directory):
-        for file in listed(os.path.join(directory, name)).values():
-            if file.inode not in live:
-                held[file.inode] = file.room
-    return sum(live.values()), sum(held.values())
+    held = {inode: taken for _following, files in deleted.values() for inode, taken in files}
+    for name in names(directory)[-1:]:
+        held.update((file.inode, file.room) for file in listed(os.path.join(directory, name)).values())
+    return sum(live.values()), sum(taken for inode, taken in held.items() if inode not in live)

@@ -3,27 +3,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
-import sys
 import time
 
-from rootless_backup import figures, statefile, untrusted
-from rootless_backup.repository import accounts, clock, generations, listing
+from rootless_backup import figures, host, statefile, untrusted
+from rootless_backup.repository import accounts, clock, generations, listing, seen, sessions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypedDict
-
     from rootless_backup.repository.accounts import Account
-
-    class State(TypedDict):
-        """What was last seen of a repository: bytes on the disk, of it and of its generations, its last change, why it is refused."""
-
-        live: int
-        held: int
-        changed: float
-        refused: str
+    from rootless_backup.repository.generations import Gone
+    from rootless_backup.repository.seen import Seen
 
 
 def path_of(each: Account) -> str:
@@ -32,15 +25,14 @@ def path_of(each: Account) -> str:
 
 
 def opened(each: Account) -> int | None:
-    """The repository of an account, opened through no link; None: there is none."""
-    try:
-        home = os.open(each["home"], listing.DIRECTORY)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    """The repository of an account, opened through no link; None: there is none. OSError: it cannot be opened."""
+    home = os.open(each["home"], listing.DIRECTORY)
     try:
         return os.open("repository", listing.DIRECTORY, dir_fd=home)
-    except (FileNotFoundError, NotADirectoryError, OSError):
-        return None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return None
+        raise
     finally:
         os.close(home)
 
@@ -49,57 +41,94 @@ def keep() -> bool:
     """Do it for all. Return whether nothing was wrong; what was is told."""
     told = accounts.read()
     now = time.time()
-    aged = now - clock.unaccounted(now, told["undelete_days"])
-    good = True
-    for each in told["accounts"]:
-        try:
-            state = keep_one(each, told, now, aged)
-        except (generations.Restless, listing.Odd, OSError) as error:
-            untrusted.say("%s: no generation was made: %s" % (each["name"], error), file=sys.stderr)
-            good = False
-            continue
-        if state["refused"]:
-            untrusted.say("%s: %s" % (each["name"], state["refused"]), file=sys.stderr)
-            good = False
-    accounts.let_in()
-    return good
+    count = clock.stood(now, lambda: newest(told, now))
+    troubles = []
+    try:
+        accounts.reopen(told)
+        for each in told["accounts"]:
+            troubles += ["%s: %s" % (each["name"], line) for line in keep_one(each, told, now, count)]
+    finally:
+        # Whatever it was that went wrong: who is refused does not come in, and who is not does.
+        troubles += accounts.let_in()
+        for line in sessions.end_unwanted():
+            untrusted.tell(4, line)
+    seen.note_room(told, now)
+    for line in troubles:
+        untrusted.tell(3, line)
+    return not troubles
 
 
-def keep_one(each: Account, told: accounts.Told, now: float, aged: float) -> State:
-    """Do it for one."""
+def newest(told: accounts.Told, now: float) -> float:
+    """The count at which the newest generation of all was made; if there is none, now."""
+    return max((made for each in told["accounts"] for made, _name in generations.known(path_of(each))[-1:]), default=now)
+
+
+def keep_one(each: Account, told: accounts.Told, now: float, count: float) -> list[str]:
+    """Do it for one, so that nothing of it keeps it from being done for the others. Return what is wrong, a line each."""
+    try:
+        state = kept(each, told, now, count)
+        seen.write(each, state)
+    except Exception as trouble:  # whatever it is; it is told
+        line = "its repository could not be looked after: %s" % untrusted.reason(trouble)
+        with contextlib.suppress(Exception):
+            seen.write(each, {**(seen.read(each) or seen.nothing(now)), "troubles": [line]})
+        return [line]
+    return state["troubles"] + ([state["refused"]] if state["refused"] else [])
+
+
+def kept(each: Account, told: accounts.Told, now: float, count: float) -> Seen:
+    """Make what is due, and let expire what is old. Return what is there then."""
     directory = path_of(each)
+    state: Seen = {**(seen.read(each) or seen.nothing(now)), "troubles": [], "refused": ""}
     repository = opened(each)
-    state: State = {"live": 0, "held": 0, "changed": 0, "refused": ""}
-    if repository is not None:
-        try:
-            if generations.is_due(directory, now):
-                generations.make(repository, directory, now)
-            generations.expire(directory, aged, told["undelete_days"])
+    found: dict[str, listing.File] = {}
+    try:
+        if repository is not None:
+            if generations.is_due(directory, count):
+                generations.make(repository, directory, now, count)
             found = listing.of(repository)
-        finally:
+        elif generations.known(directory):
+            state["troubles"].append(
+                "its repository is not there any more: the machine deleted or moved it. `repositoryctl restore %s --in-place` brings the "
+                "newest generation back" % each["name"]
+            )
+    except generations.Restless as trouble:
+        assert repository is not None
+        state["troubles"].append("no generation was made: %s" % trouble)
+        found = listing.of(repository)
+    except listing.Odd as trouble:
+        state["troubles"].append("no generation was made: %s" % trouble)
+        state["refused"] = "%s; it is let in no more as long as that is so" % trouble
+    finally:
+        if repository is not None:
             os.close(repository)
-        state["live"], state["held"] = generations.room(found, directory)
-        state["changed"] = max((file.changed / 1e9 for file in found.values()), default=0)
+    generations.expire(directory, count, told["undelete_days"])
+    deleted = gone(each, directory)
+    live, held = generations.room(found, directory, deleted)
+    # Of what cannot be counted the last count stands.
+    state["live"], state["held"] = (live, held) if not state["refused"] else (state["live"], state["held"])
+    state["changed"] = max((file.changed / 1e9 for file in found.values()), default=state["changed"])
     most = size_of(told["most"])
     if most and state["live"] + state["held"] > most:
         state["refused"] = (
             "it takes %s with what it deleted within %d days, and %s are allowed (repository_most), so it is let in no more until some of "
             "that expires" % (figures.size(state["live"] + state["held"]), told["undelete_days"], told["most"])
         )
-    statefile.write(accounts.seen(each), json.dumps(state))
-    return state
+    return seen.sampled(state, now)
+
+
+def gone(each: Account, directory: str) -> dict[str, Gone]:
+    """See `generations.gone`; kept from one time to the next."""
+    path = os.path.join(host.REPOSITORY_STATE, "seen", each["account"] + ".gone.json")
+    before: dict[str, Gone] = {}
+    with contextlib.suppress(FileNotFoundError, ValueError), open(path, encoding="utf-8") as file:
+        before = {name: (following, files) for name, (following, files) in json.load(file).items()}
+    found = generations.gone(directory, before)
+    if found != before:
+        statefile.write(path, json.dumps(found))
+    return found
 
 
 def size_of(text: str) -> float:
     """The bytes of a size as Borg takes it; 0: none is given."""
     return float(text[:-1]) * 1000 ** ("KMGT".index(text[-1]) + 1) if text else 0
-
-
-def seen(each: Account) -> State | None:
-    """What was last seen of a repository; None: nothing yet."""
-    try:
-        with open(accounts.seen(each), encoding="utf-8") as file:
-            state: State = json.load(file)
-            return state
-    except (FileNotFoundError, ValueError):
-        return None

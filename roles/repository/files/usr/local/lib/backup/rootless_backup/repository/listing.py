@@ -26,8 +26,8 @@ else:
 
 # Borg's files are two directories deep.
 DEEPEST = 8
-# Of 500 MB each; far more than fit on a disk.
-MOST = 2_000_000
+# Files and directories. Of 500 MB each, as Borg makes them, 100 TB; a listing of them takes 100 MB of memory.
+MOST = 200_000
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -35,11 +35,23 @@ class Odd(Exception):
     """There is more, or deeper, than Borg makes."""
 
 
-def files(top: int, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, File]]:
+class Count:
+    """How much was looked at. Odd: more than any repository has."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def add(self, more: int) -> None:
+        self.seen += more
+        if self.seen > MOST:
+            raise Odd("there are more than %d files, which Borg does not make" % MOST)
+
+
+def files(top: int, count: Count, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, File]]:
     """The path and state of each regular file below an open directory; locks are none. Odd: it is none that Borg makes."""
     if depth > DEEPEST:
         raise Odd("there are directories deeper than Borg makes")
-    for name in sorted(os.listdir(top)):
+    for name in entries(top, count):
         if not depth and name.startswith("lock."):
             continue
         try:
@@ -47,7 +59,7 @@ def files(top: int, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Fil
             if stat.S_ISDIR(found.st_mode):
                 below = os.open(name, DIRECTORY, dir_fd=top)
                 try:
-                    yield from files(below, prefix + name + "/", depth + 1)
+                    yield from files(below, count, prefix + name + "/", depth + 1)
                 finally:
                     os.close(below)
             elif stat.S_ISREG(found.st_mode):
@@ -57,11 +69,16 @@ def files(top: int, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Fil
             continue
 
 
+def entries(top: int, count: Count) -> list[str]:
+    """The names in an open directory. Odd: they are too many, before all are read."""
+    found = []
+    with os.scandir(top) as each:
+        for entry in each:
+            count.add(1)
+            found.append(entry.name)
+    return sorted(found)
+
+
 def of(top: int) -> dict[str, File]:
     """All of them. Odd: there are more than any repository has."""
-    found = {}
-    for path, file in files(top):
-        found[path] = file
-        if len(found) > MOST:
-            raise Odd("there are more than %d files" % MOST)
-    return found
+    return dict(files(top, Count()))

@@ -1,10 +1,11 @@
 # Managed by Ansible (collection rootless.backup, role repository): changes made here are overwritten.
 """repositoryctl: look after the repositories of other machines.
 
-repositoryctl status [--json]                        how all of them do
+repositoryctl status [--json]                        how all of them do, and what is wrong
 repositoryctl list CLIENT                            the generations of one
 repositoryctl restore CLIENT [--at TIME]             lay one down beside, for root alone
 repositoryctl restore CLIENT [--at TIME] --in-place  put one in the place of what the client has
+repositoryctl check [CLIENT]                         verify the checksums of the newest generations
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def main() -> None:
     restore.add_argument("client")
     restore.add_argument("--at", default="", metavar="TIME", help="the newest that is no younger, in UTC")
     restore.add_argument("--in-place", action="store_true", help="in the place of what the client has")
-    for name in ("accounts", "keep", "refused"):
+    commands.add_parser("check", help="verify the checksums of the newest generations").add_argument("client", nargs="?")
+    for name in ("accounts", "keep", "watch", "refused"):
         # For units, and for sshd.
         commands.add_parser(name)
     given = parser.parse_args()
@@ -44,31 +46,55 @@ def main() -> None:
 
 def run(given: argparse.Namespace) -> None:
     """Run a command of root's."""
-    from rootless_backup.repository import accounts, generations, keeping, status, undelete
+    from rootless_backup.repository import accounts, generations, keeping
 
-    if given.command == "status":
-        status.show(given.json)
+    if given.command in ("status", "watch"):
+        from rootless_backup.repository import status
+
+        sys.exit(0 if (status.show(given.json) if given.command == "status" else status.watch()) else 1)
     elif given.command == "accounts":
-        accounts.let_in()
+        sys.exit(0 if admit() else 1)
     elif given.command == "keep":
         with accounts.alone():
             good = keeping.keep()
         sys.exit(0 if good else 1)
+    elif given.command == "check":
+        from rootless_backup.repository import checking
+
+        sys.exit(0 if checking.check(accounts.read(), named(given.client) if given.client else None) else 1)
     elif given.command == "list":
         for name in generations.names(keeping.path_of(named(given.client))):
             untrusted.say(name)
     else:
-        each = named(given.client)
-        try:
-            with accounts.alone():
-                name = undelete.chosen(each, given.at)
-                if given.in_place:
-                    undelete.in_place(each, name)
-                    untrusted.say("%s: its repository is that of %s again" % (each["name"], name))
-                else:
-                    untrusted.say(undelete.beside(each, name))
-        except undelete.Impossible as error:
-            untrusted.die("repositoryctl: %s" % error)
+        restore(named(given.client), given.at, given.in_place)
+
+
+def admit() -> bool:
+    """Let in who may come, and end the sessions of who may not. Return whether nothing was wrong."""
+    from rootless_backup.repository import accounts, sessions
+
+    troubles = accounts.let_in()
+    for line in sessions.end_unwanted():
+        untrusted.say(line)
+    for line in troubles:
+        untrusted.say(line, file=sys.stderr)
+    return not troubles
+
+
+def restore(each: Account, at: str, in_place: bool) -> None:
+    """Bring a generation back."""
+    from rootless_backup.repository import accounts, generations, sessions, undelete
+
+    try:
+        with accounts.alone():
+            name = undelete.chosen(each, at)
+            if in_place:
+                undelete.in_place(each, name)
+                untrusted.say("%s: its repository is that of %s again" % (each["name"], name))
+            else:
+                untrusted.say(undelete.beside(each, name))
+    except (undelete.Impossible, generations.Restless, sessions.Unending, OSError) as error:
+        untrusted.die("repositoryctl: %s" % error)
 
 
 def named(client: str) -> Account:

@@ -6,11 +6,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import stat
 import time
 
-from rootless_backup.repository import accounts, generations, keeping, listing
+from rootless_backup import statefile
+from rootless_backup.repository import accounts, clock, generations, keeping, listing, sessions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,11 +25,13 @@ class Impossible(Exception):
 
 def chosen(each: Account, at: str) -> str:
     """The newest generation that is not younger than a time in UTC; the newest of all, if none is given. Impossible: there is none."""
-    known = generations.names(keeping.path_of(each))
+    made = generations.names(keeping.path_of(each))
+    # By what the clock said; the one that was made last is the last all the same.
+    known = sorted(made)
     if not known:
         raise Impossible("there is no generation of %s yet" % each["name"])
     if not at:
-        return known[-1]
+        return made[-1]
     for form in FORMS:
         with contextlib.suppress(ValueError):
             wanted = time.strptime(at, form)
@@ -67,9 +69,13 @@ def lay(generation: str, path: str) -> None:
 def in_place(each: Account, name: str) -> None:
     """Put a generation in the place of the repository. The account is let in by nobody meanwhile, and its sessions end."""
     directory = keeping.path_of(each)
-    accounts.let_in(but=each["account"])
+    if not os.path.isdir(each["home"]):
+        raise Impossible("%s is not there: is the disk of the repositories mounted?" % each["home"])
+    statefile.write(accounts.closed(each), "")
     try:
-        end_sessions(each["uid"])
+        accounts.let_in()
+        if accounts.is_ours(each):
+            sessions.end({each["uid"]})
         now = time.time()
         new = os.path.join(directory, ".restoring")
         if os.path.lexists(new):
@@ -82,6 +88,7 @@ def in_place(each: Account, name: str) -> None:
         finally:
             os.close(home)
     finally:
+        os.unlink(accounts.closed(each))
         accounts.let_in()
 
 
@@ -91,7 +98,9 @@ def replace(each: Account, home: int, new: str, now: float) -> None:
     repository = keeping.opened(each)
     if repository is not None:
         try:
-            generations.make(repository, directory, now)
+            # Whatever is odd about what was there, it does not keep what is good from coming back.
+            with contextlib.suppress(listing.Odd):
+                generations.make(repository, directory, now, clock.stood(now, lambda: now))
             keep_nonce(repository, new)
         finally:
             os.close(repository)
@@ -130,23 +139,3 @@ def keep_nonce(repository: int, new: str) -> None:
         if int(now, 16) > int(then, 16):
             with open(path, "wb") as file:
                 file.write(now)
-
-
-def end_sessions(uid: int) -> None:
-    """End all that runs as an account. Impossible: something does not end."""
-    for _attempt in range(50):
-        running = [int(name) for name in os.listdir("/proc") if name.isdigit() and owner(name) == uid]
-        if not running:
-            return
-        for pid in running:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.1)
-    raise Impossible("processes of the account %d do not end" % uid)
-
-
-def owner(pid: str) -> int | None:
-    try:
-        return os.stat("/proc/" + pid).st_uid
-    except OSError:
-        return None

@@ -1,0 +1,92 @@
+# Managed by Ansible (collection rootless.backup, role repository): changes made here are overwritten.
+"""What runs as the accounts: a key that opens nothing any more ends no session that it opened before."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+
+from rootless_backup import systemd
+from rootless_backup.repository import accounts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+# In seconds, for processes that were killed to be gone.
+PATIENCE = 10
+
+
+class Unending(Exception):
+    """Something does not end; the text says whose it is."""
+
+
+def end_unwanted() -> list[str]:
+    """End the sessions of those who may not come in, and those that last too long. Return of whom, a line each. Unending: one does not."""
+    told = accounts.read()
+    # Of a number that is somebody else's nothing is ended.
+    ours = {each["uid"]: each for each in told["accounts"] if accounts.is_ours(each)}
+    limit = told["session_time_limit"]
+    old = end_old(ours.keys(), systemd.timespan(limit) / 1e6)
+    shut = end({uid for uid, each in ours.items() if not accounts.is_welcome(each)})
+    return [
+        *(
+            "%s: a session lasted longer than %s (repository_session_time_limit), and was ended" % (ours[uid]["name"], limit)
+            for uid in sorted(old)
+        ),
+        *("%s: it is let in no more, and its sessions were ended" % ours[uid]["name"] for uid in sorted(shut)),
+    ]
+
+
+def end(uids: Collection[int]) -> set[int]:
+    """End all that runs as one of these. Return of whom something ran. Unending: something does not end."""
+    found: set[int] = set()
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        processes = [(pid, uid) for pid, uid in running() if uid in uids]
+        if not processes:
+            return found
+        if time.monotonic() > deadline:
+            raise Unending("processes of %s do not end" % ", ".join(sorted({"repo%d" % uid for _pid, uid in processes})))
+        for pid, uid in processes:
+            found.add(uid)
+            kill(pid)
+        time.sleep(0.05)
+
+
+def end_old(uids: Collection[int], limit: float) -> set[int]:
+    """End what has run as one of these for longer than so many seconds. Return of whom something had."""
+    found: set[int] = set()
+    for pid, uid in running():
+        if uid in uids and age(pid) > limit:
+            found.add(uid)
+            kill(pid)
+    return found
+
+
+def running() -> list[tuple[int, int]]:
+    """Each process, and as whom it runs."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                found.append((int(name), os.stat("/proc/" + name).st_uid))
+    return found
+
+
+def kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def age(pid: int) -> float:
+    """For how many seconds a process runs, by a clock that nobody sets; 0: it does not any more. See proc(5), "starttime"."""
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as file:
+            # Its name comes before, in parentheses, and may hold anything.
+            begun = int(file.read().rpartition(")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return 0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - begun / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,53 @@
+"""What a unit found that looks every hour is told once a day, and at once when it is something else."""
+
+import pytest
+from rootless_backup import host
+from rootless_backup.report import state
+from rootless_backup.report.run import Run
+
+NAME = host.REPOSITORY_WATCH
+
+
+@pytest.fixture
+def known(tmp_path, monkeypatch):
+    monkeypatch.setattr(state.status, "STATUS", str(tmp_path / "status.json"))
+    return state.State()
+
+
+def run(*errors, name=NAME):
+    return Run(name, "exit-code", "0" * 32, errors=list(errors))
+
+
+def told(known, each):
+    known.record(each)
+    known.told_of(each)
+
+
+def test_the_same_is_repeated_whatever_its_figures_are(known):
+    assert not known.is_repeated(run("web1: saved nothing for longer than 36 hours, 37 hours ago"))
+    told(known, run("web1: saved nothing for longer than 36 hours, 37 hours ago", "web2: it takes 9.5 GB of 10G"))
+    assert known.is_repeated(run("web2: it takes 9.6 GB of 10G", "web1: saved nothing for longer than 36 hours, 38 hours ago"))
+
+
+def test_of_another_machine_or_of_less_it_is_another(known):
+    told(known, run("web1: saved nothing for longer than 36 hours"))
+    assert not known.is_repeated(run("web2: saved nothing for longer than 36 hours"))
+    assert not known.is_repeated(run("web1: saved nothing for longer than 36 hours", "web2: saved nothing for longer than 36 hours"))
+    known.record(run("web2: saved nothing for longer than 36 hours"))
+    assert known.is_repeated(run("web1: saved nothing for longer than 36 hours")), "what was not told does not count"
+
+
+def test_after_a_day_it_is_told_again_and_after_a_good_run_at_once(known, monkeypatch):
+    each = run("web1: saved nothing for longer than 36 hours")
+    told(known, each)
+    now = state.time.time()
+    monkeypatch.setattr(state.time, "time", lambda: now + 86_401)
+    assert not known.is_repeated(each)
+    monkeypatch.setattr(state.time, "time", lambda: now)
+    known.record(Run(NAME, "success", "1" * 32))
+    assert not known.is_repeated(each)
+
+
+def test_a_backup_that_fails_is_told_each_time(known):
+    told(known, run("web1: x", name="backup"))
+    assert not known.is_repeated(run("web1: x", name="backup"))

@@ -1,0 +1,126 @@
+"""What is wrong with one repository keeps nothing from being done for the others, nor for itself."""
+
+import json
+import os
+
+import pytest
+from rootless_backup import host
+from rootless_backup.repository import accounts, generations, keeping, listing, seen, sessions
+
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    for name in ("state/seen", "state/accounts", "keys", "srv"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.setattr(host, "REPOSITORY_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(host, "REPOSITORY_KEYS", str(tmp_path / "keys"))
+    monkeypatch.setattr(host, "REPOSITORY_ACCOUNTS", str(tmp_path / "accounts.json"))
+    monkeypatch.setattr(accounts, "wrong", lambda _each: "")
+    monkeypatch.setattr(sessions, "end_unwanted", list)
+    monkeypatch.setattr(generations.os, "chown", lambda *_given, **_options: None)
+    each = []
+    for number, name in enumerate(("app", "db", "web")):
+        account = "repo%d" % (70000 + number)
+        (tmp_path / "srv" / account / "repository/data/0").mkdir(parents=True)
+        (tmp_path / "srv" / account / "repository/data/0/1").write_bytes(b"segment")
+        (tmp_path / "srv" / account / "repository/config").write_text("[repository]")
+        home = str(tmp_path / "srv" / account)
+        line = "command %s" % name
+        each.append({"name": name, "account": account, "uid": 70000 + number, "home": home, "quota": "", "key": "K", "line": line})
+    found = {"digest": "0" * 64, "accounts": each, "undelete_days": 30, "most": "", "session_time_limit": "24h", "check_duration": 10}
+    (tmp_path / "accounts.json").write_text(json.dumps(found))
+    return found
+
+
+def made(told):
+    return {each["name"]: len(generations.names(keeping.path_of(each))) for each in told["accounts"]}
+
+
+@pytest.mark.parametrize("trouble", [MemoryError("none left"), RecursionError("deep"), OSError(5, "Input/output error"), ValueError("odd")])
+def test_whatever_goes_wrong_with_one_is_told_and_the_rest_is_kept_and_let_in(told, monkeypatch, capsys, trouble):
+    make = generations.make
+
+    def broken(repository, directory, *given, **options):
+        if directory.endswith("70000"):
+            raise trouble
+        return make(repository, directory, *given, **options)
+
+    monkeypatch.setattr(generations, "make", broken)
+    assert not keeping.keep()
+    assert made(told) == {"app": 0, "db": 1, "web": 1}
+    assert "app: its repository could not be looked after: %s" % type(trouble).__name__ in capsys.readouterr().out
+    assert sorted(os.listdir(host.REPOSITORY_KEYS)) == ["repo70000", "repo70001", "repo70002"]
+    assert "could not be looked after" in seen.read(told["accounts"][0])["troubles"][0]
+    monkeypatch.setattr(generations, "make", make)
+    assert keeping.keep()
+    assert made(told) == {"app": 1, "db": 1, "web": 1}
+
+
+@pytest.mark.usefixtures("told")
+def test_who_is_let_in_is_laid_down_even_if_all_else_ends(monkeypatch):
+    monkeypatch.setattr(keeping, "keep_one", lambda *_given: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        keeping.keep()
+    assert sorted(os.listdir(host.REPOSITORY_KEYS)) == ["repo70000", "repo70001", "repo70002"]
+
+
+def test_of_a_repository_that_is_gone_old_generations_expire_but_the_newest_and_it_is_told(told):
+    each = told["accounts"][0]
+    keeping.keep_one(each, told, NOW, NOW)
+    with open(os.path.join(each["home"], "repository/data/0/2"), "wb") as file:
+        file.write(b"new")
+    keeping.keep_one(each, told, NOW + 3600, NOW + 3600)
+    os.rename(os.path.join(each["home"], "repository"), os.path.join(each["home"], "away"))
+    told_of = keeping.keep_one(each, told, NOW + 7200, NOW + 7200)
+    assert "its repository is not there any more" in told_of[0]
+    assert len(generations.names(keeping.path_of(each))) == 2
+    keeping.keep_one(each, told, NOW, NOW + 40 * 86_400)
+    (last,) = generations.names(keeping.path_of(each))
+    assert sorted(os.listdir(os.path.join(keeping.path_of(each), last, "data/0"))) == ["1", "2"]
+    assert seen.read(each)["held"] > 0
+    assert seen.read(each)["live"] == 0
+
+
+def test_a_client_that_is_never_quiet_is_measured_and_expires_all_the_same(told, monkeypatch):
+    each = told["accounts"][0]
+    keeping.keep_one(each, told, NOW, NOW)
+    with open(os.path.join(each["home"], "repository/data/0/2"), "wb") as file:
+        file.write(bytes(1 << 20))
+    keeping.keep_one(each, told, NOW, NOW + 3600)
+
+    def restless(*_given, **_options):
+        raise generations.Restless("it changed whenever it was looked at")
+
+    monkeypatch.setattr(generations, "make", restless)
+    assert keeping.keep_one(each, told, NOW, NOW + 40 * 86_400) == ["no generation was made: it changed whenever it was looked at"]
+    assert len(generations.names(keeping.path_of(each))) == 1
+    assert seen.read(each)["live"] >= 1 << 20
+
+
+def test_who_has_more_files_than_borg_makes_is_let_in_no_more_until_they_are_gone(told, monkeypatch):
+    each = told["accounts"][0]
+    monkeypatch.setattr(listing, "MOST", 2)
+    assert any("let in no more" in line for line in keeping.keep_one(each, told, NOW, NOW))
+    assert not accounts.is_welcome(each)
+    monkeypatch.setattr(listing, "MOST", 100)
+    assert keeping.keep_one(each, told, NOW, NOW) == []
+    assert accounts.is_welcome(each)
+
+
+def test_who_put_something_in_place_and_is_gone_keeps_nobody_out_for_ever(told):
+    with open(accounts.closed(told["accounts"][0]), "w", encoding="utf-8"):
+        pass
+    accounts.let_in()
+    assert sorted(os.listdir(host.REPOSITORY_KEYS)) == ["repo70001", "repo70002"]
+    keeping.keep()
+    assert sorted(os.listdir(host.REPOSITORY_KEYS)) == ["repo70000", "repo70001", "repo70002"]
+
+
+@pytest.mark.usefixtures("told")
+def test_an_account_with_another_number_is_not_let_in_and_is_told(monkeypatch):
+    monkeypatch.setattr(accounts, "wrong", lambda each: "app: the number is another's" if each["name"] == "app" else "")
+    assert accounts.let_in() == ["app: the number is another's"]
+    assert sorted(os.listdir(host.REPOSITORY_KEYS)) == ["repo70001", "repo70002"]
+    assert os.listdir(os.path.join(host.REPOSITORY_STATE, "accounts")) == []
