@@ -520,6 +520,8 @@ onEachRelease(
       await server.run(
         `cp -a ${segment} /tmp/whole; printf XXXX | dd of=${segment} bs=1 seek=1000 conv=notrunc status=none`,
       );
+      // As a client says that wants the check to begin behind all that there is.
+      await server.run(`echo 'last_segment_checked = 999999' >> ${newest}/config`);
       expect((await server.run('systemctl start repository-check', { mayFail: true, timeoutSeconds: 120 })).code).toBe(
         1,
       );

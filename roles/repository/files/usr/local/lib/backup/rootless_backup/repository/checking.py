@@ -105,12 +105,17 @@ def check_one(each: Account, name: str, seconds: float) -> Checked:
 
 
 def give(tree: str, uid: int, segment: int) -> None:
-    """Give the directories of a tree, and what was copied in it, to a user; and say there from which segment on it is to be checked."""
+    """Give the directories of a tree, and what was copied in it, to a user; and say there behind which segment its check begins.
+
+    -1: at the first. The machine may have written another one there, behind which it damaged nothing.
+    """
+    found = settings(tree)
+    for section in (found.default_section, "repository"):
+        found.remove_option(section, LAST)
     if segment >= 0:
-        found = settings(tree)
         found["repository"][LAST] = str(segment)
-        with open(os.path.join(tree, "config"), "w", encoding="utf-8") as config:
-            found.write(config)
+    with open(os.path.join(tree, "config"), "w", encoding="utf-8") as config:
+        found.write(config)
     for top, _below, files in os.walk(tree):
         for file in files:
             if os.lstat(os.path.join(top, file)).st_nlink == 1:
