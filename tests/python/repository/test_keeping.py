@@ -1,5 +1,6 @@
 """What is wrong with one repository keeps nothing from being done for the others, nor for itself."""
 
+import errno
 import json
 import os
 
@@ -38,7 +39,7 @@ def made(told):
     return {each["name"]: len(generations.names(keeping.path_of(each))) for each in told["accounts"]}
 
 
-@pytest.mark.parametrize("trouble", [MemoryError("none left"), RecursionError("deep"), OSError(5, "Input/output error"), ValueError("odd")])
+@pytest.mark.parametrize("trouble", [MemoryError("none left"), RecursionError("deep"), ValueError("odd")])
 def test_whatever_goes_wrong_with_one_is_told_and_the_rest_is_kept_and_let_in(told, monkeypatch, capsys, trouble):
     make = generations.make
 
@@ -97,6 +98,36 @@ def test_a_client_that_is_never_quiet_is_measured_and_expires_all_the_same(told,
     assert keeping.keep_one(each, told, NOW, NOW + 40 * 86_400) == ["no generation was made: it changed whenever it was looked at"]
     assert len(generations.names(keeping.path_of(each))) == 1
     assert seen.read(each)["live"] >= 1 << 20
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.EIO])
+def test_where_no_generation_can_be_made_old_ones_expire_and_who_takes_too_much_is_refused(told, monkeypatch, number):
+    machine = told["accounts"][0]
+    keeping.keep_one(machine, told, NOW, NOW)
+    with open(os.path.join(machine["home"], "repository/data/0/2"), "wb") as file:
+        file.write(os.urandom(1 << 20))
+    keeping.keep_one(machine, told, NOW, NOW + 3600)
+
+    def full(*_given):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(generations, "link_all", full)
+    with open(os.path.join(machine["home"], "repository/data/0/3"), "wb") as file:
+        file.write(os.urandom(1 << 20))
+    lines = keeping.keep_one(machine, {**told, "most": "2M"}, NOW, NOW + 40 * 86_400)
+    assert "no generation was made: OSError: [Errno %d]" % number in lines[0]
+    assert "are allowed (repository_most)" in lines[1]
+    assert len(generations.names(keeping.path_of(machine))) == 1
+    assert not accounts.is_welcome(machine)
+
+
+def test_what_expires_goes_before_anything_is_made(told, monkeypatch):
+    machine = told["accounts"][0]
+    steps = []
+    for name in ("expire", "make"):
+        monkeypatch.setattr(generations, name, lambda *_given, name=name: steps.append(name))
+    keeping.keep_one(machine, told, NOW, NOW)
+    assert steps == ["expire", "make"]
 
 
 def test_who_has_more_files_than_borg_makes_is_let_in_no_more_until_they_are_gone(told, monkeypatch):

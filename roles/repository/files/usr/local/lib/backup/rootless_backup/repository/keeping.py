@@ -77,32 +77,28 @@ def keep_one(each: Account, told: accounts.Told, now: float, count: float) -> li
 
 
 def kept(each: Account, told: accounts.Told, now: float, count: float) -> Seen:
-    """Make what is due, and let expire what is old. Return what is there then."""
+    """Let expire what is old, and make what is due. Return what is there then."""
     directory = path_of(each)
     state: Seen = {**(seen.read(each) or seen.nothing(now)), "troubles": [], "refused": ""}
+    # First: on a disk that is full it makes the room for what comes.
+    generations.expire(directory, count, told["undelete_days"])
     repository = opened(each)
     found: dict[str, listing.File] = {}
     try:
         if repository is not None:
-            if generations.is_due(directory, count):
-                generations.make(repository, directory, now, count)
+            state["troubles"] += make(repository, directory, now, count)
             found = listing.of(repository)
         elif generations.known(directory):
             state["troubles"].append(
                 "its repository is not there any more: the machine deleted or moved it. `repositoryctl restore %s --in-place` brings the "
                 "newest generation back" % each["name"]
             )
-    except generations.Restless as trouble:
-        assert repository is not None
-        state["troubles"].append("no generation was made: %s" % trouble)
-        found = listing.of(repository)
     except listing.Odd as trouble:
         state["troubles"].append("no generation was made: %s" % trouble)
         state["refused"] = "%s; it is let in no more as long as that is so" % trouble
     finally:
         if repository is not None:
             os.close(repository)
-    generations.expire(directory, count, told["undelete_days"])
     deleted = gone(each, directory)
     live, held = generations.room(found, directory, deleted)
     # Of what cannot be counted the last count stands.
@@ -115,6 +111,18 @@ def kept(each: Account, told: accounts.Told, now: float, count: float) -> Seen:
             "that expires" % (figures.size(state["live"] + state["held"]), told["undelete_days"], told["most"])
         )
     return seen.sampled(state, now)
+
+
+def make(repository: int, directory: str, now: float, count: float) -> list[str]:
+    """Make what is due. Return what kept it from being made, a line or none: what is there is counted all the same. Odd: see `listing`."""
+    try:
+        if generations.is_due(directory, count):
+            generations.make(repository, directory, now, count)
+    except generations.Restless as trouble:
+        return ["no generation was made: %s" % trouble]
+    except OSError as trouble:
+        return ["no generation was made: %s" % untrusted.reason(trouble)]
+    return []
 
 
 def gone(each: Account, directory: str) -> dict[str, Gone]:
