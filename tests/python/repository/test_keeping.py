@@ -140,6 +140,37 @@ def test_who_has_more_files_than_borg_makes_is_let_in_no_more_until_they_are_gon
     assert accounts.is_welcome(each)
 
 
+def test_who_deletes_more_files_than_can_be_kept_in_mind_is_let_in_no_more_until_they_expire(told, monkeypatch):
+    monkeypatch.setattr(generations, "MOST_GONE", 10)
+    machine = told["accounts"][0]
+    data = os.path.join(machine["home"], "repository/data/0")
+    for hour in range(4):
+        for name in os.listdir(data):
+            os.unlink(os.path.join(data, name))
+        for number in range(5):
+            with open(os.path.join(data, str(100 * hour + number)), "wb") as file:
+                file.write(b"segment")
+        lines = keeping.keep_one(machine, told, NOW + hour * 3600, NOW + hour * 3600)
+    assert lines == [
+        "it deleted more than 10 files that can still be had back, which Borg does not do; it is let in no more until some of them expire"
+    ]
+    assert not accounts.is_welcome(machine)
+    assert keeping.keep_one(machine, told, NOW, NOW + 30 * 86_400 + 3 * 3600) == []
+    assert accounts.is_welcome(machine)
+
+
+def test_more_that_was_kept_in_mind_than_the_memory_holds_is_not_read(told, monkeypatch):
+    machine = told["accounts"][0]
+    keeping.keep_one(machine, told, NOW, NOW)
+    with open(os.path.join(host.REPOSITORY_STATE, "seen/repo70000.gone.json"), "w", encoding="utf-8") as file:
+        json.dump({"2027-01-01T00-00-00Z": ["2027-01-01T01-00-00Z", [[1, 4096]] * 100]}, file)
+    monkeypatch.setattr(keeping, "MOST_KEPT", 1000)
+    read = []
+    monkeypatch.setattr(keeping.generations, "gone", lambda _directory, before: read.append(before) or {})
+    assert keeping.keep_one(machine, told, NOW, NOW) == []
+    assert read == [{}]
+
+
 def test_who_put_something_in_place_and_is_gone_keeps_nobody_out_for_ever(told):
     with open(accounts.closed(told["accounts"][0]), "w", encoding="utf-8"):
         pass

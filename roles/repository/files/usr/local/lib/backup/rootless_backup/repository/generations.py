@@ -32,6 +32,8 @@ NAME = "%Y-%m-%dT%H-%M-%SZ"
 NAMED = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ", re.ASCII)
 SEGMENT = re.compile(r"data/\d+/(\d+)", re.ASCII)
 NEW, OLD = ".new", ".old"
+# Files that were deleted and can be had back: of more even the names would take the memory that the program has.
+MOST_GONE = 300_000
 HOUR, DAY = 3600, 86_400
 
 
@@ -215,8 +217,9 @@ def gone(directory: str, before: dict[str, Gone]) -> dict[str, Gone]:
     """Of each generation but the newest, which is the next one, and the files that this has no more: their inodes and bytes on the disk.
 
     `before`: what was found the last time. Only what is new is looked at: a file that was deleted does not come back.
+    Odd: they are too many to be kept in mind.
     """
-    there, found = names(directory), {}
+    there, found, count = names(directory), {}, 0
     for name, following in zip(there, there[1:]):
         if name in before and before[name][0] == following:
             found[name] = before[name]
@@ -224,6 +227,9 @@ def gone(directory: str, before: dict[str, Gone]) -> dict[str, Gone]:
             after = {file.inode for file in listed(os.path.join(directory, following)).values()}
             files = listed(os.path.join(directory, name)).values()
             found[name] = following, [(file.inode, file.room) for file in files if file.inode not in after]
+        count += len(found[name][1])
+        if count > MOST_GONE:
+            raise listing.Odd("it deleted more than %d files that can still be had back, which Borg does not do" % MOST_GONE)
     return found
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from rootless_backup.repository.generations import Gone
     from rootless_backup.repository.seen import Seen
 
+# In bytes: an inode and a size have 20 digits each at the most, of which no disk makes use.
+MOST_KEPT = 40 * generations.MOST_GONE
+
 
 def path_of(each: Account) -> str:
     """Where the generations of an account are: beside the repositories, since hard links do not leave a file system."""
@@ -99,10 +102,12 @@ def kept(each: Account, told: accounts.Told, now: float, count: float) -> Seen:
     finally:
         if repository is not None:
             os.close(repository)
-    deleted = gone(each, directory)
-    live, held = generations.room(found, directory, deleted)
     # Of what cannot be counted the last count stands.
-    state["live"], state["held"] = (live, held) if not state["refused"] else (state["live"], state["held"])
+    if not state["refused"]:
+        try:
+            state["live"], state["held"] = generations.room(found, directory, gone(each, directory))
+        except listing.Odd as trouble:
+            state["refused"] = "%s; it is let in no more until some of them expire" % trouble
     state["changed"] = max((file.changed / 1e9 for file in found.values()), default=state["changed"])
     most = size_of(told["most"])
     if most and state["live"] + state["held"] > most:
@@ -126,11 +131,11 @@ def make(repository: int, directory: str, now: float, count: float) -> list[str]
 
 
 def gone(each: Account, directory: str) -> dict[str, Gone]:
-    """See `generations.gone`; kept from one time to the next."""
+    """See `generations.gone`; kept from one time to the next. Odd: see there; what was kept stays then."""
     path = os.path.join(host.REPOSITORY_STATE, "seen", each["account"] + ".gone.json")
     before: dict[str, Gone] = {}
-    with contextlib.suppress(FileNotFoundError, ValueError), open(path, encoding="utf-8") as file:
-        before = {name: (following, files) for name, (following, files) in json.load(file).items()}
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        before = {name: (following, files) for name, (following, files) in untrusted.read_json(path, MOST_KEPT).items()}
     found = generations.gone(directory, before)
     if found != before:
         statefile.write(path, json.dumps(found))
