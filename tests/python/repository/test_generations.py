@@ -1,6 +1,7 @@
 """A generation is whole whatever the account does meanwhile, follows no link, and costs only what is deleted."""
 
 import os
+import resource
 
 import pytest
 from rootless_backup.repository import generations, listing
@@ -217,6 +218,23 @@ def test_more_files_than_borg_makes_are_told_before_all_are_read(repository, mon
         (repository / "data" / ("empty%d" % number)).mkdir()
     with pytest.raises(listing.Odd):
         make(repository)
+
+
+def test_it_has_more_directories_than_may_be_open_at_once(repository):
+    for number in range(1, 120):
+        (repository / "data" / str(number) / "below").mkdir(parents=True)
+        (repository / "data" / str(number) / "1").write_bytes(b"first")
+        (repository / "data" / str(number) / "below/1").write_bytes(b"below")
+        (repository / "data" / str(number) / "c").write_bytes(b"after what is below")
+    before, limits = contents(repository), resource.getrlimit(resource.RLIMIT_NOFILE)
+    open_before = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_before + 40, limits[1]))
+    try:
+        name = make(repository)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert contents(repository.parent / "generations" / name) == before
+    assert len(os.listdir("/proc/self/fd")) == open_before
 
 
 def test_directories_deeper_than_borg_makes_are_told(repository):

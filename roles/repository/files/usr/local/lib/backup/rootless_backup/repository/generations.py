@@ -7,7 +7,6 @@ from the repository later. Its files become root's, so that nobody who has the a
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import re
@@ -129,34 +128,39 @@ def listed(path: str) -> dict[str, File]:
 
 
 def link_all(repository: int, new: str, wanted: dict[str, File]) -> bool:
-    """Link or copy what was listed. Return whether all of it was still there."""
-    opened: dict[str, tuple[int, int]] = {}
-    with contextlib.ExitStack() as stack:
-
-        def directories(path: str) -> tuple[int, int]:
-            if path not in opened:
-                above = directories(os.path.dirname(path)) if path else None
-                name = os.path.basename(path)
-                if above is not None:
-                    os.mkdir(name, 0o700, dir_fd=above[1])
-                source = os.dup(repository) if above is None else os.open(name, listing.DIRECTORY, dir_fd=above[0])
-                stack.callback(os.close, source)
-                target = os.open(new if above is None else name, listing.DIRECTORY, dir_fd=None if above is None else above[1])
-                stack.callback(os.close, target)
-                opened[path] = source, target
-            return opened[path]
-
-        try:
-            for path, file in wanted.items():
-                source, target = directories(os.path.dirname(path))
-                name = os.path.basename(path)
-                if COPIED.fullmatch(path):
-                    copy(source, target, name)
-                else:
-                    link(source, target, name, file)
-        except (FileNotFoundError, NotADirectoryError, Changed):
-            return False
+    """Link or copy what was listed, directory by directory. Return whether all of it was still there."""
+    # Of the directories at hand alone, from the top down: of all at once a process may have fewer open than an account can make.
+    entered: list[str] = []
+    sources = [os.dup(repository)]
+    targets: list[int] = []
+    try:
+        targets.append(os.open(new, listing.DIRECTORY))
+        for path, file in wanted.items():
+            directory, _slash, name = path.rpartition("/")
+            enter(directory.split("/") if directory else [], entered, sources, targets)
+            if COPIED.fullmatch(path):
+                copy(sources[-1], targets[-1], name)
+            else:
+                link(sources[-1], targets[-1], name, file)
+    except (FileNotFoundError, NotADirectoryError, Changed):
+        return False
+    finally:
+        for descriptor in (*sources, *targets):
+            os.close(descriptor)
     return True
+
+
+def enter(wanted: list[str], entered: list[str], sources: list[int], targets: list[int]) -> None:
+    """Close the directories that are left, and open those that are wanted; each is made in the new tree, as a listing comes to it once."""
+    while entered != wanted[: len(entered)]:
+        entered.pop()
+        os.close(sources.pop())
+        os.close(targets.pop())
+    for name in wanted[len(entered) :]:
+        os.mkdir(name, 0o700, dir_fd=targets[-1])
+        sources.append(os.open(name, listing.DIRECTORY, dir_fd=sources[-1]))
+        targets.append(os.open(name, listing.DIRECTORY, dir_fd=targets[-1]))
+        entered.append(name)
 
 
 class Changed(Exception):
