@@ -124,6 +124,21 @@ def test_where_a_file_can_have_no_more_names_it_is_copied(repository, monkeypatc
     assert make(repository, NOW + 3600) is None
 
 
+def test_what_is_copied_so_is_readable_by_the_group_of_its_account_as_what_is_linked(repository, monkeypatch):
+    def full(*_given, **_options):
+        raise OSError(31, "Too many links")
+
+    given = {}
+    monkeypatch.setattr(os, "link", full)
+    monkeypatch.setattr(generations.os, "chown", lambda name, uid, gid, **_options: given.update({name: (uid, gid)}))
+    name = make(repository)
+    kept = repository.parent / "generations" / name
+    group = (repository / "data/0/1").stat().st_gid
+    assert given == {str(number): (-1, group) for number in range(3)}
+    assert [(kept / "data/0" / str(number)).stat().st_mode & 0o777 for number in range(3)] == [0o440] * 3
+    assert (kept / "config").stat().st_mode & 0o777 == 0o600
+
+
 def test_old_ones_expire_but_never_the_newest(repository):
     names = []
     for day in range(4):

@@ -174,8 +174,10 @@ def link(source: int, target: int, name: str, file: File) -> None:
     except OSError as error:
         if error.errno != errno.EMLINK:
             raise
-        # ext4 ends at 64,999 names.
-        copy(source, target, name)
+        # ext4 ends at 64,999 names. The account reads it as it reads all others, when it comes back.
+        group = copy(source, target, name)
+        os.chown(name, -1, group, dir_fd=target, follow_symlinks=False)
+        os.chmod(name, 0o440, dir_fd=target)
         return
     found = os.stat(name, dir_fd=target, follow_symlinks=False)
     if not stat.S_ISREG(found.st_mode) or found.st_ino != file.inode:
@@ -187,8 +189,8 @@ def link(source: int, target: int, name: str, file: File) -> None:
         os.chmod(name, 0o440, dir_fd=target)
 
 
-def copy(source: int, target: int, name: str) -> None:
-    """Copy a file with its time. Changed: it is none any more."""
+def copy(source: int, target: int, name: str) -> int:
+    """Copy a file with its time, for root alone. Return the group of what was copied. Changed: it is none any more."""
     try:
         opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=source)
     except OSError as error:
@@ -202,6 +204,7 @@ def copy(source: int, target: int, name: str) -> None:
             shutil.copyfileobj(file, made, 1 << 20)
             made.flush()
             os.utime(made.fileno(), ns=(found.st_atime_ns, found.st_mtime_ns))
+    return found.st_gid
 
 
 def expire(directory: str, stood: float, days: int) -> list[str]:
