@@ -171,6 +171,18 @@ def test_more_that_was_kept_in_mind_than_the_memory_holds_is_not_read(told, monk
     assert read == [{}]
 
 
+def test_a_machine_that_only_checks_or_restores_saved_nothing(told):
+    machine = told["accounts"][0]
+    top = os.path.join(machine["home"], "repository")
+    os.utime(os.path.join(top, "data/0/1"), (NOW - 86_400,) * 2)
+    for name in ("config", "nonce", "index.1", "data/0/1.tmp"):
+        with open(os.path.join(top, name), "w", encoding="utf-8") as file:
+            file.write("[repository]")
+        os.utime(os.path.join(top, name), (NOW, NOW))
+    keeping.keep_one(machine, told, NOW, NOW)
+    assert seen.read(machine)["changed"] == NOW - 86_400
+
+
 def test_who_put_something_in_place_and_is_gone_keeps_nobody_out_for_ever(told):
     with open(accounts.closed(told["accounts"][0]), "w", encoding="utf-8"):
         pass

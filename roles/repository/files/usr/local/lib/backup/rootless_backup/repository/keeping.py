@@ -108,7 +108,9 @@ def kept(each: Account, told: accounts.Told, now: float, count: float) -> Seen:
             state["live"], state["held"] = generations.room(found, directory, gone(each, directory))
         except listing.Odd as trouble:
             state["refused"] = "%s; it is let in no more until some of them expire" % trouble
-    state["changed"] = max((file.changed / 1e9 for file in found.values()), default=state["changed"])
+    # Not by what a restore or a check on the machine changes too, which save nothing.
+    segments = (file.changed / 1e9 for name, file in found.items() if generations.SEGMENT.fullmatch(name))
+    state["changed"] = max(segments, default=state["changed"])
     most = size_of(told["most"])
     if most and state["live"] + state["held"] > most:
         state["refused"] = (
