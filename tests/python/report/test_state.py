@@ -2,6 +2,8 @@
 
 import pytest
 from rootless_backup import host
+from rootless_backup.figures import DAY
+from rootless_backup.records import room
 from rootless_backup.report import state
 from rootless_backup.report.run import Run
 
@@ -27,6 +29,36 @@ def test_the_same_is_repeated_whatever_its_figures_are(known):
     assert not known.is_repeated(run("web1: saved nothing for longer than 36 hours, 37 hours ago"))
     told(known, run("web1: saved nothing for longer than 36 hours, 37 hours ago", "web2: it takes 9.5 GB of 10G"))
     assert known.is_repeated(run("web2: it takes 9.6 GB of 10G", "web1: saved nothing for longer than 36 hours, 38 hours ago"))
+
+
+def test_the_same_is_repeated_whatever_units_its_figures_have(known):
+    told(
+        known,
+        run("web1: saved nothing for longer than 36 hours, last 2027-01-13 08:00:00 UTC, 47 hours ago.", "web2: it takes 999.9 MB of 1G"),
+    )
+    again = run("web1: saved nothing for longer than 36 hours, last 2027-01-13 08:00:00 UTC, 2 days ago.", "web2: it takes 1.0 GB of 1G")
+    assert known.is_repeated(again)
+
+
+def test_what_is_of_no_machine_is_repeated_whatever_its_figures_are(known):
+    now = 1_800_000_000.0
+
+    def filling(hours):
+        free = [1e12 - 1e11 * day for day in range(10)]
+        samples = [[now + day * DAY, left, 2e12] for day, left in enumerate(free)]
+        return [
+            line + "." for line in room.warnings({"/srv/x": room.taken(samples, [samples[-1][0] + hours * 3600, 1e11 - 1e9 * hours, 2e12])})
+        ]
+
+    first, second = filling(1), filling(20)
+    assert first != second
+    assert "will be full in" in first[0]
+    told(known, run(*first))
+    assert known.is_repeated(run(*second))
+    nearly = [line + "." for line in room.warnings({"/srv/x": [[now, 1e9, 2e12]]})]
+    assert not known.is_repeated(run(*nearly))
+    told(known, run(*nearly))
+    assert known.is_repeated(run(*(line + "." for line in room.warnings({"/srv/x": [[now, 9e8, 2e12]]}))))
 
 
 def test_of_another_machine_or_of_less_it_is_another(known):

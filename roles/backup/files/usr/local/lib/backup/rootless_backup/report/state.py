@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import time
 
 from rootless_backup import host, statefile, untrusted
-from rootless_backup.figures import DAY
+from rootless_backup.figures import DAY, FIGURE
 from rootless_backup.records import room, status
 from rootless_backup.report import history, verdict
 from rootless_backup.report.metrics import metrics
@@ -127,6 +126,6 @@ class State:
 
 def digest(run: Run) -> str:
     """What stands for what was found, whatever its figures are, which differ at each look; not those in a name before a colon."""
-    lines = [line.partition(": ") for line in (run.errors or run.failed())]
-    found = sorted(before + colon + re.sub(r"\d+", "", after) for before, colon, after in lines)
+    parts = [("", line) if ": " not in line else line.split(": ", 1) for line in (run.errors or run.failed())]
+    found = sorted("%s: %s" % (name, FIGURE.sub("", text)) for name, text in parts)
     return hashlib.sha256("\n".join(found).encode(errors="backslashreplace")).hexdigest()
