@@ -6,7 +6,7 @@ import os
 
 import pytest
 from rootless_backup import host
-from rootless_backup.repository import accounts, generations, keeping, listing, seen, sessions
+from rootless_backup.repository import accounts, generations, keeping, listing, program, seen, sessions
 
 NOW = 1_800_000_000.0
 
@@ -64,6 +64,39 @@ def test_who_is_let_in_is_laid_down_even_if_all_else_ends(monkeypatch):
     monkeypatch.setattr(keeping, "keep_one", lambda *_given: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         keeping.keep()
+    assert sorted(os.listdir(host.REPOSITORY_KEYS)) == ["repo70000", "repo70001", "repo70002"]
+
+
+@pytest.mark.parametrize("trouble", [sessions.Unending({70001}), OSError(12, "Cannot allocate memory"), ValueError("odd")])
+def test_a_session_that_does_not_end_is_told_with_all_else_and_keeps_nothing_from_being_done(told, monkeypatch, capsys, trouble):
+    def unending():
+        raise trouble
+
+    monkeypatch.setattr(sessions, "end_unwanted", unending)
+    monkeypatch.setattr(accounts, "let_in", lambda: ["app: the number is another's"])
+    assert not keeping.keep()
+    said = capsys.readouterr().out
+    assert "app: the number is another's" in said
+    assert str(trouble).rsplit("]", 1)[-1].strip() in said
+    assert made(told) == {"app": 1, "db": 1, "web": 1}
+    assert seen.disk()
+    noted = {machine["name"]: seen.read(machine)["troubles"] for machine in told["accounts"]}
+    its = ["its session was to end, and does not"] if isinstance(trouble, sessions.Unending) else []
+    assert noted == {"app": [], "db": its, "web": []}
+    monkeypatch.setattr(sessions, "end_unwanted", list)
+    monkeypatch.setattr(accounts, "let_in", list)
+    assert keeping.keep()
+    assert seen.read(told["accounts"][1])["troubles"] == []
+
+
+@pytest.mark.usefixtures("told")
+def test_a_session_that_does_not_end_keeps_no_other_machine_out(monkeypatch, capsys):
+    def unending():
+        raise sessions.Unending({70001})
+
+    monkeypatch.setattr(sessions, "end_unwanted", unending)
+    assert program.admit()
+    assert "processes of repo70001 do not end" in capsys.readouterr().out
     assert sorted(os.listdir(host.REPOSITORY_KEYS)) == ["repo70000", "repo70001", "repo70002"]
 
 

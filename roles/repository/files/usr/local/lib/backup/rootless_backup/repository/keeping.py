@@ -53,12 +53,28 @@ def keep() -> bool:
     finally:
         # Whatever it was that went wrong: who is refused does not come in, and who is not does.
         troubles += accounts.let_in()
+        troubles += end_unwanted(told, now)
+        for line in troubles:
+            untrusted.tell(3, line)
+    seen.note_room(told, now)
+    return not troubles
+
+
+def end_unwanted(told: accounts.Told, now: float) -> list[str]:
+    """End the sessions that may not go on, and tell of whom. Return what kept them from it, a line or none, noted of whose they are."""
+    try:
         for line in sessions.end_unwanted():
             untrusted.tell(4, line)
-    seen.note_room(told, now)
-    for line in troubles:
-        untrusted.tell(3, line)
-    return not troubles
+    except sessions.Unending as trouble:
+        for each in told["accounts"]:
+            if each["uid"] in trouble.uids:
+                state = seen.read(each) or seen.nothing(now)
+                with contextlib.suppress(Exception):
+                    seen.write(each, {**state, "troubles": [*state["troubles"], "its session was to end, and does not"]})
+        return [str(trouble)]
+    except Exception as trouble:  # told, as all else is then
+        return ["sessions that are to end could not be ended: %s" % untrusted.reason(trouble)]
+    return []
 
 
 def newest(told: accounts.Told, now: float) -> float:
