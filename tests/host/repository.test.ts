@@ -625,10 +625,14 @@ onEachRelease(
 
     it('taken away leaves the repositories, and nobody who could come in', async () => {
       const account = await hold(fixture.host, 'web');
+      expect(await server.read('/var/lib/backup-report/backup.prom')).toContain('repository-watch');
       saves(fixture, 'store', { repository_state: 'absent' });
       const { recap, stdout: said } = await apply(fixture, { clients: '' });
       expect(recap['store'], said).toMatchObject({ failed: 0 });
       await fixture.host.run('systemctl stop held', { mayFail: true });
+      // Nor is its watch told of for ever.
+      await server.run('systemctl start backup-watch');
+      expect(await server.read('/var/lib/backup-report/backup.prom')).not.toContain('repository-watch');
       expect(await server.exists(`/srv/repositories/${account}/repository/config`)).toBe(true);
       expect((await server.run(`getent passwd ${account} backup-repository`, { mayFail: true })).stdout).toBe('');
       for (const path of [

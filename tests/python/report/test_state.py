@@ -80,6 +80,19 @@ def test_after_a_day_it_is_told_again_and_after_a_good_run_at_once(known, monkey
     assert not known.is_repeated(each)
 
 
+@pytest.mark.parametrize(("load_state", "there"), [("not-found", False), ("loaded", True), ("", True)])
+def test_a_watch_that_was_taken_away_while_it_failed_is_forgotten(known, tmp_path, monkeypatch, load_state, there):
+    monkeypatch.setattr(state, "STATE", str(tmp_path))
+    monkeypatch.setattr(state.systemd, "show_or_nothing", lambda _unit, *names: dict.fromkeys(names, load_state))
+    monkeypatch.setattr(state.systemd, "next_elapse", lambda _timer: None)
+    monkeypatch.setattr(state.history, "keep", lambda _run: None)
+    known.record(run("web1: saved nothing for longer than 36 hours"))
+    known.record(Run("backup-check", "success", "1" * 32))
+    assert known.keep({"host": "store", "alert_after": 36}) == ""
+    assert (NAME in state.State().known["units"], "backup-check" in state.State().known["units"]) == (there, True)
+    assert ('unit="%s"' % NAME in (tmp_path / "backup.prom").read_text()) == there
+
+
 def test_a_backup_that_fails_is_told_each_time(known):
     told(known, run("web1: x", name="backup"))
     assert not known.is_repeated(run("web1: x", name="backup"))

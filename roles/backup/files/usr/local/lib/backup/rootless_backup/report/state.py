@@ -7,7 +7,7 @@ import hashlib
 import json
 import time
 
-from rootless_backup import host, statefile, untrusted
+from rootless_backup import host, statefile, systemd, untrusted
 from rootless_backup.figures import DAY, FIGURE
 from rootless_backup.records import room, status
 from rootless_backup.report import history, verdict
@@ -115,7 +115,16 @@ class State:
             untrusted.tell(3, "What is known of the backups could not be written down: %s" % reason(trouble))
             return reason(trouble)
 
+    def forget_gone(self) -> None:
+        """Forget a watch of repositories that was taken away: it would fail for ever."""
+        units = self.known.get("units", {})
+        if host.REPOSITORY_WATCH not in units:
+            return
+        if systemd.show_or_nothing(host.REPOSITORY_WATCH + ".service", "LoadState")["LoadState"] == "not-found":
+            del units[host.REPOSITORY_WATCH]
+
     def write(self, settings: dict[str, Any]) -> None:
+        self.forget_gone()
         known: Known = {"host": settings["host"], "version": host.VERSION, "alert_after": settings["alert_after"]}
         # The directory's group, by its set-group-id bit, is who may read it.
         statefile.write(status.STATUS, json.dumps({**self.known, **known}, indent=2) + "\n", 0o640)
