@@ -64,7 +64,7 @@ const attacks: Readonly<Record<string, string>> = {
   'changes the passphrase': 'BORG_NEW_PASSPHRASE=mine backup-borg key change-passphrase',
   'changes the settings of the repository': `backup-borg config ${location} max_segment_size 6000000; backup-borg config ${location} id ${'0'.repeat(64)}`,
   'repairs until nothing is left': `BORG_CHECK_I_KNOW_WHAT_I_AM_DOING=YES backup-borg check --repair; backup-borg recreate --exclude etc; ${all}`,
-  'compacts again and again while generations are made': `systemd-run --unit=churn sh -c 'for i in 1 2 3 4 5 6 7 8; do head -c 3M /dev/urandom > /etc/churn; backup-borg create ::churn-$i /etc/churn; backup-borg delete ::churn-$i; backup-borg compact --threshold 0; done'`,
+  'compacts again and again while generations are made': `systemd-run --collect --unit=churn sh -c 'for i in 1 2 3 4 5 6 7 8; do head -c 3M /dev/urandom > /etc/churn; backup-borg create ::churn-$i /etc/churn; backup-borg delete ::churn-$i; backup-borg compact --threshold 0; done'`,
 };
 
 onEachRelease(
