@@ -120,7 +120,7 @@ def warn_of_uncovered(places: Iterable[str], patterns: Collection[str], setting:
     for place in places:
         # An engine meets the data where a link leads to.
         met = {place, os.path.realpath(place)} if place.startswith("/") else set()
-        if not all(any(covers(pattern, each) for pattern in patterns) for each in met):
+        if not all(any(covers(pattern, path) for pattern in patterns) for path in met):
             untrusted.tell(
                 4, "%s holds live data and is not in %s: the archive of files will hold an inconsistent copy of it." % (place, setting)
             )

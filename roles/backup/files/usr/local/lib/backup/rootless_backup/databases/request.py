@@ -64,10 +64,10 @@ def note_back(file: str, request: dict[str, Any]) -> None:
 
 def refuse(problems: Iterable[str]) -> bool:
     """Whether something stands in the way of a database; then it is said."""
-    found = list(problems)
-    for problem in found:
+    messages = list(problems)
+    for problem in messages:
         untrusted.tell(3, problem)
-    return bool(found)
+    return bool(messages)
 
 
 def say_all(results: Sequence[tuple[Item, float, str]]) -> None:

@@ -172,10 +172,10 @@ def room_below() -> Iterator[str]:
 
 def record_of(repository: engine.Repository, archive: str) -> Record:
     """What was recorded when the archive was made; nothing if that was before this machine did, or on another one."""
-    found = records.read(repository.location, archive)
-    if found is None:
+    record = records.read(repository.location, archive)
+    if record is None:
         untrusted.tell(4, "%s: nothing was recorded here when it was made, so it is not proven to be whole" % archive)
-    return found or UNKNOWN
+    return record or UNKNOWN
 
 
 def turn(number: int, series: str) -> str:
