@@ -93,14 +93,14 @@ def look(repository: engine.Repository, made: Collection[str] = ()) -> Before:
 
 def newest_of(repository: engine.Repository, made: Collection[str]) -> list[str]:
     """Of each series the newest archive that is not of this run: a whole one, if there is any."""
-    found = []
+    newest = []
     for series in engine.SERIES:
         for incomplete in (False, True):
             there = [name for name in repository.archives(series, incomplete=incomplete) if name not in made]
             if there:
-                found.append(there[-1])
+                newest.append(there[-1])
                 break
-    return found
+    return newest
 
 
 def settle(locations: Collection[str]) -> list[Before]:
@@ -137,7 +137,7 @@ def waiting() -> list[str] | None:
 
     The directory is of the account, which could put a link in its place.
     """
-    found = []
+    lines = []
     try:
         opened = os.open(directory(), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -148,14 +148,14 @@ def waiting() -> list[str] | None:
         for name in itertools.islice(filter(NAME.fullmatch, sorted(os.listdir(opened))), MOST_FILES):
             try:
                 known: Before = status.checked(BEFORE, untrusted.read_plain(name, MOST, dir_fd=opened), name)
-                found += [told(known)] if known["waits"] else []
+                lines += [told(known)] if known["waits"] else []
             except FileNotFoundError:
                 continue
             except (OSError, untrusted.Untrustworthy) as trouble:
-                found.append(
+                lines.append(
                     "%s, since %s/%s cannot be read: %s. When all is back on this machine, run `backupctl restored`"
                     % (WAITS, directory(), name, untrusted.reason(trouble))
                 )
     finally:
         os.close(opened)
-    return found
+    return lines

@@ -87,7 +87,7 @@ class Manifest:
     def put_by_itself(self, name: str, entry: Entry, optional: Collection[str]) -> bool:
         """The same, while nobody else does."""
         text = text_of(entry)
-        others = sum(len(each) for other, each in self.texts.items() if other != name)
+        others = sum(len(entry_text) for other, entry_text in self.texts.items() if other != name)
         whole = True
         # What has no end and is not optional goes too: else nothing of the others could be read.
         for left_out in (optional, entry.keys() - NEEDED):
