@@ -49,7 +49,7 @@ class User:
 
 class Group:
     def __init__(self, name: str, gid: str, members: str) -> None:
-        self.name, self.gid, self.members = name, int(gid), [each for each in members.split(",") if each]
+        self.name, self.gid, self.members = name, int(gid), [member for member in members.split(",") if member]
 
 
 class Accounts:
@@ -59,18 +59,18 @@ class Accounts:
         self.odd = [line for form, text in ((USER, passwd), (GROUP, group)) for line in text.splitlines() if not form.fullmatch(line)]
         self.users = [User(*match.groups()) for match in map(USER.fullmatch, passwd.splitlines()) if match]
         self.groups = [Group(*match.groups()) for match in map(GROUP.fullmatch, group.splitlines()) if match]
-        self.users = [each for each in self.users if each.uid not in EVERYWHERE]
-        self.groups = [each for each in self.groups if each.gid not in EVERYWHERE]
+        self.users = [entry for entry in self.users if entry.uid not in EVERYWHERE]
+        self.groups = [entry for entry in self.groups if entry.gid not in EVERYWHERE]
         self.passwords = {match[1]: match[2] for match in map(PASSWORD.fullmatch, shadow.splitlines()) if match}
 
 
-def main(asked: argparse.Namespace) -> int:
+def main(arguments: argparse.Namespace) -> int:
     """Bring them back. Return the exit code."""
     if os.geteuid() != 0:
         untrusted.die("backupctl restore-accounts: only root may make accounts", codes.NOT_ALLOWED)
     directory = tempfile.mkdtemp(prefix="backup-accounts-", dir=os.path.realpath("/var/tmp"))
     try:
-        command = [CONTROL, "restore", "--repository", str(asked.repository), "--archive", asked.archive, "--into", directory]
+        command = [CONTROL, "restore", "--repository", str(arguments.repository), "--archive", arguments.archive, "--into", directory]
         done = subprocess.run([*command, "--", *FILES], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
         if done.returncode != 0:
             # What went wrong has been told, and its code means the same here.
@@ -81,7 +81,7 @@ def main(asked: argparse.Namespace) -> int:
     finally:
         # Where nothing came it is gone already.
         shutil.rmtree(directory, ignore_errors=True)
-    return 0 if Making(saved, asked.list).all() else 1
+    return 0 if Making(saved, arguments.list).all() else 1
 
 
 class Making:
@@ -89,8 +89,8 @@ class Making:
 
     def __init__(self, saved: Accounts, only_tell: bool = False) -> None:
         self.saved, self.only_tell, self.ok = saved, only_tell, True
-        self.users = {each.pw_name: each.pw_uid for each in pwd.getpwall()}
-        self.groups = {each.gr_name: each.gr_gid for each in grp.getgrall()}
+        self.users = {entry.pw_name: entry.pw_uid for entry in pwd.getpwall()}
+        self.groups = {entry.gr_name: entry.gr_gid for entry in grp.getgrall()}
 
     def all(self) -> bool:
         """Return whether all of them are there then."""
@@ -133,18 +133,18 @@ class Making:
 
     def make_group(self, group: Group) -> bool:
         # Of those that had one number the first has it here by now.
-        twins = {each.name for each in self.saved.groups if each.gid == group.gid}
+        twins = {other.name for other in self.saved.groups if other.gid == group.gid}
         taken = {gid for name, gid in self.groups.items() if name not in twins}
-        options = self.number("--gid", group.gid, taken, (each.gid for each in self.saved.groups))
+        options = self.number("--gid", group.gid, taken, (other.gid for other in self.saved.groups))
         done = self.run("groupadd", *(["--system"] if group.gid < 1000 else []), *options, "--", group.name)
         if done:
             self.groups[group.name] = group.gid if self.only_tell else grp.getgrnam(group.name).gr_gid
         return done
 
     def make_user(self, user: User) -> bool:
-        twins = {each.name for each in self.saved.users if each.uid == user.uid}
+        twins = {other.name for other in self.saved.users if other.uid == user.uid}
         taken = {uid for name, uid in self.users.items() if name not in twins}
-        options = self.number("--uid", user.uid, taken, (each.uid for each in self.saved.users))
+        options = self.number("--uid", user.uid, taken, (other.uid for other in self.saved.users))
         own = next((group.name for group in self.saved.groups if group.gid == user.gid and group.name in self.groups), "")
         own = own or (user.name if user.name in self.groups else "")
         options += ["--gid", own] if own else []
@@ -176,7 +176,7 @@ class Making:
 
     def join(self) -> None:
         """Have users be in the groups that they were in, of those that there are."""
-        there = {each.gr_name: set(each.gr_mem) for each in grp.getgrall()}
+        there = {entry.gr_name: set(entry.gr_mem) for entry in grp.getgrall()}
         for user in self.saved.users:
             were = {group.name for group in self.saved.groups if user.name in group.members}
             new = sorted(name for name in were & there.keys() if user.name not in there[name])

@@ -37,13 +37,13 @@ ENGINE = host.ACCOUNT, host.ACCOUNT
 ENDING = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
-def main(asked: argparse.Namespace) -> int:
+def main(arguments: argparse.Namespace) -> int:
     """Restore what is asked for. Return the exit code."""
-    if bool(asked.names) == asked.all:
-        refuse("name what to restore of hook %s, or say --all, but not both" % asked.hook)
-    if asked.once and not asked.all:
+    if bool(arguments.names) == arguments.all:
+        refuse("name what to restore of hook %s, or say --all, but not both" % arguments.hook)
+    if arguments.once and not arguments.all:
         refuse("--once goes with --all")
-    if asked.into is not None and len(asked.names) != 1:
+    if arguments.into is not None and len(arguments.names) != 1:
         refuse("--into gives one new name, so there has to be exactly one NAME")
     if os.geteuid() != 0:
         untrusted.die(
@@ -51,27 +51,27 @@ def main(asked: argparse.Namespace) -> int:
         )
     try:
         used = engine.in_use()
-        location = used.repository(asked.repository).location
-        asked.repository = used.repositories.index(location) + 1
+        location = used.repository(arguments.repository).location
+        arguments.repository = used.repositories.index(location) + 1
     except engine.NoSuchRepository as refused:
         refuse(str(refused))
-    unit = "backup-%s-restore.service" % asked.hook
-    if not re.fullmatch("[a-z0-9][a-z0-9_-]*", asked.hook) or not os.path.exists(os.path.join(UNITS, unit)):
+    unit = "backup-%s-restore.service" % arguments.hook
+    if not re.fullmatch("[a-z0-9][a-z0-9_-]*", arguments.hook) or not os.path.exists(os.path.join(UNITS, unit)):
         refuse(
             "no hook %s says how it is restored; there are: %s. What it left is files: `backupctl restore "
-            "--archive ARCHIVE-OF-DUMPS /backup/%s`." % (asked.hook, ", ".join(sorted(restorable())) or "none", asked.hook)
+            "--archive ARCHIVE-OF-DUMPS /backup/%s`." % (arguments.hook, ", ".join(sorted(restorable())) or "none", arguments.hook)
         )
-    for each in ENDING:
+    for number in ENDING:
         # Under nohup(1) it is to go on.
-        if signal.getsignal(each) is not signal.SIG_IGN:
-            signal.signal(each, interrupted)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupted)
     try:
-        asked.back = []
+        arguments.back = []
         with alone():
-            if asked.once and came_back(asked, used):
-                untrusted.say("all that hook %s saved came back before, and is left as it is" % asked.hook)
+            if arguments.once and came_back(arguments, used):
+                untrusted.say("all that hook %s saved came back before, and is left as it is" % arguments.hook)
                 return codes.GOOD
-            return codes.GOOD if Restore(asked, unit, location).run() else codes.FAILED
+            return codes.GOOD if Restore(arguments, unit, location).run() else codes.FAILED
     except engine.Refused as refused:
         untrusted.die("backupctl restore-db: %s" % refused)
     except KeyboardInterrupt:
@@ -82,21 +82,21 @@ def refuse(text: str) -> NoReturn:
     untrusted.die("backupctl restore-db: " + untrusted.printable(text), codes.WRONG_USE)
 
 
-def came_back(asked: argparse.Namespace, used: engine.Engine) -> bool:
+def came_back(arguments: argparse.Namespace, used: engine.Engine) -> bool:
     """Whether all came back before, of the archive that is meant; if not, that is taken, and `asked.back` is what did.
 
     Refused: there is none.
     """
     # Of one that was killed.
-    once.end(asked.hook)
-    known = once.known_of(asked.hook)
+    once.end(arguments.hook)
+    known = once.known_of(arguments.hook)
     if known is None:
         return False
     # Which one is the newest may be another now.
-    asked.archive = listing.name_of("restore-db", used, asked.repository, asked.archive or "latest-dumps")
-    if (known["location"], known["archive"]) != (used.repositories[asked.repository - 1], asked.archive):
+    arguments.archive = listing.name_of("restore-db", used, arguments.repository, arguments.archive or "latest-dumps")
+    if (known["location"], known["archive"]) != (used.repositories[arguments.repository - 1], arguments.archive):
         return False
-    asked.back = known["back"]
+    arguments.back = known["back"]
     return known["all"]
 
 
@@ -107,8 +107,8 @@ def interrupted(_signal: int, _frame: object) -> NoReturn:
 
 def heed_nothing() -> None:
     """What is under way then, and what it starts, is to take everything away."""
-    for each in ENDING:
-        signal.signal(each, signal.SIG_IGN)
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def restorable() -> Iterator[str]:
@@ -136,10 +136,10 @@ def alone() -> Iterator[None]:
 class Restore:
     """What was asked for, on its way: taken out of the archive by one unit, loaded by the other."""
 
-    def __init__(self, asked: argparse.Namespace, unit: str, location: str) -> None:
-        self.asked, self.unit, self.location = asked, unit, location
-        self.staging = "backup-stage@%s.service" % asked.hook
-        self.directory = os.path.join(RESTORE, asked.hook)
+    def __init__(self, arguments: argparse.Namespace, unit: str, location: str) -> None:
+        self.asked, self.unit, self.location = arguments, unit, location
+        self.staging = "backup-stage@%s.service" % arguments.hook
+        self.directory = os.path.join(RESTORE, arguments.hook)
         # Where the unit that loads waits for its turn, if it does.
         self.ready = self.directory + ".ready"
         # Whether it is noted what comes back.
@@ -219,8 +219,8 @@ class Restore:
         """Whatever happened, nothing stays that was only for this; what is still at work is stopped."""
         heed_nothing()
         waits = self.waiting is not None and not self.waiting.had_turn and self.waiting.client.poll() is None
-        for each in filter(None, {self.under_way, self.waiting}):
-            each.leave()
+        for turn in filter(None, {self.under_way, self.waiting}):
+            turn.leave()
         if not ended:
             systemd.stop(self.staging, self.unit)
         if waits:

@@ -68,7 +68,7 @@ class Packages:
     def owners(self, paths: Iterable[str]) -> dict[str, set[str]]:
         """The packages that each of these paths is of; of one that is nobody's nothing is told."""
         wanted = {path.encode(errors="surrogateescape"): path for path in paths}
-        found: dict[str, set[str]] = {}
+        owners: dict[str, set[str]] = {}
         directory = os.path.join(self.directory, "info")
         for name in os.listdir(directory) if os.path.isdir(directory) else ():
             if not name.endswith(".list"):
@@ -78,8 +78,8 @@ class Packages:
             with contextlib.suppress(OSError, untrusted.Untrustworthy):
                 text = untrusted.read_plain(os.path.join(directory, name), MOST)
                 for line in wanted.keys() & set(text.split(b"\n")):
-                    found.setdefault(wanted[line], set()).add(package)
-        return found
+                    owners.setdefault(wanted[line], set()).add(package)
+        return owners
 
     def sources(self, names: Iterable[str]) -> set[str]:
         return {self.installed[name].source for name in names if name in self.installed}

@@ -93,17 +93,17 @@ class Dumps:
 
         Refused: one of them is not what a manifest has to be.
         """
-        found = {}
+        manifests = {}
         for top, files in tree.directories(self.directory):
             if manifest.NAME not in files:
                 continue
             below = os.path.relpath(top, self.directory)
             try:
-                found["" if below == "." else below + "/"] = manifest.read(os.path.join(top, manifest.NAME))
+                manifests["" if below == "." else below + "/"] = manifest.read(os.path.join(top, manifest.NAME))
             except (ValueError, OSError) as error:
                 where = untrusted.printable("%s/%s" % (self.hook, below))
                 raise Refused("archive %s: the manifest in %s cannot be used: %s" % (self.archive, where, error)) from None
-        return found
+        return manifests
 
     def choose(self, names: list[str]) -> list[Choice]:
         """What to restore for these names: `{"file", "name", "into"}` each. Refused: a name is not there, or there twice."""
@@ -112,8 +112,8 @@ class Dumps:
             return [{"file": name, "name": name, "into": name} for name in names]
         there: list[Choice] = [
             {"file": place + file, "name": entry["database"], "into": entry["database"]}
-            for place, found in sorted(manifests.items())
-            for file, entry in sorted(found["files"].items())
+            for place, content in sorted(manifests.items())
+            for file, entry in sorted(content["files"].items())
             if entry.get("database") is not None
         ]
         chosen = [[item for item in there if name in (item["name"], item["file"])] for name in names]
@@ -131,7 +131,7 @@ class Dumps:
 
     def known(self) -> dict[str, manifest.Entry]:
         """What the manifests tell of: `{file: entry}`."""
-        return {place + name: entry for place, found in self.manifests().items() for name, entry in found["files"].items()}
+        return {place + name: entry for place, content in self.manifests().items() for name, entry in content["files"].items()}
 
     def globals(self) -> list[str]:
         """The files that belong to no database: roles and the like."""
@@ -163,4 +163,4 @@ class Dumps:
 
     def _sorted(self) -> list[tuple[str, manifest.Entry]]:
         """What each manifest tells of, sorted: `(file, entry)`."""
-        return [(place + name, entry) for place, found in self.manifests().items() for name, entry in sorted(found["files"].items())]
+        return [(place + name, entry) for place, content in self.manifests().items() for name, entry in sorted(content["files"].items())]
