@@ -60,8 +60,8 @@ def told_by(hook: str) -> list[str]:
     with contextlib.suppress(OSError, untrusted.Untrustworthy):
         lines = untrusted.read_plain(os.path.join(host.RESTORE_STATE, hook, CAME_BACK), MOST).split(b"\n")
         # The last line of one that was killed may not be whole.
-        told = [untrusted.parse_json(line) for line in lines[:-1]]
-        return [file for file in told if status.text(file)]
+        files = [untrusted.parse_json(line) for line in lines[:-1]]
+        return [file for file in files if status.text(file)]
     return []
 
 

@@ -26,22 +26,22 @@ MOST = 64 << 20
 QUIET = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
 
 
-def main(asked: argparse.Namespace) -> int:
+def main(arguments: argparse.Namespace) -> int:
     """List or install them. Return the exit code."""
     if os.geteuid() != 0:
         untrusted.die("backupctl restore-packages: only root may install packages, and open archives", codes.NOT_ALLOWED)
     try:
-        found = listing.read("restore-packages", engine.in_use(), asked.repository, asked.archive)
-        told = {"/" + item["path"] for item in found.items if item["path"].startswith(("var/lib/dpkg/", APT[1:]))}
-        with former_packages(asked.repository, found.archive, told) as former:
+        contents = listing.read("restore-packages", engine.in_use(), arguments.repository, arguments.archive)
+        saved_paths = {"/" + item["path"] for item in contents.items if item["path"].startswith(("var/lib/dpkg/", APT[1:]))}
+        with former_packages(arguments.repository, contents.archive, saved_paths) as former:
             were = former()
             if were is None:
                 untrusted.die(
-                    "backupctl restore-packages: archive %s does not tell of packages: /var/lib/dpkg is not in it" % found.archive
+                    "backupctl restore-packages: archive %s does not tell of packages: /var/lib/dpkg is not in it" % contents.archive
                 )
             change = Change(were, Packages(), os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(were.directory))), APT[1:]))
         change.tell()
-        return 0 if not asked.install or change.make() else 1
+        return 0 if not arguments.install or change.make() else 1
     except engine.NoSuchRepository as refused:
         untrusted.die("backupctl restore-packages: %s" % refused, codes.WRONG_USE)
     except (engine.Refused, OSError, subprocess.SubprocessError, untrusted.Untrustworthy) as trouble:
@@ -112,7 +112,7 @@ class Change:
 def install(arguments: list[str], quiet: bool = False) -> bool:
     # What is there of their settings came out of the archive, or will.
     options = ["Dpkg::Options::=--force-confold", "Dpkg::Options::=--force-confdef"]
-    chosen = ["--yes", "--quiet", "--no-remove", *("--option=" + each for each in options)]
+    chosen = ["--yes", "--quiet", "--no-remove", *("--option=" + option for option in options)]
     return run(["apt-get", "install", *chosen, *arguments], quiet)
 
 
@@ -130,12 +130,12 @@ def automatic(states: str) -> set[str]:
         text = untrusted.read_plain(states, MOST).decode(errors="replace")
     except FileNotFoundError:
         return set()
-    found = set()
+    packages = set()
     for block in text.split("\n\n"):
         name = re.search(r"^Package: (\S+)$", block, re.MULTILINE)
         if name and NAME.fullmatch(name[1]) and re.search(r"^Auto-Installed: 1$", block, re.MULTILINE):
-            found.add(name[1])
-    return found
+            packages.add(name[1])
+    return packages
 
 
 def available(names: Iterable[str]) -> set[str]:

@@ -26,26 +26,30 @@ if TYPE_CHECKING:
 PROGRAM = "/usr/local/lib/backup/backup-restore"
 
 
-def main(asked: argparse.Namespace) -> int:
+def main(arguments: argparse.Namespace) -> int:
     """List, find, show or restore. Return the exit code."""
-    if asked.action == "list" and asked.archive is None and os.geteuid() != 0:
+    if arguments.action == "list" and arguments.archive is None and os.geteuid() != 0:
         return known.list_archives()
     prepare()
     if os.geteuid() != 0:
-        untrusted.die("backupctl %s: only root may start it; it then runs as another user" % asked.action, codes.NOT_ALLOWED)
-    for each in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, interrupt)
+        untrusted.die("backupctl %s: only root may start it; it then runs as another user" % arguments.action, codes.NOT_ALLOWED)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     try:
         used = engine.in_use()
-        return everywhere(asked, used) if asked.action in ("list", "find") and asked.repository is None else in_unit(asked, used)
+        return (
+            everywhere(arguments, used)
+            if arguments.action in ("list", "find") and arguments.repository is None
+            else in_unit(arguments, used)
+        )
     except engine.NoSuchRepository as refused:
-        untrusted.die("backupctl %s: %s" % (asked.action, refused), codes.WRONG_USE)
+        untrusted.die("backupctl %s: %s" % (arguments.action, refused), codes.WRONG_USE)
     except engine.Refused as refused:
         untrusted.die(str(refused))
     except target.Refused as refused:
         untrusted.die("backupctl restore: " + untrusted.printable(str(refused)))
     except KeyboardInterrupt:
-        untrusted.die(INTERRUPTED % asked.action, codes.INTERRUPTED)
+        untrusted.die(INTERRUPTED % arguments.action, codes.INTERRUPTED)
 
 
 def inside_unit(arguments: list[str]) -> int:
@@ -59,8 +63,8 @@ def inside_unit(arguments: list[str]) -> int:
 
 
 def prepare() -> None:
-    for each in (sys.stdout, sys.stderr):
-        untrusted.escape_rest(each)
+    for stream in (sys.stdout, sys.stderr):
+        untrusted.escape_rest(stream)
     # Each directory in another takes some calls.
     sys.setrecursionlimit(50_000)
 
@@ -69,48 +73,48 @@ def interrupt(_signal: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def everywhere(asked: argparse.Namespace, host: engine.Engine) -> int:
+def everywhere(arguments: argparse.Namespace, host: engine.Engine) -> int:
     """Do it in each repository, whatever comes of the others. Return the exit code: of what is looked for one that has it will do."""
-    found = []
+    exit_codes = []
     for number, location in enumerate(host.repositories, 1):
         if len(host.repositories) > 1:
             untrusted.say("\n" if number > 1 else "", untrusted.printable(location), ":")
-        asked.repository = number
-        found.append(in_unit(asked, host))
-        if found[-1] == codes.INTERRUPTED:
+        arguments.repository = number
+        exit_codes.append(in_unit(arguments, host))
+        if exit_codes[-1] == codes.INTERRUPTED:
             return codes.INTERRUPTED
-    return min(found) if asked.action == "find" or asked.archive else max(found)
+    return min(exit_codes) if arguments.action == "find" or arguments.archive else max(exit_codes)
 
 
-def in_unit(asked: argparse.Namespace, host: engine.Engine) -> int:
+def in_unit(arguments: argparse.Namespace, host: engine.Engine) -> int:
     """Do it in a unit of its own, with the sandbox that it needs. Return its exit code."""
-    location = host.repository(getattr(asked, "repository", 1)).location
-    asked.repository = host.repositories.index(location) + 1
-    asked.terminal = sys.stderr.isatty()
-    asked.places, asked.fresh = [], False
-    name = name_of(asked)
+    location = host.repository(getattr(arguments, "repository", 1)).location
+    arguments.repository = host.repositories.index(location) + 1
+    arguments.terminal = sys.stderr.isatty()
+    arguments.places, arguments.fresh = [], False
+    name = name_of(arguments)
     with contextlib.ExitStack() as stack:
-        if asked.action == "restore":
+        if arguments.action == "restore":
             stack.enter_context(host.kept_from_change(location))
-            directories = request.targets_of(asked, host, stack)
-            request.note(name, asked, directories)
-            asked.places = stack.enter_context(target.attached(name, directories))
-        restoring = bool(asked.places)
-        properties = [*host.properties(location, restoring=restoring), *target.properties(asked.places)]
+            directories = request.targets_of(arguments, host, stack)
+            request.note(name, arguments, directories)
+            arguments.places = stack.enter_context(target.attached(name, directories))
+        restoring = bool(arguments.places)
+        properties = [*host.properties(location, restoring=restoring), *target.properties(arguments.places)]
         terminal = sys.stdin.isatty() and sys.stdout.isatty()
-        code = systemd.run_transient(name, systemd.transient(properties, inside(asked), terminal=terminal))
-    if code != 0 and asked.action == "restore" and not asked.in_place:
+        code = systemd.run_transient(name, systemd.transient(properties, inside(arguments), terminal=terminal))
+    if code != 0 and arguments.action == "restore" and not arguments.in_place:
         # Empty: nothing came.
         with contextlib.suppress(OSError):
-            os.rmdir(os.path.basename(asked.into), dir_fd=target.reached(os.path.dirname(asked.into)))
+            os.rmdir(os.path.basename(arguments.into), dir_fd=target.reached(os.path.dirname(arguments.into)))
     return code
 
 
-def name_of(asked: argparse.Namespace) -> str:
+def name_of(arguments: argparse.Namespace) -> str:
     """The name of the unit, without its suffix."""
-    return "backup-%s-%d-%d" % (asked.action, os.getpid(), time.time())
+    return "backup-%s-%d-%d" % (arguments.action, os.getpid(), time.time())
 
 
-def inside(asked: argparse.Namespace) -> list[str]:
+def inside(arguments: argparse.Namespace) -> list[str]:
     """The command that runs in the unit."""
-    return [PROGRAM, "--in-unit", json.dumps(vars(asked))]
+    return [PROGRAM, "--in-unit", json.dumps(vars(arguments))]

@@ -27,7 +27,7 @@ class Proof:
         parts = path.strip("/").split("/")
         # Directories above come too, where they are gone.
         above = ["/".join(parts[:count]) for count in range(1, len(parts))]
-        wanted = Wanted(below=[path.lstrip("/")], exactly=above, without=[each.lstrip("/") for each in without])
+        wanted = Wanted(below=[path.lstrip("/")], exactly=above, without=[excluded.lstrip("/") for excluded in without])
         files = repository.files(archive, wanted)
         if files is None:
             return None

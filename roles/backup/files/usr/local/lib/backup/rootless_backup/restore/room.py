@@ -64,9 +64,9 @@ class Devices:
             if there:
                 there = False
                 with contextlib.suppress(OSError):
-                    found = os.lstat(path, dir_fd=self.opened)
-                    there = stat.S_ISDIR(found.st_mode)
-                    device = found.st_dev if there else device
+                    file_stat = os.lstat(path, dir_fd=self.opened)
+                    there = stat.S_ISDIR(file_stat.st_mode)
+                    device = file_stat.st_dev if there else device
             self.known[path] = device, there
             self.first.setdefault(device, path)
         return self.known[path][0]
@@ -78,7 +78,7 @@ class Devices:
         except OSError:
             return None
         try:
-            found = os.fstatvfs(directory)
-            return found.f_bavail * found.f_frsize if found.f_blocks else None
+            file_system = os.fstatvfs(directory)
+            return file_system.f_bavail * file_system.f_frsize if file_system.f_blocks else None
         finally:
             os.close(directory)
