@@ -234,13 +234,13 @@ class Engine:
         """The repository there. `reading`: by who cannot lock it, since it is another's; see `kept_from_change`."""
         raise NotImplementedError
 
-    def repository(self, asked: int | str, voice: Voice = voice.JOURNAL, reading: bool = False) -> Repository:
+    def repository(self, choice: int | str, voice: Voice = voice.JOURNAL, reading: bool = False) -> Repository:
         """The repository of a number, from 1, or of a place. NoSuchRepository: there is none."""
         known = {str(number): location for number, location in enumerate(self.repositories, 1)}
-        location = known.get(str(asked), str(asked).rstrip("/"))
+        location = known.get(str(choice), str(choice).rstrip("/"))
         if location not in self.repositories:
-            there = ", ".join("%s (%s)" % each for each in known.items())
-            raise NoSuchRepository("there is no repository %s; there are %s" % (untrusted.printable(str(asked)), there))
+            there = ", ".join("%s (%s)" % entry for entry in known.items())
+            raise NoSuchRepository("there is no repository %s; there are %s" % (untrusted.printable(str(choice)), there))
         return self.open(location, voice, reading)
 
 

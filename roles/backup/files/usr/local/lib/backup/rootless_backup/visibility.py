@@ -28,7 +28,7 @@ def hidden(saved: Collection[str], excludes: Collection[str], awake: Iterable[st
             return ["the sandbox has a user namespace (PrivateUsers=): every owner would be saved as nobody"]
     host, here = mounts(mounted()), mounts(filesystems.read())
     # Mounted since the table of the host was read.
-    host.update({place: found for place, found in here.items() if found[2] and any(paths.is_below(place, each) for each in awake)})
+    host.update({place: mount for place, mount in here.items() if mount[2] and any(paths.is_below(place, point) for point in awake)})
     return differences(host, here, {*saved, *map(os.path.realpath, saved)}, excludes)
 
 
