@@ -236,11 +236,11 @@ class Engine:
 
     def repository(self, choice: int | str, voice: Voice = voice.JOURNAL, reading: bool = False) -> Repository:
         """The repository of a number, from 1, or of a place. NoSuchRepository: there is none."""
-        known = {str(number): location for number, location in enumerate(self.repositories, 1)}
-        location = known.get(str(choice), str(choice).rstrip("/"))
+        locations = {str(number): location for number, location in enumerate(self.repositories, 1)}
+        location = locations.get(str(choice), str(choice).rstrip("/"))
         if location not in self.repositories:
-            there = ", ".join("%s (%s)" % entry for entry in known.items())
-            raise NoSuchRepository("there is no repository %s; there are %s" % (untrusted.printable(str(choice)), there))
+            choices = ", ".join("%s (%s)" % entry for entry in locations.items())
+            raise NoSuchRepository("there is no repository %s; there are %s" % (untrusted.printable(str(choice)), choices))
         return self.open(location, voice, reading)
 
 
@@ -330,12 +330,12 @@ class Repository:
         return self.drop(lacking) and self.forget(keep, spare=spare)[0] and self.compact()
 
     def drop(self, lacking: Collection[str]) -> bool:
-        """Remove these where there are others: they take no place of a whole one. Return whether that succeeded."""
+        """Remove these archives where there are others, so that they take the place of no whole one. Return whether that succeeded."""
         stay: list[str] = []
         for series in SERIES if lacking else ():
-            there = self.archives(series)
-            if set(there).difference(lacking):
-                stay += [archive for archive in there if archive in lacking and not self.remove(archive)]
+            archives = self.archives(series)
+            if set(archives).difference(lacking):
+                stay += [archive for archive in archives if archive in lacking and not self.remove(archive)]
         return not stay
 
     def room(self) -> tuple[int, int] | None:

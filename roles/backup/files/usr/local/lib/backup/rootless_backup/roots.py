@@ -66,13 +66,13 @@ def ordered(roots: Sequence[str], table: Mounts, one_file_system: bool) -> tuple
                     covered.add(root)
                 else:
                     before[root].add(other)
-    left, order = [root for root in roots if root not in covered], []
-    while left:
-        ready = [root for root in left if not before[root].intersection(left)]
+    remaining, order = [root for root in roots if root not in covered], []
+    while remaining:
+        ready = [root for root in remaining if not before[root].intersection(remaining)]
         if not ready:
-            problems.append("%s are mounted below each other: name in backup_paths what is to be saved of them" % ", ".join(left))
-        order.append((ready or left)[0])
-        left.remove(order[-1])
+            problems.append("%s are mounted below each other: name in backup_paths what is to be saved of them" % ", ".join(remaining))
+        order.append((ready or remaining)[0])
+        remaining.remove(order[-1])
     return order, problems
 
 

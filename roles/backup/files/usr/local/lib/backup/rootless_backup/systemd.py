@@ -102,8 +102,8 @@ def reset_failed(unit: str) -> None:
 
 def timespan(text: str) -> int:
     """How many microseconds a span of systemd's is, such as `1h 30min`. See systemd.time(7)."""
-    said = output("systemd-analyze", "timespan", "--", text)
-    match = re.search(r"s: ([0-9]+)$", said, re.MULTILINE)
+    answer = output("systemd-analyze", "timespan", "--", text)
+    match = re.search(r"s: ([0-9]+)$", answer, re.MULTILINE)
     if match is None:
         raise OSError("systemd does not say how long %s is" % text)
     return int(match[1])

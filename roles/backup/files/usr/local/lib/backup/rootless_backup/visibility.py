@@ -34,7 +34,7 @@ def hidden(saved: Collection[str], excludes: Collection[str], awake: Iterable[st
 
 def differences(host: Mounts, here: Mounts, saved: Collection[str], excludes: Iterable[str]) -> list[str]:
     """Messages for the places at, above or below the saved paths where `here` shows something else than `host` has."""
-    literal = [e for e in excludes if not re.search(r"[*?\[]", e)]
+    literal = [exclude for exclude in excludes if not re.search(r"[*?\[]", exclude)]
     devices = {device for device, _root, _shared in host.values()}
     return [
         "the sandbox hides %s from the backup: there is %s of %s in its place" % (place, *at(here, place)[::-1])

@@ -48,7 +48,7 @@ def remove(agreed: bool) -> int:
 
 
 def size_of(leftover: Leftover) -> str:
-    """How large one is, for people."""
+    """How large a leftover is, for people."""
     try:
         amount = leftover.size()
     except OSError:
@@ -68,7 +68,7 @@ def confirmed() -> bool:
 
 
 def attempt(leftover: Leftover) -> str:
-    """Take one away. Return what kept it from going, or nothing."""
+    """Take a leftover away. Return what kept it from going, or nothing."""
     try:
         return leftover.remove()
     except OSError as error:
@@ -77,8 +77,8 @@ def attempt(leftover: Leftover) -> str:
 
 def forget_over() -> None:
     """Forget the notes of restores that have left nothing; where a directory is not there, its disk may come back."""
-    for unit, known in list(leftovers.notes()):
-        above = {os.path.dirname(path) for path in [*known["kept"], *known["fresh"]]}
-        if is_over(unit) and all(map(os.path.isdir, above)) and not list(leftovers.of(unit, known)):
+    for unit, note in list(leftovers.notes()):
+        above = {os.path.dirname(path) for path in [*note["kept"], *note["fresh"]]}
+        if is_over(unit) and all(map(os.path.isdir, above)) and not list(leftovers.of(unit, note)):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(leftovers.directory(), unit))

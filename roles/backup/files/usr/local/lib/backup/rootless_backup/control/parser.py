@@ -74,16 +74,16 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         sys.exit(int(codes.WRONG_USE))
     if command is not None and words[0] == command and command not in commands:
         top.error("there is no command %s%s" % (command, meant(command, commands)))
-    arguments, rest = top.parse_known_args(words)
+    options, rest = top.parse_known_args(words)
     if rest:
-        mine = commands[arguments.action]
+        mine = commands[options.action]
         if rest[0].startswith("-"):
             mine.error("there is no option %s%s" % (rest[0].partition("=")[0], meant(rest[0].partition("=")[0], mine.options())))
         mine.error("%s is one word too many" % rest[0])
-    return arguments
+    return options
 
 
-def meant(word: str, known: Iterable[str]) -> str:
+def meant(word: str, choices: Iterable[str]) -> str:
     """What somebody may have meant, to stand behind what he said."""
-    close = difflib.get_close_matches(word, list(known), n=1)
+    close = difflib.get_close_matches(word, list(choices), n=1)
     return " (did you mean %s?)" % close[0] if close else ""

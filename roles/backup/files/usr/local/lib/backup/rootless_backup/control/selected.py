@@ -63,9 +63,9 @@ class Walk:
                 self.below(path, device, [self.saved.setdefault(top, Sum()) for top in sorted({root, path})], alone=path == root)
 
     def below(self, top: str, device: int | None, sums: Iterable[Sum], alone: bool = False) -> None:
-        left = [top]
-        while left:
-            path = left.pop()
+        pending = [top]
+        while pending:
+            path = pending.pop()
             try:
                 file_stat = os.lstat(path)
             except OSError as error:
@@ -78,7 +78,7 @@ class Walk:
             if file_stat.st_nlink > 1 and not stat.S_ISDIR(file_stat.st_mode):
                 self.seen.add((file_stat.st_dev, file_stat.st_ino))
             if stat.S_ISDIR(file_stat.st_mode) and not alone and counted != []:
-                left += [entry for entry in self.entries(path) if entry not in self.selection.paths]
+                pending += [entry for entry in self.entries(path) if entry not in self.selection.paths]
 
     def counted(self, path: str, file_stat: os.stat_result, device: int | None) -> list[Sum] | None:
         """The sum of the pattern that leaves a path out; none of it is counted if the list is empty; None: it is saved."""
@@ -101,7 +101,7 @@ class Walk:
             return []
 
 
-def main(_arguments: argparse.Namespace) -> int:
+def main(_options: argparse.Namespace) -> int:
     """Print what would be saved and what not. Return 1 if a run would fail by what was found."""
     if os.geteuid() != 0:
         die("backupctl check-paths: only root may ask, since it tells names and sizes of everybody's files", codes.NOT_ALLOWED)

@@ -75,8 +75,8 @@ def laid_down() -> list[Leftover]:
 
 
 def ask_systemd() -> Live:
-    """What systemd knows of our units, `{unit: {property: text}}`; times are those of people, but for that of the exit. Empty texts where
-    it does not answer.
+    """What systemd knows of our units, `{unit: {property: text}}`. Times are as people read them, but that of the exit is `@SECONDS`. All
+    texts are empty where systemd does not answer.
     """
     units = [*SHOWN, *(service for name in words.TITLES for service in (name + ".service", *reports_of(name)))]
     units = list(dict.fromkeys(units))

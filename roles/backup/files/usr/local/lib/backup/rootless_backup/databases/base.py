@@ -157,8 +157,8 @@ def complain(text: str) -> bool:
 
 def reason(error: BaseException) -> str:
     """What an exception says, for people; of a program that failed, what that said."""
-    said = getattr(error, "stderr", None)
-    text = str(error) if said is None else said.decode(errors="backslashreplace").strip()
+    output = getattr(error, "stderr", None)
+    text = str(error) if output is None else output.decode(errors="backslashreplace").strip()
     # There may be any name in it: none of its lines is one of ours.
     return text.replace("\n", "\n    ")
 

@@ -52,9 +52,9 @@ def find(hook: str, whole: str) -> list[Part]:
         except (ValueError, OSError) as trouble:
             untrusted.tell(3, "hook %s: a manifest cannot be used: %s" % (hook, trouble))
             continue
-        there = {name: entry.get("database") for name, entry in sorted(content["files"].items()) if name in files}
-        of_none = [name for name, database in there.items() if database is None]
-        parts += [(top, content, names) for names in [[*of_none, name] for name in there if name not in of_none] or [of_none]]
+        databases = {name: entry.get("database") for name, entry in sorted(content["files"].items()) if name in files}
+        of_none = [name for name, database in databases.items() if database is None]
+        parts += [(top, content, names) for names in [[*of_none, name] for name in databases if name not in of_none] or [of_none]]
     return parts
 
 

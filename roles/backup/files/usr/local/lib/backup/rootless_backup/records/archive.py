@@ -157,12 +157,12 @@ def run_began(now: str) -> str:
     """When the backup began, its hooks first: the time that their dumps cannot be older than. By hand it begins with the saving."""
     from rootless_backup import systemd
 
-    properties = "ActiveState", "InactiveExitTimestamp", "InactiveExitTimestampMonotonic"
-    known = systemd.show_or_nothing("backup.service", *properties)
-    match = re.fullmatch(r"@(\d+)", known["InactiveExitTimestamp"])
-    if known["ActiveState"] == "activating" and match:
+    wanted = "ActiveState", "InactiveExitTimestamp", "InactiveExitTimestampMonotonic"
+    properties = systemd.show_or_nothing("backup.service", *wanted)
+    match = re.fullmatch(r"@(\d+)", properties["InactiveExitTimestamp"])
+    if properties["ActiveState"] == "activating" and match:
         # Where the clock was set since then, the time that it would have shown may be the earlier one.
-        took = time.monotonic() - int(known["InactiveExitTimestampMonotonic"] or 0) / 1e6
+        took = time.monotonic() - int(properties["InactiveExitTimestampMonotonic"] or 0) / 1e6
         return utc(min(int(match[1]), int(time.time() - took)))
     return now
 

@@ -70,7 +70,7 @@ def machine() -> str:
 
 
 def write(location: str, waits: bool, newest: list[str]) -> Before:
-    """Note it. Return what is known then."""
+    """Note what is known of a repository, and return it."""
     known: Before = {"machine": machine(), "repository": location, "waits": waits, "newest": newest}
     os.makedirs(directory(), mode=0o700, exist_ok=True)
     statefile.write(path(location), json.dumps(known) + "\n")
@@ -78,7 +78,7 @@ def write(location: str, waits: bool, newest: list[str]) -> Before:
 
 
 def look(repository: engine.Repository, made: Collection[str] = ()) -> Before:
-    """What is known of a repository, of which it is found out the first time. `made`: the archives that this run has made in it.
+    """What is known of a repository; the first time it is found out. `made`: the archives that this run has made in it.
 
     A machine that has recorded archives of earlier runs is not new; one that finds the notes of another is, though their disk was not lost.
     Refused: they cannot be listed.
@@ -96,9 +96,9 @@ def newest_of(repository: engine.Repository, made: Collection[str]) -> list[str]
     newest = []
     for series in engine.SERIES:
         for incomplete in (False, True):
-            there = [name for name in repository.archives(series, incomplete=incomplete) if name not in made]
-            if there:
-                newest.append(there[-1])
+            archives = [name for name in repository.archives(series, incomplete=incomplete) if name not in made]
+            if archives:
+                newest.append(archives[-1])
                 break
     return newest
 

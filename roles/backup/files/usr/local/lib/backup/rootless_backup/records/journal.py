@@ -64,7 +64,7 @@ class Entry:
 
 
 def one(value: object) -> str:
-    """The text of a field; of one that is there more than once the first. The journal gives what is not UTF-8 as a list of bytes."""
+    """The text of a field, or of the first one if there are several. The journal gives what is not UTF-8 as a list of bytes."""
     if isinstance(value, list) and not all(isinstance(element, int) for element in value):
         return one(value[0]) if not isinstance(value[0], list) or all(isinstance(element, int) for element in value[0]) else ""
     if isinstance(value, list):

@@ -125,11 +125,11 @@ def named(form: Form) -> Form:
 
 def fields(needed: dict[str, Form], more: Mapping[str, Form] | None = None) -> Form:
     """These keys and no others; those of `more` can be missing."""
-    known = {**needed, **(more or {})}
+    forms = {**needed, **(more or {})}
     return lambda value: (
         isinstance(value, dict)
-        and needed.keys() <= value.keys() <= known.keys()
-        and all(known[key](member) for key, member in value.items())
+        and needed.keys() <= value.keys() <= forms.keys()
+        and all(forms[key](member) for key, member in value.items())
     )
 
 
@@ -200,7 +200,7 @@ def checked(form: Form, content: str | bytes, what: str) -> Any:
 
 
 def of_former_versions(content: bytes) -> str:
-    """The same, with the names that keys have now."""
+    """The same JSON text, with the names that keys have now."""
     known = untrusted.parse_json(content)
     units = known.get("units") if isinstance(known, dict) else None
     for entry in units.values() if isinstance(units, dict) else ():

@@ -35,8 +35,8 @@ def attempt(what: str, action: Callable[..., object], *arguments: object) -> boo
         action(*arguments)
         return True
     except Exception as trouble:  # told here, and by the failure of this unit
-        said = (getattr(trouble, "stderr", None) or b"").decode(errors="backslashreplace").strip()
-        untrusted.tell(3, "The report was not delivered by %s: %s" % (what, untrusted.printable("%s %s" % (trouble, said))))
+        output = (getattr(trouble, "stderr", None) or b"").decode(errors="backslashreplace").strip()
+        untrusted.tell(3, "The report was not delivered by %s: %s" % (what, untrusted.printable("%s %s" % (trouble, output))))
         return False
 
 

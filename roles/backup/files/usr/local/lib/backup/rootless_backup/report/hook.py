@@ -66,10 +66,15 @@ def read_hook(unit: str, required: bool, started: float, finished: float) -> tup
         result = RUNNING
     if result in (NOT_RUN, RUNNING):
         # Who says enough pushes what was said of it out of the journal; what systemd remembers may be of a later run, but not of this time.
-        known = systemd.show_or_nothing(unit, "Result", "ExecMainExitTimestamp")
-        ended_at = re.fullmatch(r"@(\d+)", known["ExecMainExitTimestamp"])
-        if result == NOT_RUN and known["Result"] not in ("", "success") and ended_at and started - 1 <= int(ended_at[1]) <= finished + 1:
-            result = known["Result"]
+        properties = systemd.show_or_nothing(unit, "Result", "ExecMainExitTimestamp")
+        ended_at = re.fullmatch(r"@(\d+)", properties["ExecMainExitTimestamp"])
+        if (
+            result == NOT_RUN
+            and properties["Result"] not in ("", "success")
+            and ended_at
+            and started - 1 <= int(ended_at[1]) <= finished + 1
+        ):
+            result = properties["Result"]
     spoken = [
         entry
         for entry in journal.read(2 * LOG_LINES, *within, "_SYSTEMD_UNIT=" + unit)

@@ -68,11 +68,11 @@ def read_run(name: str, result: str, invocation: str) -> Run:
 def read_rest(finished: float) -> list[str]:
     """What was saved when a run had failed before it saved anything, and what was not, a line each."""
     unit = host.REST + ".service"
-    known = systemd.show_or_nothing(unit, "InvocationID", "InactiveExitTimestamp", "Result")
-    at = re.fullmatch(r"@(\d+)", known["InactiveExitTimestamp"])
-    if not known["InvocationID"] or not at or int(at[1]) < int(finished):
+    properties = systemd.show_or_nothing(unit, "InvocationID", "InactiveExitTimestamp", "Result")
+    at = re.fullmatch(r"@(\d+)", properties["InactiveExitTimestamp"])
+    if not properties["InvocationID"] or not at or int(at[1]) < int(finished):
         return []
-    entries = [entry for entry in journal.read(20_000, "_SYSTEMD_INVOCATION_ID=" + known["InvocationID"]) if entry.pid != "1"]
+    entries = [entry for entry in journal.read(20_000, "_SYSTEMD_INVOCATION_ID=" + properties["InvocationID"]) if entry.pid != "1"]
     lines = []
     for record in (entry.fields[journal.RECORD] for entry in entries if journal.RECORD in entry.fields):
         try:
@@ -82,8 +82,8 @@ def read_rest(finished: float) -> list[str]:
             lines.append("what %s said of an archive is not understood: %s" % (unit, trouble))
     errors = [entry.message for entry in entries if entry.priority <= 3]
     wrong = untrusted.without_traces("\n".join(errors)).split("\n")[:10] if errors else []
-    if known["Result"] != "success" and not wrong:
-        wrong = ["%s (%s)" % (unit, known["Result"])]
+    if properties["Result"] != "success" and not wrong:
+        wrong = ["%s (%s)" % (unit, properties["Result"])]
     advice = fields_of(entries, journal.ADVICE)
     return [*(untrusted.printable(line) for line in [*lines, *("but: " + error for error in wrong)]), *advice]
 

@@ -64,24 +64,24 @@ class Accounts:
         self.passwords = {match[1]: match[2] for match in map(PASSWORD.fullmatch, shadow.splitlines()) if match}
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """Bring them back. Return the exit code."""
+def main(options: argparse.Namespace) -> int:
+    """Bring users and groups back. Return the exit code."""
     if os.geteuid() != 0:
         untrusted.die("backupctl restore-accounts: only root may make accounts", codes.NOT_ALLOWED)
     directory = tempfile.mkdtemp(prefix="backup-accounts-", dir=os.path.realpath("/var/tmp"))
     try:
-        command = [CONTROL, "restore", "--repository", str(arguments.repository), "--archive", arguments.archive, "--into", directory]
-        done = subprocess.run([*command, "--", *FILES], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
-        if done.returncode != 0:
+        command = [CONTROL, "restore", "--repository", str(options.repository), "--archive", options.archive, "--into", directory]
+        process = subprocess.run([*command, "--", *FILES], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
+        if process.returncode != 0:
             # What went wrong has been told, and its code means the same here.
-            return done.returncode if done.returncode in codes.MEANING else codes.FAILED
+            return process.returncode if process.returncode in codes.MEANING else codes.FAILED
         saved = Accounts(*(untrusted.read_plain(directory + path, MOST).decode(errors="surrogateescape") for path in FILES))
     except (OSError, untrusted.Untrustworthy) as trouble:
         untrusted.die("backupctl restore-accounts: %s" % untrusted.reason(trouble))
     finally:
         # Where nothing came it is gone already.
         shutil.rmtree(directory, ignore_errors=True)
-    return 0 if Making(saved, arguments.list).all() else 1
+    return 0 if Making(saved, options.list).all() else 1
 
 
 class Making:
@@ -93,7 +93,7 @@ class Making:
         self.groups = {entry.gr_name: entry.gr_gid for entry in grp.getgrall()}
 
     def all(self) -> bool:
-        """Return whether all of them are there then."""
+        """Make the groups and users that are lacking. Return whether all of them are there then."""
         made = [group.name for group in self.saved.groups if group.name not in self.groups and self.make_group(group)]
         new = [user for user in self.saved.users if user.name not in self.users]
         made_users = [user.name for user in new if self.make_user(user)]
@@ -119,11 +119,11 @@ class Making:
         """Run a program, unless it is only told. Return whether it succeeded; if not, what it said is told."""
         if self.only_tell:
             return True
-        done = subprocess.run(command, input=(given or "").encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-        if done.returncode != 0:
+        process = subprocess.run(command, input=(given or "").encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        if process.returncode != 0:
             self.ok = False
-            tell(untrusted.printable_lines("backupctl restore-accounts: " + done.stdout.decode(errors="backslashreplace").strip()))
-        return done.returncode == 0
+            tell(untrusted.printable_lines("backupctl restore-accounts: " + process.stdout.decode(errors="backslashreplace").strip()))
+        return process.returncode == 0
 
     def number(self, option: str, number: int, taken: Iterable[int], saved: Iterable[int]) -> list[str]:
         """The number as it was, unless it is another's by now; several may have had it."""
@@ -136,10 +136,10 @@ class Making:
         twins = {other.name for other in self.saved.groups if other.gid == group.gid}
         taken = {gid for name, gid in self.groups.items() if name not in twins}
         options = self.number("--gid", group.gid, taken, (other.gid for other in self.saved.groups))
-        done = self.run("groupadd", *(["--system"] if group.gid < 1000 else []), *options, "--", group.name)
-        if done:
+        succeeded = self.run("groupadd", *(["--system"] if group.gid < 1000 else []), *options, "--", group.name)
+        if succeeded:
             self.groups[group.name] = group.gid if self.only_tell else grp.getgrnam(group.name).gr_gid
-        return done
+        return succeeded
 
     def make_user(self, user: User) -> bool:
         twins = {other.name for other in self.saved.users if other.uid == user.uid}
@@ -150,7 +150,7 @@ class Making:
         options += ["--gid", own] if own else []
         options += [] if user.is_person() else ["--system"]
         shell = ["--shell", user.shell] if user.shell else []
-        done = self.run(
+        succeeded = self.run(
             "useradd",
             "--badname",
             "--no-create-home",
@@ -163,23 +163,23 @@ class Making:
             "--",
             user.name,
         )
-        if done:
+        if succeeded:
             self.users[user.name] = user.uid if self.only_tell else pwd.getpwnam(user.name).pw_uid
-        return done
+        return succeeded
 
     def liken(self, user: User) -> None:
         """Give a person what it had: its password by a pipe, since everybody sees arguments."""
-        here = None if self.only_tell else pwd.getpwnam(user.name)
-        if here and (here.pw_gecos, here.pw_dir, here.pw_shell) != (user.comment, user.home, user.shell):
+        account = None if self.only_tell else pwd.getpwnam(user.name)
+        if account and (account.pw_gecos, account.pw_dir, account.pw_shell) != (user.comment, user.home, user.shell):
             self.run("usermod", "--comment", user.comment, "--home", user.home, "--shell", user.shell, "--", user.name)
         self.run("chpasswd", "--encrypted", given="%s:%s\n" % (user.name, self.saved.passwords.get(user.name, "!")))
 
     def join(self) -> None:
         """Have users be in the groups that they were in, of those that there are."""
-        there = {entry.gr_name: set(entry.gr_mem) for entry in grp.getgrall()}
+        members = {entry.gr_name: set(entry.gr_mem) for entry in grp.getgrall()}
         for user in self.saved.users:
-            were = {group.name for group in self.saved.groups if user.name in group.members}
-            new = sorted(name for name in were & there.keys() if user.name not in there[name])
+            groups = {group.name for group in self.saved.groups if user.name in group.members}
+            new = sorted(name for name in groups & members.keys() if user.name not in members[name])
             if new and user.name in self.users:
                 untrusted.say(untrusted.printable("groups of %s: %s" % (user.name, " ".join(new))))
                 self.run("usermod", "--append", "--groups", ",".join(new), "--", user.name)

@@ -30,13 +30,13 @@ BACK, CHANGED, ABSENT, OTHER = range(4)
 ELSEWHERE = "not among the paths that were asked for"
 
 
-def main(arguments: argparse.Namespace) -> int:
+def main(options: argparse.Namespace) -> int:
     """Compare, and tell. Return the exit code."""
     if os.geteuid() != 0:
         untrusted.die("backupctl compare: only root may ask, since it tells of everybody's files", codes.NOT_ALLOWED)
     try:
-        contents = listing.read("compare", engine.in_use(), arguments.repository, arguments.archive)
-        compared = Comparison((os.path.normpath(path) for path in arguments.paths), remembered(contents.archive))
+        contents = listing.read("compare", engine.in_use(), options.repository, options.archive)
+        compared = Comparison((os.path.normpath(path) for path in options.paths), remembered(contents.archive))
         for item in contents.items:
             compared.take(item)
         return 0 if compared.tell(contents.archive) else 1
@@ -122,9 +122,9 @@ class Comparison:
         if item["mode"][0] == "-":
             return file_stat.st_size == item["size"]
         first = real("/" + item["linktarget"])
-        known = os.lstat(first) if first else None
+        first_stat = os.lstat(first) if first else None
         # Where the first name stayed away, or is another's, nothing more is known.
-        return known is None or time_of(known) != item["mtime"][:19] or known.st_size == file_stat.st_size
+        return first_stat is None or time_of(first_stat) != item["mtime"][:19] or first_stat.st_size == file_stat.st_size
 
     def tell(self, archive: str) -> bool:
         """Tell what was found. Return whether nothing is missing."""

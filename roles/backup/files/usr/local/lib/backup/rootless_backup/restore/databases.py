@@ -37,13 +37,13 @@ ENGINE = host.ACCOUNT, host.ACCOUNT
 ENDING = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
-def main(arguments: argparse.Namespace) -> int:
+def main(options: argparse.Namespace) -> int:
     """Restore what is asked for. Return the exit code."""
-    if bool(arguments.names) == arguments.all:
-        refuse("name what to restore of hook %s, or say --all, but not both" % arguments.hook)
-    if arguments.once and not arguments.all:
+    if bool(options.names) == options.all:
+        refuse("name what to restore of hook %s, or say --all, but not both" % options.hook)
+    if options.once and not options.all:
         refuse("--once goes with --all")
-    if arguments.into is not None and len(arguments.names) != 1:
+    if options.into is not None and len(options.names) != 1:
         refuse("--into gives one new name, so there has to be exactly one NAME")
     if os.geteuid() != 0:
         untrusted.die(
@@ -51,27 +51,27 @@ def main(arguments: argparse.Namespace) -> int:
         )
     try:
         used = engine.in_use()
-        location = used.repository(arguments.repository).location
-        arguments.repository = used.repositories.index(location) + 1
+        location = used.repository(options.repository).location
+        options.repository = used.repositories.index(location) + 1
     except engine.NoSuchRepository as refused:
         refuse(str(refused))
-    unit = "backup-%s-restore.service" % arguments.hook
-    if not re.fullmatch("[a-z0-9][a-z0-9_-]*", arguments.hook) or not os.path.exists(os.path.join(UNITS, unit)):
+    unit = "backup-%s-restore.service" % options.hook
+    if not re.fullmatch("[a-z0-9][a-z0-9_-]*", options.hook) or not os.path.exists(os.path.join(UNITS, unit)):
         refuse(
             "no hook %s says how it is restored; there are: %s. What it left is files: `backupctl restore "
-            "--archive ARCHIVE-OF-DUMPS /backup/%s`." % (arguments.hook, ", ".join(sorted(restorable())) or "none", arguments.hook)
+            "--archive ARCHIVE-OF-DUMPS /backup/%s`." % (options.hook, ", ".join(sorted(restorable())) or "none", options.hook)
         )
     for number in ENDING:
         # Under nohup(1) it is to go on.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, interrupted)
     try:
-        arguments.back = []
+        options.back = []
         with alone():
-            if arguments.once and came_back(arguments, used):
-                untrusted.say("all that hook %s saved came back before, and is left as it is" % arguments.hook)
+            if options.once and came_back(options, used):
+                untrusted.say("all that hook %s saved came back before, and is left as it is" % options.hook)
                 return codes.GOOD
-            return codes.GOOD if Restore(arguments, unit, location).run() else codes.FAILED
+            return codes.GOOD if Restore(options, unit, location).run() else codes.FAILED
     except engine.Refused as refused:
         untrusted.die("backupctl restore-db: %s" % refused)
     except KeyboardInterrupt:
@@ -82,21 +82,21 @@ def refuse(text: str) -> NoReturn:
     untrusted.die("backupctl restore-db: " + untrusted.printable(text), codes.WRONG_USE)
 
 
-def came_back(arguments: argparse.Namespace, used: engine.Engine) -> bool:
-    """Whether all came back before, of the archive that is meant; if not, that is taken, and `asked.back` is what did.
+def came_back(options: argparse.Namespace, used: engine.Engine) -> bool:
+    """Whether all came back before, of the archive that is meant; if not, that archive is taken, and `options.back` is what did.
 
     Refused: there is none.
     """
     # Of one that was killed.
-    once.end(arguments.hook)
-    known = once.known_of(arguments.hook)
+    once.end(options.hook)
+    known = once.known_of(options.hook)
     if known is None:
         return False
     # Which one is the newest may be another now.
-    arguments.archive = listing.name_of("restore-db", used, arguments.repository, arguments.archive or "latest-dumps")
-    if (known["location"], known["archive"]) != (used.repositories[arguments.repository - 1], arguments.archive):
+    options.archive = listing.name_of("restore-db", used, options.repository, options.archive or "latest-dumps")
+    if (known["location"], known["archive"]) != (used.repositories[options.repository - 1], options.archive):
         return False
-    arguments.back = known["back"]
+    options.back = known["back"]
     return known["all"]
 
 
@@ -106,7 +106,7 @@ def interrupted(_signal: int, _frame: object) -> NoReturn:
 
 
 def heed_nothing() -> None:
-    """What is under way then, and what it starts, is to take everything away."""
+    """Ignore what would end this process: it takes everything away now, and so does what it starts."""
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
 
@@ -136,10 +136,10 @@ def alone() -> Iterator[None]:
 class Restore:
     """What was asked for, on its way: taken out of the archive by one unit, loaded by the other."""
 
-    def __init__(self, arguments: argparse.Namespace, unit: str, location: str) -> None:
-        self.asked, self.unit, self.location = arguments, unit, location
-        self.staging = "backup-stage@%s.service" % arguments.hook
-        self.directory = os.path.join(RESTORE, arguments.hook)
+    def __init__(self, options: argparse.Namespace, unit: str, location: str) -> None:
+        self.asked, self.unit, self.location = options, unit, location
+        self.staging = "backup-stage@%s.service" % options.hook
+        self.directory = os.path.join(RESTORE, options.hook)
         # Where the unit that loads waits for its turn, if it does.
         self.ready = self.directory + ".ready"
         # Whether it is noted what comes back.
@@ -175,7 +175,7 @@ class Restore:
             os.unlink(self.ready)
 
     def stage(self) -> bool:
-        """Have it taken out of the archive, and what loads it prepared meanwhile. Return whether it is there."""
+        """Have the dump taken out of the archive, and what loads it prepared meanwhile. Return whether the dump is there."""
         path = os.path.join(self.directory, "asked.json")
         with open(path, "w", encoding="utf-8") as file:
             json.dump(vars(self.asked), file)
@@ -186,9 +186,9 @@ class Restore:
         # A sandbox takes about half of this. Two that are made at once each take longer, and it is the engine that is waited for.
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.under_way.client.wait(timeout=0.1)
-        known = systemd.show(self.unit, "User", "Group", "Environment")
-        self.owner = identity(known["User"], known["Group"])
-        if self.under_way.client.returncode in (None, 0) and "BACKUP_READY=" + self.ready in known["Environment"].split():
+        properties = systemd.show(self.unit, "User", "Group", "Environment")
+        self.owner = identity(properties["User"], properties["Group"])
+        if self.under_way.client.returncode in (None, 0) and "BACKUP_READY=" + self.ready in properties["Environment"].split():
             self.waiting = Waiting(self.unit, self.ready, self.owner)
         return self.finish()
 

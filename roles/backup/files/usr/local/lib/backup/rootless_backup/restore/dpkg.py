@@ -50,7 +50,7 @@ class Packages:
         # What is held is not replaced by another version: its state begins with `h`.
         self.held: set[str] = set()
         os.close(untrusted.open_plain(os.path.join(directory, "status")))
-        done = subprocess.run(
+        process = subprocess.run(
             ["dpkg-query", "--admindir=" + directory, "--show", "--showformat=" + FORMAT],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -58,10 +58,10 @@ class Packages:
             timeout=SECONDS,
             check=False,
         )
-        for line in done.stdout.decode(errors="replace").splitlines():
-            name, state, *more = line.split("\t")
-            if state[1:2] == "i" and NAME.fullmatch(name) and len(more) == 4:
-                self.installed[name] = Package(name, *more)
+        for line in process.stdout.decode(errors="replace").splitlines():
+            name, state, *fields = line.split("\t")
+            if state[1:2] == "i" and NAME.fullmatch(name) and len(fields) == 4:
+                self.installed[name] = Package(name, *fields)
                 if state[:1] == "h":
                     self.held.add(name)
 

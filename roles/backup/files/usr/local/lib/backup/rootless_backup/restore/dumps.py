@@ -65,11 +65,11 @@ class Dumps:
 
     def take(self, files: list[str]) -> None:
         """Take out these files, or all if there are none; what is there already stays. Refused: there is no room for them."""
-        known = self.known()
-        lacking = [file for file in files if file not in known or not tree.is_plain(self.directory, file)]
+        entries = self.known()
+        lacking = [file for file in files if file not in entries or not tree.is_plain(self.directory, file)]
         if self.all or (files and not lacking):
             return
-        size = sum(known[file].get("size", 0) for file in lacking or known if file in known)
+        size = sum(entries[file].get("size", 0) for file in lacking or entries if file in entries)
         tree.make_sure_of_room(os.path.dirname(os.path.abspath(self.directory)), size, self.archive)
         self._take(Wanted(below=[self._in_archive(file) for file in lacking] or [self._in_archive()]), demand=True)
 
@@ -110,24 +110,24 @@ class Dumps:
         manifests = self.manifests()
         if not manifests:
             return [{"file": name, "name": name, "into": name} for name in names]
-        there: list[Choice] = [
+        choices: list[Choice] = [
             {"file": place + file, "name": entry["database"], "into": entry["database"]}
             for place, content in sorted(manifests.items())
             for file, entry in sorted(content["files"].items())
             if entry.get("database") is not None
         ]
-        chosen = [[item for item in there if name in (item["name"], item["file"])] for name in names]
+        chosen = [[item for item in choices if name in (item["name"], item["file"])] for name in names]
         problems = []
         for name, items in zip(names, chosen):
             if len(items) > 1:
                 there_are = untrusted.printable(", ".join(item["file"] for item in items))
                 problems.append("%s is there more than once: name one of %s" % (name, there_are))
             elif not items:
-                held = untrusted.printable(", ".join(sorted(item["name"] for item in there)))
+                held = untrusted.printable(", ".join(sorted(item["name"] for item in choices)))
                 problems.append("archive %s holds no %s of hook %s; it holds: %s" % (self.archive, name, self.hook, held))
         if problems:
             raise Refused("\n".join(problems))
-        return [items[0] for items in chosen] if names else there
+        return [items[0] for items in chosen] if names else choices
 
     def known(self) -> dict[str, manifest.Entry]:
         """What the manifests tell of: `{file: entry}`."""

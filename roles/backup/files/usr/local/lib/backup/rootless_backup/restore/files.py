@@ -30,8 +30,8 @@ def restore(repository: engine.Repository, request: SimpleNamespace) -> bool:
     with without_default_acl(request.places[0]):
         ok, _ended = extract(repository, archive, request.paths, request.terminal, request.into, request.without)
     tell_raised(raised_below(request.into))
-    done = "restored" if ok else "NOT all was restored"
-    untrusted.say(untrusted.printable("%s from archive %s into %s" % (done, archive, request.into)))
+    outcome = "restored" if ok else "NOT all was restored"
+    untrusted.say(untrusted.printable("%s from archive %s into %s" % (outcome, archive, request.into)))
     return ok
 
 
@@ -82,8 +82,8 @@ def extract(
     Return whether all succeeded, and whether the engine came to its end; its warnings each say what did not succeed.
     """
     lacking = list(unsupported())
-    for what in lacking:
-        tell("backupctl restore: the file system of %s cannot hold %s, which do not come back" % (where, what))
+    for kind in lacking:
+        tell("backupctl restore: the file system of %s cannot hold %s, which do not come back" % (where, kind))
     # The directories above come with their owners and modes, but without what else is in them.
     above = {os.path.dirname(path[:end]) for path in paths for end in range(1, len(path) + 1)} - {"/", ""}
     wanted = engine.Wanted(

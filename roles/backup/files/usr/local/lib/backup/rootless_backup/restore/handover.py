@@ -16,8 +16,8 @@ from rootless_backup import untrusted
 
 def identity(user: str, group: str) -> tuple[int, int]:
     """The numbers of a user and a group; its own if none is named."""
-    known = pwd.getpwnam(user)
-    return known.pw_uid, grp.getgrnam(group).gr_gid if group else known.pw_gid
+    account = pwd.getpwnam(user)
+    return account.pw_uid, grp.getgrnam(group).gr_gid if group else account.pw_gid
 
 
 def hand_over(directory: str, user: int, group: int) -> None:
@@ -52,7 +52,7 @@ def give_entries(directory: int, before: int, user: int, group: int) -> None:
                     give_entries(inner, before, user, group)
                 finally:
                     os.close(inner)
-            # Of the very thing that was looked at.
+            # Of the very entry that was looked at, whatever has its name by now.
             os.chown("/proc/self/fd/%d" % opened, user, group)
         finally:
             os.close(opened)

@@ -125,12 +125,12 @@ def note() -> str:
 def stopped() -> list[str]:
     """The units that a restore has stopped and nobody started again. Untrustworthy, OSError: that cannot be read."""
     try:
-        known: list[str] = untrusted.read_json(note(), most=1 << 20)
+        units: list[str] = untrusted.read_json(note(), most=1 << 20)
     except FileNotFoundError:
         return []
-    if not FORM(known):
+    if not FORM(units):
         raise untrusted.Untrustworthy("%s has not its form" % note())
-    return known
+    return units
 
 
 def enabled(rows: Collection[str]) -> list[str]:

@@ -71,19 +71,19 @@ class Leftover:
         with contextlib.suppress(OSError):
             above, directory = self.opened()
             try:
-                said = marked(directory)[1:]
+                lines = marked(directory)[1:]
             finally:
                 os.close(directory)
                 os.close(above)
-            return [line for line in said if line == os.path.abspath(line) and os.path.basename(line).startswith(KEPT)]
+            return [line for line in lines if line == os.path.abspath(line) and os.path.basename(line).startswith(KEPT)]
         return []
 
     def size(self) -> int | None:
         """How many bytes it takes; None: that could not be found out soon."""
         above, directory = self.opened()
         try:
-            done = run_in(directory, "du", "--summarize", "--block-size=1", "--null", ".", timeout=PATIENCE)
-            match = re.match(rb"\d+", done.stdout)
+            process = run_in(directory, "du", "--summarize", "--block-size=1", "--null", ".", timeout=PATIENCE)
+            match = re.match(rb"\d+", process.stdout)
             return int(match[0]) if match else None
         except subprocess.TimeoutExpired:
             return None
@@ -96,9 +96,9 @@ class Leftover:
         above, directory = self.opened()
         try:
             # The mark last: what is interrupted can be found again.
-            done = run_in(directory, "find", ".", "-xdev", "-mindepth", "1", "!", "-path", "./" + MARK, "-delete")
-            if done.returncode != 0:
-                return untrusted.printable(done.stderr.decode(errors="backslashreplace").strip().replace("\n", "; "))[:1000]
+            process = run_in(directory, "find", ".", "-xdev", "-mindepth", "1", "!", "-path", "./" + MARK, "-delete")
+            if process.returncode != 0:
+                return untrusted.printable(process.stderr.decode(errors="backslashreplace").strip().replace("\n", "; "))[:1000]
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(MARK, dir_fd=directory)
             remove_emptied(os.path.basename(self.path), directory, above)
@@ -146,7 +146,7 @@ def marked(kept: int) -> list[str]:
     """What a mark says: the token, and where further directories are."""
     try:
         lines = untrusted.read_plain(MARK, MOST, dir_fd=kept).decode(errors="surrogateescape").splitlines()
-        return [said for said in map(untrusted.parse_json, lines) if isinstance(said, str)]
+        return [value for value in map(untrusted.parse_json, lines) if isinstance(value, str)]
     except (OSError, untrusted.Untrustworthy):
         return []
 
@@ -176,7 +176,7 @@ def of(unit: str, content: Note) -> Iterator[Leftover]:
 
 
 def there(leftover: Leftover) -> Iterator[Leftover]:
-    """It, if it is there."""
+    """The leftover, if it is there."""
     with contextlib.suppress(OSError):
         for opened in leftover.opened():
             os.close(opened)
@@ -185,7 +185,7 @@ def there(leftover: Leftover) -> Iterator[Leftover]:
 
 def found() -> list[Leftover]:
     """All that is there. OSError: that cannot be told."""
-    by_path = {leftover.path: leftover for unit, known in notes() for leftover in of(unit, known)}
+    by_path = {leftover.path: leftover for unit, content in notes() for leftover in of(unit, content)}
     return [by_path[path] for path in sorted(by_path)]
 
 

@@ -73,7 +73,7 @@ def items_of(process: subprocess.Popen[bytes], lines: IO[bytes]) -> Iterator[eng
 
 
 def checked(item: object) -> engine.Item:
-    """One thing, as it is told. Untrustworthy: it has not the form, or a path that leads elsewhere."""
+    """One item of an archive, as it is told. Untrustworthy: it does not have the form, or its path leads elsewhere."""
     if not isinstance(item, dict) or not isinstance(item.get("size"), int):
         raise untrusted.Untrustworthy("what was told of an archive has not its form")
     texts = {name: item.get(name) for name in TEXTS}

@@ -73,14 +73,14 @@ def attributes(file: int) -> dict[str, bytes]:
 def copy_metadata(source: int, was: os.stat_result, target: int) -> None:
     """Give a directory the owner, mode, ACLs, other extended attributes and times of another, which `was` so."""
     os.fchown(target, was.st_uid, was.st_gid)
-    wanted, there = attributes(source), attributes(target)
-    for name in there.keys() - wanted.keys():
+    wanted, present = attributes(source), attributes(target)
+    for name in present.keys() - wanted.keys():
         # Labels of security modules are the host's.
         if not name.startswith("security."):
             os.removexattr(target, name)
     # Only now: beside an ACL it would set the mask of that in place of the group's rights.
     os.fchmod(target, stat.S_IMODE(was.st_mode))
     for name, value in wanted.items():
-        if there.get(name) != value:
+        if present.get(name) != value:
             os.setxattr(target, name, value)
     os.utime(target, ns=(was.st_atime_ns, was.st_mtime_ns))

@@ -26,14 +26,14 @@ MOST = 64 << 20
 QUIET = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """List or install them. Return the exit code."""
+def main(options: argparse.Namespace) -> int:
+    """List or install the packages that the machine had. Return the exit code."""
     if os.geteuid() != 0:
         untrusted.die("backupctl restore-packages: only root may install packages, and open archives", codes.NOT_ALLOWED)
     try:
-        contents = listing.read("restore-packages", engine.in_use(), arguments.repository, arguments.archive)
+        contents = listing.read("restore-packages", engine.in_use(), options.repository, options.archive)
         saved_paths = {"/" + item["path"] for item in contents.items if item["path"].startswith(("var/lib/dpkg/", APT[1:]))}
-        with former_packages(arguments.repository, contents.archive, saved_paths) as former:
+        with former_packages(options.repository, contents.archive, saved_paths) as former:
             were = former()
             if were is None:
                 untrusted.die(
@@ -41,7 +41,7 @@ def main(arguments: argparse.Namespace) -> int:
                 )
             change = Change(were, Packages(), os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(were.directory))), APT[1:]))
         change.tell()
-        return 0 if not arguments.install or change.make() else 1
+        return 0 if not options.install or change.make() else 1
     except engine.NoSuchRepository as refused:
         untrusted.die("backupctl restore-packages: %s" % refused, codes.WRONG_USE)
     except (engine.Refused, OSError, subprocess.SubprocessError, untrusted.Untrustworthy) as trouble:
@@ -83,9 +83,9 @@ class Change:
         along = [name for name in self.lacking if name in self.candidates and name not in wanted]
         # No more than it had. Where what came along does not fit this release, apt chooses.
         ok = not wanted or install(["--no-install-recommends", "--", *wanted, *along], quiet=True) or install(["--", *wanted])
-        there = Packages().installed.keys()
+        installed = Packages().installed.keys()
         for state, names in (("auto", self.auto), ("hold", self.held)):
-            marked = [name for name in names if name in there]
+            marked = [name for name in names if name in installed]
             ok = (not marked or run(["apt-mark", state, "--", *marked])) and ok
         for line in self.overrides:
             ok = self.override(*line) and ok
@@ -118,10 +118,10 @@ def install(arguments: list[str], quiet: bool = False) -> bool:
 
 def run(command: list[str], quiet: bool = False) -> bool:
     """Run a program of dpkg's or apt's, which asks no questions. Return whether it succeeded. `quiet`: it is not told why not."""
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=QUIET, check=False)
-    if done.returncode != 0 and not quiet:
-        tell(untrusted.printable_lines(done.stdout.decode(errors="backslashreplace").rstrip()))
-    return done.returncode == 0
+    process = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=QUIET, check=False)
+    if process.returncode != 0 and not quiet:
+        tell(untrusted.printable_lines(process.stdout.decode(errors="backslashreplace").rstrip()))
+    return process.returncode == 0
 
 
 def automatic(states: str) -> set[str]:
@@ -143,10 +143,10 @@ def available(names: Iterable[str]) -> set[str]:
     wanted = list(names)
     if not wanted:
         return set()
-    done = subprocess.run(
+    process = subprocess.run(
         ["apt-cache", "policy", "--", *wanted], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env={**QUIET, "LC_ALL": "C"}, check=True
     )
-    pairs = re.findall(r"^(\S+):\n  Installed: .*\n  Candidate: (.*)$", done.stdout.decode(errors="replace"), re.MULTILINE)
+    pairs = re.findall(r"^(\S+):\n  Installed: .*\n  Candidate: (.*)$", process.stdout.decode(errors="replace"), re.MULTILINE)
     return {name for name, candidate in pairs if candidate != "(none)"} & set(wanted)
 
 

@@ -26,30 +26,26 @@ if TYPE_CHECKING:
 PROGRAM = "/usr/local/lib/backup/backup-restore"
 
 
-def main(arguments: argparse.Namespace) -> int:
+def main(options: argparse.Namespace) -> int:
     """List, find, show or restore. Return the exit code."""
-    if arguments.action == "list" and arguments.archive is None and os.geteuid() != 0:
+    if options.action == "list" and options.archive is None and os.geteuid() != 0:
         return known.list_archives()
     prepare()
     if os.geteuid() != 0:
-        untrusted.die("backupctl %s: only root may start it; it then runs as another user" % arguments.action, codes.NOT_ALLOWED)
+        untrusted.die("backupctl %s: only root may start it; it then runs as another user" % options.action, codes.NOT_ALLOWED)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
     try:
         used = engine.in_use()
-        return (
-            everywhere(arguments, used)
-            if arguments.action in ("list", "find") and arguments.repository is None
-            else in_unit(arguments, used)
-        )
+        return everywhere(options, used) if options.action in ("list", "find") and options.repository is None else in_unit(options, used)
     except engine.NoSuchRepository as refused:
-        untrusted.die("backupctl %s: %s" % (arguments.action, refused), codes.WRONG_USE)
+        untrusted.die("backupctl %s: %s" % (options.action, refused), codes.WRONG_USE)
     except engine.Refused as refused:
         untrusted.die(str(refused))
     except target.Refused as refused:
         untrusted.die("backupctl restore: " + untrusted.printable(str(refused)))
     except KeyboardInterrupt:
-        untrusted.die(INTERRUPTED % arguments.action, codes.INTERRUPTED)
+        untrusted.die(INTERRUPTED % options.action, codes.INTERRUPTED)
 
 
 def inside_unit(arguments: list[str]) -> int:
@@ -73,48 +69,48 @@ def interrupt(_signal: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def everywhere(arguments: argparse.Namespace, host: engine.Engine) -> int:
-    """Do it in each repository, whatever comes of the others. Return the exit code: of what is looked for one that has it will do."""
+def everywhere(options: argparse.Namespace, host: engine.Engine) -> int:
+    """Act in each repository, whatever comes of the others. Return the exit code; to find something in one repository is enough."""
     exit_codes = []
     for number, location in enumerate(host.repositories, 1):
         if len(host.repositories) > 1:
             untrusted.say("\n" if number > 1 else "", untrusted.printable(location), ":")
-        arguments.repository = number
-        exit_codes.append(in_unit(arguments, host))
+        options.repository = number
+        exit_codes.append(in_unit(options, host))
         if exit_codes[-1] == codes.INTERRUPTED:
             return codes.INTERRUPTED
-    return min(exit_codes) if arguments.action == "find" or arguments.archive else max(exit_codes)
+    return min(exit_codes) if options.action == "find" or options.archive else max(exit_codes)
 
 
-def in_unit(arguments: argparse.Namespace, host: engine.Engine) -> int:
-    """Do it in a unit of its own, with the sandbox that it needs. Return its exit code."""
-    location = host.repository(getattr(arguments, "repository", 1)).location
-    arguments.repository = host.repositories.index(location) + 1
-    arguments.terminal = sys.stderr.isatty()
-    arguments.places, arguments.fresh = [], False
-    name = name_of(arguments)
+def in_unit(options: argparse.Namespace, host: engine.Engine) -> int:
+    """Act in a unit of its own, with the sandbox that it needs. Return its exit code."""
+    location = host.repository(getattr(options, "repository", 1)).location
+    options.repository = host.repositories.index(location) + 1
+    options.terminal = sys.stderr.isatty()
+    options.places, options.fresh = [], False
+    name = name_of(options)
     with contextlib.ExitStack() as stack:
-        if arguments.action == "restore":
+        if options.action == "restore":
             stack.enter_context(host.kept_from_change(location))
-            directories = request.targets_of(arguments, host, stack)
-            request.note(name, arguments, directories)
-            arguments.places = stack.enter_context(target.attached(name, directories))
-        restoring = bool(arguments.places)
-        properties = [*host.properties(location, restoring=restoring), *target.properties(arguments.places)]
+            directories = request.targets_of(options, host, stack)
+            request.note(name, options, directories)
+            options.places = stack.enter_context(target.attached(name, directories))
+        restoring = bool(options.places)
+        properties = [*host.properties(location, restoring=restoring), *target.properties(options.places)]
         terminal = sys.stdin.isatty() and sys.stdout.isatty()
-        code = systemd.run_transient(name, systemd.transient(properties, inside(arguments), terminal=terminal))
-    if code != 0 and arguments.action == "restore" and not arguments.in_place:
+        code = systemd.run_transient(name, systemd.transient(properties, inside(options), terminal=terminal))
+    if code != 0 and options.action == "restore" and not options.in_place:
         # Empty: nothing came.
         with contextlib.suppress(OSError):
-            os.rmdir(os.path.basename(arguments.into), dir_fd=target.reached(os.path.dirname(arguments.into)))
+            os.rmdir(os.path.basename(options.into), dir_fd=target.reached(os.path.dirname(options.into)))
     return code
 
 
-def name_of(arguments: argparse.Namespace) -> str:
+def name_of(options: argparse.Namespace) -> str:
     """The name of the unit, without its suffix."""
-    return "backup-%s-%d-%d" % (arguments.action, os.getpid(), time.time())
+    return "backup-%s-%d-%d" % (options.action, os.getpid(), time.time())
 
 
-def inside(arguments: argparse.Namespace) -> list[str]:
+def inside(options: argparse.Namespace) -> list[str]:
     """The command that runs in the unit."""
-    return [PROGRAM, "--in-unit", json.dumps(vars(arguments))]
+    return [PROGRAM, "--in-unit", json.dumps(vars(options))]

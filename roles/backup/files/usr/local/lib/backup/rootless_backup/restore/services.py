@@ -30,17 +30,17 @@ CONTROL = "/usr/local/sbin/backupctl"
 DPKG = "/var/lib/dpkg/info", "/var/lib/dpkg/status", "/var/lib/dpkg/statoverride", "/var/lib/apt/extended_states"
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """Bring it back. Return the exit code."""
+def main(options: argparse.Namespace) -> int:
+    """Bring back what services have in /etc and /var. Return the exit code."""
     if os.geteuid() != 0:
         untrusted.die("backupctl restore-services: only root may stop services and write into /etc and /var", codes.NOT_ALLOWED)
     for number in (signal.SIGTERM, signal.SIGHUP):
         # What was stopped is started again.
         signal.signal(number, program.interrupt)
     try:
-        if arguments.start:
+        if options.start:
             return 0 if holders.start() else 1
-        return 0 if restore(arguments, engine.in_use()) else 1
+        return 0 if restore(options, engine.in_use()) else 1
     except engine.NoSuchRepository as refused:
         untrusted.die("backupctl restore-services: %s" % refused, codes.WRONG_USE)
     except engine.Refused as refused:
@@ -51,9 +51,9 @@ def main(arguments: argparse.Namespace) -> int:
         untrusted.die(INTERRUPTED % "restore-services", codes.INTERRUPTED)
 
 
-def restore(arguments: argparse.Namespace, used: engine.Engine) -> bool:
+def restore(options: argparse.Namespace, used: engine.Engine) -> bool:
     """Return whether all that is to come back did, and all services run again that should."""
-    contents = listing.read("restore-services", used, arguments.repository, arguments.archive)
+    contents = listing.read("restore-services", used, options.repository, options.archive)
     saved_paths, rows = set[str](), set[str]()
     # No list of all paths: there may be millions.
     for item in contents.items:
@@ -63,28 +63,28 @@ def restore(arguments: argparse.Namespace, used: engine.Engine) -> bool:
             rows.add(row_of(path))
     divided = sorted(filter(DIVIDED.fullmatch, rows))
     rows = rows.difference(divided)
-    with former_packages(arguments.repository, contents.archive, saved_paths) as former:
-        belonging = Belonging(rows, Packages(), former, arguments.etc, arguments.host_keys)
+    with former_packages(options.repository, contents.archive, saved_paths) as former:
+        belonging = Belonging(rows, Packages(), former, options.etc, options.host_keys)
         left = {row: why for row, why in ((row, belonging.why_left(row)) for row in sorted(rows)) if why}
     coming = sorted(rows - left.keys())
     units = holders.Holders(belonging).of(coming)
     for row in coming:
         untrusted.say("comes back  ", untrusted.printable(row))
     untrusted.say("services    ", untrusted.printable(", ".join(sorted(units)) or "none has to be stopped"))
-    if arguments.list:
+    if options.list:
         for row, why in left.items():
             untrusted.say("stays       ", untrusted.printable("%s: %s" % (row, why)))
         return True
     remember(contents.archive, left)
-    ok = tell_unmatched(arguments.etc or (), rows)
+    ok = tell_unmatched(options.etc or (), rows)
     try:
         if not holders.stop(units, holders.enabled(coming)):
             ok = False
             tell("backupctl restore-services: not all of them could be stopped, so what they hold may not come back whole")
-        ok = put(arguments.repository, contents.archive, coming, left, divided) and ok
+        ok = put(options.repository, contents.archive, coming, left, divided) and ok
     finally:
         subprocess.run(["systemctl", "daemon-reload"], stdin=subprocess.DEVNULL, check=False)
-        if arguments.keep_stopped:
+        if options.keep_stopped:
             left_stopped()
         else:
             ok = holders.start() and ok
@@ -116,7 +116,7 @@ def put(number: int | str, archive: str, coming: Sequence[str], left: dict[str, 
     trees = [tree for tree in TREES if any(paths.is_below(row, tree) for row in coming)]
     if not trees:
         return True
-    arguments = argparse.Namespace(
+    options = argparse.Namespace(
         action="restore",
         repository=number,
         archive=archive,
@@ -129,7 +129,7 @@ def put(number: int | str, archive: str, coming: Sequence[str], left: dict[str, 
         # What is divided is the new machine's, whoever has something in it.
         as_they_are=divided,
     )
-    return program.main(arguments) == codes.GOOD
+    return program.main(options) == codes.GOOD
 
 
 @contextlib.contextmanager
@@ -142,9 +142,9 @@ def former_packages(number: int | str, archive: str, saved_paths: set[str]) -> I
         if DPKG[1] not in wanted:
             return None
         command = [CONTROL, "restore", "--repository", str(number), "--archive", archive, "--into", directory, "--", *wanted]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
-        if done.returncode != 0:
-            tell(untrusted.printable_lines(done.stderr.decode(errors="backslashreplace").rstrip()))
+        process = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        if process.returncode != 0:
+            tell(untrusted.printable_lines(process.stderr.decode(errors="backslashreplace").rstrip()))
             return None
         return Packages(directory + os.path.dirname(DPKG[1]))
 

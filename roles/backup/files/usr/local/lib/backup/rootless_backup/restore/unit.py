@@ -93,7 +93,7 @@ def make_room(request: types.SimpleNamespace) -> bool:
     return ok
 
 
-def restored(_asked: types.SimpleNamespace) -> bool:
+def restored(_request: types.SimpleNamespace) -> bool:
     """Note that all is back: as the account, whose notes they are."""
     from rootless_backup.records import before
 
