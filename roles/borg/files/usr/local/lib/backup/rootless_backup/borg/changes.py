@@ -17,8 +17,8 @@ TIMES = {"ctime", "mtime"}
 
 def read(output: str) -> list[Change]:
     """The changes, by path."""
-    found = [change_of(json.loads(line)) for line in output.split("\n") if line]
-    return sorted(filter(None, found), key=lambda change: change["path"])
+    changes = [change_of(json.loads(line)) for line in output.split("\n") if line]
+    return sorted(filter(None, changes), key=lambda change: change["path"])
 
 
 def change_of(line: dict[str, Any]) -> Change | None:

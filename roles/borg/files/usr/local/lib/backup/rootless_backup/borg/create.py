@@ -90,16 +90,16 @@ def make(
     return made
 
 
-def is_the_one(repository: Repository, found: str) -> bool:
+def is_the_one(repository: Repository, repository_id: str) -> bool:
     """Whether a repository is the one that was initialised there; of one of which that is not known any more it is noted."""
     known = state.read_stamp(repository.location, repository.voice)
     if known is None:
-        state.write_stamp(repository.location, found)
-    elif known != found:
+        state.write_stamp(repository.location, repository_id)
+    elif known != repository_id:
         repository.voice.error(
-            "%s: this is another repository (%s) than the one that was initialised (%s)" % (repository.location, found, known)
+            "%s: this is another repository (%s) than the one that was initialised (%s)" % (repository.location, repository_id, known)
         )
-    return known in (None, found)
+    return known in (None, repository_id)
 
 
 def dump_chunks(rules: Rules, voice: Voice) -> str:

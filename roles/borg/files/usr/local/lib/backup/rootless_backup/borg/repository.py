@@ -139,7 +139,7 @@ class Repository(engine.Repository):
             return ok, kept
         # A server can put words of its own into what Borg logs, and not into what it lists.
         listed = borg(self, "list", "--json", self.location)
-        there = {each["name"] for each in json.loads(listed.output)["archives"]} if listed.ok else set()
+        there = {archive["name"] for archive in json.loads(listed.output)["archives"]} if listed.ok else set()
         return listed.ok and ok, [archive for archive in kept if archive in there]
 
     def drop_renamed(self, spare: Collection[str]) -> bool:

@@ -63,13 +63,13 @@ def read_stamp(location: str, voice: Voice) -> str | None:
 
 def stamps() -> dict[str, str]:
     """Which repositories were initialised, by the digest of where."""
-    found = {}
+    ids = {}
     for name in os.listdir(os.path.dirname(stamp(""))) if os.path.isdir(os.path.dirname(stamp(""))) else ():
         # What is damaged is told where it is asked for by its place.
         known = look(os.path.join(os.path.dirname(stamp("")), name), REPOSITORY_ID)[0]
         if known is not None:
-            found[name] = known
-    return found
+            ids[name] = known
+    return ids
 
 
 def take_over(digest: str, location: str) -> None:
