@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 class Item:
     """A database to restore: `file` below $BACKUP_DUMP, as the database `into`."""
 
-    def __init__(self, asked: Choice) -> None:
-        self.file = asked["file"]
+    def __init__(self, choice: Choice) -> None:
+        self.file = choice["file"]
         self.path = os.path.join(os.environ["BACKUP_DUMP"], self.file)
-        self.into = asked["into"]
-        self.name = asked["name"]
+        self.into = choice["into"]
+        self.name = choice["name"]
         manifest = manifests.read(os.path.join(os.path.dirname(self.path), manifests.NAME))
         self.entry = manifest["files"][os.path.basename(self.path)]
         # What it says of the server that was dumped.
         self.server = manifest.get("server", {})
-        self.env = servers.connection(servers.target(asked["file"].split("/")[0]))
+        self.env = servers.connection(servers.target(choice["file"].split("/")[0]))
         self.address = self.env["PGHOST"], self.env["PGPORT"]
 
     def is_wanted(self) -> bool:
@@ -51,7 +51,7 @@ class Item:
             or self.name != "template1"
             or large.get("number", large.get("rows", 0)) > 0
             or "tables" not in self.entry
-            or any(each["rows"] for each in contents.tables_of(self.entry).values())
+            or any(table["rows"] for table in contents.tables_of(self.entry).values())
         )
 
     def problems(self, there: dict[str, Properties], over: bool) -> Iterator[str]:
@@ -73,7 +73,7 @@ class Item:
     def rows(self) -> str:
         """How many rows were dumped, for people."""
         try:
-            return str(sum(int(each["rows"]) for each in contents.tables_of(self.entry).values())) if "tables" in self.entry else "?"
+            return str(sum(int(table["rows"]) for table in contents.tables_of(self.entry).values())) if "tables" in self.entry else "?"
         except (AttributeError, KeyError, TypeError, ValueError):
             return "?"
 
@@ -108,12 +108,12 @@ class Item:
             "pg_ts_template",
         )
         # The number of a large object is whatever its maker says.
-        found = " UNION ALL ".join(
-            ["SELECT oid FROM pg_largeobject_metadata", *("SELECT oid FROM %s WHERE oid >= 16384" % each for each in catalogues)]
+        objects = " UNION ALL ".join(
+            ["SELECT oid FROM pg_largeobject_metadata", *("SELECT oid FROM %s WHERE oid >= 16384" % catalogue for catalogue in catalogues)]
         )
         try:
             return (
-                query(dict(self.env, PGDATABASE=name or self.into), "SELECT count(*) FROM (%s) AS found" % found, database=None) == b"0\n"
+                query(dict(self.env, PGDATABASE=name or self.into), "SELECT count(*) FROM (%s) AS found" % objects, database=None) == b"0\n"
             )
         except subprocess.CalledProcessError as error:
             untrusted.tell(4, "database %s: %s" % (shown(name or self.into), reason(error)))
@@ -130,7 +130,7 @@ class Attempt:
     def __init__(self, item: Item, old: Properties | None, request: dict[str, Any]) -> None:
         """`old`: what there is of this name; `request`: how it is asked for."""
         self.item, self.env, self.into, self.old = item, item.env, item.into, old
-        self.over, self.partial, self.strict = (request.get(each, False) for each in ("over", "partial", "strict"))
+        self.over, self.partial, self.strict = (request.get(option, False) for option in ("over", "partial", "strict"))
         self.in_place: bool = request.get("in_place", False)
         self.beside, self.away = ("%s_%s" % (verb, os.urandom(8).hex()) for verb in ("restoring", "replaced"))
         # What it is called now.
@@ -172,7 +172,7 @@ class Attempt:
             self.at = self.into
         dump.load(env, self.at, strict=self.strict)
         if self.strict and dump.failures:
-            raise OSError("; ".join(each.why for each in dump.failures))
+            raise OSError("; ".join(failure.why for failure in dump.failures))
 
     def is_precious(self) -> bool:
         """Whether there is something in what was there. OSError: there was not, when it began."""
@@ -183,8 +183,8 @@ class Attempt:
 
     def put_in_place(self, dump: Dump) -> str:
         """Give it its name, unless it may not have it; see `demand`."""
-        for each in dump.failures:
-            untrusted.tell(3, "database %s: not loaded: %s" % (shown(self.into), failures.told(each)))
+        for failure in dump.failures:
+            untrusted.tell(3, "database %s: not loaded: %s" % (shown(self.into), failures.told(failure)))
         if not self.over and not self.in_place:
             self.is_precious()
         self.demand(dump)
@@ -218,9 +218,9 @@ class Attempt:
         except (subprocess.CalledProcessError, OSError) as error:
             if self.strict or b"given" in (getattr(error, "stdout", None) or b""):
                 raise
-            found = [*client.refused(self.env, owner, tried=True)]
-            found += client.refused(self.env, sql.rights_of(self.at, self.properties, owned=False))
-            for statement, trouble in found:
+            refusals = [*client.refused(self.env, owner, tried=True)]
+            refusals += client.refused(self.env, sql.rights_of(self.at, self.properties, owned=False))
+            for statement, trouble in refusals:
                 failure = Failure(failures.RIGHT, failures.cut(statement), failures.cut(reason(trouble)))
                 untrusted.tell(3, "database %s: left out: %s" % (shown(self.into), failures.told(failure)))
                 dump.failures.append(failure)
@@ -274,7 +274,7 @@ class Attempt:
             ),
         )
         if not failures.harmless(lacking):
-            owner = "".join("%s; " % each for each in sql.owner_of(self.into, self.properties)).replace("\n", "\n    ")
+            owner = "".join("%s; " % statement for statement in sql.owner_of(self.into, self.properties)).replace("\n", "\n    ")
             untrusted.tell(
                 4,
                 "some of that may be what keeps others out, so nobody but superusers is let in, and it is not its owner's yet. When you "
@@ -282,7 +282,7 @@ class Attempt:
                 % (
                     owner,
                     sql.limit(self.into, self.properties.get("datconnlimit", -1)),
-                    roles_hint(" ".join(each.why for each in lacking)),
+                    roles_hint(" ".join(failure.why for failure in lacking)),
                 ),
             )
         for name, plugin in pairs(self.properties.get("slots")):
@@ -357,14 +357,14 @@ class Attempt:
 
 def lost(dump: Dump) -> list[Failure]:
     """What is not there of what was dumped; a setting that is refused is only told of."""
-    return [each for each in dump.failures if each.kind not in (failures.SETTING, failures.TABLESPACE, failures.EMPTY)]
+    return [failure for failure in dump.failures if failure.kind not in (failures.SETTING, failures.TABLESPACE, failures.EMPTY)]
 
 
-def pairs(found: object) -> Iterator[tuple[str, str]]:
+def pairs(value: object) -> Iterator[tuple[str, str]]:
     """What is a list of lists of two texts, of what a manifest says."""
-    for each in found if isinstance(found, list) else []:
-        if isinstance(each, list) and len(each) == 2:
-            yield str(each[0]), str(each[1])
+    for pair in value if isinstance(value, list) else []:
+        if isinstance(pair, list) and len(pair) == 2:
+            yield str(pair[0]), str(pair[1])
 
 
 def not_restored(what: str, error: BaseException) -> str:

@@ -71,7 +71,7 @@ class Dump:
 
     def bound(self) -> bool:
         """Whether there is something in it that can only be made in a database of a certain name."""
-        return bool(BOUND & self.extensions) or any(BOUND_ERROR.search(each.why) for each in self.failures)
+        return bool(BOUND & self.extensions) or any(BOUND_ERROR.search(failure.why) for failure in self.failures)
 
     def make_database(self, name: str) -> dict[str, str]:
         """Make an empty database with the encoding, locale and settings of the one that was dumped. Return the clients' environment."""
@@ -98,8 +98,8 @@ class Dump:
         has = [*HAS[:-1], HAS[-1] % ("true" if self.extensions else "false")]
         create = "CREATE DATABASE %s TEMPLATE template0 CONNECTION LIMIT 0 %s" % (identifier(name), options(properties))
         # Nobody but superusers is let in, until it has its name: whoever may log in could read what is for others.
-        *told, version = query(self.env, *has, create, MADE % literal(name)).decode("ascii").split("\n")[: len(HAS) + 1]
-        return [*told, version.split("|")[1]]
+        *answers, version = query(self.env, *has, create, MADE % literal(name)).decode("ascii").split("\n")[: len(HAS) + 1]
+        return [*answers, version.split("|")[1]]
 
     def settle(self, env: dict[str, str], name: str, settings: dict[str, str]) -> None:
         """Give the database these settings, see `sql.settings_of`. What is refused is a failure each, as is what keeps sessions from it."""
@@ -140,7 +140,7 @@ class Dump:
 
     def forewarn(self, server: int, preloaded: str, available: list[str], version: str) -> None:
         """Say what this machine lacks, before it shows. `server`: the version of its server."""
-        for name in sorted(self.extensions - {client.text(each) for each in available}):
+        for name in sorted(self.extensions - {client.text(encoded) for encoded in available}):
             untrusted.tell(
                 4,
                 "extension %s is not installed on this machine, and what needs it will not load. Its package is one of those of apt-cache "
@@ -199,11 +199,11 @@ def run(command: list[str], env: dict[str, str], strict: bool) -> list[Failure]:
         if done.returncode == 0:
             return []
         said.seek(0)
-        found = None if strict or done.returncode != 1 else failures.in_log(said)
-        if found is None:
+        errors = None if strict or done.returncode != 1 else failures.in_log(said)
+        if errors is None:
             said.seek(max(0, said.seek(0, os.SEEK_END) - failures.LINE))
             raise subprocess.CalledProcessError(done.returncode, command[0], stderr=said.read())
-        return found
+        return errors
 
 
 def options(properties: Properties) -> str:
@@ -242,8 +242,8 @@ def with_money(env: dict[str, str], entry: Entry, money: str) -> dict[str, str]:
 
 def missing_locale(properties: Properties) -> str | None:
     """A locale of a database that this machine, on which the server runs too, does not have."""
-    for each in ("datcollate", "datctype"):
-        name = properties.get(each)
+    for key in ("datcollate", "datctype"):
+        name = properties.get(key)
         if not isinstance(name, str) or "\0" in name:
             continue
         try:
@@ -258,4 +258,4 @@ def missing_locale(properties: Properties) -> str | None:
 
 
 def libraries(setting: str) -> set[str]:
-    return {each.strip().strip('"') for each in setting.split(",")} - {""}
+    return {library.strip().strip('"') for library in setting.split(",")} - {""}

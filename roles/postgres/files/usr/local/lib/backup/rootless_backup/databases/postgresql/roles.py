@@ -31,7 +31,7 @@ def load_globals(
     """
     # In hex: a name may have a line end in it.
     named = query(env, "SELECT encode(textsend(quote_ident(rolname)), 'hex') FROM pg_roles").decode("ascii").split()
-    there = {bytes.fromhex(each) for each in named}
+    there = {bytes.fromhex(name) for name in named}
     script = b""
     try:
         with open(path, "rb") as file:

@@ -25,8 +25,8 @@ SOCKETS = "/var/run/postgresql"
 
 def read_settings() -> dict[str, Any]:
     with open(SETTINGS, encoding="utf-8") as file:
-        found: dict[str, Any] = json.load(file)
-    return found
+        settings: dict[str, Any] = json.load(file)
+    return settings
 
 
 @functools.cache

@@ -49,7 +49,7 @@ def run_dump(path: str, env: dict[str, str], encoding: str, lock_wait: int) -> C
         subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said) as dumping,
     ):
         # What is in it is read while it is written: pg_restore reads a pipe in the order in which pg_dump writes.
-        fed, told = Meanwhile(feed, path, dumping, sink), Meanwhile(record, source, env)
+        fed, recorded = Meanwhile(feed, path, dumping, sink), Meanwhile(record, source, env)
         watched = Meanwhile(end_waiting, env, lock_wait, ended)
         try:
             dumping.wait()
@@ -58,15 +58,15 @@ def run_dump(path: str, env: dict[str, str], encoding: str, lock_wait: int) -> C
         watched.join()
         if dumping.returncode != 0:
             fed.join()
-            told.join()
+            recorded.join()
             said.seek(0)
             raise subprocess.CalledProcessError(dumping.returncode, command[0], stderr=said.read())
 
     def wait() -> Contents:
         # What it was not given it cannot tell of.
         fed.result()
-        found: Contents = told.result()
-        return found
+        held: Contents = recorded.result()
+        return held
 
     return wait
 

@@ -124,12 +124,12 @@ def split_list(value: str) -> list[str] | None:
     """The names in a list of names. None: it is none. See SplitGUCList in PostgreSQL's source."""
     names = []
     while value.strip(SPACES):
-        found = re.match(r"""[ \t\n\r\f\v]*(?:"((?:[^"]|"")*)"|([^\s",]+))[ \t\n\r\f\v]*(,|$)""", value, re.ASCII)
+        match = re.match(r"""[ \t\n\r\f\v]*(?:"((?:[^"]|"")*)"|([^\s",]+))[ \t\n\r\f\v]*(,|$)""", value, re.ASCII)
         # Behind a comma there is another one.
-        if found is None or (found[3] and not value[found.end() :].strip(SPACES)):
+        if match is None or (match[3] and not value[match.end() :].strip(SPACES)):
             return None
-        names.append(found[2] if found[1] is None else found[1].replace('""', '"'))
-        value = value[found.end() :]
+        names.append(match[2] if match[1] is None else match[1].replace('""', '"'))
+        value = value[match.end() :]
     return names
 
 
