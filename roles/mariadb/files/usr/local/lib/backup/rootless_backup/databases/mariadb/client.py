@@ -51,8 +51,8 @@ class Incomplete(Exception):
 
 def settings() -> dict[str, Any]:
     """Those of the role."""
-    found: dict[str, Any] = json.loads(os.environ["SETTINGS"])
-    return found
+    values: dict[str, Any] = json.loads(os.environ["SETTINGS"])
+    return values
 
 
 @contextlib.contextmanager
@@ -154,12 +154,12 @@ class Server:
 
     def run(self, blocks: Iterable[bytes], database: str | None) -> list[str]:
         """Have the client run a script, all of it that goes. Return the errors."""
-        found: list[bytes] = []
+        lines: list[bytes] = []
         ended = False
         command = self.client(database, "--force")
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as running:
             assert running.stdin and running.stderr
-            hearing = threading.Thread(target=hear, args=[running.stderr, found])
+            hearing = threading.Thread(target=hear, args=[running.stderr, lines])
             hearing.start()
             with self.ending(running):
                 try:
@@ -172,21 +172,21 @@ class Server:
                         running.stdin.close()
                 hearing.join()
                 running.wait()
-        errors = [line.decode(errors="backslashreplace") for line in found]
+        errors = [line.decode(errors="backslashreplace") for line in lines]
         if ended or (running.returncode != 0 and not errors):
             errors.append("ERROR: the client ended with %d" % running.returncode)
         return errors
 
     def refused(self, statements: Iterable[str], database: str) -> dict[int, str]:
         """Which of these, a line each, the server refuses, by their numbers, and why; all are tried."""
-        found: dict[int, str] = {}
+        reasons: dict[int, str] = {}
         for error in self.run((statement.encode() + b"\n" for statement in statements), database):
             match = AT_LINE.match(error.encode(errors="backslashreplace"))
             if match is None:
                 raise refusal(1, error.encode(errors="backslashreplace"))
             # The first is the reason of those that follow.
-            found.setdefault(int(match[2]) - 1, (match[1] + b": " + match[3]).decode(errors="backslashreplace"))
-        return found
+            reasons.setdefault(int(match[2]) - 1, (match[1] + b": " + match[3]).decode(errors="backslashreplace"))
+        return reasons
 
     @contextlib.contextmanager
     def ending(self, running: subprocess.Popen[bytes]) -> Iterator[None]:
@@ -253,12 +253,12 @@ def refusal(code: int, said: bytes) -> subprocess.CalledProcessError:
     return subprocess.CalledProcessError(code, "mariadb", stderr=b"\n".join(errors_in(said)) or said[-1000:])
 
 
-def hear(pipe: IO[bytes], found: list[bytes]) -> None:
+def hear(pipe: IO[bytes], lines: list[bytes]) -> None:
     """Keep the errors that a client tells of, as it tells them: it says each statement too, of whatever length."""
     begins = True
     while piece := pipe.readline(LONGEST):
-        if begins and piece.startswith(b"ERROR") and len(found) < MOST_KEPT:
-            found.append(piece.rstrip(b"\n"))
+        if begins and piece.startswith(b"ERROR") and len(lines) < MOST_KEPT:
+            lines.append(piece.rstrip(b"\n"))
         begins = piece.endswith(b"\n")
 
 

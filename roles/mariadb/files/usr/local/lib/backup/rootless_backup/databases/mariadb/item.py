@@ -34,9 +34,9 @@ class Halfway(Exception):
 class Item:
     """A database to restore: `file` below $BACKUP_DUMP, as the database `into`."""
 
-    def __init__(self, server: Server, asked: Choice, files: dict[str, Entry]) -> None:
+    def __init__(self, server: Server, choice: Choice, files: dict[str, Entry]) -> None:
         self.server, self.address = server, (server.socket, "")
-        self.file, self.name, self.into = asked["file"], asked["name"], asked["into"]
+        self.file, self.name, self.into = choice["file"], choice["name"], choice["into"]
         self.path = os.path.join(os.environ["BACKUP_DUMP"], self.file)
         self.entry = files[self.file]
         self.properties = (
@@ -54,7 +54,7 @@ class Item:
 
     def rows(self) -> str:
         """How many rows were dumped, for people."""
-        return str(sum(each["rows"] for each in self.entry["tables"].values())) if "tables" in self.entry else "?"
+        return str(sum(table["rows"] for table in self.entry["tables"].values())) if "tables" in self.entry else "?"
 
     def problems(self, over: bool) -> Iterator[str]:
         """What stands in the way, for people."""
@@ -220,7 +220,7 @@ class Item:
                 yield
             except subprocess.CalledProcessError:
                 for kinds in (("TRIGGER",), (definitions.PLACE,), ("VIEW",)):
-                    definitions.Making(self.server, [each for each in kept if each[0]["kind"] in kinds], self.into, self.into).attempt()
+                    definitions.Making(self.server, [pair for pair in kept if pair[0]["kind"] in kinds], self.into, self.into).attempt()
                 raise
 
     def replace_tables(self, beside: str) -> None:

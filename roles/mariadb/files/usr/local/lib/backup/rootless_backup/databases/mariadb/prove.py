@@ -125,7 +125,7 @@ class Proof:
             then = "SET timestamp = %d; " % calendar.timegm(time.strptime(self.entry["finished"], manifests.TIME))
             chosen = [line for line in self.lines if line[0]["kind"] in kinds]
             # In this sandbox, without chown(2), no file takes the place of another.
-            self.making = definitions.Making(self.server, chosen, self.name, self.name, lambda each: then + definitions.made_room(each))
+            self.making = definitions.Making(self.server, chosen, self.name, self.name, lambda line: then + definitions.made_room(line))
 
     def attempt(self) -> int:
         """Make of it what can be made. Return how many there are more."""
@@ -183,7 +183,7 @@ class Proof:
 
 
 def told(lines: list[tuple[Definition, Line]]) -> Definitions:
-    return {(each["kind"], each["name"]): line.sum for each, line in lines if each["kind"] != definitions.PLACE}
+    return {(definition["kind"], definition["name"]): line.sum for definition, line in lines if definition["kind"] != definitions.PLACE}
 
 
 def differences(was: Entry, now: Entry, same: bool) -> Iterator[str]:
