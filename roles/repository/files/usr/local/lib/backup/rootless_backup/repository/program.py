@@ -81,18 +81,18 @@ def admit() -> bool:
     return not troubles
 
 
-def restore(each: Account, at: str, in_place: bool) -> None:
+def restore(account: Account, at: str, in_place: bool) -> None:
     """Bring a generation back."""
     from rootless_backup.repository import accounts, generations, sessions, undelete
 
     try:
         with accounts.alone():
-            name = undelete.chosen(each, at)
+            name = undelete.chosen(account, at)
             if in_place:
-                undelete.in_place(each, name)
-                untrusted.say("%s: its repository is that of %s again" % (each["name"], name))
+                undelete.in_place(account, name)
+                untrusted.say("%s: its repository is that of %s again" % (account["name"], name))
             else:
-                untrusted.say(undelete.beside(each, name))
+                untrusted.say(undelete.beside(account, name))
     except (undelete.Impossible, generations.Restless, sessions.Unending, OSError) as error:
         untrusted.die("repositoryctl: %s" % error)
 
@@ -101,7 +101,7 @@ def named(client: str) -> Account:
     """The account of a machine."""
     from rootless_backup.repository import accounts
 
-    known = {each["name"]: each for each in accounts.read()["accounts"]}
+    known = {account["name"]: account for account in accounts.read()["accounts"]}
     if client not in known:
         untrusted.die("repositoryctl: there is no client %s; there are %s" % (client, ", ".join(sorted(known)) or "none"))
     return known[client]
