@@ -45,7 +45,7 @@ class LookupModule(LookupBase):
 
     def run(self, terms, variables=None, **_options):
         try:
-            return [place(variables, each, terms[1]) for each in terms[0]]
+            return [place(variables, repository, terms[1]) for repository in terms[0]]
         except (AnsibleActionFail, OSError, ValueError) as error:
             raise AnsibleLookupError(str(error)) from error
 
