@@ -23,12 +23,12 @@ class ActionModule(ActionBase):
         try:
             came = self._execute_module(module_name="rootless.backup.fleet", module_args={}, task_vars=task_vars)
         except AnsibleConnectionFailure as trouble:
-            found = fleet.unreached(trouble)
+            summary = fleet.unreached(trouble)
         else:
-            found = fleet.of_machine(came.get("fleet"))
+            summary = fleet.of_machine(came.get("fleet"))
             if came.get("unreachable"):
-                found = fleet.unreached(came.get("msg"))
+                summary = fleet.unreached(came.get("msg"))
             elif came.get("failed") or not isinstance(came.get("fleet"), dict):
-                found.update(known=False, trouble=answer.line(answer.failure(came), fleet.LONGEST))
-        result.update(changed=False, fleet=found, **answer.interpreter(self))
+                summary.update(known=False, trouble=answer.line(answer.failure(came), fleet.LONGEST))
+        result.update(changed=False, fleet=summary, **answer.interpreter(self))
         return answer.unsafe(result)

@@ -44,8 +44,8 @@ def of_machine(came: object) -> dict[str, Any]:
         "alert_after": number(said.get("alert_after")),
         "units": {name: of_unit(mapping(units[name])) for name in TASKS if name in units},
         "repositories": {line(name): number(kept) for name, kept in list(mapping(said.get("repositories")).items())[:MANY]},
-        "room": {line(name): [number(each) for each in pair] for name, pair in room.items() if len(pair) == 2},
-        "history": [of_run(each) for each in items(said.get("history"), RUNS)],
+        "room": {line(name): [number(figure) for figure in pair] for name, pair in room.items() if len(pair) == 2},
+        "history": [of_run(run) for run in items(said.get("history"), RUNS)],
         "live": {name: line(live[name], 40) for name in UNITS if name in live},
         "unreported": {name: line(unreported[name], 40) for name in TASKS if name in unreported},
         "next_run": time(said.get("next_run")),
@@ -59,9 +59,10 @@ def of_server(said: dict[str, Any]) -> dict[str, Any]:
         "trouble": line(said.get("trouble")),
         "judged": said.get("judged") is True,
         "remembered": False,
-        "clients": [of_client(each) for each in (items(given, 8) for given in items(said.get("clients"), MOST_CLIENTS)) if len(each) == 8],
-        "problems": [[line(each[0], 253), line(each[1]), [line(remedy) for remedy in items(each[2], 3)]]
-                     for each in (items(given, 3) for given in items(said.get("problems"), MOST_PROBLEMS)) if len(each) == 3],
+        "clients": [of_client(client) for client in (items(given, 8) for given in items(said.get("clients"), MOST_CLIENTS))
+                    if len(client) == 8],
+        "problems": [[line(problem[0], 253), line(problem[1]), [line(remedy) for remedy in items(problem[2], 3)]]
+                     for problem in (items(given, 3) for given in items(said.get("problems"), MOST_PROBLEMS)) if len(problem) == 3],
     }
 
 
@@ -71,13 +72,13 @@ def of_client(said: list[Any]) -> list[Any]:
             number(said[5]), time(said[6]), line(said[7]), False]
 
 
-def remembered(found: dict[str, Any], clients: Container[str]) -> dict[str, Any]:
+def remembered(machine: dict[str, Any], clients: Container[str]) -> dict[str, Any]:
     """What a machine answered, if the control node remembers it as a server of these machines: of them it may say something."""
-    if "server" not in found:
-        return found
-    server = found["server"]
-    known = [[*each[:-1], each[0] in clients] for each in server["clients"]]
-    return dict(found, server=dict(server, remembered=True, clients=known))
+    if "server" not in machine:
+        return machine
+    server = machine["server"]
+    known = [[*client[:-1], client[0] in clients] for client in server["clients"]]
+    return dict(machine, server=dict(server, remembered=True, clients=known))
 
 
 def of_unit(said: dict[str, Any]) -> dict[str, Any]:
@@ -86,23 +87,23 @@ def of_unit(said: dict[str, Any]) -> dict[str, Any]:
         "result": line(said.get("result")),
         **{name: time(said.get(name)) for name in ("started", "finished", "last_good", "failing_since")},
         "failures": number(said.get("failures")),
-        **{name: [line(each) for each in items(said.get(name))]
+        **{name: [line(text) for text in items(said.get(name))]
            for name in ("failed", "advice", "optional_failures", "troubles", "warnings")},
-        "archives": [[line(each[0]), line(each[1]), number(each[2]), number(each[3]), number(each[4])]
-                     for each in (items(given, 5) for given in items(said.get("archives"))) if len(each) == 5],
-        "hooks": [[line(each[0]), line(each[1]), each[2] is not False]
-                  for each in (items(given, 3) for given in items(said.get("hooks"))) if len(each) == 3],
+        "archives": [[line(archive[0]), line(archive[1]), number(archive[2]), number(archive[3]), number(archive[4])]
+                     for archive in (items(given, 5) for given in items(said.get("archives"))) if len(archive) == 5],
+        "hooks": [[line(hook[0]), line(hook[1]), hook[2] is not False]
+                  for hook in (items(given, 3) for given in items(said.get("hooks"))) if len(hook) == 3],
     }
 
 
 def of_run(given: object) -> list[int]:
     """`[when it ended, whether it was good, seconds, size, new]`."""
     said = [*items(given, 5), 0, 0, 0, 0, 0]
-    return [time(said[0]), int(said[1] == 1), *(number(each) for each in said[2:5])]
+    return [time(said[0]), int(said[1] == 1), *(number(figure) for figure in said[2:5])]
 
 
 def mapping(value: object) -> dict[str, Any]:
-    return {str(key): each for key, each in value.items()} if isinstance(value, dict) else {}
+    return {str(key): item for key, item in value.items()} if isinstance(value, dict) else {}
 
 
 def items(value: object, most: int = MANY) -> list[Any]:
@@ -116,8 +117,8 @@ def number(value: object) -> int:
 
 def time(value: object) -> int:
     """Seconds since 1970, of a year with four digits."""
-    found = number(value)
-    return found if found < LATEST else 0
+    seconds = number(value)
+    return seconds if seconds < LATEST else 0
 
 
 def line(value: object, most: int = LONGEST) -> str:

@@ -30,9 +30,9 @@ TIMEOUT = 120
 def read(args: Mapping[str, Any]) -> dict[str, Any]:
     """Who gets mail, and how. AnsibleActionFail: an option is wrong."""
     given = args.get("mail_to") or []
-    to = [str(each) for each in ([given] if isinstance(given, str) else given)]
+    to = [str(recipient) for recipient in ([given] if isinstance(given, str) else given)]
     sender = str(args.get("mail_from") or "")
-    for name, address in [*(("mail_to", each) for each in to), *([("mail_from", sender)] if sender else [])]:
+    for name, address in [*(("mail_to", recipient) for recipient in to), *([("mail_from", sender)] if sender else [])]:
         if not ADDRESS.fullmatch(address):
             raise AnsibleActionFail("%s: %r is not allowed. Use a mail address or the name of a user." % (name, address))
     return {"to": to, "from": sender, "smtp": str(args.get("mail_smtp") or "")}

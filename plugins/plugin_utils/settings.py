@@ -63,25 +63,25 @@ def is_plain(value: object) -> bool:
 
 def problems(all_rules: Iterable[Rules], given: Mapping[str, Any], names: Collection[str], warn: Callable[[str], object]) -> list[str]:
     """What is wrong with the settings of roles, each by itself. `given`: their values; `names`: of all variables that there are."""
-    found: list[str] = []
+    messages: list[str] = []
     for rules in all_rules:
         slips, doubtful = misspelt(names, rules)
-        found += slips
-        for each in doubtful:
-            warn(each)
+        messages += slips
+        for doubt in doubtful:
+            warn(doubt)
         for name, rule in rules["settings"].items():
-            found += check(name, given[name], rule)
-    return found
+            messages += check(name, given[name], rule)
+    return messages
 
 
 def between(together: Iterable[Mapping[str, Any]]) -> list[str]:
     """What does not hold between settings, which can only be asked of settings that are each right."""
-    return [each["message"] for each in together if each["that"] not in (True, "True")]
+    return [condition["message"] for condition in together if condition["that"] not in (True, "True")]
 
 
-def refusal(found: list[str]) -> dict[str, Any]:
+def refusal(messages: list[str]) -> dict[str, Any]:
     """The result of a task whose settings are wrong."""
-    return {"failed": True, "problems": found, "msg": "The settings are not usable:\n- " + "\n- ".join(found)}
+    return {"failed": True, "problems": messages, "msg": "The settings are not usable:\n- " + "\n- ".join(messages)}
 
 
 def read(path: str) -> Rules:

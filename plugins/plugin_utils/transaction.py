@@ -36,7 +36,7 @@ def call(action: Any, plan: Mapping[str, Any], task_vars: Mapping[str, Any]) -> 
 
 def brief(plan: Mapping[str, Any]) -> dict[str, Any]:
     """The plan with a checksum of each module of the package in place of what is in it."""
-    return dict(plan, files=[by_checksum(each) if each["path"].startswith(package.PLACE) else each for each in plan["files"]])
+    return dict(plan, files=[by_checksum(file) if file["path"].startswith(package.PLACE) else file for file in plan["files"]])
 
 
 def by_checksum(file: Mapping[str, Any]) -> dict[str, Any]:
