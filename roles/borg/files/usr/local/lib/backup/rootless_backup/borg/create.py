@@ -123,8 +123,8 @@ def size_of(directory: str) -> int:
     By du(1), which follows no link, and goes as deep as a hook's user may make directories; a function that calls itself does not.
     """
     call = ["du", "--summarize", "--apparent-size", "--block-size=1", "--null", "--", directory]
-    said = subprocess.run(call, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
-    match = re.match(rb"\d+", said)
+    output = subprocess.run(call, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+    match = re.match(rb"\d+", output)
     return int(match[0]) if match else 0
 
 

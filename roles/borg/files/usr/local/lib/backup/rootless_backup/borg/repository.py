@@ -139,8 +139,8 @@ class Repository(engine.Repository):
             return ok, kept
         # A server can put words of its own into what Borg logs, and not into what it lists.
         listed = borg(self, "list", "--json", self.location)
-        there = {archive["name"] for archive in json.loads(listed.output)["archives"]} if listed.ok else set()
-        return listed.ok and ok, [archive for archive in kept if archive in there]
+        names = {archive["name"] for archive in json.loads(listed.output)["archives"]} if listed.ok else set()
+        return listed.ok and ok, [archive for archive in kept if archive in names]
 
     def drop_renamed(self, spare: Collection[str]) -> bool:
         """Once, delete what is not whole: an older version of this collection renamed it, and Borg 1.2.4 does so in a way that fails every
@@ -166,9 +166,11 @@ class Repository(engine.Repository):
         if not listed.ok:
             raise engine.Refused("the archives of %s cannot be listed" % self.location)
         own = [engine.name_of(re.escape(self.prefix), series, UTC_SECONDS) for series in engine.SERIES]
-        ours = re.compile("(%s)(%s)?" % ("|".join(own), re.escape(engine.INCOMPLETE)))
+        own_name = re.compile("(%s)(%s)?" % ("|".join(own), re.escape(engine.INCOMPLETE)))
         return {
-            archive["name"]: archive["start"] for archive in json.loads(listed.output)["archives"] if not ours.fullmatch(archive["name"])
+            archive["name"]: archive["start"]
+            for archive in json.loads(listed.output)["archives"]
+            if not own_name.fullmatch(archive["name"])
         }
 
     def compact(self) -> bool:

@@ -83,15 +83,15 @@ def is_welcome(account: Account) -> bool:
 def wrong(account: Account) -> str:
     """What is wrong with the number of an account; empty: nothing."""
     try:
-        there = pwd.getpwnam(account["account"]).pw_uid
+        uid = pwd.getpwnam(account["account"]).pw_uid
     except KeyError:
-        there = None
-    if there == account["uid"]:
+        uid = None
+    if uid == account["uid"]:
         return ""
     try:
         other = "the number %d is that of the user %s here" % (account["uid"], pwd.getpwuid(account["uid"]).pw_name)
     except KeyError:
-        other = "it has %s" % ("no number" if there is None else "the number %d here" % there)
+        other = "it has %s" % ("no number" if uid is None else "the number %d here" % uid)
     return (
         "%s: its account %s has to have the number %d, but %s, so it is not let in. Remove that user, or give its account another number: "
         "set repository_uid_range to numbers that are free here, and take %s out of repository-accounts.json in backup_secrets_dir of this "

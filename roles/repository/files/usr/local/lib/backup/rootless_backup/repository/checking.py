@@ -150,5 +150,5 @@ def run(tree: str, uid: int, group: int, seconds: float) -> str | None:
         )
     except subprocess.TimeoutExpired:
         return None
-    said = untrusted.printable(ended.stderr.decode(errors="backslashreplace").strip().split("\n")[0][:300])
-    return "" if ended.returncode == 0 else said or "borg check ended with %d" % ended.returncode
+    line = untrusted.printable(ended.stderr.decode(errors="backslashreplace").strip().split("\n")[0][:300])
+    return "" if ended.returncode == 0 else line or "borg check ended with %d" % ended.returncode

@@ -58,8 +58,8 @@ def names(directory: str) -> list[str]:
 
 def is_due(directory: str, stood: float) -> bool:
     """Whether the newest one is an hour old, or made at a count that is still to come."""
-    there = known(directory)
-    return not there or not 0 <= stood - there[-1][0] < HOUR
+    generations = known(directory)
+    return not generations or not 0 <= stood - generations[-1][0] < HOUR
 
 
 def same(one: dict[str, File], other: dict[str, File], but: str = "") -> bool:
@@ -89,15 +89,15 @@ def make(repository: int, directory: str, now: float, stood: float, patience: fl
         before = listing.of(repository)
         if "config" not in before or not any(path.startswith("data/") for path in before):
             return None
-        there = known(directory)
-        if there and same(before, listed(os.path.join(directory, there[-1][1]))):
+        generations = known(directory)
+        if generations and same(before, listed(os.path.join(directory, generations[-1][1]))):
             return None
         if os.path.lexists(new):
             shutil.rmtree(new)
         os.mkdir(new, 0o700)
         if link_all(repository, new, before) and same(before, listing.of(repository), but=written(before)):
             # After those that are there, whatever became of the count.
-            made = max(stood, there[-1][0] + 1) if there else stood
+            made = max(stood, generations[-1][0] + 1) if generations else stood
             os.utime(new, (made, made))
             return put(new, directory, now)
         shutil.rmtree(new)
@@ -216,8 +216,8 @@ def gone(directory: str, before: dict[str, Gone]) -> dict[str, Gone]:
 
     `before`: what was found the last time. Only what is new is looked at: a file that was deleted does not come back.
     """
-    there, lost = names(directory), {}
-    for name, following in zip(there, there[1:]):
+    generations, lost = names(directory), {}
+    for name, following in zip(generations, generations[1:]):
         if name in before and before[name][0] == following:
             lost[name] = before[name]
         else:

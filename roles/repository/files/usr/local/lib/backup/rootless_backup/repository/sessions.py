@@ -27,16 +27,16 @@ def end_unwanted() -> list[str]:
     """End the sessions of those who may not come in, and those that last too long. Return of whom, a line each. Unending: one does not."""
     config = accounts.read()
     # Of a number that is somebody else's nothing is ended.
-    ours = {account["uid"]: account for account in config["accounts"] if accounts.is_ours(account)}
+    by_uid = {account["uid"]: account for account in config["accounts"] if accounts.is_ours(account)}
     limit = config["session_time_limit"]
-    old = end_old(ours.keys(), systemd.timespan(limit) / 1e6)
-    shut = end({uid for uid, account in ours.items() if not accounts.is_welcome(account)})
+    old = end_old(by_uid.keys(), systemd.timespan(limit) / 1e6)
+    shut = end({uid for uid, account in by_uid.items() if not accounts.is_welcome(account)})
     return [
         *(
-            "%s: a session lasted longer than %s (repository_session_time_limit), and was ended" % (ours[uid]["name"], limit)
+            "%s: a session lasted longer than %s (repository_session_time_limit), and was ended" % (by_uid[uid]["name"], limit)
             for uid in sorted(old)
         ),
-        *("%s: it is let in no more, and its sessions were ended" % ours[uid]["name"] for uid in sorted(shut)),
+        *("%s: it is let in no more, and its sessions were ended" % by_uid[uid]["name"] for uid in sorted(shut)),
     ]
 
 
