@@ -58,8 +58,8 @@ def settings() -> dict[str, Any]:
 @contextlib.contextmanager
 def connected(session: str = SESSION) -> Iterator[Server]:
     """The server, by the account of the settings."""
-    given = settings()
-    with Server.of(given["account"], given["socket"], password(), session) as server:
+    values = settings()
+    with Server.of(values["account"], values["socket"], password(), session) as server:
         yield server
 
 
@@ -126,18 +126,18 @@ class Server:
 
     def rows(self, sql: str, database: str) -> Iterator[list[bytes]]:
         """The rows of the answers to many questions, fields as bytes, one after another: each may be large. What is refused has none."""
-        with tempfile.TemporaryFile() as script, tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryFile() as script, tempfile.TemporaryFile() as log:
             script.write(sql.encode())
             script.seek(0)
             command = self.client(database, "--force", "--quick")
-            with subprocess.Popen(command, stdin=script, stdout=subprocess.PIPE, stderr=said) as running:
+            with subprocess.Popen(command, stdin=script, stdout=subprocess.PIPE, stderr=log) as running:
                 assert running.stdout
                 with self.ending(running):
                     for line in running.stdout:
                         yield fields_of(line.rstrip(b"\n"))
                     running.wait()
-            said.seek(0)
-            errors = said.read(1 << 20)
+            log.seek(0)
+            errors = log.read(1 << 20)
             if running.returncode != 0 and (LOST.search(errors) or not AT_LINE.search(errors)):
                 raise refusal(running.returncode, errors)
 
@@ -248,9 +248,9 @@ class Server:
         return Incomplete("It takes longer than %d seconds, so it was ended." % (self.seconds or 0))
 
 
-def refusal(code: int, said: bytes) -> subprocess.CalledProcessError:
+def refusal(code: int, output: bytes) -> subprocess.CalledProcessError:
     # Not the statement, which the client says too: there may be a password in it.
-    return subprocess.CalledProcessError(code, "mariadb", stderr=b"\n".join(errors_in(said)) or said[-1000:])
+    return subprocess.CalledProcessError(code, "mariadb", stderr=b"\n".join(errors_in(output)) or output[-1000:])
 
 
 def hear(pipe: IO[bytes], lines: list[bytes]) -> None:
@@ -262,8 +262,8 @@ def hear(pipe: IO[bytes], lines: list[bytes]) -> None:
         begins = piece.endswith(b"\n")
 
 
-def errors_in(said: bytes) -> list[bytes]:
-    return [line for line in said.splitlines() if line.startswith(b"ERROR")]
+def errors_in(output: bytes) -> list[bytes]:
+    return [line for line in output.splitlines() if line.startswith(b"ERROR")]
 
 
 def fields_of(line: bytes) -> list[bytes]:

@@ -67,11 +67,11 @@ class Item:
             )
 
     def is_empty(self) -> bool:
-        there = " UNION ALL ".join(
+        objects = " UNION ALL ".join(
             "SELECT 1 FROM information_schema.%sS WHERE %s" % (kind, within(kind + "_SCHEMA", self.into))
             for kind in ("TABLE", "ROUTINE", "EVENT")
         )
-        return not self.server.query(there)
+        return not self.server.query(objects)
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
@@ -264,15 +264,15 @@ class Item:
             return
         where = within("EVENT_SCHEMA", self.into)
         rows = self.server.query("SELECT %s FROM information_schema.EVENTS WHERE %s" % (hexed("EVENT_NAME"), where))
-        there = {named(row[0]) for row in rows}
+        existing = {named(row[0]) for row in rows}
         for name in events:
-            if name not in there and not any(why.startswith("event %s:" % shown(name)) for why in self.failures):
+            if name not in existing and not any(why.startswith("event %s:" % shown(name)) for why in self.failures):
                 untrusted.tell(4, "database %s: event %s is not made, since its time is over" % (shown(self.into), shown(name)))
-        if there and self.into != self.name:
+        if existing and self.into != self.name:
             untrusted.tell(
                 4,
                 "database %s: its events are switched off, since those of %s may run: %s"
-                % (shown(self.into), shown(self.name), ", ".join(map(shown, sorted(there)))),
+                % (shown(self.into), shown(self.name), ", ".join(map(shown, sorted(existing)))),
             )
 
     def end(self, strict: bool) -> None:

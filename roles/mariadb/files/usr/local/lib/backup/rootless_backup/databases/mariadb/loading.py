@@ -180,8 +180,8 @@ def heads(file: IO[bytes], database: str) -> list[bytes]:
 def older_properties(path: str, database: str) -> dict[str, str]:
     """What an older dump says of its database."""
     with open(path, "rb") as file:
-        said = b"".join(heads(file, database))
-    match = re.search(rb"/\*!40100 DEFAULT CHARACTER SET (\w+)(?: COLLATE (\w+))? \*/", said)
+        head = b"".join(heads(file, database))
+    match = re.search(rb"/\*!40100 DEFAULT CHARACTER SET (\w+)(?: COLLATE (\w+))? \*/", head)
     properties = {} if match is None else {"charset": match[1], "collation": match[2]}
     return {key: value.decode() for key, value in properties.items() if value}
 

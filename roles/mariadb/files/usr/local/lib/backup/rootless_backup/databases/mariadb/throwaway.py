@@ -60,8 +60,8 @@ def throwaway(dumped: dict[str, Any]) -> Iterator[Server]:
                 with Server.of("root", socket) as server:
                     if not answers(server, process):
                         log.seek(0)
-                        said = log.read().decode(errors="backslashreplace")[-1000:]
-                        raise OSError("the server that is to prove it does not start: %s" % said)
+                        output = log.read().decode(errors="backslashreplace")[-1000:]
+                        raise OSError("the server that is to prove it does not start: %s" % output)
                     create = "CREATE USER %s IDENTIFIED BY '" + secret + "'"
                     server.query("; ".join(statement % (account + "@localhost") for statement in (create, *RIGHTS)))
                 with Server.of(account, socket, secret) as server:

@@ -116,7 +116,7 @@ def query(env: dict[str, str], *statements: str, database: str | None = "templat
         "--no-align",
         "--tuples-only",
         "--set=ON_ERROR_STOP=1",
-        *(a for statement in statements for a in ("--command", os.fsencode(statement))),
+        *(argument for statement in statements for argument in ("--command", os.fsencode(statement))),
     ]
     return output(command, env=where, preexec_fn=functools.partial(signal.signal, signal.SIGTERM, signal.SIG_IGN) if deaf else None)
 

@@ -100,8 +100,8 @@ def reading(path: str | None, env: dict[str, str], source: IO[bytes] | None = No
     """The rows that are in a dump, as pg_restore(1) writes them; `source`: a process that writes the dump, in place of a file."""
     command = ["pg_restore", "--data-only", "--file=-", *([] if path is None else [path])]
     with (
-        tempfile.TemporaryFile() as said,
-        subprocess.Popen(command, env=env, stdin=source or subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as process,
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(command, env=env, stdin=source or subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors) as process,
     ):
         assert process.stdout
         widen(process.stdout)
@@ -112,8 +112,8 @@ def reading(path: str | None, env: dict[str, str], source: IO[bytes] | None = No
             process.kill()
             raise
         if process.wait() != 0:
-            said.seek(0)
-            raise subprocess.CalledProcessError(process.returncode, command[0], stderr=said.read())
+            errors.seek(0)
+            raise subprocess.CalledProcessError(process.returncode, command[0], stderr=errors.read())
 
 
 def scan(stream: Stream, apart: dict[str, list[str]] | None = None) -> Contents:

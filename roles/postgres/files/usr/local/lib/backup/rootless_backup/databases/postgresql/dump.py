@@ -285,8 +285,8 @@ def dump_database(path: str, env: dict[str, str], properties: Properties, lock_w
         try:
             entries = contents.entries(path, env)
             # What was there before and is there after, the same all the time, was there when pg_dump looked.
-            there = {*before.splitlines()} & {*after.result()[1].splitlines()}
-            lacking = ["it lacks %s, which is in the database" % shown(name) for name in absent(there, entries)]
+            lines = {*before.splitlines()} & {*after.result()[1].splitlines()}
+            lacking = ["it lacks %s, which is in the database" % shown(name) for name in absent(lines, entries)]
             entry.update(objects=contents.objects(entries), **read_contents())
         except (Unread, OSError, subprocess.CalledProcessError) as unread:
             unproven = [reason(unread)]
@@ -303,12 +303,12 @@ def relations(env: dict[str, str]) -> tuple[str, bytes]:
     return client.text(money.decode("ascii")), lines
 
 
-def absent(there: Iterable[bytes], entries: Collection[contents.Listed]) -> list[str]:
+def absent(lines: Iterable[bytes], entries: Collection[contents.Listed]) -> list[str]:
     """The names of relations, of those lines of `relations`, that a dump with these entries does not hold, or without their rows."""
     # 1259 is pg_class.
     defined = {b"%d" % oid for table, oid, _kind in entries if table == 1259}
     filled = {b"%d" % oid for _table, oid, kind in entries if kind == "TABLE DATA"}
-    rows = (line.split(b"|") for line in there)
+    rows = (line.split(b"|") for line in lines)
     return sorted(
         os.fsdecode(bytes.fromhex(name.decode()))
         for oid, _xmin, kind, name in rows

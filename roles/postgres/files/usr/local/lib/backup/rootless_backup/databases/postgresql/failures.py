@@ -80,11 +80,11 @@ class Message:
         return Failure(kind_of(self.name) if known else "", self.name, self.why)
 
 
-def in_log(said: IO[bytes]) -> list[Failure] | None:
+def in_log(log: IO[bytes]) -> list[Failure] | None:
     """The failures, of all that it said. None: it did not go on to the end."""
     messages: list[Message] = []
     last = b""
-    for raw in iter(lambda: said.readline(LINE), b""):
+    for raw in iter(lambda: log.readline(LINE), b""):
         line = raw.rstrip(b"\n")
         last = line or last
         if len(messages) > MOST:

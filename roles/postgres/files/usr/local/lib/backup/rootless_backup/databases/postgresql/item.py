@@ -54,17 +54,19 @@ class Item:
             or any(table["rows"] for table in contents.tables_of(self.entry).values())
         )
 
-    def problems(self, there: dict[str, Properties], over: bool) -> Iterator[str]:
-        """What stands in the way, for people; `there` are the databases of the cluster."""
+    def problems(self, databases: dict[str, Properties], over: bool) -> Iterator[str]:
+        """What stands in the way, for people; `databases` are those of the cluster."""
         if self.into in ("template0", "template1"):
             yield ("%s is a template that new databases are made from; restore it under another name (--into NAME)" % shown(self.into))
-        elif self.into in there and not over and not self.is_empty():
-            looked_into = "it is not empty" if there[self.into]["datallowconn"] else "it lets nobody in, who could see whether it is empty"
+        elif self.into in databases and not over and not self.is_empty():
+            looked_into = (
+                "it is not empty" if databases[self.into]["datallowconn"] else "it lets nobody in, who could see whether it is empty"
+            )
             yield (
                 "there is a database %s already, and %s. Restore under another name (--into NAME), or in its place (--over)."
                 % (shown(self.into), looked_into)
             )
-        elif there.get(self.into, {}).get("prepared"):
+        elif databases.get(self.into, {}).get("prepared"):
             yield (
                 "there are prepared transactions in database %s, which keep it where it is: COMMIT PREPARED or ROLLBACK PREPARED, see "
                 "pg_prepared_xacts" % shown(self.into)

@@ -174,8 +174,8 @@ def comparable(name: str, value: Any) -> Any:
 
 
 def shown_short(value: object) -> str:
-    said = json.dumps(value, ensure_ascii=False)
-    return said if len(said) <= 200 else said[:200] + "…"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 200 else text[:200] + "…"
 
 
 def in_any_order(path: str, env: dict[str, str], entry: Entry, held: Contents, restored: Contents) -> tuple[Contents, Contents]:
@@ -201,9 +201,9 @@ def again(env: dict[str, str], entry: Entry, apart: dict[str, list[str]] | None 
     if entry.get("standby"):
         # As pg_dump does by itself on one.
         command.append("--no-unlogged-table-data")
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as errors:
         with (
-            subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as dumping,
+            subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors) as dumping,
             contents.reading(None, env, dumping.stdout) as stream,
         ):
             # It is pg_restore's.
@@ -211,8 +211,8 @@ def again(env: dict[str, str], entry: Entry, apart: dict[str, list[str]] | None 
             dumping.stdout.close()
             held = contents.scan(stream, apart)
         if dumping.returncode != 0:
-            said.seek(0)
-            raise subprocess.CalledProcessError(dumping.returncode, command[0], stderr=said.read())
+            errors.seek(0)
+            raise subprocess.CalledProcessError(dumping.returncode, command[0], stderr=errors.read())
     with tempfile.NamedTemporaryFile() as file:
         output([*command, "--schema-only", "--file", file.name], env=env)
         return {**held, "objects": contents.objects(contents.entries(file.name, env))}

@@ -45,8 +45,8 @@ def run_dump(path: str, env: dict[str, str], encoding: str, lock_wait: int) -> C
     contents.widen(source)
     ended = threading.Event()
     with (
-        tempfile.TemporaryFile() as said,
-        subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said) as dumping,
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors) as dumping,
     ):
         # What is in it is read while it is written: pg_restore reads a pipe in the order in which pg_dump writes.
         fed, recorded = Meanwhile(feed, path, dumping, sink), Meanwhile(record, source, env)
@@ -59,8 +59,8 @@ def run_dump(path: str, env: dict[str, str], encoding: str, lock_wait: int) -> C
         if dumping.returncode != 0:
             fed.join()
             recorded.join()
-            said.seek(0)
-            raise subprocess.CalledProcessError(dumping.returncode, command[0], stderr=said.read())
+            errors.seek(0)
+            raise subprocess.CalledProcessError(dumping.returncode, command[0], stderr=errors.read())
 
     def wait() -> Contents:
         # What it was not given it cannot tell of.

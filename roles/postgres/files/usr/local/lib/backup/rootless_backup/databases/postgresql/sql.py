@@ -72,9 +72,9 @@ def settings_of(name: str, properties: dict[str, Any]) -> Iterator[tuple[str, st
     for option, value in assignments(properties.get("settings") or []):
         yield "%s SET %s = %s" % (database, option, value), "%s RESET %s" % (database, option)
     for role, settings in (properties.get("role_settings") or {}).items():
-        there = "ALTER ROLE %s IN DATABASE %s" % (identifier(role), identifier(name))
+        statement = "ALTER ROLE %s IN DATABASE %s" % (identifier(role), identifier(name))
         for option, value in assignments(settings):
-            yield "%s SET %s = %s" % (there, option, value), "%s RESET %s" % (there, option)
+            yield "%s SET %s = %s" % (statement, option, value), "%s RESET %s" % (statement, option)
 
 
 def owner_of(name: str, properties: dict[str, Any]) -> Iterator[str]:
