@@ -128,8 +128,8 @@ class ActionModule(ActionBase):
                     if wanted.opens:
                         self._display.display(KEEP % (task_vars["inventory_hostname"], wanted.directory))
             except (Unusable, OSError) as error:
-                said = result.get("msg", "").strip()
-                result.update(failed=True, msg=("%s\nWhat opens the repositories was not saved: %s" % (said, error)).strip())
+                message = result.get("msg", "").strip()
+                result.update(failed=True, msg=("%s\nWhat opens the repositories was not saved: %s" % (message, error)).strip())
         if result.get("failed") and server.get("repositories"):
             self._show_key(server, result, wanted, task_vars)
         return answer.unsafe(result)
@@ -142,9 +142,9 @@ class ActionModule(ActionBase):
         template = self._templar.template
         self._templar.available_variables = variables
         # An engine makes its own of what the frame has.
-        for name in (name for rule in reversed(rules) for name in variables.get(settings.named(rule, "once"), [])):
+        for name in (name for role in reversed(rules) for name in variables.get(settings.named(role, "once"), [])):
             variables[name] = answer.unsafe(template(variables[name]))
-        problems = settings.between([held for rule in rules for held in template(variables.get(settings.named(rule, "together"), []))])
+        problems = settings.between([held for role in rules for held in template(variables.get(settings.named(role, "together"), []))])
         if not problems:
             options = dict(variables.get(settings.named(rules[0], "deploy"), {}))
             state = template(options.pop("state", args.get("state", "present")))
@@ -240,10 +240,10 @@ class ActionModule(ActionBase):
             return
         expected = wanted.expected({file["path"]: file["content"] for file in plan["files"]})
         try:
-            there = self._read(list(expected), task_vars) if expected else []
+            contents = self._read(list(expected), task_vars) if expected else []
         except Unusable:
-            there = []
-        if there and [content.strip() for content in there] == [content.strip() for content in expected.values()]:
+            contents = []
+        if contents and [content.strip() for content in contents] == [content.strip() for content in expected.values()]:
             return
         if not anew:
             raise AnsibleActionFail(refusal)
@@ -251,21 +251,21 @@ class ActionModule(ActionBase):
 
     def _transact(self, plan, wanted, anew, task_vars):
         """Make the host equal to the plan. It asks dpkg for the packages itself; the package manager is only called for those that lack."""
-        came, result = self._once(plan, task_vars)
-        if plan["unless_new"] and came.get("new") is True:
+        response, result = self._once(plan, task_vars)
+        if plan["unless_new"] and response.get("new") is True:
             self._meet_new(wanted, plan, anew, task_vars)
             plan = dict(plan, unless_new=False)
-            came, result = self._once(plan, task_vars)
-        self._handed = [] if self._task.check_mode else answer.members(came.get("handed"), plan["handover"])
+            response, result = self._once(plan, task_vars)
+        self._handed = [] if self._task.check_mode else answer.members(response.get("handed"), plan["handover"])
         if self._handed:
             self._keep_old(wanted, task_vars)
             plan = dict(plan, ask=False)
-            came, result = self._once(plan, task_vars)
-        self._differs = answer.members(came.get("differs"), plan.get("saved", {}))
-        lacking = answer.members(came.get("lacking"), plan["packages"])
+            response, result = self._once(plan, task_vars)
+        self._differs = answer.members(response.get("differs"), plan.get("saved", {}))
+        lacking = answer.members(response.get("lacking"), plan["packages"])
         if result.get("failed") or not lacking:
             return result
-        installed = self._install(lacking, came.get("dpkg") is True, task_vars)
+        installed = self._install(lacking, response.get("dpkg") is True, task_vars)
         if self._task.check_mode:
             # What lacks kept nothing else from being looked at.
             if installed.get("failed"):
@@ -274,23 +274,23 @@ class ActionModule(ActionBase):
         if installed.get("failed"):
             return answer.of_transaction(installed, plan)
         # The package manager has the last word: it knows names that dpkg does not.
-        came, result = self._once(dict(plan, packages=[]), task_vars)
-        self._differs = answer.members(came.get("differs"), plan.get("saved", {}))
+        response, result = self._once(dict(plan, packages=[]), task_vars)
+        self._differs = answer.members(response.get("differs"), plan.get("saved", {}))
         return dict(result, changed=result["changed"] or installed.get("changed") is True)
 
     def _once(self, plan, task_vars):
-        came = transaction.run(self, plan, task_vars)
-        return came, answer.of_transaction(came, plan)
+        response = transaction.run(self, plan, task_vars)
+        return response, answer.of_transaction(response, plan)
 
     def _install(self, names, has_dpkg, task_vars):
         """The answer of the host's package manager."""
         manager = "ansible.builtin.apt" if has_dpkg else "ansible.builtin.package"
         wanted = {"name": names, "state": "present"}
-        came = module.run(self, manager, wanted, task_vars)
-        if came.get("failed") and not self._task.check_mode:
+        response = module.run(self, manager, wanted, task_vars)
+        if response.get("failed") and not self._task.check_mode:
             # Refreshing first would need the network although the lists are good.
-            came = module.run(self, manager, dict(wanted, update_cache=True), task_vars)
-        return came
+            response = module.run(self, manager, dict(wanted, update_cache=True), task_vars)
+        return response
 
     def _keep_old(self, wanted, task_vars):
         """Before anything follows a new secret, the control node has both: whatever ends it then, one of them opens each repository."""
@@ -309,10 +309,10 @@ class ActionModule(ActionBase):
         for name, path in wanted.changes.items() if not result.get("failed") else []:
             # One that is a setting by now is saved no more.
             gone = path in self._handed and all(name != entry["as"] for entry in wanted.files)
-            came = wanted.finish(name) if name in self._under_way else wanted.dismiss(name) if gone else []
-            written += came
+            paths = wanted.finish(name) if name in self._under_way else wanted.dismiss(name) if gone else []
+            written += paths
             if path in self._handed:
-                before = [os.path.basename(place) for place in self._kept[path] + came]
+                before = [os.path.basename(place) for place in self._kept[path] + paths]
                 self._display.display(CHANGED % (LINES[name], task_vars["inventory_hostname"], wanted.directory,
                                                  ", ".join(file for file in before if file != name)))
         return written
@@ -343,15 +343,15 @@ class ActionModule(ActionBase):
         read = ("for path; do dd if=\"$path\" iflag=nofollow,nonblock,fullblock bs=%d count=1 status=none | base64 --wrap=0; echo .; done"
                 % (saved.MOST + 1))
         try:
-            came = self._execute_module(module_name="ansible.legacy.command", task_vars=task_vars,
-                                        module_args={"argv": ["timeout", "30", "sh", "-c", read, "read", *paths]})
+            response = self._execute_module(module_name="ansible.legacy.command", task_vars=task_vars,
+                                            module_args={"argv": ["timeout", "30", "sh", "-c", read, "read", *paths]})
         finally:
             for context, value in zip(quiet, before):
                 context.no_log = value
-        said = came.get("stdout")
-        contents = said.split(".\n") if isinstance(said, str) and not came.get("failed") else []
+        output = response.get("stdout")
+        contents = output.split(".\n") if isinstance(output, str) and not response.get("failed") else []
         # Of the last one the module takes the line's end away.
-        return [secret(path, content.removesuffix("."), came) for path, content in zip(paths, contents + [""] * len(paths))]
+        return [secret(path, content.removesuffix("."), response) for path, content in zip(paths, contents + [""] * len(paths))]
 
     def _show_key(self, server, result, wanted, task_vars):
         """Print the lines that let this host in, as they have to stand in `authorized_keys`: in Ansible's own messages they are escaped."""
@@ -416,10 +416,10 @@ def wants_frame(args):
     return boolean(args.get("frame", False))
 
 
-def secret(path, content, came):
+def secret(path, content, response):
     """What is in a file of the host, of its base64. Unusable: it is none, or larger than any secret."""
     if not content:
-        raise Unusable("%s of the host could not be read: %s" % (path, answer.line(came.get("stderr") or came.get("msg"), 500)))
+        raise Unusable("%s of the host could not be read: %s" % (path, answer.line(response.get("stderr") or response.get("msg"), 500)))
     if len(content) > 2 * saved.MOST:
         raise Unusable("the host says that %s is larger than %d bytes, which no secret is" % (path, saved.MOST))
     try:

@@ -65,12 +65,12 @@ def gathered(task_vars, name):
     answers = []
     for host in task_vars["ansible_play_hosts_all"]:
         registered = registered_of(task_vars, host, name)
-        said = registered.get("fleet")
+        report = registered.get("fleet")
         # Once more, since any task can have registered something of that name.
-        made = dict(fleet.of_machine(said), reached=said.get("reached") is True) if isinstance(said, dict) else fleet.unreached(
+        made = dict(fleet.of_machine(report), reached=report.get("reached") is True) if isinstance(report, dict) else fleet.unreached(
             registered.get("msg") or "it was not asked")
-        if not made["reached"] and isinstance(said, dict):
-            made = fleet.unreached(said.get("trouble"))
+        if not made["reached"] and isinstance(report, dict):
+            made = fleet.unreached(report.get("trouble"))
         if "server" in made:
             clients = clients_of(task_vars, host)
             made = fleet.remembered(made, clients) if clients else made

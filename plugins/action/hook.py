@@ -34,8 +34,8 @@ class ActionModule(ActionBase):
                           msg="The options of the hook are not usable:\n- " + "\n- ".join(answer["problems"]))
             return result
         whole = with_files(answer["plan"])
-        came = transaction.run(self, whole, task_vars)
-        result.update(host_answer.of_transaction(came, whole), **host_answer.interpreter(self))
+        response = transaction.run(self, whole, task_vars)
+        result.update(host_answer.of_transaction(response, whole), **host_answer.interpreter(self))
         return host_answer.unsafe(result)
 
 

@@ -50,7 +50,7 @@ class LookupModule(LookupBase):
             raise AnsibleLookupError(str(error)) from error
 
 
-def place(variables, given, secrets):
-    if isinstance(given, Mapping):
-        return accounts.place(variables, str(given["server"]), secrets)
-    return {"location": str(given), "known_host": "", "server": "", "position": ""}
+def place(variables, repository, secrets):
+    if isinstance(repository, Mapping):
+        return accounts.place(variables, str(repository["server"]), secrets)
+    return {"location": str(repository), "known_host": "", "server": "", "position": ""}

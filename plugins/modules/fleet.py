@@ -105,11 +105,11 @@ def ask_systemd():
     command = ["systemctl", "show", "--property=" + properties, "--", *UNITS]
     env = dict(os.environ, TZ="UTC", LC_ALL="C")
     try:
-        said = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=20, check=True,
+        text = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=20, check=True,
                               env=env).stdout.decode(errors="replace")
     except (OSError, subprocess.SubprocessError):
         return {}
-    blocks = [dict(line.partition("=")[::2] for line in block.split("\n") if line) for block in said.split("\n\n")]
+    blocks = [dict(line.partition("=")[::2] for line in block.split("\n") if line) for block in text.split("\n\n")]
     return {block["Id"]: block for block in blocks if "Id" in block}
 
 
@@ -234,12 +234,12 @@ def of_server():
         return dict(summary, trouble=cut(error, 200))
     try:
         # Its exit code only says whether something is wrong.
-        said = json.loads(ran.stdout)
-        clients = said if isinstance(said, list) else said["clients"]
-        problems = said.get("problems", []) if isinstance(said, dict) else []
+        status = json.loads(ran.stdout)
+        clients = status if isinstance(status, list) else status["clients"]
+        problems = status.get("problems", []) if isinstance(status, dict) else []
         return {
             "trouble": "",
-            "judged": isinstance(said, dict) and "problems" in said,
+            "judged": isinstance(status, dict) and "problems" in status,
             "clients": [of_client(client) for client in clients[:MOST_CLIENTS]],
             "problems": [of_problem(problem) for problem in problems[:MOST_PROBLEMS]],
         }

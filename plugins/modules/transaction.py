@@ -515,12 +515,12 @@ class Transaction:
         """Refuse times that never come: systemd takes a date that is over, and its timer waits for ever."""
         wrong = []
         for setting, event in self.plan["calendars"].items():
-            given = "%s: %s " % (setting, json.dumps(str(event)))
+            prefix = "%s: %s " % (setting, json.dumps(str(event)))
             code, out, err = self.module.run_command(["systemd-analyze", "calendar", "--", str(event)])
             if code != 0:
-                wrong.append("%sis not allowed, since systemd does not take it: %s" % (given, (err or out).strip()))
+                wrong.append("%sis not allowed, since systemd does not take it: %s" % (prefix, (err or out).strip()))
             elif re.search(r"^ *Next elapse: never$", out, re.MULTILINE):
-                wrong.append(given + "never comes. Use a calendar event that is still to come.")
+                wrong.append(prefix + "never comes. Use a calendar event that is still to come.")
         if wrong:
             raise Failure("Not all timers would start something; nothing was changed:\n- " + "\n- ".join(wrong))
 
@@ -699,8 +699,8 @@ class Transaction:
         }
         if ahead:
             memory["shared"] = {**self.memory["shared"], **shared}
-            for what in ("paths", "sensitive"):
-                memory[what] = sorted({*self.memory[what], *memory[what]})
+            for key in ("paths", "sensitive"):
+                memory[key] = sorted({*self.memory[key], *memory[key]})
             memory["enable"] = self.memory["enable"] + [unit for unit in memory["enable"] if unit not in self.memory["enable"]]
             memory["users"] = self.memory["users"] + [user for user in self.plan["users"] if not exists(user)]
         content = json.dumps(memory, indent=2) + "\n"

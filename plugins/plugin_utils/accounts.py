@@ -40,9 +40,9 @@ UNKNOWN = ("repository_clients: %s is not allowed, since no machine of this name
 
 def secrets_of(variables: Mapping[str, Any], host: str) -> str:
     """The directory of the control node that is `backup_secrets_dir` of a host, whichever host the play is at."""
-    given = variables["hostvars"][host].get("backup_secrets_dir")
-    if given:
-        return str(given)
+    setting = variables["hostvars"][host].get("backup_secrets_dir")
+    if setting:
+        return str(setting)
     beside = variables["hostvars"][host].get("inventory_dir")
     return os.path.join(str(beside) if beside and str(beside) != "None" else os.environ.get("PWD", "/"), "backup-secrets", host)
 
@@ -169,8 +169,8 @@ def printable(name: str) -> str:
 def address_of(variables: Mapping[str, Any], server: str, given: str) -> str:
     """Where a server is reached. AnsibleActionFail: that is no address."""
     raw = dict(variables["hostvars"].raw_get(server), hostvars=variables["hostvars"], inventory_hostname=server)
-    said = facts.names(raw)
-    by_host = facts.made_of(raw, "ansible_host", said | {"ansible_facts", "ansible_local"})
+    fact_names = facts.names(raw)
+    by_host = facts.made_of(raw, "ansible_host", fact_names | {"ansible_facts", "ansible_local"})
     ansible = None if by_host else variables["hostvars"][server].get("ansible_host")
     return address(str(given or ansible or server), server)
 
@@ -236,8 +236,8 @@ def place(variables: Mapping[str, Any], server: str, secrets: object) -> dict[st
     same_secrets(variables, host, secrets)
     directory = secrets_of(variables, server)
     memory = read(directory)
-    mine = memory["accounts"].get(host, {})
-    uid = mine.get("uid")
+    entry = memory["accounts"].get(host, {})
+    uid = entry.get("uid")
     if uid is None and variables.get("ansible_check_mode"):
         # What the server's own play would have noted.
         of_server = variables["hostvars"][server]
@@ -260,4 +260,4 @@ def place(variables: Mapping[str, Any], server: str, secrets: object) -> dict[st
     except keys.Unusable:
         raise AnsibleActionFail("%s is no host key; remove it, and run role repository on %s"
                                 % (os.path.join(directory, HOST_KEY), server)) from None
-    return {"location": location, "known_host": known, "server": server, "position": slots.position(int(mine.get("slot", 0)))}
+    return {"location": location, "known_host": known, "server": server, "position": slots.position(int(entry.get("slot", 0)))}

@@ -55,8 +55,8 @@ def members(value: object, known: Iterable[str]) -> list[str]:
 
 def failure(answer: Mapping[str, Any]) -> str:
     """What a host that failed said, for people."""
-    said = [text(answer.get(key), 16 << 10).strip() for key in ("msg", "module_stderr", "module_stdout")]
-    return "\n".join(part for part in said if part) or "the host says that it failed, and not why"
+    parts = [text(answer.get(key), 16 << 10).strip() for key in ("msg", "module_stderr", "module_stdout")]
+    return "\n".join(part for part in parts if part) or "the host says that it failed, and not why"
 
 
 def unsafe(result: Any) -> Any:

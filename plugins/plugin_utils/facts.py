@@ -37,14 +37,14 @@ OURS = re.compile(r"_{1,2}restore_.*|__sqlite|rootless_backup_node|ansible_facts
 
 def refuse(task_vars: Mapping[str, Any]) -> None:
     """Fail, before the host is asked anything, if it has set something that is not its to set."""
-    said = names(task_vars)
+    fact_names = names(task_vars)
     roles = rules()
     settings = {name for role in roles for name in role["settings"]}
-    internal = {name for name in said if OURS.fullmatch(name) or any(re.match("_{1,2}" + role["prefix"], name) for role in roles)}
+    internal = {name for name in fact_names if OURS.fullmatch(name) or any(re.match("_{1,2}" + role["prefix"], name) for role in roles)}
     problems = ["%s: the host itself says it, as a fact; a setting has to come from the inventory or the play. If it was set by set_fact, "
-                "leave `cacheable` out." % name for name in sorted(said & (settings | PLACES) | internal)]
+                "leave `cacheable` out." % name for name in sorted(fact_names & (settings | PLACES) | internal)]
     for setting in (NODE, *FLEET, *(name for role in roles for name in role["control"])):
-        problems += made_of(task_vars, setting, said | {"ansible_facts", "ansible_local"})
+        problems += made_of(task_vars, setting, fact_names | {"ansible_facts", "ansible_local"})
     if problems:
         raise AnsibleActionFail("Facts of a host are no settings:\n- " + "\n- ".join(dict.fromkeys(problems)))
 
@@ -55,8 +55,8 @@ def names(task_vars: Mapping[str, Any]) -> set[str]:
     try:
         store = task_vars["hostvars"]._variable_manager._fact_cache
     except (AttributeError, KeyError):
-        said = set(task_vars.get("ansible_facts") or ())
-        return said | {"ansible_" + name for name in said}
+        fact_names = set(task_vars.get("ansible_facts") or ())
+        return fact_names | {"ansible_" + name for name in fact_names}
     try:
         return set(store.get(task_vars["inventory_hostname"]) or ())
     except KeyError:
@@ -73,7 +73,7 @@ def rules() -> list[dict[str, Any]]:
     return roles
 
 
-def made_of(task_vars: Mapping[str, Any], setting: str, said: Collection[str]) -> list[str]:
+def made_of(task_vars: Mapping[str, Any], setting: str, fact_names: Collection[str]) -> list[str]:
     """Messages for the facts that a setting is made of, at any depth."""
     texts: list[str] = []
     seen: set[str] = set()
@@ -83,7 +83,7 @@ def made_of(task_vars: Mapping[str, Any], setting: str, said: Collection[str]) -
         if name in seen:
             continue
         seen.add(name)
-        if name in said:
+        if name in fact_names:
             texts.append("%s: it is made of %s, which the host itself says; make it of what the inventory has, such as inventory_hostname"
                          % (setting, name))
         todo += referenced(task_vars.get(name))

@@ -32,14 +32,14 @@ PLACE = PROGRAMS + PACKAGE + "/"
 
 def add_to(plan: dict[str, Any]) -> None:
     """Make a plan lay the package down too, with its version: an older one than a host has is refused there."""
-    given = {file["path"]: file for file in plan["files"]}
+    files = {file["path"]: file for file in plan["files"]}
     for file in tree.static(HOME):
         if not file["path"].startswith(PLACE):
             continue
-        if given.setdefault(file["path"], file)["content"] != file["content"]:
+        if files.setdefault(file["path"], file)["content"] != file["content"]:
             raise AnsibleActionFail("%s is a module of the collection's own, and another file of this name is given; give it another name"
                                     % file["path"])
-    plan["files"] = [dict(file, shared=file.get("shared") or (PACKAGE if path.startswith(PLACE) else None)) for path, file in given.items()]
+    plan["files"] = [dict(file, shared=file.get("shared") or (PACKAGE if path.startswith(PLACE) else None)) for path, file in files.items()]
     plan["version"] = version()
 
 

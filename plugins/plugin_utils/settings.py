@@ -115,7 +115,7 @@ def is_slip(name: str, setting: str) -> bool:
     """Whether a name is a setting's with one word that is none: a letter within it is missing, too many, another one, or
     in the place of the next. Words that begin or end otherwise are words, such as a plural, and somebody else's setting may have them.
     """
-    apart = [(a, b) for a, b in zip(name.split("_"), setting.split("_")) if a != b]
+    apart = [(word, other) for word, other in zip(name.split("_"), setting.split("_")) if word != other]
     if name.count("_") != setting.count("_") or len(apart) != 1:
         return False
     wrong, right = apart[0]
@@ -136,7 +136,7 @@ def check(name: str, value: object, rule: Rules) -> list[str]:
     if kind == "array":
         if not isinstance(value, (list, tuple)) or len(value) < rule.get("minItems", 0):
             return [message(name, value, rule)]
-        return [p for i, item in enumerate(value) for p in check("%s[%d]" % (name, i), item, rule["items"])]
+        return [problem for i, item in enumerate(value) for problem in check("%s[%d]" % (name, i), item, rule["items"])]
     if kind == "object":
         if not isinstance(value, Mapping):
             return [message(name, value, rule)]
@@ -168,5 +168,5 @@ def fits(value: object, rule: Rules) -> bool:
 
 
 def message(name: str, value: object, rule: Rules) -> str:
-    given = "the value (a secret, not shown)" if rule.get("secret") else json.dumps(value, default=str)
-    return "%s: %s is not allowed. Use %s." % (name, given, rule["allowed"])
+    shown = "the value (a secret, not shown)" if rule.get("secret") else json.dumps(value, default=str)
+    return "%s: %s is not allowed. Use %s." % (name, shown, rule["allowed"])
