@@ -56,7 +56,9 @@ class ActionModule(ActionBase):
 
 
 def gathered(task_vars, name):
-    """What each machine of the play answered, with its groups; who was not asked, since its variables are wrong, did not answer."""
+    """What each machine of the play answered, with its groups. One that was not asked, since its variables are wrong, counts as one that
+    did not answer.
+    """
     groups = {}
     for group, members in task_vars["groups"].items():
         if group not in ("all", "ungrouped"):

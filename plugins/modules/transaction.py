@@ -331,8 +331,8 @@ class Transaction:
         self.differs = [path for path, (salt, digest) in self.plan["saved"].items() if self._is_other(path, salt, digest)]
 
     def _is_new(self):
-        """Whether nothing that the plan starts was ever started here, whatever the settings were then; or what it made is of a disk that
-        was not lost, but what opens it was.
+        """Whether nothing that the plan starts was ever started here, whatever the settings were then; or whether what it made is still
+        here, on a disk that was not lost, and what opens it is gone.
         """
         marks = {os.path.dirname(path) for starter in self.plan["start"] for path in starter["creates"]}
         opens = self.plan["opens"]
@@ -351,7 +351,7 @@ class Transaction:
         return dpkg.lacking(packages, self.module.run_command(dpkg.query(program, packages))[1], states)
 
     def _changes_hands(self, path):
-        """Whether a secret is another than the host has, and opens something already: what it opens has to follow first."""
+        """Whether a secret differs from the host's, and the host's opens something already, which has to follow first."""
         handover = self.plan["handover"].get(path)
         if handover is None or not any(map(os.path.exists, handover["opens"])):
             return False

@@ -48,7 +48,7 @@ def secrets_of(variables: Mapping[str, Any], host: str) -> str:
 
 
 def same_secrets(variables: Mapping[str, Any], host: str, given: object) -> str:
-    """That directory of the host of the play, to which the play itself gives a value. AnsibleActionFail: another one."""
+    """The directory of `secrets_of` for the host of the play; `given` is the play's own value of it. AnsibleActionFail: they are two."""
     directory = secrets_of(variables, host)
     if os.path.normpath(str(given)) != os.path.normpath(directory):
         raise AnsibleActionFail(NOT_OF_INVENTORY % (given, host, directory))
@@ -176,7 +176,7 @@ def address_of(variables: Mapping[str, Any], server: str, given: str) -> str:
 
 
 def address(name: str, server: str) -> str:
-    """It, if it is one. AnsibleActionFail: it is not."""
+    """The name, if it can be the address of a server. AnsibleActionFail: it cannot."""
     if not ADDRESS.fullmatch(name):
         raise AnsibleActionFail("repository_address: %s is no name or IP address; set it in the inventory to how the machines reach %s"
                                 % (answer.line(name), server))

@@ -53,7 +53,7 @@ class Saved:
             raise ValueError("%s is no absolute path" % self.directory)
 
     def of(self, created: Collection[str]) -> list[dict[str, str]]:
-        """What there is to save when these marks are there: of each its own, and what all need if there is any."""
+        """The files to save when these marks are there: those of each mark, and, if there is any, those that belong to none."""
         return [entry for entry in self.files if (entry["of"] in created if entry.get("of") else created)]
 
     def has(self, entry: Mapping[str, str]) -> bool:
@@ -127,7 +127,7 @@ class Saved:
         return [os.path.join(self.directory, file) for file in before]
 
     def dismiss(self, name: str) -> list[str]:
-        """Give what opens the repositories no more a name with its date. Return the paths that were written."""
+        """Give a secret that opens the repositories no more a name with the date. Return the paths that were written."""
         written = []
         directory = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

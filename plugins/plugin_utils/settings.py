@@ -92,7 +92,7 @@ def read(path: str) -> Rules:
 
 
 def misspelt(given: Collection[str], rules: Rules) -> tuple[list[str], list[str]]:
-    """What is said of the names in `given` that a setting had once, or that are like a setting's, but none: problems and warnings.
+    """Problems and warnings for the names in `given` that a setting had once, or that are like a setting's and are none.
 
     Other collections have roles of the same prefix, and a name that is like one of ours may be theirs: only what is plainly ours, misspelt,
     is a problem.

@@ -28,7 +28,7 @@ MOVED = frozenset({"Cache.RepositoryAccessAborted"})
 def initialise(used: Engine, repositories: Iterable[Repository]) -> bool:
     """Initialise each repository that does not exist and never did. Return whether all are usable."""
     if used.borg["encryption"] == "none":
-        # Only where that is wanted, and only here: a repository of others in place of an encrypted one stays an error later.
+        # Only where no encryption is wanted, and only here: later, a repository of others in place of an encrypted one stays an error.
         os.environ["BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK"] = "yes"
     done = [repository.attempt(initialise_one) for repository in repositories]
     return all(done)
@@ -71,7 +71,7 @@ def initialise_one(repository: Repository) -> bool:
 def accept_moved(repository: Repository, known: str | None) -> Run | None:
     """Let Borg use a repository that it knows from another place, if it is one of this host. Return the call of Borg that tells of it.
 
-    Only where the settings name a place is that asked: a task that meets a repository of another place fails.
+    This is asked only where the settings name a place: a task that meets a repository of another place fails.
     """
     location, voice = repository.location, repository.voice
     with tempfile.TemporaryDirectory() as empty:

@@ -115,7 +115,7 @@ class Repository(engine.Repository):
             *(["--strip-components", str(strip)] if strip else []),
             *(["--progress"] if progress else []),
         ]
-        # Of paths that are given as such Borg says which it never met.
+        # Of paths that are given as paths, and not as patterns, Borg says which it never met.
         demanded = wanted.below if demand else []
         with patterns(engine.Wanted([] if demand else wanted.below, wanted.exactly, wanted.matching, wanted.without)) as chosen:
             run = borg(
@@ -143,8 +143,9 @@ class Repository(engine.Repository):
         return listed.ok and ok, [archive for archive in kept if archive in names]
 
     def drop_renamed(self, spare: Collection[str]) -> bool:
-        """Once, delete what is not whole: an older version of this collection renamed it, and Borg 1.2.4 does so in a way that fails every
-        run of a later one. Only after a good run: until then it may be all there is. Return whether no more of it stays than is to.
+        """Delete, once, the archives that are not whole and that an older version of this collection renamed: Borg 1.2.4 renames in a way
+        that fails every run of a later one. Only after a good run: until then they may be all there is. Return whether only those are left
+        that are to stay.
         """
         from rootless_backup.borg import retention
 

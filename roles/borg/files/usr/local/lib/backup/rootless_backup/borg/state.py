@@ -62,10 +62,10 @@ def read_stamp(location: str, voice: Voice) -> str | None:
 
 
 def stamps() -> dict[str, str]:
-    """Which repositories were initialised, by the digest of where."""
+    """The ids of the repositories that were initialised, by the digest of their location."""
     ids = {}
     for name in os.listdir(os.path.dirname(stamp(""))) if os.path.isdir(os.path.dirname(stamp(""))) else ():
-        # What is damaged is told where it is asked for by its place.
+        # A damaged one is told by `read_stamp`, which reads it by its location.
         known = look(os.path.join(os.path.dirname(stamp("")), name), REPOSITORY_ID)[0]
         if known is not None:
             ids[name] = known

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
         alert_after: int
 
     class Told(TypedDict):
-        """All of them, what stands for them as a whole, the days that what was deleted can be had back, what each may take, how long a
-        session of one may last, as a span of systemd's, and how many seconds a check.
+        """All of them; `digest` stands for them as a whole. `undelete_days`: how long what was deleted can be had back. `most`: what each
+        may take. `session_time_limit`: how long a session may last, as a span of systemd's. `check_duration`: that of a check, in seconds.
         """
 
         digest: str
@@ -111,7 +111,7 @@ def alone() -> Iterator[None]:
 
 
 def reopen(config: Told) -> None:
-    """Within `alone`: let those in again from whom somebody who is gone kept something while he put it in place."""
+    """Within `alone`: let those in again whose account somebody closed who was gone before he had put something in place."""
     for account in config["accounts"]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(closed(account))

@@ -56,7 +56,9 @@ def damage(account: Account) -> str:
 
 
 def check(config: Told, wanted: Account | None = None) -> bool:
-    """Check one, or one after the other, who was checked longest ago first, until the time is over. Return whether nothing is damaged."""
+    """Check one repository, or all, one after the other, until the time is over: who was checked longest ago comes first. Return whether
+    nothing is damaged.
+    """
     end = time.monotonic() + config["check_duration"]
     good = True
     for account in [wanted] if wanted else sorted(config["accounts"], key=lambda account: read(account)["checked"]):

@@ -212,7 +212,8 @@ def expire(directory: str, stood: float, days: int) -> list[str]:
 
 
 def gone(directory: str, before: dict[str, Gone]) -> dict[str, Gone]:
-    """Of each generation but the newest, which is the next one, and the files that this has no more: their inodes and bytes on the disk.
+    """Of each generation but the newest: which is the next one, and of the files that the next one has no more, their inodes and bytes on
+    the disk.
 
     `before`: what was found the last time. Only what is new is looked at: a file that was deleted does not come back.
     """

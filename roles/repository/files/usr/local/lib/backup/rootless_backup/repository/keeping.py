@@ -38,7 +38,7 @@ def opened(account: Account) -> int | None:
 
 
 def keep() -> bool:
-    """Do it for all. Return whether nothing was wrong; what was is told."""
+    """Keep generations of all repositories. Return whether nothing was wrong; what was is told."""
     config = accounts.read()
     now = time.time()
     count = clock.stood(now, lambda: newest(config, now))
@@ -64,7 +64,7 @@ def newest(config: accounts.Told, now: float) -> float:
 
 
 def keep_one(account: Account, config: accounts.Told, now: float, count: float) -> list[str]:
-    """Do it for one, so that nothing of it keeps it from being done for the others. Return what is wrong, a line each."""
+    """Keep generations of one repository. Whatever goes wrong with it, the others are kept too. Return what is wrong, a line each."""
     try:
         state = kept(account, config, now, count)
         seen.write(account, state)

@@ -80,5 +80,5 @@ def entries(top: int, count: Count) -> list[str]:
 
 
 def of(top: int) -> dict[str, File]:
-    """All of them. Odd: there are more than any repository has."""
+    """All regular files below an open directory, by path. Odd: there are more than any repository has."""
     return dict(files(top, Count()))

@@ -36,7 +36,7 @@ DAYS = 30
 
 
 def nothing(now: float) -> Seen:
-    """Of one that was not there yet."""
+    """What is said of a repository that was not seen yet."""
     return {"live": 0, "held": 0, "changed": 0, "since": now, "refused": "", "troubles": [], "samples": []}
 
 

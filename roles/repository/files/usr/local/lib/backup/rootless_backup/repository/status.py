@@ -55,7 +55,7 @@ def watch() -> bool:
 
 
 def show(as_json: bool) -> bool:
-    """Print it. Return whether nothing is wrong."""
+    """Print how the repositories do. Return whether nothing is wrong."""
     config = accounts.read()
     problems = judge.problems(config, time.time())
     clients = of_all(config)

@@ -197,8 +197,8 @@ def open_as(path: str, parameters: str, **options: Any) -> sqlite3.Connection:
 
 
 def check(path: str, what: str) -> Tables:
-    """The tables, see `tables_of`; of what SQLite finds wrong with it, of which these can be read all the same, is warned. sqlite3.Error:
-    one of them cannot be read, and so it is in what it was copied from.
+    """The tables, see `tables_of`. Warn of what SQLite finds wrong if they can be read all the same. sqlite3.Error: one of them cannot be
+    read, and so it is in what it was copied from.
     """
     database = open_as(path, "mode=ro&immutable=1")
     try:

@@ -102,7 +102,7 @@ class Server:
             yield cls(file.name, account, socket, session)
 
     def limited(self, seconds: float | None) -> Server:
-        """The same, and a program that is longer at it is ended; see `Incomplete`."""
+        """The same server, but a program that takes longer than that is ended; see `Incomplete`."""
         other = copy.copy(self)
         other.seconds = seconds
         return other
@@ -190,7 +190,7 @@ class Server:
 
     @contextlib.contextmanager
     def ending(self, running: subprocess.Popen[bytes]) -> Iterator[None]:
-        """Incomplete: it was at it for too long, and was ended."""
+        """In here a program that takes too long is ended. Incomplete: it was."""
         if self.seconds is None:
             yield
             return
@@ -211,7 +211,7 @@ class Server:
 
     @contextlib.contextmanager
     def in_time(self) -> Iterator[None]:
-        """Incomplete: a program in here was at it for too long."""
+        """Incomplete: a program in here took too long."""
         try:
             yield
         except subprocess.TimeoutExpired:

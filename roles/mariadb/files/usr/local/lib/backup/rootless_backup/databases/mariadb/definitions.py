@@ -155,7 +155,7 @@ def place_of(name: str, columns: list[str]) -> bytes:
 
 
 def looks_as_asked(made: bytes) -> bool:
-    """Whether a view looks as whoever asks: that ours may not look at all that it names says nothing of it."""
+    """Whether a view looks as whoever asks. Then it means nothing that our account may not look at all that the view names."""
     match = VIEWER.match(made)
     return match is not None and match[2] is not None
 
@@ -212,7 +212,7 @@ def shown_by(server: Server, database: str, objects: list[tuple[str, str]]) -> I
     """Objects of a database: kind, name, and what SHOW CREATE says of it, as the client wrote it who made it; None: nothing."""
     if not objects:
         return
-    # Whose lines are whose, is said before each.
+    # A line with its number comes before each object: it says whose the lines behind it are.
     script = "".join("SELECT %d;\nSHOW CREATE %s %s;\n" % (number, kind, identifier(name)) for number, (kind, name) in enumerate(objects))
     following = iter(objects)
     waiting = None

@@ -208,7 +208,7 @@ class Item:
 
     @contextlib.contextmanager
     def cleared(self) -> Iterator[None]:
-        """What keeps a table, or the name of one, where it is, is gone in here; if something fails it is made again."""
+        """In here, what keeps a table, or its name, where it is, is gone; if something fails it is made again."""
         with tempfile.NamedTemporaryFile() as file:
             with dump.showing(self.server, account.RESTORE) as shower:
                 collation = dump.properties_of(self.server, self.into)["collation"]
@@ -224,7 +224,7 @@ class Item:
                 raise
 
     def replace_tables(self, beside: str) -> None:
-        """Tables that those of other databases refer to: moved away, they would be referred to there."""
+        """Replace tables that those of other databases refer to. They are dropped first: moved away, they would be referred to there."""
         gone = sorted(dump.tables_of(self.server, self.into))
         drops = ["DROP TABLE " + ", ".join(qualified(self.into, name) for name in gone)] if gone else []
         # If it is all that there is, nobody is to take it for what a restore that was killed had begun.

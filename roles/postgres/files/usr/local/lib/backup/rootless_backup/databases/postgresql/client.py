@@ -96,7 +96,7 @@ def properties_of(env: dict[str, str]) -> dict[str, Properties]:
 
 
 def properties_in(lines: Iterable[str]) -> dict[str, Properties]:
-    """The same, of what PROPERTIES gives."""
+    """The same, from what PROPERTIES gives."""
     rows = (line.split("|") for line in lines if line)
     return {os.fsdecode(bytes.fromhex(name)): json.loads(bytes.fromhex(row).decode(errors="surrogateescape")) for name, row in rows}
 
@@ -122,7 +122,9 @@ def query(env: dict[str, str], *statements: str, database: str | None = "templat
 
 
 def refused(env: dict[str, str], statements: Iterable[str], tried: bool = False) -> Iterator[tuple[str, Exception]]:
-    """Have each of these done that can be, many at once. Give the others, and why. `tried`: they are done, and undone again."""
+    """Have the server run all of these statements that it takes, many at once. Give the others, each with its error. `tried`: they are run,
+    and undone again.
+    """
     for batch in batches(statements):
         try:
             query(env, *(["BEGIN", *batch, "ROLLBACK"] if tried else batch))
@@ -136,7 +138,7 @@ def refused(env: dict[str, str], statements: Iterable[str], tried: bool = False)
 
 
 def batches(statements: Iterable[str]) -> Iterator[list[str]]:
-    """The same, in parts that a client can be given."""
+    """The statements, in parts that a client can be given."""
     batch: list[str] = []
     size = 0
     for statement in statements:

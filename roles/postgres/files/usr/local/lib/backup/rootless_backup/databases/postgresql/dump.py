@@ -169,7 +169,7 @@ def dump_in_turn(manifest: Manifest, wanted: Iterable[Wanted], stopped: threadin
 
 
 def connectable(properties: dict[str, Properties], exclude: set[str]) -> tuple[list[str], list[str], bool]:
-    """The names of the databases to dump, of those that are there but cannot be dumped now, and whether none of these has to be."""
+    """The names of the databases to dump, the names of those that cannot be dumped now, and whether none of the latter has to be dumped."""
     databases, others, whole = [], [], True
     for name, row in properties.items():
         if name in exclude:
@@ -304,7 +304,9 @@ def relations(env: dict[str, str]) -> tuple[str, bytes]:
 
 
 def absent(lines: Iterable[bytes], entries: Collection[contents.Listed]) -> list[str]:
-    """The names of relations, of those lines of `relations`, that a dump with these entries does not hold, or without their rows."""
+    """The names of the relations in these lines (see `relations`) that a dump with these entries does not hold, or holds without their
+    rows.
+    """
     # 1259 is pg_class.
     defined = {b"%d" % oid for table, oid, _kind in entries if table == 1259}
     filled = {b"%d" % oid for _table, oid, kind in entries if kind == "TABLE DATA"}

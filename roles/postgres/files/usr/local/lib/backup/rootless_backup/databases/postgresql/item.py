@@ -80,8 +80,8 @@ class Item:
             return "?"
 
     def is_empty(self, name: str | None = None) -> bool:
-        """Whether a database, its own if none is named, has nothing that the server did not bring; of one that lets nobody in it is not
-        known. See FirstNormalObjectId in PostgreSQL's transam.h.
+        """Whether a database (its own, if none is named) has nothing but what the server brought. False too for one that lets nobody in: of
+        that it is not known. See FirstNormalObjectId in PostgreSQL's transam.h.
         """
         catalogues = (
             "pg_class",
@@ -230,8 +230,8 @@ class Attempt:
             query(self.env, *self.placing(dump, given=True))
 
     def placing(self, dump: Dump, given: bool = False) -> Iterator[str]:
-        """Statements that give it its name, and let in whom it let in, if nothing is lost that may keep others out: else it is ours, for
-        an owner lets in whom he likes, and no template, which is copied. `given`: it has its rights.
+        """Statements that give it its name, and let in whom the dumped one let in, if nothing is lost that may keep others out. Else it
+        stays ours, since an owner lets in whom he likes, and becomes no template, since that is copied. `given`: it has its rights already.
         """
         whole = failures.harmless(lost(dump))
         rights = list(sql.owner_of(self.into, self.properties)) if whole else []
@@ -363,7 +363,7 @@ def lost(dump: Dump) -> list[Failure]:
 
 
 def pairs(value: object) -> Iterator[tuple[str, str]]:
-    """What is a list of lists of two texts, of what a manifest says."""
+    """The pairs of texts in a value of a manifest, which should be a list of them; all else in it is left out."""
     for pair in value if isinstance(value, list) else []:
         if isinstance(pair, list) and len(pair) == 2:
             yield str(pair[0]), str(pair[1])

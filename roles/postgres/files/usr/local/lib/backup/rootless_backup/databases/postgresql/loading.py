@@ -127,7 +127,7 @@ class Dump:
         self.failures.append(Failure(kind, failures.cut(statement), failures.cut(reason(trouble))))
 
     def unreachable(self, env: dict[str, str], name: str) -> subprocess.CalledProcessError | None:
-        """What keeps a session that loads from a database."""
+        """The error that keeps a session with the settings of a database out of it; None: nothing does."""
         try:
             query(dict(self.as_set(env), PGDATABASE=name), "SELECT 1", database=None)
         except subprocess.CalledProcessError as trouble:

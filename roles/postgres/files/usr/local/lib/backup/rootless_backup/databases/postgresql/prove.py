@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rootless_backup.records.manifest import Entry
 
 
-# What a database has by where and when it is and not by what was dumped, or what is told of by another name. All else is compared.
+# What a database has because of where and when it is, not of what was dumped; and what is told of by another name. All else is compared.
 INCIDENTAL = {
     "datacl",
     "datallowconn",
@@ -221,7 +221,7 @@ def again(env: dict[str, str], entry: Entry, apart: dict[str, list[str]] | None 
 def differences(was: Contents, now: Contents) -> Iterator[str]:
     """Say where two are not the same."""
     if "objects" not in was:
-        # A manifest of before: it had the parts of a table as tables, where a dump may have their rows together.
+        # An older manifest has the parts of a table as tables of their own, where a dump may have their rows together.
         names = was["tables"].keys() & now["tables"].keys()
         rows = [sum(table["rows"] for table in side["tables"].values()) for side in (was, now)]
         if rows[0] != rows[1]:

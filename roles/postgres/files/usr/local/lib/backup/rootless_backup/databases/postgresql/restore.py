@@ -49,7 +49,7 @@ def restore() -> bool:
         databases = {address: clear(env) for address, env in clusters.items()}
         back = [item for item in items if came_back(item.file, request) and item.into in databases[item.address] and not item.is_empty()]
         refused = [item for item in items if item not in back and refuse(item.problems(databases[item.address], request["over"]))]
-        # Of all that there is, the others do not wait for that.
+        # Where all databases are asked for, those that are not refused are restored all the same.
         if refused and not request.get("all"):
             return False
         ok = not templates and not refused

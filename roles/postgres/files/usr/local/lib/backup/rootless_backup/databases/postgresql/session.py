@@ -72,8 +72,9 @@ def run_dump(path: str, env: dict[str, str], encoding: str, lock_wait: int) -> C
 
 
 def end_waiting(env: dict[str, str], lock_wait: int, ended: threading.Event) -> None:
-    """Until the event comes, end the session of a pg_dump that has waited for locks for too long: its own limit is of a statement that
-    locks tables, and somebody may hold a sequence or a view, or one table after the other, as long as he likes, before all other databases.
+    """Until the event comes, end the session of a pg_dump that has waited for locks for too long. Its own limit holds for a statement that
+    locks tables only. Somebody may hold a sequence or a view, or one table after the other, as long as he likes, and keep all other
+    databases waiting.
     """
     # Of its name, and ours: anybody may call his session as he likes. The one that asks has another.
     waiting = (

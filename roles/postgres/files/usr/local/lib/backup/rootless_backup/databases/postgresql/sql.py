@@ -108,7 +108,7 @@ def unknown(properties: dict[str, Any]) -> list[str]:
 
 
 def assignments(settings: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Of `name=value` each, as the catalogue has it, what stands at both sides of SET. A role makes them as it likes: none of it is SQL."""
+    """The two sides of SET for each `name=value` of the catalogue. A role writes them as it likes: none of it is SQL."""
     for setting in settings:
         option, _sign, value = setting.partition("=")
         values: list[str] | None = [value]
