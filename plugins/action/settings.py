@@ -26,7 +26,7 @@ class ActionModule(ActionBase):
         rules = [settings.read(args["rules"]), *frame]
         problems = settings.problems(rules, settings.values(rules, task_vars, template), list(task_vars), self._display.warning)
         if not problems:
-            of_frame = [each for of in frame for each in template(task_vars[settings.named(of, "together")])]
+            of_frame = [condition for role in frame for condition in template(task_vars[settings.named(role, "together")])]
             problems = settings.between([*args.get("together", []), *of_frame])
         result.update(changed=False)
         if problems:

@@ -36,62 +36,64 @@ GRACE = 300
 LAST = "last_segment_checked"
 
 
-def path(each: Account) -> str:
-    return os.path.join(host.REPOSITORY_STATE, "seen", each["account"] + ".check.json")
+def path(account: Account) -> str:
+    return os.path.join(host.REPOSITORY_STATE, "seen", account["account"] + ".check.json")
 
 
-def read(each: Account) -> Checked:
+def read(account: Account) -> Checked:
     """How far the check of a repository is."""
     nothing: Checked = {"checked": 0, "segment": -1, "damage": ""}
     try:
-        with open(path(each), encoding="utf-8") as file:
+        with open(path(account), encoding="utf-8") as file:
             return {**nothing, **json.load(file)}
     except (FileNotFoundError, ValueError, TypeError):
         return nothing
 
 
-def damage(each: Account) -> str:
+def damage(account: Account) -> str:
     """What the last check found, or nothing."""
-    return read(each)["damage"]
+    return read(account)["damage"]
 
 
-def check(told: Told, wanted: Account | None = None) -> bool:
-    """Check one, or one after the other, who was checked longest ago first, until the time is over. Return whether nothing is damaged."""
-    end = time.monotonic() + told["check_duration"]
+def check(config: Told, wanted: Account | None = None) -> bool:
+    """Check one repository, or all, one after the other, until the time is over: who was checked longest ago comes first. Return whether
+    nothing is damaged.
+    """
+    end = time.monotonic() + config["check_duration"]
     good = True
-    for each in [wanted] if wanted else sorted(told["accounts"], key=lambda each: read(each)["checked"]):
+    for account in [wanted] if wanted else sorted(config["accounts"], key=lambda account: read(account)["checked"]):
         left = end - time.monotonic()
         if left < 1:
             break
-        known = generations.names(keeping.path_of(each))
+        known = generations.names(keeping.path_of(account))
         if not known:
             continue
         try:
-            state = check_one(each, known[-1], left)
-            statefile.write(path(each), json.dumps(state))
+            state = check_one(account, known[-1], left)
+            statefile.write(path(account), json.dumps(state))
         except Exception as trouble:  # of one; the others are checked all the same
-            state = {**read(each), "damage": "it could not be checked: %s" % untrusted.reason(trouble)}
-            statefile.write(path(each), json.dumps(state))
+            state = {**read(account), "damage": "it could not be checked: %s" % untrusted.reason(trouble)}
+            statefile.write(path(account), json.dumps(state))
         if state["damage"]:
-            untrusted.tell(3, "%s: %s" % (each["name"], state["damage"]))
+            untrusted.tell(3, "%s: %s" % (account["name"], state["damage"]))
             good = False
     return good
 
 
-def check_one(each: Account, name: str, seconds: float) -> Checked:
+def check_one(account: Account, name: str, seconds: float) -> Checked:
     """Check a generation for so long. Return how far it is then."""
-    before = read(each)
-    top = os.path.join(os.path.dirname(each["home"]), ".checking")
-    tree = os.path.join(top, each["account"])
+    before = read(account)
+    top = os.path.join(os.path.dirname(account["home"]), ".checking")
+    tree = os.path.join(top, account["account"])
     if os.path.lexists(tree):
         shutil.rmtree(tree)
     os.mkdir(tree, 0o700)
     try:
         with accounts.alone():
-            undelete.lay(os.path.join(keeping.path_of(each), name), tree)
+            undelete.lay(os.path.join(keeping.path_of(account), name), tree)
         user = pwd.getpwnam(host.REPOSITORY_GROUP)
         give(tree, user.pw_uid, before["segment"])
-        ended = run(tree, user.pw_uid, each["uid"], seconds)
+        ended = run(tree, user.pw_uid, account["uid"], seconds)
         segment = reached(tree)
     finally:
         for directory, _below, _files in os.walk(tree):
@@ -107,10 +109,10 @@ def check_one(each: Account, name: str, seconds: float) -> Checked:
 def give(tree: str, uid: int, segment: int) -> None:
     """Give the directories of a tree, and what was copied in it, to a user; and say there from which segment on it is to be checked."""
     if segment >= 0:
-        found = settings(tree)
-        found["repository"][LAST] = str(segment)
+        parser = settings(tree)
+        parser["repository"][LAST] = str(segment)
         with open(os.path.join(tree, "config"), "w", encoding="utf-8") as config:
-            found.write(config)
+            parser.write(config)
     for top, _below, files in os.walk(tree):
         for file in files:
             if os.lstat(os.path.join(top, file)).st_nlink == 1:
@@ -125,9 +127,9 @@ def reached(tree: str) -> int:
 
 def settings(tree: str) -> configparser.ConfigParser:
     """The settings of a repository, which others wrote. Untrustworthy, configparser.Error: they are none."""
-    found = configparser.ConfigParser(interpolation=None)
-    found.read_string(untrusted.read_plain(os.path.join(tree, "config")).decode("utf-8", "replace"))
-    return found
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(untrusted.read_plain(os.path.join(tree, "config")).decode("utf-8", "replace"))
+    return parser
 
 
 def run(tree: str, uid: int, group: int, seconds: float) -> str | None:
@@ -150,5 +152,5 @@ def run(tree: str, uid: int, group: int, seconds: float) -> str | None:
         )
     except subprocess.TimeoutExpired:
         return None
-    said = untrusted.printable(ended.stderr.decode(errors="backslashreplace").strip().split("\n")[0][:300])
-    return "" if ended.returncode == 0 else said or "borg check ended with %d" % ended.returncode
+    line = untrusted.printable(ended.stderr.decode(errors="backslashreplace").strip().split("\n")[0][:300])
+    return "" if ended.returncode == 0 else line or "borg check ended with %d" % ended.returncode

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from rootless_backup.repository.seen import Seen
 
 
-def path_of(each: Account) -> str:
+def path_of(account: Account) -> str:
     """Where the generations of an account are: beside the repositories, since hard links do not leave a file system."""
-    return os.path.join(os.path.dirname(each["home"]), ".generations", each["account"])
+    return os.path.join(os.path.dirname(account["home"]), ".generations", account["account"])
 
 
-def opened(each: Account) -> int | None:
+def opened(account: Account) -> int | None:
     """The repository of an account, opened through no link; None: there is none. OSError: it cannot be opened."""
-    home = os.open(each["home"], listing.DIRECTORY)
+    home = os.open(account["home"], listing.DIRECTORY)
     try:
         return os.open("repository", listing.DIRECTORY, dir_fd=home)
     except OSError as error:
@@ -38,95 +38,95 @@ def opened(each: Account) -> int | None:
 
 
 def keep() -> bool:
-    """Do it for all. Return whether nothing was wrong; what was is told."""
-    told = accounts.read()
+    """Keep generations of all repositories. Return whether nothing was wrong; what was is told."""
+    config = accounts.read()
     now = time.time()
-    count = clock.stood(now, lambda: newest(told, now))
+    count = clock.stood(now, lambda: newest(config, now))
     troubles = []
     try:
-        accounts.reopen(told)
-        for each in told["accounts"]:
-            troubles += ["%s: %s" % (each["name"], line) for line in keep_one(each, told, now, count)]
+        accounts.reopen(config)
+        for account in config["accounts"]:
+            troubles += ["%s: %s" % (account["name"], line) for line in keep_one(account, config, now, count)]
     finally:
         # Whatever it was that went wrong: who is refused does not come in, and who is not does.
         troubles += accounts.let_in()
         for line in sessions.end_unwanted():
             untrusted.tell(4, line)
-    seen.note_room(told, now)
+    seen.note_room(config, now)
     for line in troubles:
         untrusted.tell(3, line)
     return not troubles
 
 
-def newest(told: accounts.Told, now: float) -> float:
+def newest(config: accounts.Told, now: float) -> float:
     """The count at which the newest generation of all was made; if there is none, now."""
-    return max((made for each in told["accounts"] for made, _name in generations.known(path_of(each))[-1:]), default=now)
+    return max((made for account in config["accounts"] for made, _name in generations.known(path_of(account))[-1:]), default=now)
 
 
-def keep_one(each: Account, told: accounts.Told, now: float, count: float) -> list[str]:
-    """Do it for one, so that nothing of it keeps it from being done for the others. Return what is wrong, a line each."""
+def keep_one(account: Account, config: accounts.Told, now: float, count: float) -> list[str]:
+    """Keep generations of one repository. Whatever goes wrong with it, the others are kept too. Return what is wrong, a line each."""
     try:
-        state = kept(each, told, now, count)
-        seen.write(each, state)
+        state = kept(account, config, now, count)
+        seen.write(account, state)
     except Exception as trouble:  # whatever it is; it is told
         line = "its repository could not be looked after: %s" % untrusted.reason(trouble)
         with contextlib.suppress(Exception):
-            seen.write(each, {**(seen.read(each) or seen.nothing(now)), "troubles": [line]})
+            seen.write(account, {**(seen.read(account) or seen.nothing(now)), "troubles": [line]})
         return [line]
     return state["troubles"] + ([state["refused"]] if state["refused"] else [])
 
 
-def kept(each: Account, told: accounts.Told, now: float, count: float) -> Seen:
+def kept(account: Account, config: accounts.Told, now: float, count: float) -> Seen:
     """Make what is due, and let expire what is old. Return what is there then."""
-    directory = path_of(each)
-    state: Seen = {**(seen.read(each) or seen.nothing(now)), "troubles": [], "refused": ""}
-    repository = opened(each)
-    found: dict[str, listing.File] = {}
+    directory = path_of(account)
+    state: Seen = {**(seen.read(account) or seen.nothing(now)), "troubles": [], "refused": ""}
+    repository = opened(account)
+    files: dict[str, listing.File] = {}
     try:
         if repository is not None:
             if generations.is_due(directory, count):
                 generations.make(repository, directory, now, count)
-            found = listing.of(repository)
+            files = listing.of(repository)
         elif generations.known(directory):
             state["troubles"].append(
                 "its repository is not there any more: the machine deleted or moved it. `repositoryctl restore %s --in-place` brings the "
-                "newest generation back" % each["name"]
+                "newest generation back" % account["name"]
             )
     except generations.Restless as trouble:
         assert repository is not None
         state["troubles"].append("no generation was made: %s" % trouble)
-        found = listing.of(repository)
+        files = listing.of(repository)
     except listing.Odd as trouble:
         state["troubles"].append("no generation was made: %s" % trouble)
         state["refused"] = "%s; it is let in no more as long as that is so" % trouble
     finally:
         if repository is not None:
             os.close(repository)
-    generations.expire(directory, count, told["undelete_days"])
-    deleted = gone(each, directory)
-    live, held = generations.room(found, directory, deleted)
+    generations.expire(directory, count, config["undelete_days"])
+    deleted = gone(account, directory)
+    live, held = generations.room(files, directory, deleted)
     # Of what cannot be counted the last count stands.
     state["live"], state["held"] = (live, held) if not state["refused"] else (state["live"], state["held"])
-    state["changed"] = max((file.changed / 1e9 for file in found.values()), default=state["changed"])
-    most = size_of(told["most"])
+    state["changed"] = max((file.changed / 1e9 for file in files.values()), default=state["changed"])
+    most = size_of(config["most"])
     if most and state["live"] + state["held"] > most:
         state["refused"] = (
             "it takes %s with what it deleted within %d days, and %s are allowed (repository_most), so it is let in no more until some of "
-            "that expires" % (figures.size(state["live"] + state["held"]), told["undelete_days"], told["most"])
+            "that expires" % (figures.size(state["live"] + state["held"]), config["undelete_days"], config["most"])
         )
     return seen.sampled(state, now)
 
 
-def gone(each: Account, directory: str) -> dict[str, Gone]:
+def gone(account: Account, directory: str) -> dict[str, Gone]:
     """See `generations.gone`; kept from one time to the next."""
-    path = os.path.join(host.REPOSITORY_STATE, "seen", each["account"] + ".gone.json")
+    path = os.path.join(host.REPOSITORY_STATE, "seen", account["account"] + ".gone.json")
     before: dict[str, Gone] = {}
     with contextlib.suppress(FileNotFoundError, ValueError), open(path, encoding="utf-8") as file:
         before = {name: (following, files) for name, (following, files) in json.load(file).items()}
-    found = generations.gone(directory, before)
-    if found != before:
-        statefile.write(path, json.dumps(found))
-    return found
+    after = generations.gone(directory, before)
+    if after != before:
+        statefile.write(path, json.dumps(after))
+    return after
 
 
 def size_of(text: str) -> float:

@@ -34,9 +34,9 @@ class Halfway(Exception):
 class Item:
     """A database to restore: `file` below $BACKUP_DUMP, as the database `into`."""
 
-    def __init__(self, server: Server, asked: Choice, files: dict[str, Entry]) -> None:
+    def __init__(self, server: Server, choice: Choice, files: dict[str, Entry]) -> None:
         self.server, self.address = server, (server.socket, "")
-        self.file, self.name, self.into = asked["file"], asked["name"], asked["into"]
+        self.file, self.name, self.into = choice["file"], choice["name"], choice["into"]
         self.path = os.path.join(os.environ["BACKUP_DUMP"], self.file)
         self.entry = files[self.file]
         self.properties = (
@@ -54,7 +54,7 @@ class Item:
 
     def rows(self) -> str:
         """How many rows were dumped, for people."""
-        return str(sum(each["rows"] for each in self.entry["tables"].values())) if "tables" in self.entry else "?"
+        return str(sum(table["rows"] for table in self.entry["tables"].values())) if "tables" in self.entry else "?"
 
     def problems(self, over: bool) -> Iterator[str]:
         """What stands in the way, for people."""
@@ -67,11 +67,11 @@ class Item:
             )
 
     def is_empty(self) -> bool:
-        there = " UNION ALL ".join(
+        objects = " UNION ALL ".join(
             "SELECT 1 FROM information_schema.%sS WHERE %s" % (kind, within(kind + "_SCHEMA", self.into))
             for kind in ("TABLE", "ROUTINE", "EVENT")
         )
-        return not self.server.query(there)
+        return not self.server.query(objects)
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
@@ -208,7 +208,7 @@ class Item:
 
     @contextlib.contextmanager
     def cleared(self) -> Iterator[None]:
-        """What keeps a table, or the name of one, where it is, is gone in here; if something fails it is made again."""
+        """In here, what keeps a table, or its name, where it is, is gone; if something fails it is made again."""
         with tempfile.NamedTemporaryFile() as file:
             with dump.showing(self.server, account.RESTORE) as shower:
                 collation = dump.properties_of(self.server, self.into)["collation"]
@@ -220,11 +220,11 @@ class Item:
                 yield
             except subprocess.CalledProcessError:
                 for kinds in (("TRIGGER",), (definitions.PLACE,), ("VIEW",)):
-                    definitions.Making(self.server, [each for each in kept if each[0]["kind"] in kinds], self.into, self.into).attempt()
+                    definitions.Making(self.server, [pair for pair in kept if pair[0]["kind"] in kinds], self.into, self.into).attempt()
                 raise
 
     def replace_tables(self, beside: str) -> None:
-        """Tables that those of other databases refer to: moved away, they would be referred to there."""
+        """Replace tables that those of other databases refer to. They are dropped first: moved away, they would be referred to there."""
         gone = sorted(dump.tables_of(self.server, self.into))
         drops = ["DROP TABLE " + ", ".join(qualified(self.into, name) for name in gone)] if gone else []
         # If it is all that there is, nobody is to take it for what a restore that was killed had begun.
@@ -264,15 +264,15 @@ class Item:
             return
         where = within("EVENT_SCHEMA", self.into)
         rows = self.server.query("SELECT %s FROM information_schema.EVENTS WHERE %s" % (hexed("EVENT_NAME"), where))
-        there = {named(row[0]) for row in rows}
+        existing = {named(row[0]) for row in rows}
         for name in events:
-            if name not in there and not any(why.startswith("event %s:" % shown(name)) for why in self.failures):
+            if name not in existing and not any(why.startswith("event %s:" % shown(name)) for why in self.failures):
                 untrusted.tell(4, "database %s: event %s is not made, since its time is over" % (shown(self.into), shown(name)))
-        if there and self.into != self.name:
+        if existing and self.into != self.name:
             untrusted.tell(
                 4,
                 "database %s: its events are switched off, since those of %s may run: %s"
-                % (shown(self.into), shown(self.name), ", ".join(map(shown, sorted(there)))),
+                % (shown(self.into), shown(self.name), ", ".join(map(shown, sorted(existing)))),
             )
 
     def end(self, strict: bool) -> None:

@@ -38,7 +38,7 @@ def restore() -> bool:
         with client.connected() as server:
             demand_all(server)
             tell_of_versions(str(manifest.get("server", {}).get("version", "")), server)
-            items = [Item(server, each, manifest["files"]) for each in request["items"]]
+            items = [Item(server, choice, manifest["files"]) for choice in request["items"]]
             if asked_twice(items):
                 return False
             clear(server)
@@ -111,7 +111,7 @@ def demand_all(server: Server) -> None:
 def tell_of_versions(dumped: str, server: Server) -> None:
     """Warn of a server that is older than the one that was dumped."""
     here = server.query("SELECT VERSION()")[0][0]
-    numbers = [[int(each) for each in version.split("-")[0].split(".")[:2] if each.isdecimal()] for version in (dumped, here)]
+    numbers = [[int(part) for part in version.split("-")[0].split(".")[:2] if part.isdecimal()] for version in (dumped, here)]
     if numbers[0] > numbers[1]:
         untrusted.tell(
             4, "The dump is of MariaDB %s, and this server is older, %s: what it does not know does not come back." % (dumped, here)
