@@ -240,7 +240,7 @@ def of_server():
             "trouble": "",
             "judged": isinstance(said, dict) and "problems" in said,
             "clients": [of_client(each) for each in clients[:MOST_CLIENTS]],
-            "problems": [of_problem(each) for each in problems[:MOST_PROBLEMS]],
+            "problems": [of_problem(problem) for problem in shortened(problems)],
         }
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         lines = ran.stderr.decode(errors="replace").strip().split("\n")
@@ -248,11 +248,20 @@ def of_server():
 
 
 def of_client(each):
-    """`[name, present or absent, last change, bytes on disk, of which of what was deleted, generations, the newest, why it is refused]`."""
+    """`[name, present or absent, last change, bytes on disk, of which of what was deleted, generations, the newest, why it is refused, after
+    how many hours without a change the server tells]`."""
     names = each.get("generations") or []
     return [cut(each["name"], 253), cut(each.get("state", ""), 20), each.get("changed") or 0, each.get("live_bytes") or 0,
             each.get("held_bytes") or 0, len(names), max([made_at(name) for name in names[-1:]], default=0),
-            cut(each.get("refused") or "", 200)]
+            cut(each.get("refused") or "", 200), each.get("alert_after") or 0]
+
+
+def shortened(problems):
+    """The first of them; of more it is said how many there are."""
+    if len(problems) <= MOST_PROBLEMS:
+        return problems
+    more = {"text": "%d more things are wrong with it, or with machines that save to it." % (len(problems) - MOST_PROBLEMS + 1)}
+    return [*problems[:MOST_PROBLEMS - 1], more]
 
 
 def of_problem(each):

@@ -59,7 +59,7 @@ def of_server(said: dict[str, Any]) -> dict[str, Any]:
         "trouble": line(said.get("trouble")),
         "judged": said.get("judged") is True,
         "remembered": False,
-        "clients": [of_client(each) for each in (items(given, 8) for given in items(said.get("clients"), MOST_CLIENTS)) if len(each) == 8],
+        "clients": [of_client(each) for each in (items(given, 9) for given in items(said.get("clients"), MOST_CLIENTS)) if len(each) == 9],
         "problems": [[line(each[0], 253), line(each[1]), [line(remedy) for remedy in items(each[2], 3)]]
                      for each in (items(given, 3) for given in items(said.get("problems"), MOST_PROBLEMS)) if len(each) == 3],
     }
@@ -68,7 +68,7 @@ def of_server(said: dict[str, Any]) -> dict[str, Any]:
 def of_client(said: list[Any]) -> list[Any]:
     """See `of_client` in the module; at its end, whether the control node knows it as a machine that saves to this server."""
     return [line(said[0], 253), "absent" if said[1] == "absent" else "present", time(said[2]), number(said[3]), number(said[4]),
-            number(said[5]), time(said[6]), line(said[7]), False]
+            number(said[5]), time(said[6]), line(said[7]), number(said[8]), False]
 
 
 def remembered(found: dict[str, Any], clients: Container[str]) -> dict[str, Any]:
