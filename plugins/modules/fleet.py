@@ -241,7 +241,7 @@ def of_server():
             "trouble": "",
             "judged": isinstance(status, dict) and "problems" in status,
             "clients": [of_client(client) for client in clients[:MOST_CLIENTS]],
-            "problems": [of_problem(problem) for problem in problems[:MOST_PROBLEMS]],
+            "problems": [of_problem(problem) for problem in shortened(problems)],
         }
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         lines = ran.stderr.decode(errors="replace").strip().split("\n")
@@ -249,11 +249,20 @@ def of_server():
 
 
 def of_client(client):
-    """`[name, present or absent, last change, bytes on disk, of which of what was deleted, generations, the newest, why it is refused]`."""
+    """`[name, present or absent, last change, bytes on disk, of which of what was deleted, generations, the newest, why it is refused, after
+    how many hours without a change the server tells]`."""
     names = client.get("generations") or []
     return [cut(client["name"], 253), cut(client.get("state", ""), 20), client.get("changed") or 0, client.get("live_bytes") or 0,
             client.get("held_bytes") or 0, len(names), max([made_at(name) for name in names[-1:]], default=0),
-            cut(client.get("refused") or "", 200)]
+            cut(client.get("refused") or "", 200), client.get("alert_after") or 0]
+
+
+def shortened(problems):
+    """The first of them; of more it is said how many there are."""
+    if len(problems) <= MOST_PROBLEMS:
+        return problems
+    more = {"text": "%d more things are wrong with it, or with machines that save to it." % (len(problems) - MOST_PROBLEMS + 1)}
+    return [*problems[:MOST_PROBLEMS - 1], more]
 
 
 def of_problem(problem):

@@ -59,8 +59,8 @@ def of_server(report: dict[str, Any]) -> dict[str, Any]:
         "trouble": line(report.get("trouble")),
         "judged": report.get("judged") is True,
         "remembered": False,
-        "clients": [of_client(client) for client in (items(item, 8) for item in items(report.get("clients"), MOST_CLIENTS))
-                    if len(client) == 8],
+        "clients": [of_client(client) for client in (items(item, 9) for item in items(report.get("clients"), MOST_CLIENTS))
+                    if len(client) == 9],
         "problems": [[line(problem[0], 253), line(problem[1]), [line(remedy) for remedy in items(problem[2], 3)]]
                      for problem in (items(item, 3) for item in items(report.get("problems"), MOST_PROBLEMS)) if len(problem) == 3],
     }
@@ -69,7 +69,7 @@ def of_server(report: dict[str, Any]) -> dict[str, Any]:
 def of_client(fields: list[Any]) -> list[Any]:
     """See `of_client` in the module; at its end, whether the control node knows it as a machine that saves to this server."""
     return [line(fields[0], 253), "absent" if fields[1] == "absent" else "present", time(fields[2]), number(fields[3]), number(fields[4]),
-            number(fields[5]), time(fields[6]), line(fields[7]), False]
+            number(fields[5]), time(fields[6]), line(fields[7]), number(fields[8]), False]
 
 
 def remembered(machine: dict[str, Any], clients: Container[str]) -> dict[str, Any]:

@@ -21,7 +21,9 @@ FORMAT = 1
 
 
 def of_all(config: Told) -> list[dict[str, Any]]:
-    """Of each machine its name, account and state, quota, last change, bytes on the disk, generations, and when it was last checked."""
+    """Of each machine its name, account and state, quota, last change, bytes on the disk, after how many hours without a change it is
+    told of (0: never), generations, and when it was last checked.
+    """
     clients = []
     for account in config["accounts"]:
         state = seen.read(account)
@@ -35,6 +37,7 @@ def of_all(config: Told) -> list[dict[str, Any]]:
                 "live_bytes": state["live"] if state else None,
                 "held_bytes": state["held"] if state else None,
                 "refused": state["refused"] if state else "",
+                "alert_after": account["alert_after"],
                 "checked": checking.read(account)["checked"] or None,
                 "generations": generations.names(keeping.path_of(account)),
             }
