@@ -119,7 +119,9 @@ export const repository = roleSchema({
           quota: { type: 'string', description: ['How much it may store.'], pattern: size, allowed: sizeAllowed },
           alert_after: {
             type: 'integer',
-            description: ['After how many hours without anything saved the server reports that; 0 for a host that is often off.'],
+            description: [
+              'After how many hours without anything saved the server reports that; 0 for a host that is often off.',
+            ],
             minimum: 0,
             maximum: 8784,
           },
