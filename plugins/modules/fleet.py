@@ -249,8 +249,8 @@ def of_server():
 
 
 def of_client(client):
-    """`[name, present or absent, last change, bytes on disk, of which of what was deleted, generations, the newest, why it is refused, after
-    how many hours without a change the server tells]`."""
+    """`[name, present or absent, last change, bytes on disk, of which of what was deleted, generations, the newest, why it is refused,
+    after how many hours without a change the server tells]`."""
     names = client.get("generations") or []
     return [cut(client["name"], 253), cut(client.get("state", ""), 20), client.get("changed") or 0, client.get("live_bytes") or 0,
             client.get("held_bytes") or 0, len(names), max([made_at(name) for name in names[-1:]], default=0),

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 NAME = "backupctl"
 WHO = """Members of the group backup_status_group may use status, run, drill, check,
-and list without an archive. They need no privilege, and never get what opens a
-repository. The rest is for root; log also for who may read the journal."""
+and list without an archive. They need no other privilege, and never get what
+opens a repository. All other commands are for root; log is also for those who
+may read the journal."""
 MORE = WHO + "\n\nexit codes:\n" + "\n".join("  %-4d %s" % meaning for meaning in codes.MEANING.items())
 # What argparse says, and how it is said here.
 SAID = (
