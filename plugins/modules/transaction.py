@@ -94,6 +94,7 @@ created:
   sample: [/var/lib/example/made]
 """
 
+import contextlib
 import glob
 import grp
 import hashlib
@@ -325,7 +326,8 @@ class Transaction:
         except OSError as error:
             self.warn("what Python made of modules that are gone is still there: %s" % error)
         for path in former:
-            os.unlink(path)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
         self._compile(different)
         self._start()
         self.differs = [path for path, (salt, digest) in self.plan["saved"].items() if self._is_other(path, salt, digest)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import collections
 import subprocess
+import tempfile
 
 from rootless_backup import untrusted
 
@@ -85,8 +86,12 @@ def read(most: int, *matches: str) -> list[Entry]:
         *matches,
     ]
     entries: collections.deque[tuple[Entry, int]] = collections.deque()
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout and process.stderr
+    # A file: it can say more than a pipe holds, of damaged journals, while it is asked for the entries.
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors) as process,
+    ):
+        assert process.stdout
         room = MOST_READ
         while True:
             line = process.stdout.readline(LONGEST_ENTRY)
@@ -106,7 +111,9 @@ def read(most: int, *matches: str) -> list[Entry]:
             room -= len(line)
             while room < 0:
                 room += entries.popleft()[1]
-        trouble = process.stderr.read(LONGEST_TEXT).decode(errors="backslashreplace")
+        process.wait()
+        errors.seek(0)
+        trouble = errors.read(LONGEST_TEXT).decode(errors="backslashreplace")
     if process.returncode != 0:
         raise RuntimeError("journalctl failed: %s" % trouble.strip())
     return [entry for entry, _length in entries]

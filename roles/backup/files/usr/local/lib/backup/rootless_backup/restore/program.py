@@ -7,6 +7,7 @@ It runs as a user of its own; a restore with the capabilities that owners and th
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 PROGRAM = "/usr/local/lib/backup/backup-restore"
+# A process starts several units within a second: one for each repository.
+UNITS = itertools.count()
 
 
 def main(options: argparse.Namespace) -> int:
@@ -33,8 +36,7 @@ def main(options: argparse.Namespace) -> int:
     prepare()
     if os.geteuid() != 0:
         untrusted.die("backupctl %s: only root may start it; it then runs as another user" % options.action, codes.NOT_ALLOWED)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    interruptible()
     try:
         used = engine.in_use()
         return everywhere(options, used) if options.action in ("list", "find") and options.repository is None else in_unit(options, used)
@@ -46,6 +48,14 @@ def main(options: argparse.Namespace) -> int:
         untrusted.die("backupctl restore: " + untrusted.printable(str(refused)))
     except KeyboardInterrupt:
         untrusted.die(INTERRUPTED % options.action, codes.INTERRUPTED)
+
+
+def interruptible() -> None:
+    """End as by Ctrl-C when the terminal or the connection is gone, or when told to end."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Under nohup(1) it is to go on.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
 
 
 def inside_unit(arguments: list[str]) -> int:
@@ -108,7 +118,7 @@ def in_unit(options: argparse.Namespace, host: engine.Engine) -> int:
 
 def name_of(options: argparse.Namespace) -> str:
     """The name of the unit, without its suffix."""
-    return "backup-%s-%d-%d" % (options.action, os.getpid(), time.time())
+    return "backup-%s-%d-%d-%d" % (options.action, os.getpid(), time.time(), next(UNITS))
 
 
 def inside(options: argparse.Namespace) -> list[str]:

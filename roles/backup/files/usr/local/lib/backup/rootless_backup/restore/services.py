@@ -9,7 +9,6 @@ import fnmatch
 import json
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -34,9 +33,8 @@ def main(options: argparse.Namespace) -> int:
     """Bring back what services have in /etc and /var. Return the exit code."""
     if os.geteuid() != 0:
         untrusted.die("backupctl restore-services: only root may stop services and write into /etc and /var", codes.NOT_ALLOWED)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        # What was stopped is started again.
-        signal.signal(number, program.interrupt)
+    # What was stopped is started again.
+    program.interruptible()
     try:
         if options.start:
             return 0 if holders.start() else 1

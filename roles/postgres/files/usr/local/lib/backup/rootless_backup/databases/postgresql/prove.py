@@ -154,9 +154,11 @@ def others(env: dict[str, str], was: Properties) -> Iterator[str]:
     except (subprocess.CalledProcessError, OSError) as error:
         yield "its owner, its rights or its comment cannot be given to it: %s" % reason(error)
         return
+    finally:
+        if was.get("datistemplate"):
+            # No template can be dropped.
+            query(env, "ALTER DATABASE drill IS_TEMPLATE false")
     now = client.properties_in(answer.decode("ascii").split("\n"))["drill"]
-    if now["datistemplate"]:
-        query(env, "ALTER DATABASE drill IS_TEMPLATE false")
     for name in sorted(was.keys() & now.keys() - INCIDENTAL):
         if comparable(name, was[name]) != comparable(name, now[name]):
             yield "its %s is %s, but was %s" % (untrusted.printable(name), *(shown_short(properties[name]) for properties in (now, was)))
