@@ -380,7 +380,7 @@ onEachRelease(
         'web: a session lasted longer than 1s (repository_session_time_limit), and was ended',
       );
       expect(await running(own)).toBe('');
-      expect(await server.exists(`/srv/repositories/${own}/repository/lock.exclusive`)).toBe(true);
+      // Borg lets go of its lock itself, if it hears of the end of the connection before it is killed; if not, the next one breaks it.
       await server.run(`sed -i 's/"1s"/"24h"/' /etc/backup/repository-accounts.json`);
       await fixture.host.run('systemctl stop locked', { mayFail: true });
       const { ok, log } = await backUp(fixture.host);
