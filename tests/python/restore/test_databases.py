@@ -39,6 +39,7 @@ def test_another_one_that_is_the_newest_now_is_restored_and_is_the_one_that_was_
 
 def test_what_came_back_before_the_end_is_not_asked_for_again_whether_that_failed_or_was_killed(came_back, tmp_path):
     request.note_back("15-main/one.dump", {"all": True})
+    once.end("shop")
     assert came_back() == (False, "web-dumps-1", ["15-main/one.dump"])
     (tmp_path / "shop" / request.CAME_BACK).unlink()
     once.begin("shop", "/srv/one", "web-dumps-1", ["15-main/one.dump"])
@@ -52,6 +53,7 @@ def test_what_came_back_before_the_end_is_not_asked_for_again_whether_that_faile
 
 def test_one_of_them_that_is_restored_by_itself_is_no_part_of_all(came_back):
     request.note_back("15-main/one.dump", {"all": False})
+    once.end("shop")
     assert came_back()[2] == []
 
 
@@ -65,9 +67,33 @@ def test_a_note_that_is_none_is_of_no_archive(came_back, noted):
 def test_what_the_hook_leaves_in_place_of_its_notes_is_no_more_than_a_note(came_back, tmp_path):
     told = tmp_path / "shop" / request.CAME_BACK
     told.write_text(json.dumps({"a": 1}) + "\n[1]\n")
+    once.end("shop")
     assert came_back()[2] == []
     told.write_text("{\n")
+    once.end("shop")
     assert came_back()[2] == []
     told.unlink()
     told.symlink_to("/etc/passwd")
+    once.end("shop")
     assert came_back()[2] == []
+
+
+@pytest.mark.parametrize("killed", [True, False], ids=["one that was killed", "one that failed"])
+def test_what_is_put_in_its_place_while_the_restore_is_stopped_came_back_too(came_back, tmp_path, monkeypatch, killed):
+    def stop(*_units):
+        # Until it is stopped it is at work.
+        if (tmp_path / "shop").exists():
+            request.note_back("15-main/late.dump", {"all": True})
+        return True
+
+    monkeypatch.setattr(databases.systemd, "stop", stop)
+    monkeypatch.setattr(databases, "RESTORE", str(tmp_path))
+    monkeypatch.setattr(databases, "heed_nothing", lambda: None)
+    restore = databases.Restore(types.SimpleNamespace(hook="shop"), "backup-shop-restore.service", "/srv/one")
+    if killed:
+        restore.clear()
+    else:
+        restore.noted = True
+        restore.end(False)
+    assert not (tmp_path / "shop").exists()
+    assert came_back()[2] == ["15-main/late.dump"]

@@ -68,10 +68,12 @@ def main(asked: argparse.Namespace) -> int:
     try:
         asked.back = []
         with alone():
+            restore = Restore(asked, unit, location)
+            restore.clear()
             if asked.once and came_back(asked, used):
                 untrusted.say("all that hook %s saved came back before, and is left as it is" % asked.hook)
                 return codes.GOOD
-            return codes.GOOD if Restore(asked, unit, location).run() else codes.FAILED
+            return codes.GOOD if restore.run() else codes.FAILED
     except engine.Refused as refused:
         untrusted.die("backupctl restore-db: %s" % refused)
     except KeyboardInterrupt:
@@ -87,8 +89,6 @@ def came_back(asked: argparse.Namespace, used: engine.Engine) -> bool:
 
     Refused: there is none.
     """
-    # Of one that was killed.
-    once.end(asked.hook)
     known = once.known_of(asked.hook)
     if known is None:
         return False
@@ -152,8 +152,7 @@ class Restore:
         self.telling: Thread | None = None
 
     def run(self) -> bool:
-        """Take it out of the archive, then load it. Return whether both succeeded."""
-        self.clear()
+        """Take it out of the archive, then load it. Return whether both succeeded. What one left that was killed is taken away before."""
         os.mkdir(self.directory, mode=0o700)
         # If systemctl failed, and not the unit, it is still at work.
         ended = False
@@ -161,15 +160,15 @@ class Restore:
             ended = self.stage() and self.load()
             return ended
         finally:
-            if self.noted:
-                once.end(self.asked.hook, ended)
             self.end(ended)
 
     def clear(self) -> None:
-        """Take away what one left that was killed, or whose end was."""
+        """Take away what one left that was killed, or whose end was, and note what came back."""
         if os.path.lexists(self.directory):
             if not systemd.stop(self.staging, self.unit):
                 untrusted.die("backupctl restore-db: an earlier one is still at work, and cannot be stopped")
+            # Not before it is stopped: until then it puts what it has loaded in its place.
+            once.end(self.asked.hook)
             take_away(self.directory)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.ready)
@@ -226,9 +225,14 @@ class Restore:
         if waits:
             # Stopped while its sandbox is made, it would count as one that failed.
             systemd.reset_failed(self.unit)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.ready)
-        take_away(self.directory)
+        try:
+            if self.noted:
+                # As above.
+                once.end(self.asked.hook, ended)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.ready)
+            take_away(self.directory)
         if self.telling is not None:
             self.telling.join()
         if self.under_way is not None:
