@@ -31,6 +31,12 @@ def test_it_is_known_by_the_archive_that_the_newest_was_and_by_its_repository(ca
     assert not came_back(location="/srv/two")[0]
 
 
+def test_what_the_hook_noted_is_looked_for_again_though_all_of_it_came_back(came_back):
+    request.note_back("15-main/shop.dump", {"all": True})
+    once.end("shop", True)
+    assert came_back() == (False, "web-dumps-1", ["15-main/shop.dump"])
+
+
 def test_another_one_that_is_the_newest_now_is_restored_and_is_the_one_that_was_compared(came_back):
     request.note_back("15-main/shop.dump", {"all": True})
     once.end("shop", True)

@@ -85,7 +85,8 @@ def refuse(text: str) -> NoReturn:
 
 
 def came_back(asked: argparse.Namespace, used: engine.Engine) -> bool:
-    """Whether all came back before, of the archive that is meant; if not, that is taken, and `asked.back` is what did.
+    """Whether all came back before, of the archive that is meant, and nobody can say whether it is there; if not, that archive is taken, and
+    `asked.back` is what did, which the hook looks for.
 
     Refused: there is none.
     """
@@ -97,7 +98,8 @@ def came_back(asked: argparse.Namespace, used: engine.Engine) -> bool:
     if (known["location"], known["archive"]) != (used.repositories[asked.repository - 1], asked.archive):
         return False
     asked.back = known["back"]
-    return known["all"]
+    # What a hook noted may be gone since, as from a server that was made anew.
+    return known["all"] and not known["back"]
 
 
 def interrupted(_signal: int, _frame: object) -> NoReturn:

@@ -36,7 +36,7 @@ import sys
 from rootless_backup import untrusted
 from rootless_backup.databases import base
 from rootless_backup.databases.base import complain, shown
-from rootless_backup.databases.request import came_back, note_back
+from rootless_backup.databases.request import BEFORE, came_back, note_back
 from rootless_backup.records import manifest as manifests
 
 TYPE_CHECKING = False
@@ -264,6 +264,7 @@ def restore(dump: str, busy_timeout: int) -> bool:
     places, ok, items = set(), True, []
     for item in request["items"]:
         if came_back(item["file"], request) and os.path.lexists(item["into"]):
+            untrusted.tell(6, "%s %s, and is left as it is." % (shown(item["into"]), BEFORE))
             continue
         items.append(item)
         # A link stays, and what it leads to is replaced.
