@@ -14,7 +14,7 @@ def came_back(tmp_path, monkeypatch):
     monkeypatch.setattr(once.host, "RESTORE_STATE", str(tmp_path))
     monkeypatch.setenv("BACKUP_REQUEST", str(tmp_path / "shop" / "request.json"))
     (tmp_path / "shop").mkdir()
-    once.begin("shop", "/srv/one", "web-dumps-1", [])
+    once.begin("shop", "/srv/one", "web-dumps-1", [], {})
 
     def ask(location="/srv/one", archive=None, newest="web-dumps-1"):
         monkeypatch.setattr(listing, "name_of", lambda _command, _used, _number, name: newest if name == "latest-dumps" else name)
@@ -48,13 +48,29 @@ def test_what_came_back_before_the_end_is_not_asked_for_again_whether_that_faile
     once.end("shop")
     assert came_back() == (False, "web-dumps-1", ["15-main/one.dump"])
     (tmp_path / "shop" / request.CAME_BACK).unlink()
-    once.begin("shop", "/srv/one", "web-dumps-1", ["15-main/one.dump"])
+    once.begin("shop", "/srv/one", "web-dumps-1", ["15-main/one.dump"], {})
     request.note_back("15-main/two.dump", {"all": True})
     with open(tmp_path / "shop" / request.CAME_BACK, "a", encoding="utf-8") as file:
         file.write('"15-main/half')
     once.end("shop", False)
     assert came_back()[2] == ["15-main/one.dump", "15-main/two.dump"]
     assert request.came_back("15-main/two.dump", {"back": came_back()[2]})
+
+
+def test_one_that_is_begun_is_asked_for_with_its_mark_and_is_not_back_until_it_is_noted_again(came_back):
+    request.note_back("one.sql", {"all": True})
+    request.note_begun("one.sql", "restoring_1", {"all": True})
+    request.note_begun("two.sql", "restoring_2", {"all": True})
+    request.note_back("two.sql", {"all": True})
+    once.end("shop", False)
+    known = once.known_of("shop")
+    assert came_back()[2] == ["two.sql"]
+    assert request.mark_of("one.sql", known) == "restoring_1"
+    assert request.mark_of("three.sql", known) == request.mark_of("one.sql", {}) == ""
+    # As an earlier version wrote it.
+    del known["begun"]
+    once.write("shop", known)
+    assert came_back()[2] == ["two.sql"]
 
 
 def test_one_of_them_that_is_restored_by_itself_is_no_part_of_all(came_back):
@@ -72,7 +88,7 @@ def test_a_note_that_is_none_is_of_no_archive(came_back, noted):
 
 def test_what_the_hook_leaves_in_place_of_its_notes_is_no_more_than_a_note(came_back, tmp_path):
     told = tmp_path / "shop" / request.CAME_BACK
-    told.write_text(json.dumps({"a": 1}) + "\n[1]\n")
+    told.write_text(json.dumps({"a": 1}) + "\n[1]\n" + json.dumps({"a": ["b"]}) + "\n")
     once.end("shop")
     assert came_back()[2] == []
     told.write_text("{\n")

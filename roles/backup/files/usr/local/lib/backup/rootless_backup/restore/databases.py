@@ -66,7 +66,7 @@ def main(asked: argparse.Namespace) -> int:
         if signal.getsignal(each) is not signal.SIG_IGN:
             signal.signal(each, interrupted)
     try:
-        asked.back = []
+        asked.back, asked.begun = [], {}
         with alone():
             restore = Restore(asked, unit, location)
             restore.clear()
@@ -85,8 +85,8 @@ def refuse(text: str) -> NoReturn:
 
 
 def came_back(asked: argparse.Namespace, used: engine.Engine) -> bool:
-    """Whether all came back before, of the archive that is meant, and nobody can say whether it is there; if not, that archive is taken, and
-    `asked.back` is what did, which the hook looks for.
+    """Whether all came back before, of the archive that is meant, and nobody can say whether it is there; if not, that archive is taken,
+    and `asked.back` is what did, which the hook looks for, and `asked.begun` what was begun.
 
     Refused: there is none.
     """
@@ -97,7 +97,7 @@ def came_back(asked: argparse.Namespace, used: engine.Engine) -> bool:
     asked.archive = listing.name_of("restore-db", used, asked.repository, asked.archive or "latest-dumps")
     if (known["location"], known["archive"]) != (used.repositories[asked.repository - 1], asked.archive):
         return False
-    asked.back = known["back"]
+    asked.back, asked.begun = known["back"], known["begun"]
     # What a hook noted may be gone since, as from a server that was made anew.
     return known["all"] and not known["back"]
 
@@ -200,7 +200,7 @@ class Restore:
             with contextlib.suppress(OSError, untrusted.Untrustworthy):
                 # Which archive it is says who opens archives. Nothing becomes of it but that it is compared.
                 staged = untrusted.read_json(os.path.join(self.directory, "request.json"), most=1 << 26)
-                once.begin(self.asked.hook, self.location, str(staged["archive"]), self.asked.back)
+                once.begin(self.asked.hook, self.location, str(staged["archive"]), self.asked.back, self.asked.begun)
                 self.noted = True
         hand_over(self.directory, *self.owner)
         self.under_way = self.waiting or Turn(self.unit)
