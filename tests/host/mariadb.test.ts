@@ -292,7 +292,10 @@ exit $code
         expect(broken.ok, broken.said).toBe(false);
         if (signal === 'KILL')
           // Somebody's own, meanwhile.
-          await sql(host, 'DROP DATABASE IF EXISTS plain; CREATE DATABASE plain; CREATE TABLE plain.mine SELECT 1 AS n');
+          await sql(
+            host,
+            'DROP DATABASE IF EXISTS plain; CREATE DATABASE plain; CREATE TABLE plain.mine SELECT 1 AS n',
+          );
         else
           expect(broken.said).toMatch(/"plain" already, and it is not empty[^]*"[^]+" is not whole: .* makes it anew/);
       }
