@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from rootless_backup.engine import Item
 
-# Of a row so many paths are named.
-NAMED = 3
+# Of a row so many paths are named, and so much of each, in characters.
+NAMED, LONGEST_NAMED = 3, 1000
 BACK, CHANGED, ABSENT, OTHER = range(4)
 ELSEWHERE = "not among the paths that were asked for"
 
@@ -64,7 +64,7 @@ class Row:
         if state in (ABSENT, OTHER):
             self.lacking = [top for top in self.lacking if os.path.lexists(top + path)]
             if len(self.named) < NAMED:
-                self.named.append((path, why))
+                self.named.append((path if len(path) <= LONGEST_NAMED else path[:LONGEST_NAMED] + "…", why))
 
 
 class Comparison:
@@ -193,12 +193,23 @@ def real(path: str) -> str:
     """The path on this machine of what an archive tells so; nothing: it is not there. What is not UTF-8 in a name is told as `?`."""
     if os.path.lexists(path) or "?" not in path:
         return path if os.path.lexists(path) else ""
-    above, name = os.path.split(path)
-    above = real(above)
+    directory = "/"
+    # One by one: a path may have more directories than Python calls itself.
+    for part in path.strip("/").split("/"):
+        below = os.path.join(directory, part)
+        directory = below if os.path.lexists(below) else named_so(directory, part)
+        if not directory:
+            break
+    return directory
+
+
+def named_so(directory: str, name: str) -> str:
+    """The path of what is told by this name in a directory; nothing: it is not there."""
     try:
-        return next((os.path.join(above, entry) for entry in os.listdir(above) if entry.encode("utf-8", "replace").decode() == name), "")
+        names = os.listdir(directory) if "?" in name else []
     except OSError:
         return ""
+    return next((os.path.join(directory, entry) for entry in names if entry.encode("utf-8", "replace").decode() == name), "")
 
 
 def time_of(file_stat: os.stat_result) -> str:

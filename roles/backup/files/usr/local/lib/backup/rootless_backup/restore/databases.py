@@ -66,12 +66,14 @@ def main(options: argparse.Namespace) -> int:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, interrupted)
     try:
-        options.back = []
+        options.back, options.begun = [], {}
         with alone():
+            restore = Restore(options, unit, location)
+            restore.clear()
             if options.once and came_back(options, used):
                 untrusted.say("all that hook %s saved came back before, and is left as it is" % options.hook)
                 return codes.GOOD
-            return codes.GOOD if Restore(options, unit, location).run() else codes.FAILED
+            return codes.GOOD if restore.run() else codes.FAILED
     except engine.Refused as refused:
         untrusted.die("backupctl restore-db: %s" % refused)
     except KeyboardInterrupt:
@@ -83,12 +85,11 @@ def refuse(text: str) -> NoReturn:
 
 
 def came_back(options: argparse.Namespace, used: engine.Engine) -> bool:
-    """Whether all came back before, of the archive that is meant; if not, that archive is taken, and `options.back` is what did.
+    """Whether all came back before, of the archive that is meant, and nobody can say whether it is there; if not, that archive is taken,
+    and `options.back` is what did, which the hook looks for, and `options.begun` what was begun.
 
     Refused: there is none.
     """
-    # Of one that was killed.
-    once.end(options.hook)
     known = once.known_of(options.hook)
     if known is None:
         return False
@@ -96,8 +97,9 @@ def came_back(options: argparse.Namespace, used: engine.Engine) -> bool:
     options.archive = listing.name_of("restore-db", used, options.repository, options.archive or "latest-dumps")
     if (known["location"], known["archive"]) != (used.repositories[options.repository - 1], options.archive):
         return False
-    options.back = known["back"]
-    return known["all"]
+    options.back, options.begun = known["back"], known["begun"]
+    # What a hook noted may be gone since, as from a server that was made anew.
+    return known["all"] and not known["back"]
 
 
 def interrupted(_signal: int, _frame: object) -> NoReturn:
@@ -152,8 +154,7 @@ class Restore:
         self.telling: Thread | None = None
 
     def run(self) -> bool:
-        """Take it out of the archive, then load it. Return whether both succeeded."""
-        self.clear()
+        """Take it out of the archive, then load it. Return whether both succeeded. What one left that was killed is taken away before."""
         os.mkdir(self.directory, mode=0o700)
         # If systemctl failed, and not the unit, it is still at work.
         ended = False
@@ -161,15 +162,15 @@ class Restore:
             ended = self.stage() and self.load()
             return ended
         finally:
-            if self.noted:
-                once.end(self.asked.hook, ended)
             self.end(ended)
 
     def clear(self) -> None:
-        """Take away what one left that was killed, or whose end was."""
+        """Take away what one left that was killed, or whose end was, and note what came back."""
         if os.path.lexists(self.directory):
             if not systemd.stop(self.staging, self.unit):
                 untrusted.die("backupctl restore-db: an earlier one is still at work, and cannot be stopped")
+            # Not before it is stopped: until then it puts what it has loaded in its place.
+            once.end(self.asked.hook)
             take_away(self.directory)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.ready)
@@ -199,7 +200,7 @@ class Restore:
             with contextlib.suppress(OSError, untrusted.Untrustworthy):
                 # Which archive it is says who opens archives. Nothing becomes of it but that it is compared.
                 staged = untrusted.read_json(os.path.join(self.directory, "request.json"), most=1 << 26)
-                once.begin(self.asked.hook, self.location, str(staged["archive"]), self.asked.back)
+                once.begin(self.asked.hook, self.location, str(staged["archive"]), self.asked.back, self.asked.begun)
                 self.noted = True
         hand_over(self.directory, *self.owner)
         self.under_way = self.waiting or Turn(self.unit)
@@ -226,9 +227,14 @@ class Restore:
         if waits:
             # Stopped while its sandbox is made, it would count as one that failed.
             systemd.reset_failed(self.unit)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.ready)
-        take_away(self.directory)
+        try:
+            if self.noted:
+                # As above.
+                once.end(self.asked.hook, ended)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.ready)
+            take_away(self.directory)
         if self.telling is not None:
             self.telling.join()
         if self.under_way is not None:

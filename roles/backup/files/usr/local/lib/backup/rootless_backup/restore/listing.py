@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from typing import IO
 
 PROGRAM = "/usr/local/lib/backup/backup-restore"
-# Of a line, in bytes: a path has 4096 at most, a link as many, and JSON writes each as six.
-LONGEST = 1 << 17
+# Of a line, in bytes. A path has no end on a disk: it is what an engine comes to, with 4096 directories open one in another. Each of their
+# names has 255 bytes, JSON writes each as six, and of another name of a file both are told: 12.5 million.
+LONGEST = 1 << 24
 TEXTS = "path", "mode", "user", "group", "mtime", "linktarget"
 
 

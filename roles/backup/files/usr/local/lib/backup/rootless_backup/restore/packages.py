@@ -57,6 +57,8 @@ class Change:
         # Those that somebody asked for: the others come along with them, or not at all any more, as a library of an older release, which is
         # marked as asked for if the machine was installed with it.
         self.asked_for = [name for name in self.lacking if name not in auto and not were.installed[name].is_library]
+        # Or software that is of no package needs it.
+        self.libraries = [name for name in self.lacking if name not in auto and were.installed[name].is_library]
         self.candidates = available(self.lacking)
         self.held = sorted(were.held - here.held)
         self.auto = sorted((auto & were.installed.keys()) - automatic(APT))
@@ -79,10 +81,13 @@ class Change:
 
     def make(self) -> bool:
         """Return whether all of it succeeded."""
-        wanted = [name for name in self.asked_for if name in self.candidates]
+        wanted, libraries = ([name for name in names if name in self.candidates] for names in (self.asked_for, self.libraries))
         along = [name for name in self.lacking if name in self.candidates and name not in wanted]
-        # No more than it had. Where what came along does not fit this release, apt chooses.
-        ok = not wanted or install(["--no-install-recommends", "--", *wanted, *along], quiet=True) or install(["--", *wanted])
+        ok = not (wanted or libraries) or install(["--no-install-recommends", "--", *wanted, *along], quiet=True)
+        if not ok:
+            # No more than it had. Where what came along does not fit this release, apt chooses.
+            ok = not wanted or install(["--", *wanted])
+            ok = (not libraries or install(["--no-install-recommends", "--", *libraries])) and ok
         installed = Packages().installed.keys()
         for state, names in (("auto", self.auto), ("hold", self.held)):
             marked = [name for name in names if name in installed]
@@ -91,6 +96,10 @@ class Change:
             ok = self.override(*line) and ok
         for name in self.unavailable():
             tell("backupctl restore-packages: %s is in no source of this machine, and was not installed" % untrusted.printable(name))
+        for name in self.libraries:
+            if name not in installed:
+                why = "could not be installed" if name in self.candidates else "is in no source of this machine"
+                tell("backupctl restore-packages: %s %s; what is no package's may need this library" % (untrusted.printable(name), why))
         return ok and not self.unavailable()
 
     def override(self, user: str, group: str, mode: str, path: str) -> bool:

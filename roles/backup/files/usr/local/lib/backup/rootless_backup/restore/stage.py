@@ -18,7 +18,7 @@ from rootless_backup.restore.dumps import Dumps
 
 RESTORE = host.RESTORE_STATE
 # What the hook is told of how it is asked for.
-HOW = ("all", "back", "globals", "in_place", "over", "partial", "strict")
+HOW = ("all", "back", "begun", "globals", "in_place", "over", "partial", "strict")
 
 
 def main() -> None:

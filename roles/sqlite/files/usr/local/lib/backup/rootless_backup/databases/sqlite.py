@@ -36,12 +36,12 @@ import sys
 from rootless_backup import untrusted
 from rootless_backup.databases import base
 from rootless_backup.databases.base import complain, shown
-from rootless_backup.databases.request import came_back, note_back
+from rootless_backup.databases.request import BEFORE, came_back, note_back, refuse
 from rootless_backup.records import manifest as manifests
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Any, Optional
 
     from rootless_backup.records.manifest import Entry
@@ -261,32 +261,38 @@ def restore(dump: str, busy_timeout: int) -> bool:
     """Return whether every file was put where it was asked for."""
     with open(os.environ["BACKUP_REQUEST"], encoding="utf-8") as file:
         request = json.load(file)
-    places, ok, items = set(), True, []
+    items = []
     for item in request["items"]:
         if came_back(item["file"], request) and os.path.lexists(item["into"]):
-            continue
-        items.append(item)
-        # A link stays, and what it leads to is replaced.
-        place = item["into"] = os.path.realpath(item["into"])
-        if not os.path.isdir(os.path.dirname(place)):
-            ok = complain(
-                "%s: its directory is not there, or the hook may not see it: it writes only in the directories of "
-                "sqlite_databases. Make it, or choose another place with --into PATH." % shown(place)
-            )
-        elif place in places:
-            ok = complain("%s: more than one database would go there. Restore them one by one, with --into PATH." % shown(place))
-        elif os.path.isdir(place):
-            ok = complain("%s is a directory. Choose the path of a file with --into PATH." % shown(place))
-        elif os.path.lexists(place) and not request["over"]:
-            ok = complain("%s exists already. Choose another place with --into PATH, or replace it with --over." % shown(place))
-        places.add(place)
-    if ok:
-        for item in items:
-            if restore_one(os.path.join(dump, item["file"]), item["into"], request["over"], busy_timeout):
-                note_back(item["file"], request)
-            else:
-                ok = False
+            untrusted.tell(6, "%s %s, and is left as it is." % (shown(item["into"]), BEFORE))
+        else:
+            # A link stays, and what it leads to is replaced.
+            items.append({**item, "into": os.path.realpath(item["into"])})
+    places = [item["into"] for item in items]
+    free = [item for item in items if not refuse(problems(item["into"], places, request["over"]))]
+    ok = len(free) == len(items)
+    # Of all that there is, the others do not wait for that.
+    for item in free if ok or request.get("all") else ():
+        if restore_one(os.path.join(dump, item["file"]), item["into"], request["over"], busy_timeout):
+            note_back(item["file"], request)
+        else:
+            ok = False
     return ok
+
+
+def problems(place: str, places: list[str], over: bool) -> Iterator[str]:
+    """What stands in the way of a database that is to come back, for people. `places`: of all that are to."""
+    if not os.path.isdir(os.path.dirname(place)):
+        yield (
+            "%s: its directory is not there, or the hook may not see it: it writes only in the directories of "
+            "sqlite_databases. Make it, or choose another place with --into PATH." % shown(place)
+        )
+    elif places.count(place) > 1:
+        yield "%s: more than one database would go there. Restore them one by one, with --into PATH." % shown(place)
+    elif os.path.isdir(place):
+        yield "%s is a directory. Choose the path of a file with --into PATH." % shown(place)
+    elif os.path.lexists(place) and not over:
+        yield "%s exists already. Choose another place with --into PATH, or replace it with --over." % shown(place)
 
 
 def restore_one(source: str, place: str, over: bool, busy_timeout: int) -> bool:
