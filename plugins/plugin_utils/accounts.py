@@ -224,7 +224,7 @@ def computed(variables: Mapping[str, Any], options: Mapping[str, Any], warn: Cal
 
 def place(variables: Mapping[str, Any], server: str, secrets: object) -> dict[str, Any]:
     """Where the machine that the play is at saves to on a server, as `{location, known_host, server, position}`. `secrets`: what the play
-    has as its `backup_secrets_dir`; the position is that of its start in the window of all.
+    has as its `backup_secrets_dir`; the position is that of its start in the window of all, empty for one that has none.
 
     AnsibleActionFail: the server does not know it.
     """
@@ -260,4 +260,5 @@ def place(variables: Mapping[str, Any], server: str, secrets: object) -> dict[st
     except keys.Unusable:
         raise AnsibleActionFail("%s is no host key; remove it, and run role repository on %s"
                                 % (os.path.join(directory, HOST_KEY), server)) from None
-    return {"location": location, "known_host": known, "server": server, "position": slots.position(int(entry.get("slot", 0)))}
+    position = slots.position(int(entry["slot"])) if "slot" in entry else ""
+    return {"location": location, "known_host": known, "server": server, "position": position}

@@ -439,7 +439,8 @@ onEachRelease(
       await app.run('systemctl stop backup.timer');
       const later = (hours: number): Promise<unknown> =>
         server.run(
-          `find /srv/repositories/${own}/repository -exec touch -h -d "${hours} hours ago" {} +; systemctl start repository-keep`,
+          // A check or a restore on the machine changes these, and saves nothing.
+          `cd /srv/repositories/${own}/repository && find . -exec touch -h -d "${hours} hours ago" {} + && touch config nonce; systemctl start repository-keep`,
         );
       await later(35);
       expect((await server.run('systemctl start repository-watch', { mayFail: true })).code).toBe(0);
@@ -522,6 +523,8 @@ onEachRelease(
       await server.run(
         `cp -a ${segment} /tmp/whole; printf XXXX | dd of=${segment} bs=1 seek=1000 conv=notrunc status=none`,
       );
+      // As a client says that wants the check to begin behind all that there is.
+      await server.run(`echo 'last_segment_checked = 999999' >> ${newest}/config`);
       expect((await server.run('systemctl start repository-check', { mayFail: true, timeoutSeconds: 120 })).code).toBe(
         1,
       );
@@ -624,10 +627,14 @@ onEachRelease(
 
     it('taken away leaves the repositories, and nobody who could come in', async () => {
       const account = await hold(fixture.host, 'web');
+      expect(await server.read('/var/lib/backup-report/backup.prom')).toContain('repository-watch');
       saves(fixture, 'store', { repository_state: 'absent' });
       const { recap, stdout: said } = await apply(fixture, { clients: '' });
       expect(recap['store'], said).toMatchObject({ failed: 0 });
       await fixture.host.run('systemctl stop held', { mayFail: true });
+      // Nor is its watch told of for ever.
+      await server.run('systemctl start backup-watch');
+      expect(await server.read('/var/lib/backup-report/backup.prom')).not.toContain('repository-watch');
       expect(await server.exists(`/srv/repositories/${account}/repository/config`)).toBe(true);
       expect((await server.run(`getent passwd ${account} backup-repository`, { mayFail: true })).stdout).toBe('');
       for (const path of [

@@ -1,6 +1,7 @@
 """A generation is whole whatever the account does meanwhile, follows no link, and costs only what is deleted."""
 
 import os
+import resource
 
 import pytest
 from rootless_backup.repository import generations, listing
@@ -123,6 +124,21 @@ def test_where_a_file_can_have_no_more_names_it_is_copied(repository, monkeypatc
     assert make(repository, NOW + 3600) is None
 
 
+def test_what_is_copied_so_is_readable_by_the_group_of_its_account_as_what_is_linked(repository, monkeypatch):
+    def full(*_given, **_options):
+        raise OSError(31, "Too many links")
+
+    given = {}
+    monkeypatch.setattr(os, "link", full)
+    monkeypatch.setattr(generations.os, "chown", lambda name, uid, gid, **_options: given.update({name: (uid, gid)}))
+    name = make(repository)
+    kept = repository.parent / "generations" / name
+    group = (repository / "data/0/1").stat().st_gid
+    assert given == {str(number): (-1, group) for number in range(3)}
+    assert [(kept / "data/0" / str(number)).stat().st_mode & 0o777 for number in range(3)] == [0o440] * 3
+    assert (kept / "config").stat().st_mode & 0o777 == 0o600
+
+
 def test_old_ones_expire_but_never_the_newest(repository):
     names = []
     for day in range(4):
@@ -217,6 +233,23 @@ def test_more_files_than_borg_makes_are_told_before_all_are_read(repository, mon
         (repository / "data" / ("empty%d" % number)).mkdir()
     with pytest.raises(listing.Odd):
         make(repository)
+
+
+def test_it_has_more_directories_than_may_be_open_at_once(repository):
+    for number in range(1, 120):
+        (repository / "data" / str(number) / "below").mkdir(parents=True)
+        (repository / "data" / str(number) / "1").write_bytes(b"first")
+        (repository / "data" / str(number) / "below/1").write_bytes(b"below")
+        (repository / "data" / str(number) / "c").write_bytes(b"after what is below")
+    before, limits = contents(repository), resource.getrlimit(resource.RLIMIT_NOFILE)
+    open_before = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_before + 40, limits[1]))
+    try:
+        name = make(repository)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert contents(repository.parent / "generations" / name) == before
+    assert len(os.listdir("/proc/self/fd")) == open_before
 
 
 def test_directories_deeper_than_borg_makes_are_told(repository):

@@ -71,6 +71,23 @@ def test_one_that_grows_unlike_itself_is_told():
     assert texts(**free, **grown(*[1e9] * 6, 5e9, 6e9)) == []
 
 
+def test_one_that_never_grew_before_is_told_with_a_number_that_can_be_read():
+    free = {"each": {"quota": ""}}
+    (line,) = texts(**free, **grown(*[0] * 8, 4e9))
+    assert "grew by 4.0 GB within a day, 20 times as much" in line
+    assert texts(**free, **grown(*[0] * 8, 0.9e9)) == []
+
+
+def test_what_came_while_nobody_looked_did_not_come_within_a_day():
+    free = {"each": {"quota": ""}}
+    samples = [[NOW - day * DAY, 5e10 + (40 - day) * 1e9, 0] for day in range(40, 30, -1)]
+    total = samples[-1][1]
+    assert texts(**free, samples=[*samples, [NOW, total + 30e9, 0]], live=total + 30e9) == []
+    # Nor is as much usual then.
+    after = [*samples, [NOW - 2 * DAY, total + 29e9, 0], [NOW - DAY, total + 30e9, 0], [NOW, total + 37e9, 0]]
+    assert "grew by 7.0 GB within a day, 7 times as much" in texts(**free, samples=after, live=total + 37e9)[0]
+
+
 def test_room_that_is_nearly_used_is_told_while_more_than_it_is_refused():
     assert texts(live=8.9e9) == []
     assert "it takes 9.5 GB of 10G (repository_quota)" in texts(live=9.5e9)[0]

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 DAY = 86_400
+# A number, with the unit that it has here.
+FIGURE = re.compile(r"\d+(?:\.\d+)?(?: (?:B|[kMGT]B|days|hours|minutes|h|min|s)\b)?", re.ASCII)
 
 
 def stamp(when: float) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import time
 
-from rootless_backup import host, statefile, untrusted
-from rootless_backup.figures import DAY
+from rootless_backup import host, statefile, systemd, untrusted
+from rootless_backup.figures import DAY, FIGURE
 from rootless_backup.records import room, status
 from rootless_backup.report import history, verdict
 from rootless_backup.report.metrics import metrics
@@ -116,7 +115,16 @@ class State:
             untrusted.tell(3, "What is known of the backups could not be written down: %s" % reason(trouble))
             return reason(trouble)
 
+    def forget_gone(self) -> None:
+        """Forget a watch of repositories that was taken away: it would fail for ever."""
+        units = self.known.get("units", {})
+        if host.REPOSITORY_WATCH not in units:
+            return
+        if systemd.show_or_nothing(host.REPOSITORY_WATCH + ".service", "LoadState")["LoadState"] == "not-found":
+            del units[host.REPOSITORY_WATCH]
+
     def write(self, settings: dict[str, Any]) -> None:
+        self.forget_gone()
         known: Known = {"host": settings["host"], "version": host.VERSION, "alert_after": settings["alert_after"]}
         # The directory's group, by its set-group-id bit, is who may read it.
         statefile.write(status.STATUS, json.dumps({**self.known, **known}, indent=2) + "\n", 0o640)
@@ -127,6 +135,6 @@ class State:
 
 def digest(run: Run) -> str:
     """What stands for what was found, whatever its figures are, which differ at each look; not those in a name before a colon."""
-    lines = [line.partition(": ") for line in (run.errors or run.failed())]
-    findings = sorted(before + colon + re.sub(r"\d+", "", after) for before, colon, after in lines)
+    parts = [("", line) if ": " not in line else line.split(": ", 1) for line in (run.errors or run.failed())]
+    findings = sorted("%s: %s" % (name, FIGURE.sub("", text)) for name, text in parts)
     return hashlib.sha256("\n".join(findings).encode(errors="backslashreplace")).hexdigest()

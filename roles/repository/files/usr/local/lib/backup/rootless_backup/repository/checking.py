@@ -7,6 +7,8 @@ Borg reads what others wrote, so it does as a user who owns nothing, in a tree o
 from __future__ import annotations
 
 import configparser
+import contextlib
+import fcntl
 import json
 import os
 import pwd
@@ -19,14 +21,18 @@ from rootless_backup.repository import accounts, generations, keeping, undelete
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import TypedDict
 
     from rootless_backup.repository.accounts import Account, Told
 
     class Checked(TypedDict):
-        """When the last whole check of a repository ended, of which generation it was begun and how far that is, and what is damaged."""
+        """When the last whole check of a repository ended, when it last had a turn, up to which segment it was checked since, and what is
+        damaged.
+        """
 
         checked: float
+        turn: float
         segment: int
         damage: str
 
@@ -42,7 +48,7 @@ def path(account: Account) -> str:
 
 def read(account: Account) -> Checked:
     """How far the check of a repository is."""
-    nothing: Checked = {"checked": 0, "segment": -1, "damage": ""}
+    nothing: Checked = {"checked": 0, "turn": 0, "segment": -1, "damage": ""}
     try:
         with open(path(account), encoding="utf-8") as file:
             return {**nothing, **json.load(file)}
@@ -55,25 +61,59 @@ def damage(account: Account) -> str:
     return read(account)["damage"]
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[bool]:
+    """Whether nobody else checks, who would remove the trees that are checked. Within it nobody begins to."""
+    lock = os.open(os.path.join(host.REPOSITORY_STATE, "checking.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_alone = True
+        except BlockingIOError:
+            is_alone = False
+        yield is_alone
+    finally:
+        os.close(lock)
+
+
 def check(config: Told, wanted: Account | None = None) -> bool:
-    """Check one repository, or all, one after the other, until the time is over: who was checked longest ago comes first. Return whether
-    nothing is damaged.
-    """
-    end = time.monotonic() + config["check_duration"]
+    """Check one, or one after the other, until the time is over. Return whether nothing is damaged."""
+    with alone() as is_alone:
+        if not is_alone:
+            untrusted.say("Another check is at work, so this one ends. Try again when that is over.")
+            return True
+        return check_all([wanted] if wanted else in_turn(config["accounts"], time.time()), config["check_duration"])
+
+
+def in_turn(machines: list[Account], now: float) -> list[Account]:
+    """First whose last turn is longest ago, not whose last whole check is: one that never comes to its end would take all of the time."""
+
+    def last(machine: Account) -> float:
+        turn = read(machine)["turn"]
+        # Of a time to come: the clock was set back.
+        return turn if turn <= now else 0
+
+    return sorted(machines, key=last)
+
+
+def check_all(machines: list[Account], seconds: float) -> bool:
+    """Check one after the other for so long. Return whether nothing is damaged."""
+    end = time.monotonic() + seconds
     good = True
-    for account in [wanted] if wanted else sorted(config["accounts"], key=lambda account: read(account)["checked"]):
+    for account in machines:
         left = end - time.monotonic()
         if left < 1:
             break
         known = generations.names(keeping.path_of(account))
         if not known:
             continue
+        # Before it begins: whatever comes of it, the others are first then.
+        statefile.write(path(account), json.dumps({**read(account), "turn": time.time()}))
         try:
             state = check_one(account, known[-1], left)
-            statefile.write(path(account), json.dumps(state))
         except Exception as trouble:  # of one; the others are checked all the same
             state = {**read(account), "damage": "it could not be checked: %s" % untrusted.reason(trouble)}
-            statefile.write(path(account), json.dumps(state))
+        statefile.write(path(account), json.dumps(state))
         if state["damage"]:
             untrusted.tell(3, "%s: %s" % (account["name"], state["damage"]))
             good = False
@@ -102,17 +142,22 @@ def check_one(account: Account, name: str, seconds: float) -> Checked:
     if ended is None:
         return before
     if ended:
-        return {"checked": time.time(), "segment": -1, "damage": "the generation %s is damaged: %s" % (name, ended)}
-    return {**before, "segment": segment} if segment >= 0 else {"checked": time.time(), "segment": -1, "damage": ""}
+        return {**before, "checked": time.time(), "segment": -1, "damage": "the generation %s is damaged: %s" % (name, ended)}
+    return {**before, "segment": segment} if segment >= 0 else {**before, "checked": time.time(), "segment": -1, "damage": ""}
 
 
 def give(tree: str, uid: int, segment: int) -> None:
-    """Give the directories of a tree, and what was copied in it, to a user; and say there from which segment on it is to be checked."""
+    """Give the directories of a tree, and what was copied in it, to a user; and say there behind which segment its check begins.
+
+    -1: at the first. The machine may have written another one there, behind which it damaged nothing.
+    """
+    parser = settings(tree)
+    for section in (parser.default_section, "repository"):
+        parser.remove_option(section, LAST)
     if segment >= 0:
-        parser = settings(tree)
         parser["repository"][LAST] = str(segment)
-        with open(os.path.join(tree, "config"), "w", encoding="utf-8") as config:
-            parser.write(config)
+    with open(os.path.join(tree, "config"), "w", encoding="utf-8") as config:
+        parser.write(config)
     for top, _below, files in os.walk(tree):
         for file in files:
             if os.lstat(os.path.join(top, file)).st_nlink == 1:

@@ -7,7 +7,6 @@ from the repository later. Its files become root's, so that nobody who has the a
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import re
@@ -32,6 +31,8 @@ NAME = "%Y-%m-%dT%H-%M-%SZ"
 NAMED = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ", re.ASCII)
 SEGMENT = re.compile(r"data/\d+/(\d+)", re.ASCII)
 NEW, OLD = ".new", ".old"
+# Files that were deleted and can be had back: of more even the names would take the memory that the program has.
+MOST_GONE = 300_000
 HOUR, DAY = 3600, 86_400
 
 
@@ -127,34 +128,39 @@ def listed(path: str) -> dict[str, File]:
 
 
 def link_all(repository: int, new: str, wanted: dict[str, File]) -> bool:
-    """Link or copy what was listed. Return whether all of it was still there."""
-    opened: dict[str, tuple[int, int]] = {}
-    with contextlib.ExitStack() as stack:
-
-        def directories(path: str) -> tuple[int, int]:
-            if path not in opened:
-                above = directories(os.path.dirname(path)) if path else None
-                name = os.path.basename(path)
-                if above is not None:
-                    os.mkdir(name, 0o700, dir_fd=above[1])
-                source = os.dup(repository) if above is None else os.open(name, listing.DIRECTORY, dir_fd=above[0])
-                stack.callback(os.close, source)
-                target = os.open(new if above is None else name, listing.DIRECTORY, dir_fd=None if above is None else above[1])
-                stack.callback(os.close, target)
-                opened[path] = source, target
-            return opened[path]
-
-        try:
-            for path, file in wanted.items():
-                source, target = directories(os.path.dirname(path))
-                name = os.path.basename(path)
-                if COPIED.fullmatch(path):
-                    copy(source, target, name)
-                else:
-                    link(source, target, name, file)
-        except (FileNotFoundError, NotADirectoryError, Changed):
-            return False
+    """Link or copy what was listed, directory by directory. Return whether all of it was still there."""
+    # Of the directories at hand alone, from the top down: of all at once a process may have fewer open than an account can make.
+    entered: list[str] = []
+    sources = [os.dup(repository)]
+    targets: list[int] = []
+    try:
+        targets.append(os.open(new, listing.DIRECTORY))
+        for path, file in wanted.items():
+            directory, _slash, name = path.rpartition("/")
+            enter(directory.split("/") if directory else [], entered, sources, targets)
+            if COPIED.fullmatch(path):
+                copy(sources[-1], targets[-1], name)
+            else:
+                link(sources[-1], targets[-1], name, file)
+    except (FileNotFoundError, NotADirectoryError, Changed):
+        return False
+    finally:
+        for descriptor in (*sources, *targets):
+            os.close(descriptor)
     return True
+
+
+def enter(wanted: list[str], entered: list[str], sources: list[int], targets: list[int]) -> None:
+    """Close the directories that are left, and open those that are wanted; each is made in the new tree, as a listing comes to it once."""
+    while entered != wanted[: len(entered)]:
+        entered.pop()
+        os.close(sources.pop())
+        os.close(targets.pop())
+    for name in wanted[len(entered) :]:
+        os.mkdir(name, 0o700, dir_fd=targets[-1])
+        sources.append(os.open(name, listing.DIRECTORY, dir_fd=sources[-1]))
+        targets.append(os.open(name, listing.DIRECTORY, dir_fd=targets[-1]))
+        entered.append(name)
 
 
 class Changed(Exception):
@@ -168,8 +174,10 @@ def link(source: int, target: int, name: str, file: File) -> None:
     except OSError as error:
         if error.errno != errno.EMLINK:
             raise
-        # ext4 ends at 64,999 names.
-        copy(source, target, name)
+        # ext4 ends at 64,999 names. The account reads it as it reads all others, when it comes back.
+        group = copy(source, target, name)
+        os.chown(name, -1, group, dir_fd=target, follow_symlinks=False)
+        os.chmod(name, 0o440, dir_fd=target)
         return
     status = os.stat(name, dir_fd=target, follow_symlinks=False)
     if not stat.S_ISREG(status.st_mode) or status.st_ino != file.inode:
@@ -181,8 +189,8 @@ def link(source: int, target: int, name: str, file: File) -> None:
         os.chmod(name, 0o440, dir_fd=target)
 
 
-def copy(source: int, target: int, name: str) -> None:
-    """Copy a file with its time. Changed: it is none any more."""
+def copy(source: int, target: int, name: str) -> int:
+    """Copy a file with its time, for root alone. Return the group of what was copied. Changed: it is none any more."""
     try:
         opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=source)
     except OSError as error:
@@ -196,6 +204,7 @@ def copy(source: int, target: int, name: str) -> None:
             shutil.copyfileobj(file, made, 1 << 20)
             made.flush()
             os.utime(made.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
+    return status.st_gid
 
 
 def expire(directory: str, stood: float, days: int) -> list[str]:
@@ -216,8 +225,9 @@ def gone(directory: str, before: dict[str, Gone]) -> dict[str, Gone]:
     the disk.
 
     `before`: what was found the last time. Only what is new is looked at: a file that was deleted does not come back.
+    Odd: they are too many to be kept in mind.
     """
-    generations, lost = names(directory), {}
+    generations, lost, count = names(directory), {}, 0
     for name, following in zip(generations, generations[1:]):
         if name in before and before[name][0] == following:
             lost[name] = before[name]
@@ -225,6 +235,9 @@ def gone(directory: str, before: dict[str, Gone]) -> dict[str, Gone]:
             after = {file.inode for file in listed(os.path.join(directory, following)).values()}
             files = listed(os.path.join(directory, name)).values()
             lost[name] = following, [(file.inode, file.room) for file in files if file.inode not in after]
+        count += len(lost[name][1])
+        if count > MOST_GONE:
+            raise listing.Odd("it deleted more than %d files that can still be had back, which Borg does not do" % MOST_GONE)
     return lost
 
 

@@ -108,12 +108,16 @@ def sizes(account: Account, state: Seen, config: Told, now: float) -> Iterator[P
 
 
 def growth(state: Seen) -> tuple[float, float] | None:
-    """By how many bytes a repository grew within a day, and how many times as much as on any other; None: as ever, or unknown."""
-    totals = [live + held for _when, live, held in state["samples"]]
-    days = [max(0.0, after - before) for before, after in zip(totals, totals[1:])]
-    if len(days) < KNOWN_AFTER:
+    """By how many bytes a repository grew within a day, and how many times as much as on any other; None: as ever, or unknown.
+
+    What came while the server was off came in as many days, and says nothing of the last one. A day of little counts as the most of which
+    nothing is told: of nothing no number is a multiple.
+    """
+    totals = [(when, live + held) for when, live, held in state["samples"]]
+    days = [max(0.0, (now - then) / max(1.0, (at - before) / DAY)) for (before, then), (at, now) in zip(totals, totals[1:])]
+    if len(days) < KNOWN_AFTER or totals[-1][0] - totals[-2][0] > 2 * DAY:
         return None
-    usual = max(*days[:-1], 1.0)
-    if days[-1] > UNLIKE * usual and days[-1] > MUCH and days[-1] > PART * totals[-2]:
+    usual = max(*days[:-1], MUCH / UNLIKE)
+    if days[-1] > UNLIKE * usual and days[-1] > PART * totals[-2][1]:
         return days[-1], days[-1] / usual
     return None

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from rootless_backup.repository.generations import Gone
     from rootless_backup.repository.seen import Seen
 
+# In bytes: an inode and a size have 20 digits each at the most, of which no disk makes use.
+MOST_KEPT = 40 * generations.MOST_GONE
+
 
 def path_of(account: Account) -> str:
     """Where the generations of an account are: beside the repositories, since hard links do not leave a file system."""
@@ -50,12 +53,28 @@ def keep() -> bool:
     finally:
         # Whatever it was that went wrong: who is refused does not come in, and who is not does.
         troubles += accounts.let_in()
+        troubles += end_unwanted(config, now)
+        for line in troubles:
+            untrusted.tell(3, line)
+    seen.note_room(config, now)
+    return not troubles
+
+
+def end_unwanted(config: accounts.Told, now: float) -> list[str]:
+    """End the sessions that may not go on, and tell of whom. Return what kept them from it, a line or none, noted of whose they are."""
+    try:
         for line in sessions.end_unwanted():
             untrusted.tell(4, line)
-    seen.note_room(config, now)
-    for line in troubles:
-        untrusted.tell(3, line)
-    return not troubles
+    except sessions.Unending as trouble:
+        for account in config["accounts"]:
+            if account["uid"] in trouble.uids:
+                state = seen.read(account) or seen.nothing(now)
+                with contextlib.suppress(Exception):
+                    seen.write(account, {**state, "troubles": [*state["troubles"], "its session was to end, and does not"]})
+        return [str(trouble)]
+    except Exception as trouble:  # told, as all else is then
+        return ["sessions that are to end could not be ended: %s" % untrusted.reason(trouble)]
+    return []
 
 
 def newest(config: accounts.Told, now: float) -> float:
@@ -77,37 +96,37 @@ def keep_one(account: Account, config: accounts.Told, now: float, count: float) 
 
 
 def kept(account: Account, config: accounts.Told, now: float, count: float) -> Seen:
-    """Make what is due, and let expire what is old. Return what is there then."""
+    """Let expire what is old, and make what is due. Return what is there then."""
     directory = path_of(account)
     state: Seen = {**(seen.read(account) or seen.nothing(now)), "troubles": [], "refused": ""}
+    # First: on a disk that is full it makes the room for what comes.
+    generations.expire(directory, count, config["undelete_days"])
     repository = opened(account)
     files: dict[str, listing.File] = {}
     try:
         if repository is not None:
-            if generations.is_due(directory, count):
-                generations.make(repository, directory, now, count)
+            state["troubles"] += make(repository, directory, now, count)
             files = listing.of(repository)
         elif generations.known(directory):
             state["troubles"].append(
                 "its repository is not there any more: the machine deleted or moved it. `repositoryctl restore %s --in-place` brings the "
                 "newest generation back" % account["name"]
             )
-    except generations.Restless as trouble:
-        assert repository is not None
-        state["troubles"].append("no generation was made: %s" % trouble)
-        files = listing.of(repository)
     except listing.Odd as trouble:
         state["troubles"].append("no generation was made: %s" % trouble)
         state["refused"] = "%s; it is let in no more as long as that is so" % trouble
     finally:
         if repository is not None:
             os.close(repository)
-    generations.expire(directory, count, config["undelete_days"])
-    deleted = gone(account, directory)
-    live, held = generations.room(files, directory, deleted)
     # Of what cannot be counted the last count stands.
-    state["live"], state["held"] = (live, held) if not state["refused"] else (state["live"], state["held"])
-    state["changed"] = max((file.changed / 1e9 for file in files.values()), default=state["changed"])
+    if not state["refused"]:
+        try:
+            state["live"], state["held"] = generations.room(files, directory, gone(account, directory))
+        except listing.Odd as trouble:
+            state["refused"] = "%s; it is let in no more until some of them expire" % trouble
+    # Not by what a restore or a check on the machine changes too, which save nothing.
+    segments = (file.changed / 1e9 for name, file in files.items() if generations.SEGMENT.fullmatch(name))
+    state["changed"] = max(segments, default=state["changed"])
     most = size_of(config["most"])
     if most and state["live"] + state["held"] > most:
         state["refused"] = (
@@ -117,16 +136,28 @@ def kept(account: Account, config: accounts.Told, now: float, count: float) -> S
     return seen.sampled(state, now)
 
 
+def make(repository: int, directory: str, now: float, count: float) -> list[str]:
+    """Make what is due. Return what kept it from being made, a line or none: what is there is counted all the same. Odd: see `listing`."""
+    try:
+        if generations.is_due(directory, count):
+            generations.make(repository, directory, now, count)
+    except generations.Restless as trouble:
+        return ["no generation was made: %s" % trouble]
+    except OSError as trouble:
+        return ["no generation was made: %s" % untrusted.reason(trouble)]
+    return []
+
+
 def gone(account: Account, directory: str) -> dict[str, Gone]:
-    """See `generations.gone`; kept from one time to the next."""
+    """See `generations.gone`; kept from one time to the next. Odd: see there; what was kept stays then."""
     path = os.path.join(host.REPOSITORY_STATE, "seen", account["account"] + ".gone.json")
     before: dict[str, Gone] = {}
-    with contextlib.suppress(FileNotFoundError, ValueError), open(path, encoding="utf-8") as file:
-        before = {name: (following, files) for name, (following, files) in json.load(file).items()}
-    after = generations.gone(directory, before)
-    if after != before:
-        statefile.write(path, json.dumps(after))
-    return after
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        before = {name: (following, files) for name, (following, files) in untrusted.read_json(path, MOST_KEPT).items()}
+    files = generations.gone(directory, before)
+    if files != before:
+        statefile.write(path, json.dumps(files))
+    return files
 
 
 def size_of(text: str) -> float:

@@ -70,12 +70,16 @@ def run(args: argparse.Namespace) -> None:
 
 
 def admit() -> bool:
-    """Let in who may come, and end the sessions of who may not. Return whether nothing was wrong."""
+    """Let in who may come, and end the sessions of who may not. Return whether nothing is wrong with an account."""
     from rootless_backup.repository import accounts, sessions
 
     troubles = accounts.let_in()
-    for line in sessions.end_unwanted():
-        untrusted.say(line)
+    try:
+        for line in sessions.end_unwanted():
+            untrusted.say(line)
+    except (sessions.Unending, OSError) as trouble:
+        # It keeps none of the others out. It is tried again, and told, whenever it is looked what to keep.
+        untrusted.tell(3, "sessions that are to end could not be ended: %s" % untrusted.reason(trouble))
     for line in troubles:
         untrusted.say(line, file=sys.stderr)
     return not troubles

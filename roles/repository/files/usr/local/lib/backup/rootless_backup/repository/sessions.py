@@ -20,7 +20,11 @@ PATIENCE = 10
 
 
 class Unending(Exception):
-    """Something does not end; the text says whose it is."""
+    """Something does not end; `uids` are those as whom it runs, and the text says it."""
+
+    def __init__(self, uids: Collection[int]) -> None:
+        super().__init__("processes of %s do not end" % ", ".join("repo%d" % uid for uid in sorted(uids)))
+        self.uids = uids
 
 
 def end_unwanted() -> list[str]:
@@ -49,7 +53,7 @@ def end(uids: Collection[int]) -> set[int]:
         if not processes:
             return ended
         if time.monotonic() > deadline:
-            raise Unending("processes of %s do not end" % ", ".join(sorted({"repo%d" % uid for _pid, uid in processes})))
+            raise Unending({uid for _pid, uid in processes})
         for pid, uid in processes:
             ended.add(uid)
             kill(pid)

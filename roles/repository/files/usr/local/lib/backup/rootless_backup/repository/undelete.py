@@ -100,7 +100,7 @@ def replace(account: Account, home: int, new: str, now: float) -> None:
         try:
             # Whatever is odd about what was there, it does not keep what is good from coming back.
             with contextlib.suppress(listing.Odd):
-                generations.make(repository, directory, now, clock.stood(now, lambda: now))
+                generations.make(repository, directory, now, clock.stood(now, lambda: keeping.newest(accounts.read(), now)))
             keep_nonce(repository, new)
         finally:
             os.close(repository)
