@@ -113,7 +113,7 @@ export const overdue = (name: string): Answer =>
 export const client = (
   name: string,
   days: number,
-  more: { refused?: string; ours?: boolean } = {},
+  more: { refused?: string; alertAfter?: number; ours?: boolean } = {},
 ): Server['clients'][number] => [
   name,
   'present',
@@ -123,6 +123,7 @@ export const client = (
   12,
   now - 3600,
   more.refused ?? '',
+  more.alertAfter ?? 36,
   more.ours ?? true,
 ];
 

@@ -29,29 +29,29 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        given = dict(self._task.args)
-        if set(given) - OPTIONS or not given.get("module"):
-            raise AnsibleActionFail("rootless.backup.ask has the options %s; given are %s" % (", ".join(sorted(OPTIONS)), ", ".join(given)))
-        returns = given.get("returns") or {}
+        args = dict(self._task.args)
+        if set(args) - OPTIONS or not args.get("module"):
+            raise AnsibleActionFail("rootless.backup.ask has the options %s; given are %s" % (", ".join(sorted(OPTIONS)), ", ".join(args)))
+        returns = args.get("returns") or {}
         if set(returns.values()) - set(KINDS):
             raise AnsibleActionFail("rootless.backup.ask: returns: a kind is not allowed. Use one of %s." % ", ".join(sorted(KINDS)))
         facts.refuse(task_vars)
-        came = module.run(self, given["module"], given.get("args") or {}, task_vars)
-        result.update(changed=came.get("changed") is True, **answer.interpreter(self))
-        if came.get("skipped") is True:
+        response = module.run(self, args["module"], args.get("args") or {}, task_vars)
+        result.update(changed=response.get("changed") is True, **answer.interpreter(self))
+        if response.get("skipped") is True:
             result["skipped"] = True
         for path, kind in returns.items():
-            put(result, path, KINDS[kind](take(came, path)))
-        if came.get("failed"):
-            result.update(failed=True, msg=answer.failure(came))
+            put(result, path, KINDS[kind](take(response, path)))
+        if response.get("failed"):
+            result.update(failed=True, msg=answer.failure(response))
         return answer.unsafe(result)
 
 
-def take(came, path):
+def take(response, path):
     """What an answer holds at a path such as `stat.exists`."""
     for key in path.split("."):
-        came = came.get(key) if isinstance(came, dict) else None
-    return came
+        response = response.get(key) if isinstance(response, dict) else None
+    return response
 
 
 def put(result, path, value):

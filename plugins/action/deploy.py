@@ -128,8 +128,8 @@ class ActionModule(ActionBase):
                     if wanted.opens:
                         self._display.display(KEEP % (task_vars["inventory_hostname"], wanted.directory))
             except (Unusable, OSError) as error:
-                said = result.get("msg", "").strip()
-                result.update(failed=True, msg=("%s\nWhat opens the repositories was not saved: %s" % (said, error)).strip())
+                message = result.get("msg", "").strip()
+                result.update(failed=True, msg=("%s\nWhat opens the repositories was not saved: %s" % (message, error)).strip())
         if result.get("failed") and server.get("repositories"):
             self._show_key(server, result, wanted, task_vars)
         return answer.unsafe(result)
@@ -142,15 +142,15 @@ class ActionModule(ActionBase):
         template = self._templar.template
         self._templar.available_variables = variables
         # An engine makes its own of what the frame has.
-        for name in (name for each in reversed(rules) for name in variables.get(settings.named(each, "once"), [])):
+        for name in (name for role in reversed(rules) for name in variables.get(settings.named(role, "once"), [])):
             variables[name] = answer.unsafe(template(variables[name]))
-        problems = settings.between([held for each in rules for held in template(variables.get(settings.named(each, "together"), []))])
+        problems = settings.between([held for role in rules for held in template(variables.get(settings.named(role, "together"), []))])
         if not problems:
             options = dict(variables.get(settings.named(rules[0], "deploy"), {}))
             state = template(options.pop("state", args.get("state", "present")))
             if state == "present":
-                for each in ONLY_ABSENT:
-                    options.pop(each, None)
+                for option in ONLY_ABSENT:
+                    options.pop(option, None)
             args.update(template(options), state=state)
             for tree_of in ("templates", "files"):
                 args.setdefault(tree_of, os.path.join(args["role"], tree_of))
@@ -173,7 +173,7 @@ class ActionModule(ActionBase):
             "enable": args.get("enable", []),
             "start": args.get("start", []),
             "users": args.get("users", []),
-            **{each: args.get(each, []) if state == "absent" else [] for each in ONLY_ABSENT},
+            **{option: args.get(option, []) if state == "absent" else [] for option in ONLY_ABSENT},
             "handover": changes,
             "ask": bool(changes),
         }
@@ -193,8 +193,9 @@ class ActionModule(ActionBase):
                 wanted.begin(lambda name, path: make(name, path, task_vars["inventory_hostname"]))
             except OSError as error:
                 raise AnsibleActionFail("backup_secrets_dir: nothing new could be made there, so nothing was changed: %s" % error) from None
-        marks = [path for each in args.get("start", []) for path in each["creates"]]
-        return {each["path"]: {"unit": each["unit"], "lines": each["lines"], "opens": marks} for each in args["save"].get("changes", [])}
+        marks = [path for starter in args.get("start", []) for path in starter["creates"]]
+        return {change["path"]: {"unit": change["unit"], "lines": change["lines"], "opens": marks}
+                for change in args["save"].get("changes", [])}
 
     def _saved(self, options):
         try:
@@ -215,7 +216,7 @@ class ActionModule(ActionBase):
     def _compare(self, plan, wanted):
         """Have the host tell which of its secrets are others than the saved ones."""
         try:
-            self._under_way = wanted.under_way({each["path"]: each["content"] for each in plan["files"]})
+            self._under_way = wanted.under_way({file["path"]: file["content"] for file in plan["files"]})
             plan["saved"] = wanted.digests(self._under_way)
         except OSError as error:
             raise AnsibleActionFail("backup_secrets_dir: it cannot be read, so nothing was done: %s" % error) from None
@@ -237,12 +238,12 @@ class ActionModule(ActionBase):
             # There nothing is read of it.
             self._display.warning(refusal)
             return
-        expected = wanted.expected({each["path"]: each["content"] for each in plan["files"]})
+        expected = wanted.expected({file["path"]: file["content"] for file in plan["files"]})
         try:
-            there = self._read(list(expected), task_vars) if expected else []
+            contents = self._read(list(expected), task_vars) if expected else []
         except Unusable:
-            there = []
-        if there and [each.strip() for each in there] == [each.strip() for each in expected.values()]:
+            contents = []
+        if contents and [content.strip() for content in contents] == [content.strip() for content in expected.values()]:
             return
         if not anew:
             raise AnsibleActionFail(refusal)
@@ -250,21 +251,21 @@ class ActionModule(ActionBase):
 
     def _transact(self, plan, wanted, anew, task_vars):
         """Make the host equal to the plan. It asks dpkg for the packages itself; the package manager is only called for those that lack."""
-        came, result = self._once(plan, task_vars)
-        if plan["unless_new"] and came.get("new") is True:
+        response, result = self._once(plan, task_vars)
+        if plan["unless_new"] and response.get("new") is True:
             self._meet_new(wanted, plan, anew, task_vars)
             plan = dict(plan, unless_new=False)
-            came, result = self._once(plan, task_vars)
-        self._handed = [] if self._task.check_mode else answer.members(came.get("handed"), plan["handover"])
+            response, result = self._once(plan, task_vars)
+        self._handed = [] if self._task.check_mode else answer.members(response.get("handed"), plan["handover"])
         if self._handed:
             self._keep_old(wanted, task_vars)
             plan = dict(plan, ask=False)
-            came, result = self._once(plan, task_vars)
-        self._differs = answer.members(came.get("differs"), plan.get("saved", {}))
-        lacking = answer.members(came.get("lacking"), plan["packages"])
+            response, result = self._once(plan, task_vars)
+        self._differs = answer.members(response.get("differs"), plan.get("saved", {}))
+        lacking = answer.members(response.get("lacking"), plan["packages"])
         if result.get("failed") or not lacking:
             return result
-        installed = self._install(lacking, came.get("dpkg") is True, task_vars)
+        installed = self._install(lacking, response.get("dpkg") is True, task_vars)
         if self._task.check_mode:
             # What lacks kept nothing else from being looked at.
             if installed.get("failed"):
@@ -273,23 +274,23 @@ class ActionModule(ActionBase):
         if installed.get("failed"):
             return answer.of_transaction(installed, plan)
         # The package manager has the last word: it knows names that dpkg does not.
-        came, result = self._once(dict(plan, packages=[]), task_vars)
-        self._differs = answer.members(came.get("differs"), plan.get("saved", {}))
+        response, result = self._once(dict(plan, packages=[]), task_vars)
+        self._differs = answer.members(response.get("differs"), plan.get("saved", {}))
         return dict(result, changed=result["changed"] or installed.get("changed") is True)
 
     def _once(self, plan, task_vars):
-        came = transaction.run(self, plan, task_vars)
-        return came, answer.of_transaction(came, plan)
+        response = transaction.run(self, plan, task_vars)
+        return response, answer.of_transaction(response, plan)
 
     def _install(self, names, has_dpkg, task_vars):
         """The answer of the host's package manager."""
         manager = "ansible.builtin.apt" if has_dpkg else "ansible.builtin.package"
         wanted = {"name": names, "state": "present"}
-        came = module.run(self, manager, wanted, task_vars)
-        if came.get("failed") and not self._task.check_mode:
+        response = module.run(self, manager, wanted, task_vars)
+        if response.get("failed") and not self._task.check_mode:
             # Refreshing first would need the network although the lists are good.
-            came = module.run(self, manager, dict(wanted, update_cache=True), task_vars)
-        return came
+            response = module.run(self, manager, dict(wanted, update_cache=True), task_vars)
+        return response
 
     def _keep_old(self, wanted, task_vars):
         """Before anything follows a new secret, the control node has both: whatever ends it then, one of them opens each repository."""
@@ -307,50 +308,50 @@ class ActionModule(ActionBase):
         written = []
         for name, path in wanted.changes.items() if not result.get("failed") else []:
             # One that is a setting by now is saved no more.
-            gone = path in self._handed and all(name != each["as"] for each in wanted.files)
-            came = wanted.finish(name) if name in self._under_way else wanted.dismiss(name) if gone else []
-            written += came
+            gone = path in self._handed and all(name != entry["as"] for entry in wanted.files)
+            paths = wanted.finish(name) if name in self._under_way else wanted.dismiss(name) if gone else []
+            written += paths
             if path in self._handed:
-                before = [os.path.basename(each) for each in self._kept[path] + came]
+                before = [os.path.basename(place) for place in self._kept[path] + paths]
                 self._display.display(CHANGED % (LINES[name], task_vars["inventory_hostname"], wanted.directory,
-                                                 ", ".join(each for each in before if each != name)))
+                                                 ", ".join(file for file in before if file != name)))
         return written
 
     def _save(self, wanted, result, task_vars):
         """Save on the control node what the host made. Returns the files that were written."""
         made = wanted.of(result["created"])
         # After an initialisation all of it, since a file of that name can be of a repository that is gone.
-        lacking = made if result["started"] else [each for each in made if not wanted.has(each) or each["from"] in self._differs]
-        contents = self._read([each["from"] for each in lacking], task_vars) if lacking else []
+        lacking = made if result["started"] else [entry for entry in made if not wanted.has(entry) or entry["from"] in self._differs]
+        contents = self._read([entry["from"] for entry in lacking], task_vars) if lacking else []
         written = []
-        for each, content in zip(lacking, contents):
-            paths = wanted.write(each, content)
-            before = [os.path.basename(path) for path in paths if os.path.basename(path) != each["as"]]
+        for entry, content in zip(lacking, contents):
+            paths = wanted.write(entry, content)
+            before = [os.path.basename(path) for path in paths if os.path.basename(path) != entry["as"]]
             if before:
-                told = FOLLOWED % (each["as"], task_vars["inventory_hostname"], wanted.directory, before[0])
-                result.setdefault("warnings", []).append(told)
+                warning = FOLLOWED % (entry["as"], task_vars["inventory_hostname"], wanted.directory, before[0])
+                result.setdefault("warnings", []).append(warning)
             written += paths
         return written
 
     def _read(self, paths, task_vars):
         """The contents of small files of the host, whose paths the control node named, by one call; no log has them."""
         quiet = [self._play_context, getattr(self._connection, "_play_context", self._play_context)]
-        before = [each.no_log for each in quiet]
-        for each in quiet:
-            each.no_log = True
+        before = [context.no_log for context in quiet]
+        for context in quiet:
+            context.no_log = True
         # Where they lie, accounts that are not trusted may have put a FIFO or a link there: neither waited for nor followed.
         read = ("for path; do dd if=\"$path\" iflag=nofollow,nonblock,fullblock bs=%d count=1 status=none | base64 --wrap=0; echo .; done"
                 % (saved.MOST + 1))
         try:
-            came = self._execute_module(module_name="ansible.legacy.command", task_vars=task_vars,
-                                        module_args={"argv": ["timeout", "30", "sh", "-c", read, "read", *paths]})
+            response = self._execute_module(module_name="ansible.legacy.command", task_vars=task_vars,
+                                            module_args={"argv": ["timeout", "30", "sh", "-c", read, "read", *paths]})
         finally:
-            for each, value in zip(quiet, before):
-                each.no_log = value
-        said = came.get("stdout")
-        contents = said.split(".\n") if isinstance(said, str) and not came.get("failed") else []
+            for context, value in zip(quiet, before):
+                context.no_log = value
+        output = response.get("stdout")
+        contents = output.split(".\n") if isinstance(output, str) and not response.get("failed") else []
         # Of the last one the module takes the line's end away.
-        return [secret(path, content.removesuffix("."), came) for path, content in zip(paths, contents + [""] * len(paths))]
+        return [secret(path, content.removesuffix("."), response) for path, content in zip(paths, contents + [""] * len(paths))]
 
     def _show_key(self, server, result, wanted, task_vars):
         """Print the lines that let this host in, as they have to stand in `authorized_keys`: in Ansible's own messages they are escaped."""
@@ -361,15 +362,15 @@ class ActionModule(ActionBase):
             return
         name = re.sub("[^A-Za-z0-9._-]", "_", str(task_vars["inventory_hostname"]))
         command, comment = server["command"], "%s@%s" % (server["user"], name)
-        shown = [each for each in (remote(place) for place, mark in server["repositories"] if new or mark not in result["created"])
-                 if each]
+        shown = [target for target in (remote(place) for place, mark in server["repositories"] if new or mark not in result["created"])
+                 if target]
         for place, path in shown:
             line = keys.authorized("%s %s" % (command, shlex.quote(path)), key, comment)
             self._display.display("\n%s: if %s does not let this host in%s yet, add this line to ~/.ssh/authorized_keys there:\n\n%s\n"
                                   % (name, place, " with its new key" if new else "", line))
         if shown:
             # The host's own words have it too, escaped: nobody is to copy that.
-            result["msg"] = "\n".join(each for each in result["msg"].split("\n") if command not in each)
+            result["msg"] = "\n".join(line for line in result["msg"].split("\n") if command not in line)
 
     def _tree(self, args, variables):
         """Every file of the trees as `{path, content, mode, sensitive}`; an engine's own stand beside those of the frame."""
@@ -379,7 +380,7 @@ class ActionModule(ActionBase):
         templates = [[os.path.join(root, path) for root, path in tree.walk(top) if path.endswith(".j2")] for top, _static in trees]
         lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
         with kept_of(args):
-            rendered = iter(lookup.run([path for each in templates for path in each], variables=Shared(variables), **AS_TEXT))
+            rendered = iter(lookup.run([path for paths in templates for path in paths], variables=Shared(variables), **AS_TEXT))
         files = []
         for (top, static), paths in zip(trees, templates):
             for path in paths:
@@ -415,23 +416,23 @@ def wants_frame(args):
     return boolean(args.get("frame", False))
 
 
-def secret(path, content, came):
+def secret(path, content, response):
     """What is in a file of the host, of its base64. Unusable: it is none, or larger than any secret."""
     if not content:
-        raise Unusable("%s of the host could not be read: %s" % (path, answer.line(came.get("stderr") or came.get("msg"), 500)))
+        raise Unusable("%s of the host could not be read: %s" % (path, answer.line(response.get("stderr") or response.get("msg"), 500)))
     if len(content) > 2 * saved.MOST:
         raise Unusable("the host says that %s is larger than %d bytes, which no secret is" % (path, saved.MOST))
     try:
-        found = base64.b64decode(content.encode("ascii"), validate=True)
+        decoded = base64.b64decode(content.encode("ascii"), validate=True)
     except (UnicodeEncodeError, binascii.Error):
         raise Unusable("what the host says is in %s is no base64" % path) from None
-    if len(found) > saved.MOST:
+    if len(decoded) > saved.MOST:
         raise Unusable("the host says that %s is larger than %d bytes, which no secret is" % (path, saved.MOST))
-    return found
+    return decoded
 
 
 def remote(repository):
     """Where a repository is, and its path as the server's command takes it; None if it is on the host itself."""
-    found = re.fullmatch(r"ssh://([^/]+)(/.*)", str(repository))
+    match = re.fullmatch(r"ssh://([^/]+)(/.*)", str(repository))
     # /./ and /~/ are the home of the user there, where the command is started.
-    return (answer.line(found.group(1)), re.sub(r"^/(?:\.|~)/", "", found.group(2))) if found else None
+    return (answer.line(match.group(1)), re.sub(r"^/(?:\.|~)/", "", match.group(2))) if match else None

@@ -21,14 +21,14 @@ class ActionModule(ActionBase):
         if self._task.args:
             raise AnsibleActionFail("rootless.backup.fleet has no options")
         try:
-            came = self._execute_module(module_name="rootless.backup.fleet", module_args={}, task_vars=task_vars)
+            response = self._execute_module(module_name="rootless.backup.fleet", module_args={}, task_vars=task_vars)
         except AnsibleConnectionFailure as trouble:
-            found = fleet.unreached(trouble)
+            summary = fleet.unreached(trouble)
         else:
-            found = fleet.of_machine(came.get("fleet"))
-            if came.get("unreachable"):
-                found = fleet.unreached(came.get("msg"))
-            elif came.get("failed") or not isinstance(came.get("fleet"), dict):
-                found.update(known=False, trouble=answer.line(answer.failure(came), fleet.LONGEST))
-        result.update(changed=False, fleet=found, **answer.interpreter(self))
+            summary = fleet.of_machine(response.get("fleet"))
+            if response.get("unreachable"):
+                summary = fleet.unreached(response.get("msg"))
+            elif response.get("failed") or not isinstance(response.get("fleet"), dict):
+                summary.update(known=False, trouble=answer.line(answer.failure(response), fleet.LONGEST))
+        result.update(changed=False, fleet=summary, **answer.interpreter(self))
         return answer.unsafe(result)

@@ -37,9 +37,9 @@ class ActionModule(ActionBase):
         letter = mail.read(args)
         directory = os.path.abspath(os.path.expanduser(str(args["directory"])))
         answers = gathered(task_vars, args.get("answers", "fleet_answer"))
-        asked = {"version": package.version(), "made": int(time.time()), "answers": answers}
+        request = {"version": package.version(), "made": int(time.time()), "answers": answers}
         name = str(self._templar.template(task_vars.get(facts.NODE, "node")))
-        made = node.run("fleet_page", name, json.dumps(asked))
+        made = node.run("fleet_page", name, json.dumps(request))
         page = os.path.join(directory, "fleet.html")
         result.update(changed=False, machines=len(answers), to_mend=made["bad"], path=page, msg=answer.line(made["subject"]))
         if made["bad"]:
@@ -56,26 +56,28 @@ class ActionModule(ActionBase):
 
 
 def gathered(task_vars, name):
-    """What each machine of the play answered, with its groups; who was not asked, since its variables are wrong, did not answer."""
+    """What each machine of the play answered, with its groups. One that was not asked, since its variables are wrong, counts as one that
+    did not answer.
+    """
     groups = {}
     for group, members in task_vars["groups"].items():
         if group not in ("all", "ungrouped"):
             for host in members:
                 groups.setdefault(host, []).append(group)
-    found = []
+    answers = []
     for host in task_vars["ansible_play_hosts_all"]:
         registered = registered_of(task_vars, host, name)
-        said = registered.get("fleet")
+        report = registered.get("fleet")
         # Once more, since any task can have registered something of that name.
-        made = dict(fleet.of_machine(said), reached=said.get("reached") is True) if isinstance(said, dict) else fleet.unreached(
+        made = dict(fleet.of_machine(report), reached=report.get("reached") is True) if isinstance(report, dict) else fleet.unreached(
             registered.get("msg") or "it was not asked")
-        if not made["reached"] and isinstance(said, dict):
-            made = fleet.unreached(said.get("trouble"))
+        if not made["reached"] and isinstance(report, dict):
+            made = fleet.unreached(report.get("trouble"))
         if "server" in made:
             clients = clients_of(task_vars, host)
             made = fleet.remembered(made, clients) if clients else made
-        found.append(dict(made, name=str(host), groups=sorted(str(each) for each in groups.get(host, []))))
-    return found
+        answers.append(dict(made, name=str(host), groups=sorted(str(group) for group in groups.get(host, []))))
+    return answers
 
 
 def clients_of(task_vars, server):
@@ -92,10 +94,10 @@ def registered_of(task_vars, host, name):
     variables = task_vars["hostvars"]
     try:
         # To make all variables of ten thousand machines takes minutes.
-        found = variables._variable_manager._nonpersistent_fact_cache.get(host, {})
+        values = variables._variable_manager._nonpersistent_fact_cache.get(host, {})
     except AttributeError:
-        found = variables.raw_get(host)
-    value = found.get(name)
+        values = variables.raw_get(host)
+    value = values.get(name)
     return value if isinstance(value, dict) else {}
 
 

@@ -34,8 +34,8 @@ class ActionModule(ActionBase):
                           msg="The options of the hook are not usable:\n- " + "\n- ".join(answer["problems"]))
             return result
         whole = with_files(answer["plan"])
-        came = transaction.run(self, whole, task_vars)
-        result.update(host_answer.of_transaction(came, whole), **host_answer.interpreter(self))
+        response = transaction.run(self, whole, task_vars)
+        result.update(host_answer.of_transaction(response, whole), **host_answer.interpreter(self))
         return host_answer.unsafe(result)
 
 
@@ -45,16 +45,16 @@ def with_files(planned):
     if root is not None:
         if not os.path.isdir(root):
             raise AnsibleActionFail("files: %s is no directory of the control node. Use the absolute path of one." % root)
-        taken = {each["path"] for each in planned["files"]}
-        for each in tree.static(root):
-            if not each["path"].startswith(package.PROGRAMS) or each["path"] in taken:
+        taken = {file["path"] for file in planned["files"]}
+        for file in tree.static(root):
+            if not file["path"].startswith(package.PROGRAMS) or file["path"] in taken:
                 raise AnsibleActionFail("files: %s in %s is not allowed. Use files below usr/local/lib/backup, other than the hook's own "
-                                        "script." % (each["path"][1:], root))
-            if each["path"].startswith(package.PLACE) and not package.is_ours(root):
+                                        "script." % (file["path"][1:], root))
+            if file["path"].startswith(package.PLACE) and not package.is_ours(root):
                 raise AnsibleActionFail("files: %s in %s is not allowed, since that directory is this collection's. Use another one."
-                                        % (each["path"][1:], root))
+                                        % (file["path"][1:], root))
             # Of one role, by whatever path it was installed.
-            planned["files"].append(dict(each, shared=os.path.basename(os.path.dirname(os.path.abspath(root)))))
+            planned["files"].append(dict(file, shared=os.path.basename(os.path.dirname(os.path.abspath(root)))))
     if wants_package:
         package.add_to(planned)
     return planned

@@ -22,12 +22,13 @@ class ActionModule(ActionBase):
         # First of all: what a host said before this role came to it must not stand for a setting of the inventory.
         facts.refuse(task_vars)
         args, template = self._task.args, self._templar.template
-        frame = [settings.of_role(package.FRAME)] if boolean(args.get("frame", False)) else []
-        rules = [settings.read(args["rules"]), *frame]
+        rules = [settings.read(args["rules"]), *([settings.of_role(package.FRAME)] if boolean(args.get("frame", False)) else [])]
         problems = settings.problems(rules, settings.values(rules, task_vars, template), list(task_vars), self._display.warning)
         if not problems:
-            of_frame = [each for of in frame for each in template(task_vars[settings.named(of, "together")])]
-            problems = settings.between([*args.get("together", []), *of_frame])
+            # Not by an option, which Ansible renders before this is called: of settings of which none is wrong.
+            problems = settings.between(
+                [condition for role in rules for condition in template(task_vars.get(settings.named(role, "together"), []))]
+            )
         result.update(changed=False)
         if problems:
             result.update(settings.refusal(problems))

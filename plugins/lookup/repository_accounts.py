@@ -52,19 +52,19 @@ class LookupModule(LookupBase):
         server = variables["inventory_hostname"]
         if server not in FOUND:
             try:
-                found = accounts.computed(variables, options, Display().warning)
+                machines = accounts.computed(variables, options, Display().warning)
             except (AnsibleActionFail, OSError, ValueError) as error:
                 raise AnsibleLookupError(str(error)) from error
-            FOUND[server] = [dict(each, home="%s/%s" % (options["path"].rstrip("/"), each["account"])) for each in found]
-        return [dict(each, title=accounts.printable(each["name"]), line=line(each)) for each in FOUND[server]]
+            FOUND[server] = [dict(machine, home="%s/%s" % (options["path"].rstrip("/"), machine["account"])) for machine in machines]
+        return [dict(machine, title=accounts.printable(machine["name"]), line=line(machine)) for machine in FOUND[server]]
 
 
-def line(each):
+def line(machine):
     """The line that lets a machine in; none for one that is absent."""
-    if each["state"] != "present":
+    if machine["state"] != "present":
         return ""
     # Not --append-only: what is deleted is in the generations, and the next one who writes would make it final.
-    command = ["borg", "serve", "--restrict-to-repository", each["home"] + "/repository"]
-    if each["quota"]:
-        command += ["--storage-quota", each["quota"]]
-    return keys.authorized(" ".join(map(shlex.quote, command)), each["key"], "backup@" + accounts.printable(each["name"]))
+    command = ["borg", "serve", "--restrict-to-repository", machine["home"] + "/repository"]
+    if machine["quota"]:
+        command += ["--storage-quota", machine["quota"]]
+    return keys.authorized(" ".join(map(shlex.quote, command)), machine["key"], "backup@" + accounts.printable(machine["name"]))

@@ -45,12 +45,12 @@ class LookupModule(LookupBase):
 
     def run(self, terms, variables=None, **_options):
         try:
-            return [place(variables, each, terms[1]) for each in terms[0]]
+            return [place(variables, repository, terms[1]) for repository in terms[0]]
         except (AnsibleActionFail, OSError, ValueError) as error:
             raise AnsibleLookupError(str(error)) from error
 
 
-def place(variables, given, secrets):
-    if isinstance(given, Mapping):
-        return accounts.place(variables, str(given["server"]), secrets)
-    return {"location": str(given), "known_host": "", "server": "", "position": ""}
+def place(variables, repository, secrets):
+    if isinstance(repository, Mapping):
+        return accounts.place(variables, str(repository["server"]), secrets)
+    return {"location": str(repository), "known_host": "", "server": "", "position": ""}

@@ -24,9 +24,9 @@ ITSELF = "dpkg"
 
 def query(program: str, packages: Iterable[str]) -> list[str]:
     """The command that asks for all of them; of what it does not know it says nothing."""
-    asked = [found[1] + (":" + found[2] if found[2] else "") for found in map(PACKAGE.fullmatch, packages) if found]
+    names = [match[1] + (":" + match[2] if match[2] else "") for match in map(PACKAGE.fullmatch, packages) if match]
     return [program, "--show", "--showformat=${Package}\\t${Architecture}\\t${Version}\\t${db:Status-Status}\\t${db:Status-Eflag}\\n",
-            ITSELF, *asked]
+            ITSELF, *names]
 
 
 def lacking(packages: Iterable[str], answer: str, states: str) -> list[str]:
@@ -40,11 +40,11 @@ def lacking(packages: Iterable[str], answer: str, states: str) -> list[str]:
     automatic = {stanza.get("Package") for stanza in stanzas if stanza.get("Auto-Installed") == "1"}
 
     def is_there(package: str) -> bool:
-        found = PACKAGE.fullmatch(package)
-        if found is None or found[1] in automatic:
+        match = PACKAGE.fullmatch(package)
+        if match is None or match[1] in automatic:
             return False
-        name, wanted, exact = found.groups()
+        name, wanted, exact = match.groups()
         arches = {wanted} if wanted else native | {"all"}
-        return any(each == name and arch in arches and exact in (None, version) for each, arch, version in whole)
+        return any(installed == name and arch in arches and exact in (None, version) for installed, arch, version in whole)
 
     return [package for package in packages if not is_there(package)]

@@ -85,18 +85,18 @@ def read(path):
 
 def runs(most):
     """The last backups, `[when it ended, whether it was good, seconds, size, new]`; a spoiled line is none."""
-    found = []
+    recent = []
     for line in reversed(read(HISTORY).split(b"\n")):
         try:
             run = json.loads(line)
             if run["unit"] == "backup":
-                found.append([int(run["finished"]), int(run["result"] == "success"), int(run["finished"] - run["started"]),
-                              int(run["original_size"]), int(run["deduplicated_size"])])
+                recent.append([int(run["finished"]), int(run["result"] == "success"), int(run["finished"] - run["started"]),
+                               int(run["original_size"]), int(run["deduplicated_size"])])
         except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
             continue
-        if len(found) == most:
+        if len(recent) == most:
             break
-    return found[::-1]
+    return recent[::-1]
 
 
 def ask_systemd():
@@ -105,28 +105,28 @@ def ask_systemd():
     command = ["systemctl", "show", "--property=" + properties, "--", *UNITS]
     env = dict(os.environ, TZ="UTC", LC_ALL="C")
     try:
-        said = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=20, check=True,
+        text = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=20, check=True,
                               env=env).stdout.decode(errors="replace")
     except (OSError, subprocess.SubprocessError):
         return {}
-    blocks = [dict(line.partition("=")[::2] for line in block.split("\n") if line) for block in said.split("\n\n")]
-    return {each["Id"]: each for each in blocks if "Id" in each}
+    blocks = [dict(line.partition("=")[::2] for line in block.split("\n") if line) for block in text.split("\n\n")]
+    return {block["Id"]: block for block in blocks if "Id" in block}
 
 
-def of_systemd(found, known):
+def of_systemd(units, known):
     """What is told of it: the state of each unit, when the next backup is due, and which tasks failed without a report."""
     live = {}
-    for name, unit in found.items():
+    for name, unit in units.items():
         # Of a restore test that is not wanted the timer is there, and not enabled.
         if name != "backup-drill.timer" or unit.get("UnitFileState") == "enabled":
             live[name] = cut(unit.get("ActiveState" if unit.get("LoadState") == "loaded" else "LoadState", ""), 40)
     try:
-        due = calendar.timegm(time.strptime(found["backup.timer"]["NextElapseUSecRealtime"], "%a %Y-%m-%d %H:%M:%S UTC"))
+        due = calendar.timegm(time.strptime(units["backup.timer"]["NextElapseUSecRealtime"], "%a %Y-%m-%d %H:%M:%S UTC"))
     except (KeyError, ValueError):
         due = 0
     unreported = {}
     for task in sorted(set(TASKS.values())):
-        unit = found.get(task + ".service", {})
+        unit = units.get(task + ".service", {})
         ended = unit.get("ActiveState") in ("inactive", "failed") and unit.get("InvocationID")
         if ended and unit.get("Result") != "success" and invocation_of(known, task) not in (unit["InvocationID"], None):
             unreported[task] = cut(unit.get("Result", ""), 40)
@@ -151,14 +151,15 @@ def cut(text, most):
 
 def of_unit(entry, length, many):
     """What is told of the last run of a task."""
-    told = {name: entry.get(name) or 0 for name in (*TIMES, "failures")}
-    told["result"] = cut(entry.get("result"), length)
+    summary = {name: entry.get(name) or 0 for name in (*TIMES, "failures")}
+    summary["result"] = cut(entry.get("result"), length)
     for name in TEXTS:
-        told[name] = [cut(each, length) for each in lines_of(entry, name)[:many]]
-    told["archives"] = [[cut(each["repository"], length), cut(each["name"], length), each["files"], each["original_size"],
-                         each["deduplicated_size"]] for each in entry.get("archives", [])[:many]]
-    told["hooks"] = [[cut(each["unit"], length), cut(each["result"], length), each["required"]] for each in entry.get("hooks", [])[:many]]
-    return told
+        summary[name] = [cut(line, length) for line in lines_of(entry, name)[:many]]
+    summary["archives"] = [[cut(archive["repository"], length), cut(archive["name"], length), archive["files"], archive["original_size"],
+                            archive["deduplicated_size"]] for archive in entry.get("archives", [])[:many]]
+    summary["hooks"] = [[cut(hook["unit"], length), cut(hook["result"], length), hook["required"]]
+                        for hook in entry.get("hooks", [])[:many]]
+    return summary
 
 
 def of_status(known, length, many):
@@ -179,28 +180,28 @@ def of_status(known, length, many):
 
 def lines_of(entry, name):
     """The lines of all texts in a list."""
-    return [line for each in entry.get(name) or [] for line in each.split("\n")]
+    return [line for text in entry.get(name) or [] for line in text.split("\n")]
 
 
 def is_longer(entry, many):
     """Whether a record has lists that an answer of that bound does not hold."""
-    found = [lines_of(entry, name) for name in TEXTS] + [entry.get(name) or [] for name in ("archives", "hooks")]
-    return any(len(each) > many for each in found)
+    lists = [lines_of(entry, name) for name in TEXTS] + [entry.get(name) or [] for name in ("archives", "hooks")]
+    return any(len(entries) > many for entries in lists)
 
 
 def of_backups():
     """What is known of the backups of this machine, in at most `MOST_TOLD` bytes."""
-    told = {"known": False, "trouble": "", "cut": False}
-    found = ask_systemd()
+    summary = {"known": False, "trouble": "", "cut": False}
+    units = ask_systemd()
     try:
         known = json.loads(read(STATUS))
     except (OSError, IOError) as trouble:
         if trouble.errno != errno.ENOENT:
-            told["trouble"] = cut(trouble, 200)
-        return dict(told, **of_systemd(found, {}))
+            summary["trouble"] = cut(trouble, 200)
+        return dict(summary, **of_systemd(units, {}))
     except (ValueError, RecursionError) as trouble:
-        return dict(told, trouble=cut("%s: %s" % (STATUS, trouble), 200), **of_systemd(found, {}))
-    told.update(of_systemd(found, known))
+        return dict(summary, trouble=cut("%s: %s" % (STATUS, trouble), 200), **of_systemd(units, {}))
+    summary.update(of_systemd(units, known))
     try:
         history, trouble = runs(30), ""
     except FileNotFoundError:
@@ -209,55 +210,65 @@ def of_backups():
         history, trouble = [], cut("what is known of the last runs cannot be read: %s" % error, 200)
     for length, many, points in BOUNDS:
         try:
-            made = dict(told, known=True, trouble=trouble, history=history[-points:], **of_status(known, length, many))
-            more = any(is_longer(each, many) for each in known.get("units", {}).values())
+            made = dict(summary, known=True, trouble=trouble, history=history[-points:], **of_status(known, length, many))
+            more = any(is_longer(unit, many) for unit in known.get("units", {}).values())
         except (AttributeError, KeyError, TypeError, IndexError) as error:
-            return dict(told, trouble=cut("%s does not have the form of one: %s" % (STATUS, error), 200))
+            return dict(summary, trouble=cut("%s does not have the form of one: %s" % (STATUS, error), 200))
         made["cut"] = more or (length, many) != BOUNDS[0][:2]
         if len(json.dumps(made)) <= MOST_TOLD:
             return made
-    return dict(told, trouble="%s says more than can be told" % STATUS)
+    return dict(summary, trouble="%s says more than can be told" % STATUS)
 
 
 def of_server():
     """What a server of repositories knows of the machines that save to it; None: it is none."""
     if not os.path.exists(REPOSITORYCTL):
         return None
-    told = {"trouble": "", "judged": False, "clients": [], "problems": []}
+    summary = {"trouble": "", "judged": False, "clients": [], "problems": []}
     if os.geteuid() != 0:
-        return dict(told, trouble="that is for root")
+        return dict(summary, trouble="that is for root")
     try:
         ran = subprocess.run([REPOSITORYCTL, "status", "--json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              timeout=120, check=False)
     except (OSError, subprocess.SubprocessError) as error:
-        return dict(told, trouble=cut(error, 200))
+        return dict(summary, trouble=cut(error, 200))
     try:
         # Its exit code only says whether something is wrong.
-        said = json.loads(ran.stdout)
-        clients = said if isinstance(said, list) else said["clients"]
-        problems = said.get("problems", []) if isinstance(said, dict) else []
+        status = json.loads(ran.stdout)
+        clients = status if isinstance(status, list) else status["clients"]
+        problems = status.get("problems", []) if isinstance(status, dict) else []
         return {
             "trouble": "",
-            "judged": isinstance(said, dict) and "problems" in said,
-            "clients": [of_client(each) for each in clients[:MOST_CLIENTS]],
-            "problems": [of_problem(each) for each in problems[:MOST_PROBLEMS]],
+            "judged": isinstance(status, dict) and "problems" in status,
+            "clients": [of_client(client) for client in clients[:MOST_CLIENTS]],
+            "problems": [of_problem(problem) for problem in shortened(problems)],
         }
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         lines = ran.stderr.decode(errors="replace").strip().split("\n")
-        return dict(told, trouble=cut(lines[-1] or "repositoryctl says what is not understood: %s" % error, 200))
+        return dict(summary, trouble=cut(lines[-1] or "repositoryctl says what is not understood: %s" % error, 200))
 
 
-def of_client(each):
-    """`[name, present or absent, last change, bytes on disk, of which of what was deleted, generations, the newest, why it is refused]`."""
-    names = each.get("generations") or []
-    return [cut(each["name"], 253), cut(each.get("state", ""), 20), each.get("changed") or 0, each.get("live_bytes") or 0,
-            each.get("held_bytes") or 0, len(names), max([made_at(name) for name in names[-1:]], default=0),
-            cut(each.get("refused") or "", 200)]
+def of_client(client):
+    """`[name, present or absent, last change, bytes on disk, of which of what was deleted, generations, the newest, why it is refused,
+    after how many hours without a change the server tells]`."""
+    names = client.get("generations") or []
+    return [cut(client["name"], 253), cut(client.get("state", ""), 20), client.get("changed") or 0, client.get("live_bytes") or 0,
+            client.get("held_bytes") or 0, len(names), max([made_at(name) for name in names[-1:]], default=0),
+            cut(client.get("refused") or "", 200), client.get("alert_after") or 0]
 
 
-def of_problem(each):
+def shortened(problems):
+    """The first of them; of more it is said how many there are."""
+    if len(problems) <= MOST_PROBLEMS:
+        return problems
+    more = {"text": "%d more things are wrong with it, or with machines that save to it." % (len(problems) - MOST_PROBLEMS + 1)}
+    return [*problems[:MOST_PROBLEMS - 1], more]
+
+
+def of_problem(problem):
     """`[the machine, if it is of one, what is wrong, what to do]`."""
-    return [cut(each.get("client") or "", 253), cut(each["text"], 300), [cut(line, 300) for line in (each.get("remedies") or [])[:3]]]
+    return [cut(problem.get("client") or "", 253), cut(problem["text"], 300),
+            [cut(line, 300) for line in (problem.get("remedies") or [])[:3]]]
 
 
 def made_at(name):
@@ -270,8 +281,8 @@ def made_at(name):
 
 def answer():
     """All that is known here."""
-    told, server = of_backups(), of_server()
-    return told if server is None else dict(told, server=server)
+    summary, server = of_backups(), of_server()
+    return summary if server is None else dict(summary, server=server)
 
 
 def main():

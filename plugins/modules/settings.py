@@ -11,6 +11,7 @@ description:
   - Used by roles whose tree is not laid down by M(rootless.backup.deploy), which checks the settings of its I(role) itself.
   - Compares the settings with rules that were derived from their schema; an error names each setting that is wrong,
     what was given and what is allowed. Names that are like a setting's, but none, are errors too.
+  - Of settings of which none is wrong it tells what the role's variable C(_PREFIX_together) says does not hold between them.
   - Runs on the control node and does not connect to the host.
 author:
   - rootless.backup contributors (@rootless-backup)
@@ -19,20 +20,6 @@ options:
     description: The file with the rules, on the control node.
     type: path
     required: true
-  together:
-    description: What has to hold between several settings.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      that:
-        description: Whether it holds.
-        type: bool
-        required: true
-      message:
-        description: What to say if it does not.
-        type: str
-        required: true
   frame:
     description: Whether the settings of the role C(rootless.backup.backup) are checked too, which the role of an engine brings along.
     type: bool

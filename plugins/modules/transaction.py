@@ -94,6 +94,7 @@ created:
   sample: [/var/lib/example/made]
 """
 
+import contextlib
 import glob
 import grp
 import hashlib
@@ -215,7 +216,7 @@ class Transaction:
                      "keep": [], "former": [], "expect": {}, "covers": {}, "calendars": {}, "version": None, "packages": [],
                      "unless_new": False, "opens": [], "handover": {}, "saved": {}, "ask": False, **plan}
         self.host = Host(module)
-        self.files = {each["path"]: each for each in plan["files"]}
+        self.files = {file["path"]: file for file in plan["files"]}
         self.memory_path = os.path.join(MEMORY, plan["name"] + ".json")
         self.memory = remembered(self.memory_path)
         names = sorted(os.listdir(MEMORY)) if os.path.isdir(MEMORY) else []
@@ -265,7 +266,7 @@ class Transaction:
         if self.lacking and not self.module.check_mode:
             # Nothing else is done before they are there: who called installs them, and calls again.
             return
-        self.wants = any("content" not in each and self._differs(path) for path, each in self.files.items())
+        self.wants = any("content" not in file and self._differs(path) for path, file in self.files.items())
         if self.wants:
             # Nor before it is known what is in them: who called says it, and calls again.
             return
@@ -314,27 +315,28 @@ class Transaction:
         except BaseException as error:
             # Ansible's own file functions end the module with SystemExit when they fail.
             failed = self._take_back()
-            told = "" if isinstance(error, SystemExit) else "%s\n" % error
+            cause = "" if isinstance(error, SystemExit) else "%s\n" % error
             if failed:
-                raise Failure("%sThis could not be put back: %s" % (told, "; ".join(failed))) from error
+                raise Failure("%sThis could not be put back: %s" % (cause, "; ".join(failed))) from error
             if isinstance(error, SystemExit):
                 raise
-            raise Failure("%sEverything was put back as it was." % told) from error
+            raise Failure("%sEverything was put back as it was." % cause) from error
         try:
             remove_empty_above(obsolete)
         except OSError as error:
             self.warn("what Python made of modules that are gone is still there: %s" % error)
         for path in former:
-            os.unlink(path)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
         self._compile(different)
         self._start()
         self.differs = [path for path, (salt, digest) in self.plan["saved"].items() if self._is_other(path, salt, digest)]
 
     def _is_new(self):
-        """Whether nothing that the plan starts was ever started here, whatever the settings were then; or what it made is of a disk that
-        was not lost, but what opens it was.
+        """Whether nothing that the plan starts was ever started here, whatever the settings were then; or whether what it made is still
+        here, on a disk that was not lost, and what opens it is gone.
         """
-        marks = {os.path.dirname(path) for each in self.plan["start"] for path in each["creates"]}
+        marks = {os.path.dirname(path) for starter in self.plan["start"] for path in starter["creates"]}
         opens = self.plan["opens"]
         return bool(marks) and (not any(map(files_in, marks)) or (bool(opens) and not any(map(os.path.lexists, opens))))
 
@@ -351,7 +353,7 @@ class Transaction:
         return dpkg.lacking(packages, self.module.run_command(dpkg.query(program, packages))[1], states)
 
     def _changes_hands(self, path):
-        """Whether a secret is another than the host has, and opens something already: what it opens has to follow first."""
+        """Whether a secret differs from the host's, and the host's opens something already, which has to follow first."""
         handover = self.plan["handover"].get(path)
         if handover is None or not any(map(os.path.exists, handover["opens"])):
             return False
@@ -364,14 +366,14 @@ class Transaction:
         content = self.files[path]["content"]
         if self.plan["handover"][path]["lines"]:
             try:
-                known = [(secret_in(each) or b"").decode().rstrip("\n").split("\n") for each in (path + NEXT, path)]
+                known = [(secret_in(place) or b"").decode().rstrip("\n").split("\n") for place in (path + NEXT, path)]
             except UnicodeDecodeError:
                 raise Failure("%s is no text: put the passphrase into it that opens the repositories" % path) from None
             if len(known[1]) > 1:
                 raise Failure("%s has several lines: put the passphrase alone into it that opens the repositories" % path)
             new = content.rstrip("\n")
-            before = dict.fromkeys(each for each in known[1] + known[0] if each not in ("", new))
-            content = "".join(each + "\n" for each in [*before, new])
+            before = dict.fromkeys(line for line in known[1] + known[0] if line not in ("", new))
+            content = "".join(line + "\n" for line in [*before, new])
         self.host.write(path + NEXT, content, 0o600)
         for place in (path + NEXT, os.path.dirname(path)):
             descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
@@ -453,8 +455,8 @@ class Transaction:
         for name, memory in self.others.items():
             # What several names share comes from one place, such as a role: else it would change hands at each run.
             shared = memory["shared"]
-            taken = sorted(path for path, each in self.files.items()
-                           if path in memory["paths"] or (path in shared and not same_source(shared[path], each.get("shared"))))
+            taken = sorted(path for path, file in self.files.items()
+                           if path in memory["paths"] or (path in shared and not same_source(shared[path], file.get("shared"))))
             if taken:
                 raise Failure("name: %s is not allowed, since %s is laid down by %s already. Use a name that nobody else uses. Nothing "
                               "was changed." % (self.plan["name"], ", ".join(taken), name))
@@ -474,17 +476,17 @@ class Transaction:
                           % (path, os.readlink(path)))
         wanted = self.files[path]
         try:
-            found = os.lstat(path)
+            status = os.lstat(path)
             with open(path, "rb") as file:
                 content = file.read()
         except FileNotFoundError:
             return True
         same = content == wanted["content"].encode() if "content" in wanted else hashlib.sha256(content).hexdigest() == wanted["sha256"]
-        return not same or (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) != (wanted["mode"], 0, 0)
+        return not same or (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) != (wanted["mode"], 0, 0)
 
     def _show_removal(self, path):
         """What goes with a path that is none of the tree's, in numbers: what is in a dump is nobody else's to see."""
-        count = sum(not stat.S_ISDIR(found.st_mode) for _name, _descriptor, found in walk(path, [])) \
+        count = sum(not stat.S_ISDIR(status.st_mode) for _name, _descriptor, status in walk(path, [])) \
             if os.path.isdir(path) and not os.path.islink(path) else 1
         self.diff.append({"before_header": path, "after_header": path, "before": "(%d files)\n" % count, "after": ""})
 
@@ -515,22 +517,22 @@ class Transaction:
         """Refuse times that never come: systemd takes a date that is over, and its timer waits for ever."""
         wrong = []
         for setting, event in self.plan["calendars"].items():
-            given = "%s: %s " % (setting, json.dumps(str(event)))
+            prefix = "%s: %s " % (setting, json.dumps(str(event)))
             code, out, err = self.module.run_command(["systemd-analyze", "calendar", "--", str(event)])
             if code != 0:
-                wrong.append("%sis not allowed, since systemd does not take it: %s" % (given, (err or out).strip()))
+                wrong.append("%sis not allowed, since systemd does not take it: %s" % (prefix, (err or out).strip()))
             elif re.search(r"^ *Next elapse: never$", out, re.MULTILINE):
-                wrong.append(given + "never comes. Use a calendar event that is still to come.")
+                wrong.append(prefix + "never comes. Use a calendar event that is still to come.")
         if wrong:
             raise Failure("Not all timers would start something; nothing was changed:\n- " + "\n- ".join(wrong))
 
     def _verify_in(self, stage):
-        programs = [path for path, each in self.files.items() if each["mode"] & 0o111]
+        programs = [path for path, file in self.files.items() if file["mode"] & 0o111]
         names = set()
-        for path, each in self.files.items():
+        for path, entry in self.files.items():
             if not path.startswith(UNITS):
                 continue
-            content = each["content"]
+            content = entry["content"]
             for program in programs:
                 # It comes with the same plan, so it need not be there yet.
                 content = content.replace(program, "/bin/true")
@@ -557,9 +559,9 @@ class Transaction:
         if code == 0:
             # A circle is no error to systemd, which starts something too early then. It is seen from one unit further on,
             # where the faults of other software's units are none of ours.
-            told = verify("one")[2]
-            code = int(any("ordering cycle" in line and any(name in line for name in names) for line in told.splitlines()))
-            err = told
+            output = verify("one")[2]
+            code = int(any("ordering cycle" in line and any(name in line for name in names) for line in output.splitlines()))
+            err = output
         if code != 0:
             raise Failure("systemd does not accept the units; nothing was changed:\n%s"
                           % (err or out).replace(stage, UNITS.rstrip("/")).strip())
@@ -662,7 +664,8 @@ class Transaction:
 
     def _held(self):
         """Units that wait until something is there of what a start creates: on an empty machine nothing is to run by itself."""
-        return {unit for each in self.plan["start"] if not any(map(os.path.exists, each["creates"])) for unit in each.get("holds", [])}
+        return {unit for starter in self.plan["start"] if not any(map(os.path.exists, starter["creates"]))
+                for unit in starter.get("holds", [])}
 
     def _enable(self, different):
         held = self._held()
@@ -685,21 +688,21 @@ class Transaction:
 
     def _remember(self, ahead=False):
         """Write down what this name has laid down. `ahead`: what it is going to, and what it had."""
-        shared = {path: each["shared"] for path, each in self.files.items() if each.get("shared")}
+        shared = {path: file["shared"] for path, file in self.files.items() if file.get("shared")}
         memory = {
             "paths": sorted(set(self._kept()) | set(self.files) - set(shared)),
             "shared": shared,
             "version": self.plan["version"],
             "sensitive": sorted(set(self._kept()) & set(self.memory["sensitive"])
-                                | {path for path, each in self.files.items() if each["sensitive"]}),
+                                | {path for path, file in self.files.items() if file["sensitive"]}),
             "enable": self.plan["enable"],
             "users": self.memory["users"],
             "uncovered": sorted({*self.memory["uncovered"], *self.uncovered}),
         }
         if ahead:
             memory["shared"] = {**self.memory["shared"], **shared}
-            for what in ("paths", "sensitive"):
-                memory[what] = sorted({*self.memory[what], *memory[what]})
+            for key in ("paths", "sensitive"):
+                memory[key] = sorted({*self.memory[key], *memory[key]})
             memory["enable"] = self.memory["enable"] + [unit for unit in memory["enable"] if unit not in self.memory["enable"]]
             memory["users"] = self.memory["users"] + [user for user in self.plan["users"] if not exists(user)]
         content = json.dumps(memory, indent=2) + "\n"
@@ -722,15 +725,15 @@ class Transaction:
                 self._start_unit(self.plan["handover"][path]["unit"])
             self._start_each()
         finally:
-            self.created = [path for each in self.plan["start"] for path in each["creates"] if os.path.exists(path)]
+            self.created = [path for starter in self.plan["start"] for path in starter["creates"] if os.path.exists(path)]
             if held - self._held() and not self.module.check_mode:
                 self._enable([])
 
     def _start_each(self):
-        for each in self.plan["start"]:
-            if all(os.path.exists(path) for path in each["creates"]):
+        for starter in self.plan["start"]:
+            if all(os.path.exists(path) for path in starter["creates"]):
                 continue
-            self._start_unit(each["unit"])
+            self._start_unit(starter["unit"])
 
     def _start_unit(self, unit):
         self.changed = True
@@ -807,7 +810,7 @@ class Transaction:
             # What stays must not belong to a number that the next new user gets.
             owners = [pwd.getpwnam(user) for user in users]
             for path in self.plan["disown"]:
-                self._tell_left(path, disown(path, {each.pw_uid for each in owners}, {each.pw_gid for each in owners}))
+                self._tell_left(path, disown(path, {owner.pw_uid for owner in owners}, {owner.pw_gid for owner in owners}))
         for user in users:
             # What came in before, such as a session, would keep it from being removed.
             end_processes(pwd.getpwnam(user).pw_uid)
@@ -850,7 +853,7 @@ def dpkg_query(module):
 
 def numbers(version):
     """The numbers of a version, without what makes it a preliminary one."""
-    return [int(each) for each in re.findall("[0-9]+", re.split("[-+]", version)[0])]
+    return [int(number) for number in re.findall("[0-9]+", re.split("[-+]", version)[0])]
 
 
 def cached(path):
@@ -922,10 +925,10 @@ def end_processes(uid):
 def look(path):
     """Mode and owners of a path, or None if it is not there."""
     try:
-        found = os.lstat(path)
+        status = os.lstat(path)
     except FileNotFoundError:
         return None
-    return found.st_mode, found.st_uid, found.st_gid
+    return status.st_mode, status.st_uid, status.st_gid
 
 
 def replaceable(path):
@@ -933,19 +936,19 @@ def replaceable(path):
     parts = path.strip("/").split("/")
     for depth in range(len(parts) + 1):
         place = "/" + "/".join(parts[:depth])
-        found = os.lstat(place)
+        status = os.lstat(place)
         last = depth == len(parts)
-        if stat.S_ISLNK(found.st_mode) or (not last and (found.st_uid != 0 or found.st_mode & 0o022)):
+        if stat.S_ISLNK(status.st_mode) or (not last and (status.st_uid != 0 or status.st_mode & 0o022)):
             return place
     return None
 
 
 def drifted(path, mode, user):
     """Whether a directory is not there, or is not as tmpfiles.d would make it."""
-    found = look(path)
-    if found is None:
+    status = look(path)
+    if status is None:
         return True
-    return stat.S_IMODE(found[0]) != int(mode, 8) or (exists(user) and found[1] != pwd.getpwnam(user).pw_uid)
+    return stat.S_IMODE(status[0]) != int(mode, 8) or (exists(user) and status[1] != pwd.getpwnam(user).pw_uid)
 
 
 def walk(top, left):
@@ -979,12 +982,12 @@ def walk(top, left):
             except FileNotFoundError:
                 continue
             try:
-                found = os.fstat(descriptor)
-                if stat.S_ISDIR(found.st_mode) and (found.st_dev != device or len(opened) == DEEPEST):
-                    left.append("%s (%s)" % (path, "another file system" if found.st_dev != device else "too deep"))
+                status = os.fstat(descriptor)
+                if stat.S_ISDIR(status.st_mode) and (status.st_dev != device or len(opened) == DEEPEST):
+                    left.append("%s (%s)" % (path, "another file system" if status.st_dev != device else "too deep"))
                     continue
-                yield path, descriptor, found
-                if stat.S_ISDIR(found.st_mode):
+                yield path, descriptor, status
+                if stat.S_ISDIR(status.st_mode):
                     # Taken away meanwhile, it holds nothing.
                     opened.append(os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=descriptor))
                     paths.append(path)
@@ -994,8 +997,8 @@ def walk(top, left):
             finally:
                 os.close(descriptor)
     finally:
-        for each in opened:
-            os.close(each)
+        for remaining in opened:
+            os.close(remaining)
 
 
 def give(top, wanted):
@@ -1004,11 +1007,11 @@ def give(top, wanted):
     The owner is asked of the very file that is then given, by its descriptor. A file with a second name may be elsewhere too.
     """
     left = []
-    for path, descriptor, found in walk(top, left):
-        owners = wanted(found)
+    for path, descriptor, status in walk(top, left):
+        owners = wanted(status)
         if owners is None:
             continue
-        if not stat.S_ISDIR(found.st_mode) and found.st_nlink > 1:
+        if not stat.S_ISDIR(status.st_mode) and status.st_nlink > 1:
             left.append("%s (it has several names)" % path)
         else:
             # Of a descriptor that is open for its place only fchown(2) knows nothing.
@@ -1018,13 +1021,13 @@ def give(top, wanted):
 
 def hand_over(top, old, new, group):
     """Give what was one user's in a directory to another. Returns what was left alone."""
-    return give(top, lambda found: (new, group) if found.st_uid == old else None)
+    return give(top, lambda status: (new, group) if status.st_uid == old else None)
 
 
 def disown(top, users, groups):
     """Give to root what these have in a directory; if the path ends in a slash, only the directory itself. Returns what was left alone."""
-    def to_root(found):
-        mine, ours = found.st_uid in users, found.st_gid in groups
+    def to_root(status):
+        mine, ours = status.st_uid in users, status.st_gid in groups
         return (0 if mine else -1, 0 if ours else -1) if mine or ours else None
 
     if not os.path.isdir(top):

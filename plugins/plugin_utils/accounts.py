@@ -40,19 +40,19 @@ UNKNOWN = ("repository_clients: %s is not allowed, since no machine of this name
 
 def secrets_of(variables: Mapping[str, Any], host: str) -> str:
     """The directory of the control node that is `backup_secrets_dir` of a host, whichever host the play is at."""
-    given = variables["hostvars"][host].get("backup_secrets_dir")
-    if given:
-        return str(given)
+    setting = variables["hostvars"][host].get("backup_secrets_dir")
+    if setting:
+        return str(setting)
     beside = variables["hostvars"][host].get("inventory_dir")
     return os.path.join(str(beside) if beside and str(beside) != "None" else os.environ.get("PWD", "/"), "backup-secrets", host)
 
 
 def same_secrets(variables: Mapping[str, Any], host: str, given: object) -> str:
-    """That directory of the host of the play, to which the play itself gives a value. AnsibleActionFail: another one."""
-    found = secrets_of(variables, host)
-    if os.path.normpath(str(given)) != os.path.normpath(found):
-        raise AnsibleActionFail(NOT_OF_INVENTORY % (given, host, found))
-    return found
+    """The directory of `secrets_of` for the host of the play; `given` is the play's own value of it. AnsibleActionFail: they are two."""
+    directory = secrets_of(variables, host)
+    if os.path.normpath(str(given)) != os.path.normpath(directory):
+        raise AnsibleActionFail(NOT_OF_INVENTORY % (given, host, directory))
+    return directory
 
 
 def refuse_facts(variables: Mapping[str, Any], host: str) -> None:
@@ -102,12 +102,12 @@ def account(uid: int) -> str:
 def servers(entries: object) -> list[str]:
     """The servers that `borg_repositories` of a machine names."""
     places = entries if isinstance(entries, (list, tuple)) else []
-    return [str(each["server"]) for each in places if isinstance(each, Mapping) and "server" in each]
+    return [str(entry["server"]) for entry in places if isinstance(entry, Mapping) and "server" in entry]
 
 
 def clients(variables: Mapping[str, Any], server: str, warn: Callable[[str], object]) -> tuple[list[str], list[str]]:
     """The machines of the inventory that save to a server, and those of which that cannot be told."""
-    found, doubtful = [], []
+    hosts, doubtful = [], []
     for host in sorted(variables["groups"]["all"]):
         raw = variables["hostvars"].raw_get(host)
         if "borg_repositories" not in raw:
@@ -115,12 +115,12 @@ def clients(variables: Mapping[str, Any], server: str, warn: Callable[[str], obj
         try:
             refuse_facts(variables, host)
             if server in servers(variables["hostvars"][host]["borg_repositories"]):
-                found.append(host)
+                hosts.append(host)
         except Exception as error:  # whatever is wrong with one machine must not keep the others out
             warn("%s: it is not known whether it saves to %s, so its account stays as it is: %s"
                  % (host, server, answer.line(str(error))))
             doubtful.append(host)
-    return found, doubtful
+    return hosts, doubtful
 
 
 def client_key(directory: str, host: str, may_write: bool) -> str:
@@ -169,18 +169,18 @@ def printable(name: str) -> str:
 def address_of(variables: Mapping[str, Any], server: str, given: str) -> str:
     """Where a server is reached. AnsibleActionFail: that is no address."""
     raw = dict(variables["hostvars"].raw_get(server), hostvars=variables["hostvars"], inventory_hostname=server)
-    said = facts.names(raw)
-    by_host = facts.made_of(raw, "ansible_host", said | {"ansible_facts", "ansible_local"})
+    fact_names = facts.names(raw)
+    by_host = facts.made_of(raw, "ansible_host", fact_names | {"ansible_facts", "ansible_local"})
     ansible = None if by_host else variables["hostvars"][server].get("ansible_host")
     return address(str(given or ansible or server), server)
 
 
-def address(found: str, server: str) -> str:
-    """It, if it is one. AnsibleActionFail: it is not."""
-    if not ADDRESS.fullmatch(found):
+def address(name: str, server: str) -> str:
+    """The name, if it can be the address of a server. AnsibleActionFail: it cannot."""
+    if not ADDRESS.fullmatch(name):
         raise AnsibleActionFail("repository_address: %s is no name or IP address; set it in the inventory to how the machines reach %s"
-                                % (answer.line(found), server))
-    return found
+                                % (answer.line(name), server))
+    return name
 
 
 def computed(variables: Mapping[str, Any], options: Mapping[str, Any], warn: Callable[[str], object]) -> list[dict[str, Any]]:
@@ -193,21 +193,21 @@ def computed(variables: Mapping[str, Any], options: Mapping[str, Any], warn: Cal
     memory = read(directory)
     known: dict[str, Any] = memory["accounts"]
     wanted, doubtful = clients(variables, server, warn)
-    differs = {str(each["name"]): each for each in options["clients"]}
+    differs = {str(client["name"]): client for client in options["clients"]}
     for name in sorted(set(differs) - set(known) - set(wanted) - set(doubtful)):
         # One that is misspelt would let a machine in that is to be kept out.
         raise AnsibleActionFail(UNKNOWN % (answer.line(name), server, ", ".join(sorted(set(known) | set(wanted))) or "none"))
-    absent = {name for name, each in differs.items() if each.get("state") == "absent"}
+    absent = {name for name, client in differs.items() if client.get("state") == "absent"}
     unknown = [name for name in wanted if name not in known and name not in absent]
-    new = numbers.allot(unknown, [each["uid"] for each in known.values()], options["uid_range"])
+    new = numbers.allot(unknown, [machine["uid"] for machine in known.values()], options["uid_range"])
     for name, uid in new.items():
         known[name] = {"uid": uid, "key": ""}
     for name in set(known) - set(doubtful) - (set(wanted) - absent):
         # Somebody else may start then.
         known[name].pop("slot", None)
     lacking = [known[name] for name in sorted(set(wanted) - absent) if "slot" not in known[name]]
-    for each, slot in zip(lacking, slots.free(known.values())):
-        each["slot"] = slot
+    for machine, slot in zip(lacking, slots.free(known.values())):
+        machine["slot"] = slot
     for name in sorted(set(wanted) - absent):
         known[name]["key"] = client_key(secrets_of(variables, name), name, may_write)
     for name in sorted(set(known) - set(wanted) - set(doubtful) - absent):
@@ -216,10 +216,10 @@ def computed(variables: Mapping[str, Any], options: Mapping[str, Any], warn: Cal
     memory.update(address=address_of(variables, server, options["address"]), port=int(options["port"]))
     if may_write:
         write(directory, memory)
-    return [{"name": name, "account": account(each["uid"]), "uid": each["uid"], "key": each["key"],
+    return [{"name": name, "account": account(machine["uid"]), "uid": machine["uid"], "key": machine["key"],
              "quota": str(differs.get(name, {}).get("quota") or options["quota"]),
              "alert_after": int(differs.get(name, {}).get("alert_after", options["alert_after"])),
-             "state": "absent" if name in absent or not each["key"] else "present"} for name, each in sorted(known.items())]
+             "state": "absent" if name in absent or not machine["key"] else "present"} for name, machine in sorted(known.items())]
 
 
 def place(variables: Mapping[str, Any], server: str, secrets: object) -> dict[str, Any]:
@@ -236,8 +236,8 @@ def place(variables: Mapping[str, Any], server: str, secrets: object) -> dict[st
     same_secrets(variables, host, secrets)
     directory = secrets_of(variables, server)
     memory = read(directory)
-    mine = memory["accounts"].get(host, {})
-    uid = mine.get("uid")
+    entry = memory["accounts"].get(host, {})
+    uid = entry.get("uid")
     if uid is None and variables.get("ansible_check_mode"):
         # What the server's own play would have noted.
         of_server = variables["hostvars"][server]
@@ -260,5 +260,5 @@ def place(variables: Mapping[str, Any], server: str, secrets: object) -> dict[st
     except keys.Unusable:
         raise AnsibleActionFail("%s is no host key; remove it, and run role repository on %s"
                                 % (os.path.join(directory, HOST_KEY), server)) from None
-    position = slots.position(int(mine["slot"])) if "slot" in mine else ""
+    position = slots.position(int(entry["slot"])) if "slot" in entry else ""
     return {"location": location, "known_host": known, "server": server, "position": position}

@@ -33,8 +33,8 @@ def text(value: object, most: int = MOST_TEXT) -> str:
         return ""
     cut = value[:most] + ("\n(cut)" if len(value) > most else "")
     return str("".join(
-        each if each in "\n\t" or unicodedata.category(each) not in MOVING
-        else each.encode("unicode_escape", "surrogatepass").decode("ascii") for each in cut))
+        character if character in "\n\t" or unicodedata.category(character) not in MOVING
+        else character.encode("unicode_escape", "surrogatepass").decode("ascii") for character in cut))
 
 
 def line(value: object, most: int = 4096) -> str:
@@ -44,19 +44,19 @@ def line(value: object, most: int = 4096) -> str:
 
 def lines(value: object, most: int = MOST_LINES) -> list[str]:
     """A list of texts of the host, each on one line."""
-    return [line(each) for each in value[:most] if isinstance(each, str)] if isinstance(value, list) else []
+    return [line(item) for item in value[:most] if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def members(value: object, known: Iterable[str]) -> list[str]:
     """Those of `known` that the host named: the words are ours, the host only chooses among them."""
-    named = {str(each) for each in value if isinstance(each, str)} if isinstance(value, list) else set()
-    return [each for each in known if each in named]
+    named = {str(item) for item in value if isinstance(item, str)} if isinstance(value, list) else set()
+    return [name for name in known if name in named]
 
 
 def failure(answer: Mapping[str, Any]) -> str:
     """What a host that failed said, for people."""
-    said = [text(answer.get(key), 16 << 10).strip() for key in ("msg", "module_stderr", "module_stdout")]
-    return "\n".join(each for each in said if each) or "the host says that it failed, and not why"
+    parts = [text(answer.get(key), 16 << 10).strip() for key in ("msg", "module_stderr", "module_stdout")]
+    return "\n".join(part for part in parts if part) or "the host says that it failed, and not why"
 
 
 def unsafe(result: Any) -> Any:
@@ -66,10 +66,10 @@ def unsafe(result: Any) -> Any:
 
 def interpreter(action: Any) -> dict[str, Any]:
     """What ansible-core found out about the host's Python, so that it need not look again at the next task."""
-    key, found = action._discovered_interpreter_key, action._discovered_interpreter
-    if not (key and re.fullmatch("discovered_interpreter_[a-z]+", key) and isinstance(found, str) and INTERPRETER.fullmatch(found)):
+    key, path = action._discovered_interpreter_key, action._discovered_interpreter
+    if not (key and re.fullmatch("discovered_interpreter_[a-z]+", key) and isinstance(path, str) and INTERPRETER.fullmatch(path)):
         return {}
-    return {"ansible_facts": {str(key): str(found)}}
+    return {"ansible_facts": {str(key): str(path)}}
 
 
 def of_transaction(answer: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,15 +79,15 @@ def of_transaction(answer: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[s
     else:
         result = {"changed": answer["changed"]}
     starts = plan.get("start", [])
-    units = [each["unit"] for each in [*starts, *plan.get("handover", {}).values()]]
+    units = [starter["unit"] for starter in [*starts, *plan.get("handover", {}).values()]]
     result["started"] = members(answer.get("started"), units)
-    result["created"] = members(answer.get("created"), [path for each in starts for path in each["creates"]])
+    result["created"] = members(answer.get("created"), [path for starter in starts for path in starter["creates"]])
     # Shown to people only: what an earlier version laid down is not in the plan.
     result["paths"] = lines(answer.get("paths"))
     result["diff"] = diffs(answer.get("diff"))
-    told = lines(answer.get("told"), 100)
-    if told:
-        result["warnings"] = told
+    warnings = lines(answer.get("told"), 100)
+    if warnings:
+        result["warnings"] = warnings
     exposure = answer.get("exposure")
     if plan.get("exposure") and isinstance(exposure, (int, float)) and not isinstance(exposure, bool) and 0 <= exposure <= 10:
         result["exposure"] = float(exposure)
@@ -96,15 +96,15 @@ def of_transaction(answer: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[s
 
 def diffs(value: object) -> list[dict[str, str]]:
     """The diffs of files, as far as they are worth reading."""
-    found: list[dict[str, str]] = []
+    cleaned: list[dict[str, str]] = []
     room = MOST_DIFF
-    for each in value[:MOST_LINES] if isinstance(value, list) else []:
-        if not isinstance(each, dict):
+    for diff in value[:MOST_LINES] if isinstance(value, list) else []:
+        if not isinstance(diff, dict):
             continue
-        made = {"before_header": line(each.get("before_header")), "after_header": line(each.get("after_header")),
-                "before": text(each.get("before"), min(room, 1 << 20)), "after": text(each.get("after"), min(room, 1 << 20))}
+        made = {"before_header": line(diff.get("before_header")), "after_header": line(diff.get("after_header")),
+                "before": text(diff.get("before"), min(room, 1 << 20)), "after": text(diff.get("after"), min(room, 1 << 20))}
         room -= len(made["before"]) + len(made["after"])
-        found.append(made)
+        cleaned.append(made)
         if room <= 0:
             break
-    return found
+    return cleaned

@@ -41,7 +41,7 @@ def kept(name: str, directory: str) -> Iterator[None]:
     def compile_once(self: Environment, source: Any, *args: Any, **options: Any) -> Any:
         if args or options or not isinstance(source, str):
             return compile_anew(self, source, *args, **options)
-        key = repr((source, [getattr(self, each) for each in SYNTAX]))
+        key = repr((source, [getattr(self, attribute) for attribute in SYNTAX]))
         if key not in known:
             known[key] = compile_anew(self, source)
         return known[key]

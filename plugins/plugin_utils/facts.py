@@ -37,14 +37,14 @@ OURS = re.compile(r"_{1,2}restore_.*|__sqlite|rootless_backup_node|ansible_facts
 
 def refuse(task_vars: Mapping[str, Any]) -> None:
     """Fail, before the host is asked anything, if it has set something that is not its to set."""
-    said = names(task_vars)
+    fact_names = names(task_vars)
     roles = rules()
-    settings = {name for each in roles for name in each["settings"]}
-    internal = {name for name in said if OURS.fullmatch(name) or any(re.match("_{1,2}" + each["prefix"], name) for each in roles)}
+    settings = {name for role in roles for name in role["settings"]}
+    internal = {name for name in fact_names if OURS.fullmatch(name) or any(re.match("_{1,2}" + role["prefix"], name) for role in roles)}
     problems = ["%s: the host itself says it, as a fact; a setting has to come from the inventory or the play. If it was set by set_fact, "
-                "leave `cacheable` out." % name for name in sorted(said & (settings | PLACES) | internal)]
-    for setting in (NODE, *FLEET, *(name for each in roles for name in each["control"])):
-        problems += made_of(task_vars, setting, said | {"ansible_facts", "ansible_local"})
+                "leave `cacheable` out." % name for name in sorted(fact_names & (settings | PLACES) | internal)]
+    for setting in (NODE, *FLEET, *(name for role in roles for name in role["control"])):
+        problems += made_of(task_vars, setting, fact_names | {"ansible_facts", "ansible_local"})
     if problems:
         raise AnsibleActionFail("Facts of a host are no settings:\n- " + "\n- ".join(dict.fromkeys(problems)))
 
@@ -55,8 +55,8 @@ def names(task_vars: Mapping[str, Any]) -> set[str]:
     try:
         store = task_vars["hostvars"]._variable_manager._fact_cache
     except (AttributeError, KeyError):
-        said = set(task_vars.get("ansible_facts") or ())
-        return said | {"ansible_" + each for each in said}
+        fact_names = set(task_vars.get("ansible_facts") or ())
+        return fact_names | {"ansible_" + name for name in fact_names}
     try:
         return set(store.get(task_vars["inventory_hostname"]) or ())
     except KeyError:
@@ -66,16 +66,16 @@ def names(task_vars: Mapping[str, Any]) -> set[str]:
 @functools.lru_cache(maxsize=None)
 def rules() -> list[dict[str, Any]]:
     """What is known of the settings of all roles of this collection."""
-    found: list[dict[str, Any]] = []
+    roles: list[dict[str, Any]] = []
     for path in glob.glob(os.path.join(os.path.dirname(__file__), "../../roles/*/meta/settings.rules.json")):
         with open(path, encoding="utf-8") as file:
-            found.append(json.load(file))
-    return found
+            roles.append(json.load(file))
+    return roles
 
 
-def made_of(task_vars: Mapping[str, Any], setting: str, said: Collection[str]) -> list[str]:
+def made_of(task_vars: Mapping[str, Any], setting: str, fact_names: Collection[str]) -> list[str]:
     """Messages for the facts that a setting is made of, at any depth."""
-    found: list[str] = []
+    texts: list[str] = []
     seen: set[str] = set()
     todo = [setting]
     while todo:
@@ -83,19 +83,19 @@ def made_of(task_vars: Mapping[str, Any], setting: str, said: Collection[str]) -
         if name in seen:
             continue
         seen.add(name)
-        if name in said:
-            found.append("%s: it is made of %s, which the host itself says; make it of what the inventory has, such as inventory_hostname"
+        if name in fact_names:
+            texts.append("%s: it is made of %s, which the host itself says; make it of what the inventory has, such as inventory_hostname"
                          % (setting, name))
         todo += referenced(task_vars.get(name))
-    return found
+    return texts
 
 
 def referenced(value: object) -> list[str]:
     """The names that may be variables in a value with templates."""
     if isinstance(value, dict):
-        return [name for each in value.values() for name in referenced(each)]
+        return [name for item in value.values() for name in referenced(item)]
     if isinstance(value, (list, tuple)):
-        return [name for each in value for name in referenced(each)]
+        return [name for item in value for name in referenced(item)]
     if not isinstance(value, str) or "{" not in value:
         return []
     try:
@@ -103,5 +103,5 @@ def referenced(value: object) -> list[str]:
     except TemplateError:
         # With delimiters of its own, or wrong: every word.
         return re.findall(r"[A-Za-z_]\w*", value)
-    return ([each.name for each in tree.find_all(nodes.Name)] + [each.attr for each in tree.find_all(nodes.Getattr)]
-            + [each.value for each in tree.find_all(nodes.Const) if isinstance(each.value, str)])
+    return ([node.name for node in tree.find_all(nodes.Name)] + [node.attr for node in tree.find_all(nodes.Getattr)]
+            + [node.value for node in tree.find_all(nodes.Const) if isinstance(node.value, str)])

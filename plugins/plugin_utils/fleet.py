@@ -29,80 +29,81 @@ def unreached(why: object) -> dict[str, Any]:
     return dict(of_machine({}), reached=False, trouble=line(str(why)))
 
 
-def of_machine(came: object) -> dict[str, Any]:
+def of_machine(value: object) -> dict[str, Any]:
     """What a machine answered."""
-    said = mapping(came)
-    units = mapping(said.get("units"))
-    room = {name: items(pair, 2) for name, pair in list(mapping(said.get("room")).items())[:MANY]}
-    live, unreported = mapping(said.get("live")), mapping(said.get("unreported"))
+    report = mapping(value)
+    units = mapping(report.get("units"))
+    room = {name: items(pair, 2) for name, pair in list(mapping(report.get("room")).items())[:MANY]}
+    live, unreported = mapping(report.get("live")), mapping(report.get("unreported"))
     return {
         "reached": True,
-        "known": said.get("known") is True,
-        "trouble": line(said.get("trouble")),
-        "version": line(said.get("version"), 40),
-        "cut": said.get("cut") is True,
-        "alert_after": number(said.get("alert_after")),
+        "known": report.get("known") is True,
+        "trouble": line(report.get("trouble")),
+        "version": line(report.get("version"), 40),
+        "cut": report.get("cut") is True,
+        "alert_after": number(report.get("alert_after")),
         "units": {name: of_unit(mapping(units[name])) for name in TASKS if name in units},
-        "repositories": {line(name): number(kept) for name, kept in list(mapping(said.get("repositories")).items())[:MANY]},
-        "room": {line(name): [number(each) for each in pair] for name, pair in room.items() if len(pair) == 2},
-        "history": [of_run(each) for each in items(said.get("history"), RUNS)],
+        "repositories": {line(name): number(kept) for name, kept in list(mapping(report.get("repositories")).items())[:MANY]},
+        "room": {line(name): [number(figure) for figure in pair] for name, pair in room.items() if len(pair) == 2},
+        "history": [of_run(run) for run in items(report.get("history"), RUNS)],
         "live": {name: line(live[name], 40) for name in UNITS if name in live},
         "unreported": {name: line(unreported[name], 40) for name in TASKS if name in unreported},
-        "next_run": time(said.get("next_run")),
-        **({"server": of_server(mapping(said["server"]))} if isinstance(said.get("server"), dict) else {}),
+        "next_run": time(report.get("next_run")),
+        **({"server": of_server(mapping(report["server"]))} if isinstance(report.get("server"), dict) else {}),
     }
 
 
-def of_server(said: dict[str, Any]) -> dict[str, Any]:
+def of_server(report: dict[str, Any]) -> dict[str, Any]:
     """What a server of repositories says of the machines that save to it. Whose machines those are is not its to say, see `clients`."""
     return {
-        "trouble": line(said.get("trouble")),
-        "judged": said.get("judged") is True,
+        "trouble": line(report.get("trouble")),
+        "judged": report.get("judged") is True,
         "remembered": False,
-        "clients": [of_client(each) for each in (items(given, 8) for given in items(said.get("clients"), MOST_CLIENTS)) if len(each) == 8],
-        "problems": [[line(each[0], 253), line(each[1]), [line(remedy) for remedy in items(each[2], 3)]]
-                     for each in (items(given, 3) for given in items(said.get("problems"), MOST_PROBLEMS)) if len(each) == 3],
+        "clients": [of_client(client) for client in (items(item, 9) for item in items(report.get("clients"), MOST_CLIENTS))
+                    if len(client) == 9],
+        "problems": [[line(problem[0], 253), line(problem[1]), [line(remedy) for remedy in items(problem[2], 3)]]
+                     for problem in (items(item, 3) for item in items(report.get("problems"), MOST_PROBLEMS)) if len(problem) == 3],
     }
 
 
-def of_client(said: list[Any]) -> list[Any]:
+def of_client(fields: list[Any]) -> list[Any]:
     """See `of_client` in the module; at its end, whether the control node knows it as a machine that saves to this server."""
-    return [line(said[0], 253), "absent" if said[1] == "absent" else "present", time(said[2]), number(said[3]), number(said[4]),
-            number(said[5]), time(said[6]), line(said[7]), False]
+    return [line(fields[0], 253), "absent" if fields[1] == "absent" else "present", time(fields[2]), number(fields[3]), number(fields[4]),
+            number(fields[5]), time(fields[6]), line(fields[7]), number(fields[8]), False]
 
 
-def remembered(found: dict[str, Any], clients: Container[str]) -> dict[str, Any]:
+def remembered(machine: dict[str, Any], clients: Container[str]) -> dict[str, Any]:
     """What a machine answered, if the control node remembers it as a server of these machines: of them it may say something."""
-    if "server" not in found:
-        return found
-    server = found["server"]
-    known = [[*each[:-1], each[0] in clients] for each in server["clients"]]
-    return dict(found, server=dict(server, remembered=True, clients=known))
+    if "server" not in machine:
+        return machine
+    server = machine["server"]
+    known = [[*client[:-1], client[0] in clients] for client in server["clients"]]
+    return dict(machine, server=dict(server, remembered=True, clients=known))
 
 
-def of_unit(said: dict[str, Any]) -> dict[str, Any]:
+def of_unit(report: dict[str, Any]) -> dict[str, Any]:
     """The last run of a task."""
     return {
-        "result": line(said.get("result")),
-        **{name: time(said.get(name)) for name in ("started", "finished", "last_good", "failing_since")},
-        "failures": number(said.get("failures")),
-        **{name: [line(each) for each in items(said.get(name))]
+        "result": line(report.get("result")),
+        **{name: time(report.get(name)) for name in ("started", "finished", "last_good", "failing_since")},
+        "failures": number(report.get("failures")),
+        **{name: [line(text) for text in items(report.get(name))]
            for name in ("failed", "advice", "optional_failures", "troubles", "warnings")},
-        "archives": [[line(each[0]), line(each[1]), number(each[2]), number(each[3]), number(each[4])]
-                     for each in (items(given, 5) for given in items(said.get("archives"))) if len(each) == 5],
-        "hooks": [[line(each[0]), line(each[1]), each[2] is not False]
-                  for each in (items(given, 3) for given in items(said.get("hooks"))) if len(each) == 3],
+        "archives": [[line(archive[0]), line(archive[1]), number(archive[2]), number(archive[3]), number(archive[4])]
+                     for archive in (items(item, 5) for item in items(report.get("archives"))) if len(archive) == 5],
+        "hooks": [[line(hook[0]), line(hook[1]), hook[2] is not False]
+                  for hook in (items(item, 3) for item in items(report.get("hooks"))) if len(hook) == 3],
     }
 
 
-def of_run(given: object) -> list[int]:
+def of_run(value: object) -> list[int]:
     """`[when it ended, whether it was good, seconds, size, new]`."""
-    said = [*items(given, 5), 0, 0, 0, 0, 0]
-    return [time(said[0]), int(said[1] == 1), *(number(each) for each in said[2:5])]
+    fields = [*items(value, 5), 0, 0, 0, 0, 0]
+    return [time(fields[0]), int(fields[1] == 1), *(number(figure) for figure in fields[2:5])]
 
 
 def mapping(value: object) -> dict[str, Any]:
-    return {str(key): each for key, each in value.items()} if isinstance(value, dict) else {}
+    return {str(key): item for key, item in value.items()} if isinstance(value, dict) else {}
 
 
 def items(value: object, most: int = MANY) -> list[Any]:
@@ -116,8 +117,8 @@ def number(value: object) -> int:
 
 def time(value: object) -> int:
     """Seconds since 1970, of a year with four digits."""
-    found = number(value)
-    return found if found < LATEST else 0
+    seconds = number(value)
+    return seconds if seconds < LATEST else 0
 
 
 def line(value: object, most: int = LONGEST) -> str:

@@ -41,9 +41,9 @@ def authorized(command: str, key: str, comment: str) -> str:
 def make(path: str, comment: str) -> None:
     """Make a private key, unless somebody else made one meanwhile, whole or not at all. OSError: it could not be made."""
     new = "%s.%d.new" % (path, os.getpid())
-    for each in (new, new + ".pub"):
-        if os.path.lexists(each):
-            os.unlink(each)
+    for place in (new, new + ".pub"):
+        if os.path.lexists(place):
+            os.unlink(place)
     command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", new]
     run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if run.returncode != 0:

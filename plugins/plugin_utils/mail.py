@@ -29,10 +29,10 @@ TIMEOUT = 120
 
 def read(args: Mapping[str, Any]) -> dict[str, Any]:
     """Who gets mail, and how. AnsibleActionFail: an option is wrong."""
-    given = args.get("mail_to") or []
-    to = [str(each) for each in ([given] if isinstance(given, str) else given)]
+    recipients = args.get("mail_to") or []
+    to = [str(recipient) for recipient in ([recipients] if isinstance(recipients, str) else recipients)]
     sender = str(args.get("mail_from") or "")
-    for name, address in [*(("mail_to", each) for each in to), *([("mail_from", sender)] if sender else [])]:
+    for name, address in [*(("mail_to", recipient) for recipient in to), *([("mail_from", sender)] if sender else [])]:
         if not ADDRESS.fullmatch(address):
             raise AnsibleActionFail("%s: %r is not allowed. Use a mail address or the name of a user." % (name, address))
     return {"to": to, "from": sender, "smtp": str(args.get("mail_smtp") or "")}
@@ -61,8 +61,8 @@ def send(letter: Mapping[str, Any], subject: str, text: str) -> str:
                            stderr=subprocess.PIPE, timeout=TIMEOUT, check=True)
         return ""
     except subprocess.CalledProcessError as trouble:
-        said = trouble.stderr.decode(errors="backslashreplace").strip()
-        return "%s failed with exit code %d: %s" % (program[0], trouble.returncode, said)
+        output = trouble.stderr.decode(errors="backslashreplace").strip()
+        return "%s failed with exit code %d: %s" % (program[0], trouble.returncode, output)
     except (OSError, subprocess.SubprocessError, ValueError) as trouble:
         return str(trouble)
 

@@ -19,6 +19,6 @@ def run(action: Any, name: str, args: Mapping[str, Any], task_vars: Mapping[str,
     here = action._shared_loader_obj.action_loader.get(
         name, task=task, connection=action._connection, play_context=action._play_context, loader=action._loader, templar=action._templar,
         shared_loader_obj=action._shared_loader_obj)
-    came: dict[str, Any] = (action._execute_module(module_name=name, module_args=dict(args), task_vars=task_vars) if here is None
-                            else here.run(task_vars=task_vars))
-    return came
+    response: dict[str, Any] = (action._execute_module(module_name=name, module_args=dict(args), task_vars=task_vars) if here is None
+                                else here.run(task_vars=task_vars))
+    return response

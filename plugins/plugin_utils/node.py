@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 OLDEST = 18
 
 
-def run(name: str, node: str, given: str) -> dict[str, Any]:
+def run(name: str, node: str, request: str) -> dict[str, Any]:
     """What the bundle of the module `rootless.backup.NAME` answers. AnsibleActionFail: it failed, or there is no Node.js for it."""
     bundle = os.path.join(os.path.dirname(os.path.abspath(__file__)), name.partition("_")[0] + ".cjs")
     program = shutil.which(node)
@@ -28,7 +28,7 @@ def run(name: str, node: str, given: str) -> dict[str, Any]:
             "rootless.backup.%s needs Node.js %d or later on the control node, and there is no %s. Install it (Debian: apt "
             "install nodejs), or name it in the variable rootless_backup_node. The hosts need none." % (name, OLDEST, node))
     # Not by the locale: what is said is UTF-8.
-    ended = subprocess.run([program, bundle], input=given.encode("utf-8", "backslashreplace"), capture_output=True, check=False)
+    ended = subprocess.run([program, bundle], input=request.encode("utf-8", "backslashreplace"), capture_output=True, check=False)
     if ended.returncode == 0:
         answer: dict[str, Any] = json.loads(ended.stdout.decode("utf-8"))
         return answer

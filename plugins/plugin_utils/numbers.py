@@ -22,12 +22,12 @@ def allot(names: Iterable[str], taken: Iterable[int], uid_range: str) -> dict[st
         raise ValueError("repository_uid_range: %s is not allowed, since its last number is smaller than its first. Use a range such as "
                          "70000-79999." % uid_range)
     size, used = last - first + 1, set(taken)
-    given: dict[str, int] = {}
+    allotted: dict[str, int] = {}
     for name in sorted(names):
         at = int(hashlib.sha256(name.encode()).hexdigest()[:12], 16) % size
         number = next((first + (at + step) % size for step in range(size) if first + (at + step) % size not in used), None)
         if number is None:
             raise ValueError("repository_uid_range: all numbers of %s are taken. Use a larger range." % uid_range)
         used.add(number)
-        given[name] = number
-    return given
+        allotted[name] = number
+    return allotted

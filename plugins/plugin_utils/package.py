@@ -32,14 +32,14 @@ PLACE = PROGRAMS + PACKAGE + "/"
 
 def add_to(plan: dict[str, Any]) -> None:
     """Make a plan lay the package down too, with its version: an older one than a host has is refused there."""
-    given = {each["path"]: each for each in plan["files"]}
-    for each in tree.static(HOME):
-        if not each["path"].startswith(PLACE):
+    files = {file["path"]: file for file in plan["files"]}
+    for file in tree.static(HOME):
+        if not file["path"].startswith(PLACE):
             continue
-        if given.setdefault(each["path"], each)["content"] != each["content"]:
+        if files.setdefault(file["path"], file)["content"] != file["content"]:
             raise AnsibleActionFail("%s is a module of the collection's own, and another file of this name is given; give it another name"
-                                    % each["path"])
-    plan["files"] = [dict(each, shared=each.get("shared") or (PACKAGE if path.startswith(PLACE) else None)) for path, each in given.items()]
+                                    % file["path"])
+    plan["files"] = [dict(file, shared=file.get("shared") or (PACKAGE if path.startswith(PLACE) else None)) for path, file in files.items()]
     plan["version"] = version()
 
 
@@ -55,7 +55,7 @@ def version() -> str:
             return str(json.load(file)["collection_info"]["version"])
     except FileNotFoundError:
         with open(os.path.join(COLLECTION, "galaxy.yml"), encoding="utf-8") as file:
-            found = re.search(r"^version: *(\S+)", file.read(), re.MULTILINE)
-        if found is None:
+            match = re.search(r"^version: *(\S+)", file.read(), re.MULTILINE)
+        if match is None:
             raise AnsibleActionFail("galaxy.yml of the collection has no version") from None
-        return found[1]
+        return match[1]

@@ -37,45 +37,45 @@ class Saved:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.directory = str(options["directory"])
-        self.files: list[dict[str, str]] = [dict(zip(("from", "as", "of"), map(str, each))) for each in options["files"]]
+        self.files: list[dict[str, str]] = [dict(zip(("from", "as", "of"), map(str, names))) for names in options["files"]]
         # Shell patterns of the names of what opens a repository of this host, of whatever time.
         self.known: list[str] = list(map(str, options.get("known", [])))
         # Files of the host of which each is what is saved, on one that has been given back what opens its repositories.
         self.opens: list[str] = list(map(str, options.get("opens", [])))
         # Secrets that can be changed, by their names here: where they are on the host.
-        self.changes: dict[str, str] = {str(each["as"]): str(each["path"]) for each in options.get("changes", [])}
+        self.changes: dict[str, str] = {str(change["as"]): str(change["path"]) for change in options.get("changes", [])}
         # Which of them are to be, from now on.
-        self.renew: list[str] = [str(each) for each in options.get("renew", [])]
-        for each in self.files:
-            if not re.fullmatch("[a-z0-9-]{1,40}", each["as"]):
-                raise ValueError("%r is no name of a file" % each["as"])
+        self.renew: list[str] = [str(name) for name in options.get("renew", [])]
+        for entry in self.files:
+            if not re.fullmatch("[a-z0-9-]{1,40}", entry["as"]):
+                raise ValueError("%r is no name of a file" % entry["as"])
         if not os.path.isabs(self.directory):
             raise ValueError("%s is no absolute path" % self.directory)
 
     def of(self, created: Collection[str]) -> list[dict[str, str]]:
-        """What there is to save when these marks are there: of each its own, and what all need if there is any."""
-        return [each for each in self.files if (each["of"] in created if each.get("of") else created)]
+        """The files to save when these marks are there: those of each mark, and, if there is any, those that belong to none."""
+        return [entry for entry in self.files if (entry["of"] in created if entry.get("of") else created)]
 
-    def has(self, each: Mapping[str, str]) -> bool:
-        return os.path.isfile(os.path.join(self.directory, each["as"]))
+    def has(self, entry: Mapping[str, str]) -> bool:
+        return os.path.isfile(os.path.join(self.directory, entry["as"]))
 
     def names(self) -> list[str]:
         """The names of all that is saved."""
         try:
-            found = sorted(os.listdir(self.directory))
+            entries = sorted(os.listdir(self.directory))
         except FileNotFoundError:
             return []
-        return [name for name in found if any(fnmatch.fnmatchcase(name, pattern) for pattern in self.known)
+        return [name for name in entries if any(fnmatch.fnmatchcase(name, pattern) for pattern in self.known)
                 and os.path.isfile(os.path.join(self.directory, name))]
 
     def expected(self, given: Mapping[str, str]) -> dict[str, bytes]:
         """What the host has to have of what opens its repositories: by its path what is `given` there, or else what is saved."""
-        found = {path: given[path].encode() for path in self.opens if path in given}
-        for each in self.files:
-            if each["from"] in self.opens and each["from"] not in found and self.has(each):
-                with open(os.path.join(self.directory, each["as"]), "rb") as file:
-                    found[each["from"]] = file.read(MOST + 1)
-        return found
+        contents = {path: given[path].encode() for path in self.opens if path in given}
+        for entry in self.files:
+            if entry["from"] in self.opens and entry["from"] not in contents and self.has(entry):
+                with open(os.path.join(self.directory, entry["as"]), "rb") as file:
+                    contents[entry["from"]] = file.read(MOST + 1)
+        return contents
 
     def begin(self, make: Callable[[str, str], None]) -> None:
         """Make what is to take the place of the old: `make` gets the name of a secret, and where to write it. OSError: it cannot be.
@@ -90,13 +90,13 @@ class Saved:
 
     def under_way(self, planned: Mapping[str, str]) -> list[str]:
         """The names of what is to take the place of the old by a plan: `planned` has the contents of files of the host, by their paths."""
-        found = []
+        names = []
         for name, path in self.changes.items():
             if os.path.isfile(self.new(name)):
                 with open(self.new(name), "rb") as file:
                     if same(planned.get(path, "").encode(), file.read(MOST + 1)):
-                        found.append(name)
-        return found
+                        names.append(name)
+        return names
 
     def new(self, name: str) -> str:
         """Where the secret is that is to take the place of the one of this name."""
@@ -119,15 +119,15 @@ class Saved:
         self.prepare()
         directory = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            before = [] if any(same(kept(directory, each), content) for each in of_name(directory, name)) else [
+            before = [] if any(same(kept(directory, other), content) for other in of_name(directory, name)) else [
                 lay_down(directory, dated(directory, name), content)]
             os.fsync(directory)
         finally:
             os.close(directory)
-        return [os.path.join(self.directory, each) for each in before]
+        return [os.path.join(self.directory, file) for file in before]
 
     def dismiss(self, name: str) -> list[str]:
-        """Give what opens the repositories no more a name with its date. Return the paths that were written."""
+        """Give a secret that opens the repositories no more a name with the date. Return the paths that were written."""
         written = []
         directory = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -138,19 +138,19 @@ class Saved:
             os.fsync(directory)
         finally:
             os.close(directory)
-        return [os.path.join(self.directory, each) for each in written]
+        return [os.path.join(self.directory, file) for file in written]
 
     def digests(self, under_way: Collection[str]) -> dict[str, list[str]]:
         """Of each secret that is saved, by its path on the host, a salt and a digest, by which the host tells whether its own differs."""
-        found = {}
-        for each in self.files:
+        digests = {}
+        for entry in self.files:
             # What is to take its place has done so by then.
-            path = self.new(each["as"]) if each["as"] in under_way else os.path.join(self.directory, each["as"])
+            path = self.new(entry["as"]) if entry["as"] in under_way else os.path.join(self.directory, entry["as"])
             if os.path.isfile(path):
                 with open(path, "rb") as file:
                     salt = secrets.token_hex(16)
-                    found[each["from"]] = [salt, keyed(salt, file.read(MOST + 1))]
-        return found
+                    digests[entry["from"]] = [salt, keyed(salt, file.read(MOST + 1))]
+        return digests
 
     def prepare(self) -> None:
         """Make the directory, and see that files can be laid down in it. OSError: they cannot."""
@@ -175,7 +175,7 @@ class Saved:
             os.close(directory)
         return os.path.join(self.directory, aside)
 
-    def write(self, each: Mapping[str, str], content: bytes) -> list[str]:
+    def write(self, entry: Mapping[str, str], content: bytes) -> list[str]:
         """Lay the file down under its name. What has the name already and is another one stays beside it, with the day in its name. Return
         the paths that were written, the last of which is the file's own.
         """
@@ -183,7 +183,7 @@ class Saved:
         directory = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fchmod(directory, 0o700)
-            name, before = each["as"], kept(directory, each["as"])
+            name, before = entry["as"], kept(directory, entry["as"])
             if same(before, content):
                 os.chmod(name, 0o600, dir_fd=directory)
                 return [os.path.join(self.directory, name)]
@@ -250,7 +250,7 @@ def lay_down(directory: int, name: str, content: bytes) -> str:
 
 def of_name(directory: int, name: str) -> Iterator[str]:
     """What is in the directory of that name, and beside it."""
-    yield from (each for each in sorted(os.listdir(directory)) if each == name or each.startswith(name + "."))
+    yield from (candidate for candidate in sorted(os.listdir(directory)) if candidate == name or candidate.startswith(name + "."))
 
 
 def put(directory: int, new: str, name: str) -> None:
@@ -279,8 +279,8 @@ def kept(directory: int, name: str) -> bytes | None:
 
 def free(directory: int, name: str) -> str:
     """This name, or one like it that nothing has yet."""
-    taken, number, found = set(os.listdir(directory)), 1, name
-    while found in taken:
+    taken, number, candidate = set(os.listdir(directory)), 1, name
+    while candidate in taken:
         number += 1
-        found = "%s-%d" % (name, number)
-    return found
+        candidate = "%s-%d" % (name, number)
+    return candidate

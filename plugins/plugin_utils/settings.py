@@ -63,25 +63,25 @@ def is_plain(value: object) -> bool:
 
 def problems(all_rules: Iterable[Rules], given: Mapping[str, Any], names: Collection[str], warn: Callable[[str], object]) -> list[str]:
     """What is wrong with the settings of roles, each by itself. `given`: their values; `names`: of all variables that there are."""
-    found: list[str] = []
+    messages: list[str] = []
     for rules in all_rules:
         slips, doubtful = misspelt(names, rules)
-        found += slips
-        for each in doubtful:
-            warn(each)
+        messages += slips
+        for doubt in doubtful:
+            warn(doubt)
         for name, rule in rules["settings"].items():
-            found += check(name, given[name], rule)
-    return found
+            messages += check(name, given[name], rule)
+    return messages
 
 
 def between(together: Iterable[Mapping[str, Any]]) -> list[str]:
     """What does not hold between settings, which can only be asked of settings that are each right."""
-    return [each["message"] for each in together if each["that"] not in (True, "True")]
+    return [condition["message"] for condition in together if condition["that"] not in (True, "True")]
 
 
-def refusal(found: list[str]) -> dict[str, Any]:
+def refusal(messages: list[str]) -> dict[str, Any]:
     """The result of a task whose settings are wrong."""
-    return {"failed": True, "problems": found, "msg": "The settings are not usable:\n- " + "\n- ".join(found)}
+    return {"failed": True, "problems": messages, "msg": "The settings are not usable:\n- " + "\n- ".join(messages)}
 
 
 def read(path: str) -> Rules:
@@ -92,7 +92,7 @@ def read(path: str) -> Rules:
 
 
 def misspelt(given: Collection[str], rules: Rules) -> tuple[list[str], list[str]]:
-    """What is said of the names in `given` that a setting had once, or that are like a setting's, but none: problems and warnings.
+    """Problems and warnings for the names in `given` that a setting had once, or that are like a setting's and are none.
 
     Other collections have roles of the same prefix, and a name that is like one of ours may be theirs: only what is plainly ours, misspelt,
     is a problem.
@@ -115,7 +115,7 @@ def is_slip(name: str, setting: str) -> bool:
     """Whether a name is a setting's with one word that is none: a letter within it is missing, too many, another one, or
     in the place of the next. Words that begin or end otherwise are words, such as a plural, and somebody else's setting may have them.
     """
-    apart = [(a, b) for a, b in zip(name.split("_"), setting.split("_")) if a != b]
+    apart = [(word, other) for word, other in zip(name.split("_"), setting.split("_")) if word != other]
     if name.count("_") != setting.count("_") or len(apart) != 1:
         return False
     wrong, right = apart[0]
@@ -136,7 +136,7 @@ def check(name: str, value: object, rule: Rules) -> list[str]:
     if kind == "array":
         if not isinstance(value, (list, tuple)) or len(value) < rule.get("minItems", 0):
             return [message(name, value, rule)]
-        return [p for i, item in enumerate(value) for p in check("%s[%d]" % (name, i), item, rule["items"])]
+        return [problem for i, item in enumerate(value) for problem in check("%s[%d]" % (name, i), item, rule["items"])]
     if kind == "object":
         if not isinstance(value, Mapping):
             return [message(name, value, rule)]
@@ -168,5 +168,5 @@ def fits(value: object, rule: Rules) -> bool:
 
 
 def message(name: str, value: object, rule: Rules) -> str:
-    given = "the value (a secret, not shown)" if rule.get("secret") else json.dumps(value, default=str)
-    return "%s: %s is not allowed. Use %s." % (name, given, rule["allowed"])
+    shown = "the value (a secret, not shown)" if rule.get("secret") else json.dumps(value, default=str)
+    return "%s: %s is not allowed. Use %s." % (name, shown, rule["allowed"])

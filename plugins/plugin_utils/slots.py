@@ -23,7 +23,7 @@ DAY = 86_400
 
 def free(accounts: Iterable[Mapping[str, Any]]) -> Iterator[int]:
     """The slots that nobody has, the lowest first."""
-    taken = {each["slot"] for each in accounts if "slot" in each}
+    taken = {account["slot"] for account in accounts if "slot" in account}
     return (slot for slot in itertools.count() if slot not in taken)
 
 
@@ -39,6 +39,6 @@ def by_name(name: str) -> float:
 
 def start(window: str, where: float) -> str:
     """The time of the day of a start, such as 01:30:00, in a window such as 22:00-06:00; one that ends when it begins is all of the day."""
-    first, last = (sum(int(part) * unit for part, unit in zip(each.split(":"), (3600, 60))) for each in window.split("-"))
+    first, last = (sum(int(part) * unit for part, unit in zip(time.split(":"), (3600, 60))) for time in window.split("-"))
     seconds = int(first + where * ((last - first) % DAY or DAY)) % DAY
     return "%02d:%02d:%02d" % (seconds // 3600, seconds // 60 % 60, seconds % 60)

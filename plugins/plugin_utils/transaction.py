@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 def run(action: Any, plan: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
     """What the host answers, as it said it: nothing of it may be passed on as it is."""
-    came = call(action, brief(plan), task_vars)
-    return call(action, plan, task_vars) if came.get("wants") is True else came
+    response = call(action, brief(plan), task_vars)
+    return call(action, plan, task_vars) if response.get("wants") is True else response
 
 
 def call(action: Any, plan: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
     """One call of the module."""
     # A string, because the host's journal would show what a dict holds.
-    came: dict[str, Any] = action._execute_module(
+    response: dict[str, Any] = action._execute_module(
         module_name="rootless.backup.transaction", module_args={"plan": json.dumps(plan)}, task_vars=task_vars)
-    return came
+    return response
 
 
 def brief(plan: Mapping[str, Any]) -> dict[str, Any]:
     """The plan with a checksum of each module of the package in place of what is in it."""
-    return dict(plan, files=[by_checksum(each) if each["path"].startswith(package.PLACE) else each for each in plan["files"]])
+    return dict(plan, files=[by_checksum(file) if file["path"].startswith(package.PLACE) else file for file in plan["files"]])
 
 
 def by_checksum(file: Mapping[str, Any]) -> dict[str, Any]:

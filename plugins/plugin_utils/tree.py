@@ -46,9 +46,9 @@ def static(root: str | None, sensitive: Collection[str] = ()) -> list[dict[str, 
 @functools.lru_cache(maxsize=None)
 def contents(root: str | None) -> list[tuple[str, str]]:
     """The path below `root` of each of these files, and what is in it. A process of Ansible reads it once, those that it forks never."""
-    found = []
+    files = []
     for top, path in walk(root):
         with open(os.path.join(top, path), encoding="utf-8") as file:
             content = file.read()
-        found.append((path, DEBIAN + content[len(PORTABLE):] if content.startswith(PORTABLE) else content))
-    return found
+        files.append((path, DEBIAN + content[len(PORTABLE):] if content.startswith(PORTABLE) else content))
+    return files

@@ -103,14 +103,14 @@ function page(): string {
 
 # Metrics and alerts
 
-\`backup_metrics\` names the directory where the node exporter looks for text files; a link to the metrics is put there. They are
-written by each report and once an hour, so the age of everything is known also if nothing runs. A host that was set up and has
-never run has \`backup_collection_info\`.
+\`backup_metrics\` names the directory where the node exporter looks for text files. The role puts a link to the metrics
+there. Each report writes them, and so does \`backup-watch.timer\` once an hour: you see the age of everything even if no
+backup runs. A host that has never run a backup already has \`backup_collection_info\`.
 
 ## Metrics
 
-All are gauges. \`unit\` is \`backup\`, \`backup-check\` or \`backup-drill\` (the restore test), \`series\` is \`files\` or \`dumps\`.
-Times are seconds since 1970.
+All are gauges. \`unit\` is \`backup\`, \`backup-check\` or \`backup-drill\` (the restore test), and on a server for many hosts
+also \`repository-watch\`. \`series\` is \`files\` or \`dumps\`. Times are seconds since 1970.
 
 ${table(
   ['Metric', 'Labels', 'Says'],
@@ -118,8 +118,8 @@ ${table(
 )}
 ## Alerts
 
-The rules are in \`extensions/prometheus/rules.yml\`. Ages fit a backup each night, a check and a restore test each week: change
-them with your schedule.
+The rules are in \`extensions/prometheus/rules.yml\`. Their ages fit a backup each night, and a check and a restore test
+each week: if your schedule differs, change them.
 
 ${table(
   ['Alert', 'Severity', 'Says', 'What to do'],
@@ -137,9 +137,9 @@ ${table(
 )}
 ## Dashboard
 
-\`extensions/grafana/dashboard.json\` is made for many hosts: numbers over all of them, then a table with a row for each host, sorted by
-firing alerts and by the age of the last good backup. A click on a host chooses it; the row below shows how it went. The column
-"Alerts" needs the rules above. Tests hold every name in it to the metrics. It has not been rendered in Grafana, which no
-package registry has.
+\`extensions/grafana/dashboard.json\` is made for many hosts. It shows numbers over all of them, then a table with a row
+for each host, sorted by firing alerts and by the age of the last good backup. Click on a host to see its history in the
+row below. The column "Alerts" needs the rules above. Tests compare every name in the dashboard with the metrics. Nobody
+has rendered it in Grafana yet: no package registry has Grafana.
 `;
 }

@@ -165,7 +165,6 @@ function settingsTask(schema: RoleSchema): object {
     name: 'Check the settings before anything on the host is touched',
     'rootless.backup.settings': {
       rules: '{{ role_path }}/meta/settings.rules.json',
-      together: `{{ _${schema.prefix}together }}`,
       ...(schema.frame === true ? { frame: true } : {}),
     },
   };

@@ -33,13 +33,13 @@ export interface Answer {
 export interface Server {
   /** Why nothing is known of it; empty if all is. */
   readonly trouble: string;
-  /** Whether it says itself what is wrong. */
+  /** Whether it says itself what is wrong, and after how many hours it tells of a machine. */
   readonly judged: boolean;
   /** Whether the control node has made it a server. */
   readonly remembered: boolean;
   /**
-   * `[name, state, last change, size on the disk, of it of what was deleted, generations, the newest, why it is refused, whether the control
-   * node has it save there]`.
+   * `[name, state, last change, size on the disk, of it of what was deleted, generations, the newest, why it is refused, after how many
+   * hours without a change the server tells (0: never), whether the control node has it save there]`.
    */
   readonly clients: readonly (readonly [
     string,
@@ -50,6 +50,7 @@ export interface Server {
     number,
     number,
     string,
+    number,
     boolean,
   ])[];
   /** `[machine or nothing, what is wrong, what to do]`. */

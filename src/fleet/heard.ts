@@ -10,7 +10,7 @@ type Client = Server['clients'][number];
 export interface Heard {
   readonly server: string;
   readonly client: Client;
-  /** Whether the server says itself what is wrong. */
+  /** Whether the server says itself what is wrong, and when it tells of a machine. */
   readonly judged: boolean;
   /** What that is. */
   readonly says: readonly string[];
@@ -21,7 +21,7 @@ export function heardOf(answers: readonly Answer[]): ReadonlyMap<string, readonl
   const all = new Map<string, Heard[]>();
   for (const { name: server, server: said } of answers)
     for (const client of said?.remembered === true ? said.clients : []) {
-      const [name, , , , , , , , ours] = client;
+      const [name, , , , , , , , , ours] = client;
       if (!ours || name === server) continue;
       const says = (said?.problems ?? []).filter(([of]) => of === name).map(([, text]) => text);
       all.set(name, [...(all.get(name) ?? []), { server, client, judged: said?.judged === true, says }]);
@@ -41,14 +41,14 @@ export function* heardFindings(
 ): Generator<Finding> {
   const good = answer.units['backup']?.last_good ?? 0;
   for (const { server, client, judged, says } of heard) {
-    const [, state, changed, , , , , refused] = client;
-    const hours = limit(answer.alert_after, usual);
+    const [name, state, changed, , , , , refused, alertAfter] = client;
+    // It knows better whether a machine is often off: then it has no limit.
+    const hours = judged ? alertAfter : limit(answer.alert_after, usual);
     const age = now - changed;
     const unheard =
       state === 'present' &&
-      (changed === 0 ? good > 0 && now - good > day / 8 : !(age > -day && age < hours * 3600)) &&
-      // It knows better whether a machine is often off.
-      (!judged || says.length > 0);
+      hours > 0 &&
+      (changed === 0 ? good > 0 && now - good > day / 8 : !(age > -day && age < hours * 3600));
     if (unheard)
       yield {
         state: 'overdue',
@@ -56,8 +56,11 @@ export function* heardFindings(
         remedies: [remedy.compare],
       };
     if (refused !== '') yield { state: 'mind', problems: [found.refused(server, refused)], remedies: [remedy.server] };
+    // Why it is refused has been told.
+    const told = `${name}: ${refused.slice(0, 100)}`;
     for (const text of says)
-      if (text !== refused) yield { state: 'mind', problems: [found.says(server, text)], remedies: [remedy.server] };
+      if (refused === '' || !text.startsWith(told))
+        yield { state: 'mind', problems: [found.says(server, text)], remedies: [remedy.server] };
   }
 }
 
@@ -102,7 +105,7 @@ export function servers(answer: Answer, heard: readonly Heard[]): Pick<Machine, 
       : {
           clients: [...clients]
             .sort((one, other) => one[2] - other[2])
-            .map((client) => ({ client: client[0], remembered: client[8], ...repository(client) })),
+            .map((client) => ({ client: client[0], remembered: client[9], ...repository(client) })),
         }),
   };
 }

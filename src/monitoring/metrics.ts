@@ -19,10 +19,10 @@ const series = ['repository', 'series'];
  */
 export const metrics = {
   backup_collection_info: {
-    help: 'Which version of the collection the host has; 1. Also of a host that has never run.',
+    help: 'The label is the version of the collection, the value is 1. A host has it before its first run.',
     labels: ['version'],
   },
-  backup_drill_enabled: { help: 'Whether a timer has the backups verified by restore tests.', labels: [] },
+  backup_drill_enabled: { help: 'Whether a timer starts restore tests.', labels: [] },
   backup_next_run_timestamp_seconds: {
     help: 'When the timer starts the unit next; missing if it never does.',
     labels: unit,
@@ -35,20 +35,20 @@ export const metrics = {
   backup_last_run_warnings: { help: 'How many warnings the last run of the unit gave.', labels: unit },
   backup_hook_success: { help: 'Whether the hook was good in the last run.', labels: hook },
   backup_hook_duration_seconds: { help: 'How long the hook took in the last run.', labels: hook },
-  backup_archive_files: { help: 'How many files the newest archive holds.', labels: series },
-  backup_archive_original_bytes: { help: 'The size of what the newest archive holds.', labels: series },
+  backup_archive_files: { help: 'How many files the newest archive has.', labels: series },
+  backup_archive_original_bytes: { help: 'The size of the files in the newest archive.', labels: series },
   backup_archive_new_bytes: { help: 'What the newest archive added to its repository.', labels: series },
-  backup_repository_archives: { help: 'How many whole archives of this host the repository holds.', labels: series },
+  backup_repository_archives: { help: 'How many complete archives of this host the repository has.', labels: series },
   backup_repository_newest_archive_timestamp_seconds: {
-    help: 'When the newest whole archive of this host was begun.',
+    help: 'When the newest complete archive of this host was begun.',
     labels: series,
   },
   backup_repository_oldest_archive_timestamp_seconds: {
-    help: 'When the oldest whole archive of this host was begun.',
+    help: 'When the oldest complete archive of this host was begun.',
     labels: series,
   },
   backup_repository_size_bytes: {
-    help: 'The size of all that the repository held after its newest archive, deduplicated and compressed.',
+    help: 'The size of everything in the repository after its newest archive, deduplicated and compressed.',
     labels: repository,
   },
   backup_repository_disk_bytes: { help: 'The size of the disk of a local repository.', labels: repository },

@@ -58,11 +58,13 @@ export function detail(machine: Machine, now: number, asker: string): HTMLElemen
     ),
     part(
       'Hooks',
-      list(machine.hooks.map(({ unit, result, required }) => `${unit}: ${result}${required ? '' : ' (not required)'}`)),
+      plain(
+        machine.hooks.map(({ unit, result, required }) => `${unit}: ${result}${required ? '' : ' (not required)'}`),
+      ),
     ),
     part(
       'Archives',
-      list(
+      plain(
         machine.archives.map(
           (each) =>
             `${each.repository} ${each.name}: ${each.files} files, ${size(each.original_size)}, ${size(each.deduplicated_size)} new`,
@@ -71,16 +73,16 @@ export function detail(machine: Machine, now: number, asker: string): HTMLElemen
     ),
     part(
       'Repositories',
-      list(
+      plain(
         machine.repositories.map(
           ({ repository, archives, free, total }) =>
             `${repository}${archives === undefined ? '' : `: ${archives} archives`}${free === undefined ? '' : `, ${size(free)} of ${size(total ?? 0)} free`}`,
         ),
       ),
     ),
-    part('On servers, as they say', list(servers(machine, now))),
-    part('Keeps for others', list(clients(machine, now))),
-    part('Warnings', list(machine.warnings)),
+    part('On servers, as they say', plain(servers(machine, now))),
+    part('Keeps for others', plain(clients(machine, now))),
+    part('Warnings', plain(machine.warnings)),
     part(
       'History',
       machine.history.length === 0
@@ -129,8 +131,14 @@ export function detail(machine: Machine, now: number, asker: string): HTMLElemen
   ];
 }
 
-const list = (texts: readonly string[]): HTMLElement[] =>
-  texts.length === 0 ? [] : [element('ul', {}, ...texts.map((text) => element('li', {}, ...prose(text))))];
+/** Our own words, in which a command is code. */
+const list = (texts: readonly string[]): HTMLElement[] => items(texts.map(prose));
+
+/** Words of a machine, as they are: no command of theirs looks like one of ours. */
+const plain = (texts: readonly string[]): HTMLElement[] => items(texts.map((text) => [text]));
+
+const items = (contents: readonly (readonly (string | Node)[])[]): HTMLElement[] =>
+  contents.length === 0 ? [] : [element('ul', {}, ...contents.map((content) => element('li', {}, ...content)))];
 
 const part = (title: string, content: readonly HTMLElement[]): HTMLElement[] =>
   content.length === 0 ? [] : [element('section', {}, element('h2', {}, title), ...content)];

@@ -75,8 +75,8 @@ export const backup = roleSchema({
   prefix: 'backup_',
   summary: 'The frame of the backup, whichever engine makes the archives',
   description: [
-    'What is saved and when, how long it is kept, how it is verified, and who is told: `backup.service` with its sandbox and timer, the report, the drill, `backupctl`.',
-    'It does nothing by itself: the role of an engine, such as `rootless.backup.borg`, brings it along and sets both up at once.',
+    'This role decides what is saved and when, how long it is kept, how it is verified, and who is told. It sets up `backup.service` with its sandbox and timer, the report, the restore test and `backupctl`.',
+    'Do not apply it by itself: the role of an engine, such as `rootless.backup.borg`, brings it along and sets up both at once.',
   ],
   engine: 'borg',
   renamed: {
@@ -87,8 +87,8 @@ export const backup = roleSchema({
     backup_state: {
       type: 'string',
       description: [
-        '`present` sets the backup up; `absent` takes every unit, program, setting and the user away again.',
-        'Repositories, and the passphrase and keys that open them, stay unless the role of the engine is told to delete them (`borg_delete_repositories`).',
+        '`present` sets the backup up; `absent` removes its units, programs, settings and user.',
+        'Repositories, and the passphrase and keys that open them, stay unless you tell the role of the engine to delete them (`borg_delete_repositories`).',
       ],
       default: 'present',
       enum: ['present', 'absent'],
@@ -174,7 +174,7 @@ export const backup = roleSchema({
     ),
     backup_time_limit: span(
       [
-        'How long saving may take before the run fails. With Borg no data are lost: the next run goes on from the last checkpoint.',
+        'How long saving may take before the run fails; the time of hooks does not count. With Borg this loses no data: the next run goes on from the last checkpoint.',
       ],
       '12h',
       timeLimit,
@@ -186,17 +186,17 @@ export const backup = roleSchema({
     backup_drill: {
       type: 'boolean',
       description: [
-        'Whether `backup-drill.timer` runs the drill, the restore test. It restores from the newest archives and from one older archive, each time another, and compares the result with what was recorded when they were made. Dumps are loaded into a throwaway server.',
+        'Whether `backup-drill.timer` runs the restore test. It restores from the newest archives and from one older archive, each time another, and compares the result with what was recorded when they were made. It loads dumps into a throwaway server.',
       ],
       default: true,
       // Whether a drill that no timer starts is a problem.
       json: inReport,
     },
-    backup_drill_schedule: timer(['When the drill runs.'], 'weekly'),
+    backup_drill_schedule: timer(['When the restore test runs.'], 'weekly'),
     backup_drill_sample: {
       type: 'integer',
       description: [
-        'For how many files each backup records checksums, which the drill restores and compares. They are chosen at random each time.',
+        'For how many files each backup records checksums. The restore test restores these files and compares them. Each backup chooses them at random.',
       ],
       default: 50,
       minimum: 1,
@@ -204,13 +204,13 @@ export const backup = roleSchema({
       json: inBackup,
     },
     backup_drill_time_limit: span(
-      ['How long the drill may take before it fails. It leaves nothing behind.'],
+      ['How long the restore test may take before it fails. It leaves nothing behind.'],
       '6h',
       timeLimit,
     ),
     backup_drill_memory: {
       type: 'string',
-      description: ['How much memory the throwaway servers of a hook may take in the drill.'],
+      description: ['How much memory the throwaway servers of a hook may take in the restore test.'],
       default: '2G',
       pattern: '[1-9][0-9]*[KMGT]?',
       allowed: 'a number of bytes with an optional K, M, G or T',
@@ -255,7 +255,7 @@ export const backup = roleSchema({
     backup_report_url: {
       type: 'string',
       description: [
-        "The URL of a dead man's switch or push service. When a backup begins, `/start` is added to it; after a failure `/fail`; after a success it is called as it is. The body is the report. (These are the paths of healthchecks.) Whoever knows the URL can silence it, so put it in a vault.",
+        "The URL of a dead man's switch or push service. The host calls it with `/start` added when a backup begins, with `/fail` added after a failure, and as it is after a success. (These are the paths of healthchecks.) The body is the report. Whoever knows the URL can silence the switch, so put it in a vault.",
       ],
       default: '',
       writeOnly: true,
@@ -289,7 +289,7 @@ export const backup = roleSchema({
     backup_alert_after: {
       type: 'integer',
       description: [
-        'After how many hours without a good backup `backup-watch.timer` reports this, once a day, even if no backup runs at all.',
+        'After how many hours without a good backup `backup-watch.timer` sends a report, once a day. It does so even if no backup runs at all.',
       ],
       default: 36,
       minimum: 1,
@@ -318,7 +318,7 @@ export const backup = roleSchema({
     backup_begin_anew: {
       type: 'boolean',
       description: [
-        'Whether a rebuilt machine begins a new backup. A machine counts as rebuilt if it knows of no backup, but `backup_secrets_dir` has the secrets of a machine of its name. With this setting those secrets are moved into a directory of their own, `before-DATE`. Without it the role names the playbook that brings the machine back, and stops before it makes keys or repositories.',
+        'Whether a rebuilt machine begins a new backup. A machine counts as rebuilt if it knows of no backup, but `backup_secrets_dir` has the secrets of a machine of its name. With this setting the role moves those secrets into a directory of their own, `before-DATE`. Without it the role names the playbook that brings the machine back, and stops before it makes keys or repositories.',
         'Say it once, on the command line: `-e backup_begin_anew=true`.',
       ],
       default: false,
@@ -327,10 +327,10 @@ export const backup = roleSchema({
     backup_secrets_dir: {
       type: 'string',
       description: [
-        'Where on the control node the passphrase (if generated) and the exported keys of this host are saved, each file with mode 0600. They follow what the host has. Earlier ones stay beside them, with their dates.',
+        'Where on the control node the role saves the passphrase (if generated) and the exported keys of this host, each file with mode 0600. If they change on the host, the copies follow. Earlier copies stay beside them, with their dates.',
         'By default in `backup-secrets` beside the inventory; without an inventory file, in the current directory.',
-        'Keep it safe and apart from the hosts: without it the backup of a lost host cannot be read.',
-        'It must not be made of facts that a host reports, such as `ansible_hostname`. Use `inventory_hostname`.',
+        'Keep it safe and apart from the hosts: without it nobody can read the backup of a lost host.',
+        'Do not make it of facts that a host reports, such as `ansible_hostname`. Use `inventory_hostname`.',
       ],
       default:
         "{{ inventory_dir if (inventory_dir | default('None', true) | string) != 'None' else lookup('ansible.builtin.env', 'PWD') }}/backup-secrets/{{ inventory_hostname }}",

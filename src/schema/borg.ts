@@ -13,9 +13,9 @@ export const borg = roleSchema({
   frame: true,
   summary: 'Back a machine up with Borg, without root',
   description: [
-    'Sets up `backup.service`, which runs Borg as the user `borg` with the one capability `CAP_DAC_READ_SEARCH` in a tight systemd sandbox, and `backup.timer`, which starts it.',
+    'Sets up `backup.service` and `backup.timer`, which starts it. The service runs Borg as the user `borg`, with the one capability `CAP_DAC_READ_SEARCH`, in a tight systemd sandbox.',
     'Other software adds itself with a drop-in in `/etc/systemd/system/backup.service.d/`, and leaves its data below `/backup`.',
-    'The settings of the role `backup`, which comes along with this one, say what is saved and when, how long it is kept and who is told.',
+    'The role `backup` comes along with this one. Its settings say what is saved and when, how long it is kept, and who is told.',
   ],
   settings: {
     borg_repositories: {
@@ -71,7 +71,7 @@ export const borg = roleSchema({
       description: [
         'The passphrase of the repositories; put it in a vault. Borg gets it as a systemd credential only.',
         'Empty: the host generates one at the first run, and the role saves it in `backup_secrets_dir`.',
-        'Another one than before changes the passphrase of all repositories, or of none if one of them cannot be reached.',
+        'If you change it, the role changes the passphrase of all repositories, or of none if it cannot reach one of them.',
       ],
       default: '',
       pattern: `(?:|(?=.*\\S)${printable}*)`,
@@ -81,7 +81,7 @@ export const borg = roleSchema({
     borg_new_passphrase: {
       type: 'boolean',
       description: [
-        'Whether the generated passphrase is changed: a new one is made on the control node, given to all repositories and then to the host. The old one stays in `backup_secrets_dir`, with its date.',
+        'Whether to change the generated passphrase. The role makes a new one on the control node, and gives it to all repositories and then to the host. The old one stays in `backup_secrets_dir`, with its date.',
         'Say it once, on the command line: `-e borg_new_passphrase=true`.',
       ],
       default: false,
@@ -90,7 +90,7 @@ export const borg = roleSchema({
     borg_new_ssh_key: {
       type: 'boolean',
       description: [
-        'Whether the SSH key of the host is changed: a new one is made on the control node, and the line for `authorized_keys` is printed. The old key stays in use until the next run of the role finds that all servers let the new one in.',
+        'Whether to change the SSH key of the host. The role makes a new one on the control node and prints the line for `authorized_keys`. The old key stays in use until a later run of the role finds that all servers accept the new one.',
         'Say it once, on the command line: `-e borg_new_ssh_key=true`.',
       ],
       default: false,
@@ -115,7 +115,7 @@ export const borg = roleSchema({
       type: 'string',
       description: [
         'How Borg cuts the dumps in `/backup` into chunks. See borg-create(1), `--chunker-params`.',
-        `Small chunks save only what changed in a dump, but each costs memory. \`auto\` cuts by the size of all dumps, so that Borg stays within 256 MiB: \`${dumpChunks.small.params}\` below ${dumpChunks.small.below} GiB, \`${dumpChunks.between.params}\` below ${dumpChunks.between.below} GiB, and \`${dumpChunks.large.params}\`, as Borg itself does, above. It goes back to smaller chunks only when the dumps are a quarter of that, since other chunks than before save everything anew.`,
+        `Small chunks save only what changed in a dump, but each costs memory. \`auto\` cuts by the size of all dumps, so that Borg stays within 256 MiB: \`${dumpChunks.small.params}\` below ${dumpChunks.small.below} GiB, \`${dumpChunks.between.params}\` below ${dumpChunks.between.below} GiB, and \`${dumpChunks.large.params}\`, as Borg itself does, above. It goes back to smaller chunks only when the dumps are a quarter of that size, since after each change of the chunks Borg saves everything anew.`,
       ],
       default: 'auto',
       pattern: `(?:auto|${chunkerParams})`,
@@ -143,8 +143,8 @@ export const borg = roleSchema({
     borg_check_duration: {
       type: 'integer',
       description: [
-        'How many seconds a check in parts may take for each repository. The next one goes on where it stopped.',
-        'A repository of less than 50 MB for each of these seconds (by default 90 GB) is checked all at once, which also notices a file of it that is gone. That may take as long as `backup-check.service` may; one that does not come to its end is made in parts from then on.',
+        'How many seconds a check in parts may take for each repository. The next check goes on where it stopped.',
+        'A repository of less than 50 MB for each of these seconds (by default 90 GB) is checked as a whole, which also finds missing files. Such a check may take as long as `backup-check.service` may. If it does not finish, later checks of that repository are made in parts.',
       ],
       default: 1800,
       minimum: 60,
@@ -167,7 +167,7 @@ export const borg = roleSchema({
     borg_delete_repositories: {
       type: 'boolean',
       description: [
-        'With `backup_state: absent`: also delete the local repositories, the passphrase and the keys on the host. There is no way back.',
+        'With `backup_state: absent`: also delete the local repositories, and the passphrase and the keys on the host. There is no way back.',
       ],
       default: false,
     },

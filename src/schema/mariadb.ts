@@ -9,14 +9,14 @@ export const mariadb = roleSchema({
   renamed: { mariadb_account: 'mariadb_dump_account' },
   summary: 'Save MariaDB with every backup',
   description: [
-    'Injects `backup-mariadb.service` into `backup.service` by the module `rootless.backup.hook`: a sandboxed hook that dumps every database, and the users, roles and grants, into `/backup/mariadb`, and that loads them by `backupctl restore-db mariadb`.',
-    'The drill loads the dumps into a server that is thrown away, and compares.',
+    'Adds `backup-mariadb.service` to the backup, by the module `rootless.backup.hook`: a sandboxed hook that dumps every database, and the users, roles and grants, into `/backup/mariadb`. `backupctl restore-db mariadb` loads them.',
+    'The restore test loads the dumps into a throwaway server and compares.',
     'Each dump is uncompressed SQL, which Borg deduplicates well; a manifest holds sizes and checksums.',
   ],
   settings: {
     mariadb_state: {
       type: 'string',
-      description: ['`present` injects the hook; `absent` takes it, and its dumps, away again.'],
+      description: ['`present` adds the hook to the backup; `absent` removes it and its dumps.'],
       default: 'present',
       enum: ['present', 'absent'],
     },
@@ -24,7 +24,7 @@ export const mariadb = roleSchema({
       type: 'string',
       description: [
         'The user of the host that the hook runs as.',
-        'With the default nothing has to be set up: the server of Debian lets `mysql` in by socket authentication, with all privileges. A user of its own with an account that may only read is `CREATE USER backup@localhost IDENTIFIED VIA unix_socket; GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON *.* TO backup@localhost`.',
+        'With the default you need not set anything up: the server of Debian accepts `mysql` by socket authentication, with all privileges. For another user with an account that may only read: `CREATE USER backup@localhost IDENTIFIED VIA unix_socket; GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON *.* TO backup@localhost`.',
       ],
       default: 'mysql',
       pattern: '[a-z_][a-z0-9_-]{0,31}',
@@ -43,7 +43,7 @@ export const mariadb = roleSchema({
     mariadb_dump_password: {
       type: 'string',
       description: [
-        'The password of `mariadb_dump_account`; put it in a vault. The hook gets it as a systemd credential only. Empty: the account is one of socket authentication.',
+        'The password of `mariadb_dump_account`; put it in a vault. The hook gets it as a systemd credential only. Empty: the account uses socket authentication.',
       ],
       default: '',
       pattern: `${printable}*`,
@@ -60,7 +60,7 @@ export const mariadb = roleSchema({
     mariadb_exclude: {
       type: 'array',
       description: [
-        'The databases to leave out, by their exact names. `information_schema`, `performance_schema` and `sys` always are; of `mysql` the users, roles, grants, plugins, servers and functions are dumped as SQL.',
+        'The databases to leave out, by their exact names. `information_schema`, `performance_schema` and `sys` are always left out. Of `mysql` the hook dumps the users, roles, grants, plugins, servers and functions as SQL.',
       ],
       default: [],
       items: {
@@ -73,7 +73,7 @@ export const mariadb = roleSchema({
     mariadb_data_directories: {
       type: 'array',
       description: [
-        'The data directories, as paths or shell patterns: left out of the archive of files, since a copy of a live one is large and inconsistent.',
+        'The data directories, as paths or shell patterns. The archive of files leaves them out, since a copy of a live one is large and inconsistent.',
         'Add yours if the data lie elsewhere; the hook warns of a directory that is not covered.',
       ],
       default: ['/var/lib/mysql'],
@@ -86,7 +86,7 @@ export const mariadb = roleSchema({
     },
     mariadb_time_limit: {
       type: 'string',
-      description: ['Dumping all databases may take this long; then the hook, and with it the backup, fails.'],
+      description: ['How long the dumps of all databases may take before the hook, and with it the backup, fails.'],
       default: '2h',
       pattern: timeLimit,
       allowed: 'a finite time span as in systemd.time(7), such as `90min` or `2h`',

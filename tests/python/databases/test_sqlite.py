@@ -1,3 +1,4 @@
+import json
 import pathlib
 import sqlite3
 
@@ -43,3 +44,40 @@ def test_what_works_is_read_though_sqlite_complains_of_it_and_what_cannot_be_rea
         file.write(b"\xff" * 4096)
     with pytest.raises(sqlite3.DatabaseError):
         sqlite.check(path, "it")
+
+
+@pytest.fixture
+def restore(tmp_path, monkeypatch):
+    """Restore what is asked for. Return whether all came, and what is noted to be back."""
+    (tmp_path / "dump").mkdir()
+    (tmp_path / "live").mkdir()
+    monkeypatch.setenv("BACKUP_REQUEST", str(tmp_path / "request.json"))
+
+    def run(*names, **asked):
+        items = []
+        for name in names:
+            database = sqlite3.connect(str(tmp_path / "dump" / name))
+            database.execute("CREATE TABLE IF NOT EXISTS t (n)")
+            database.close()
+            items.append({"file": name, "into": str(tmp_path / "live" / name)})
+        (tmp_path / "request.json").write_text(json.dumps({"items": items, "over": False, **asked}))
+        ok = sqlite.restore(str(tmp_path / "dump"), 1)
+        notes = tmp_path / "came-back"
+        return ok, [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
+
+    return run
+
+
+def test_of_all_that_there_is_the_others_do_not_wait_for_one_that_cannot_come_back(restore, tmp_path, capfd):
+    (tmp_path / "live" / "b.db").write_text("in the way")
+    assert restore("a.db", "b.db", "c.db") == (False, [])
+    assert not (tmp_path / "live" / "a.db").exists()
+    assert restore("a.db", "b.db", "c.db", all=True) == (False, ["a.db", "c.db"])
+    assert (tmp_path / "live" / "b.db").read_text() == "in the way"
+    assert capfd.readouterr().out.count('/b.db" exists already') == 2
+
+
+def test_of_two_that_would_go_to_one_place_neither_does(restore, tmp_path):
+    (tmp_path / "live" / "a.db").symlink_to("b.db")
+    assert restore("a.db", "b.db", "c.db", all=True) == (False, ["c.db"])
+    assert not (tmp_path / "live" / "b.db").exists()

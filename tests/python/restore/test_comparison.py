@@ -1,9 +1,12 @@
 """What was saved, held to what is here."""
 
+import io
+import json
 import os
 import stat
 import tempfile
 import tracemalloc
+import types
 
 import pytest
 from rootless_backup import untrusted
@@ -172,3 +175,16 @@ def test_the_memory_of_a_comparison_does_not_grow_with_the_archive(here, capsys)
     assert grown < 100_000
     assert not compared.tell("archive")
     assert "21000 of 21000" in capsys.readouterr().out
+
+
+# As Borg 1.2.4 tells of 90 directories one in another, and of more than Python calls itself.
+@pytest.mark.parametrize("name", ["\x01" * 255, "?"], ids=["a line of 138000 bytes", "what is no UTF-8"])
+def test_directories_as_deep_as_an_engine_comes_are_told_and_missing_and_the_rest_is_compared(here, capsys, name):
+    deep = item(here / "file", path="/".join([str(here)[1:], *[name] * (90 if len(name) > 1 else 3000), "end"]))
+    lines = [json.dumps(each).encode() + b"\n" for each in (deep, item(here / "file"))]
+    process = types.SimpleNamespace(wait=lambda: 0)
+    ok, [line] = verdict(capsys, *listing.items_of(process, io.BytesIO(b"".join(lines))))
+    assert not ok
+    assert line.startswith("MISSING")
+    assert "1 of 2" in line
+    assert len(line) < 5 * comparison.LONGEST_NAMED

@@ -8,7 +8,9 @@ from rootless_backup.restore.dpkg import Package
 class Known:
     def __init__(self, directory, installed, held=()):
         self.directory, self.held = str(directory), set(held)
-        self.installed = {name: Package(name, "optional", name, "libs" if name == "libold" else "web", "") for name in installed}
+        self.installed = {
+            name: Package(name, "optional", name, "libs" if name in ("libold", "libown") else "web", "") for name in installed
+        }
 
     def owners(self, paths):
         return {path: {"coreutils"} for path in paths if path == "/usr/bin/env"}
@@ -27,6 +29,39 @@ def change(tmp_path, monkeypatch):
     monkeypatch.setattr(packages, "APT", "/nowhere")
     were = Known(tmp_path / "were", ["nginx", "libfoo", "libold", "gone", "base"], held=["nginx"])
     return packages.Change(were, Known(tmp_path / "here", ["base", "newer"]), str(states))
+
+
+@pytest.fixture
+def libraries(tmp_path, monkeypatch):
+    """Bring back a machine that lacks two libraries, one of which a source has. Return whether that succeeded, and what was run."""
+    (tmp_path / "were").mkdir()
+    monkeypatch.setattr(packages, "available", lambda names: set(names) - {"libold"})
+    change = packages.Change(Known(tmp_path / "were", ["libown", "libold"]), Known(tmp_path / "here", []), "/nowhere")
+
+    def make(installs):
+        ran = []
+        monkeypatch.setattr(packages, "run", lambda command, *_: ran.append(command) or installs)
+        monkeypatch.setattr(packages, "Packages", lambda: Known("/nowhere", ["libown"] if installs else []))
+        return change.make(), ran
+
+    return make
+
+
+def test_a_library_is_installed_if_a_source_has_it_though_nothing_else_is_lacking(libraries, capsys):
+    ok, ran = libraries(True)
+    assert ok
+    assert [command[-2:] for command in ran] == [["--", "libown"]]
+    said = capsys.readouterr().err
+    assert "libown" not in said
+    # Of another release, which is no failure.
+    assert "libold is in no source of this machine; what is no package's may need this library" in said
+
+
+def test_a_library_that_cannot_be_installed_is_named_and_no_success(libraries, capsys):
+    ok, ran = libraries(False)
+    assert not ok
+    assert [command[-2:] for command in ran] == [["--", "libown"]] * 2
+    assert "libown could not be installed" in capsys.readouterr().err
 
 
 def test_what_a_machine_lacks_is_told_by_how_it_came(change, capsys):

@@ -235,7 +235,11 @@ describe('a server', () => {
       laptop,
       store: found,
     } = fleetWith(
-      { judged: true, problems, clients: [client('web', 5), client('db', 0.1), client('laptop', 9)] },
+      {
+        judged: true,
+        problems,
+        clients: [client('web', 5), client('db', 0.1), client('laptop', 9, { alertAfter: 0 })],
+      },
       answer('web'),
       answer('db'),
       answer('laptop'),
@@ -260,6 +264,32 @@ describe('a server', () => {
       state: 'mind',
       problems: ['The server store lets it in no more: “it takes too much”'],
     }));
+
+  it('is believed of a silent machine although it says more than one answer holds', () =>
+    expect(
+      fleetWith({ judged: true, problems: [], clients: [client('web', 5, { alertAfter: 36 })] }, answer('web'))['web'],
+    ).toMatchObject({
+      state: 'overdue',
+      problems: ['The server store got nothing from it for longer than 36 hours; the last came 5 days ago.'],
+    }));
+
+  it('tells of a machine that is often off no silence, whatever else is wrong with it', () => {
+    const problems = [['laptop', 'laptop: it takes 9.5 GB of 10G (repository_quota).', []]] as const;
+    const clients = [client('laptop', 3, { alertAfter: 0 })];
+    expect(fleetWith({ judged: true, problems, clients }, answer('laptop'))['laptop']).toMatchObject({
+      state: 'mind',
+      problems: ['The server store says: “laptop: it takes 9.5 GB of 10G (repository_quota).”'],
+    });
+  });
+
+  it('that says itself why it refuses a machine is told of once', () => {
+    const refused = `it takes too much ${'x'.repeat(150)}`;
+    const clients = [client('web', 0.1, { refused })];
+    const problems = [['web', `web: ${refused} and more`, []]] as const;
+    expect(fleetWith({ judged: true, problems, clients }, answer('web'))['web']?.problems).toEqual([
+      `The server store lets it in no more: “${refused}”`,
+    ]);
+  });
 
   it('is one only if the control node made it so: what another one says of machines counts for none', () => {
     const clients = [client('web', 50)];

@@ -1,6 +1,8 @@
+import json
 import subprocess
 
 import pytest
+from rootless_backup.databases import request, stop
 from rootless_backup.databases.mariadb import client, definitions, dump, item
 
 DEFINED = [("TRIGGER", "t"), ("VIEW", "v"), ("PACKAGE BODY", "b"), ("PACKAGE", "b"), ("EVENT", "e"), ("PROCEDURE", "p")]
@@ -64,6 +66,91 @@ def replaced(monkeypatch, tmp_path):
         return it.result, again, server.asked, names
 
     return run
+
+
+class Keeping:
+    """A server with one database, which has these tables, and keeps what it is told."""
+
+    socket = "/s"
+
+    def __init__(self, *tables):
+        self.tables, self.asked = list(tables), []
+
+    def query(self, sql):
+        if "information_schema.TABLES" in sql:
+            return [[each.encode().hex()] for each in self.tables]
+        self.asked += sql.removeprefix("SET foreign_key_checks = 0; ").split("; ")
+        return []
+
+
+MARK = "restoring_%016x" % 7
+
+
+@pytest.fixture
+def begun(monkeypatch, tmp_path):
+    """A database of which a restore that broke off left these tables, and the notes of the next one."""
+    (tmp_path / "dump").touch()
+    monkeypatch.setenv("BACKUP_DUMP", str(tmp_path))
+    monkeypatch.setenv("BACKUP_REQUEST", str(tmp_path / "request.json"))
+    monkeypatch.setattr(item.loading, "load_tables", lambda *_: [])
+    stop.STOPPED.clear()
+    entry = {"database": "d", "properties": {}, "definitions": [], "finished": "now"}
+
+    def make(*tables, mark=MARK):
+        server = Keeping(*tables)
+        return item.Item(server, {"file": "dump", "name": "d", "into": "d"}, {"dump": entry}, mark), server
+
+    def notes():
+        return [json.loads(line) for line in (tmp_path / request.CAME_BACK).read_text().splitlines()]
+
+    yield make, notes
+    stop.STOPPED.clear()
+
+
+def test_what_a_restore_that_broke_off_had_begun_is_made_anew_and_what_somebody_made_since_is_not(begun):
+    make, notes = begun
+    one, server = make("t", MARK)
+    assert list(one.problems(False)) == []
+    one.restore({"all": True, "over": False})
+    assert one.result == item.RESTORED
+    drop, create, mark = server.asked
+    assert (drop, create) == ("DROP DATABASE IF EXISTS `d`", "CREATE DATABASE IF NOT EXISTS `d`")
+    # Noted before it is there.
+    assert notes() == [{"dump": one.mark}]
+    assert one.mark != MARK
+    assert mark == "CREATE TABLE `d`.`%s` (n INT PRIMARY KEY)" % one.mark
+    for other, server in (make("t"), make("t", MARK, mark=""), make("t", "x", mark="x")):
+        assert "is not empty" in next(other.problems(False))
+        other.restore({"all": True, "over": False})
+        assert (other.result, server.asked) == (item.NOT, [])
+
+
+def test_one_that_is_restored_by_itself_has_no_mark(begun):
+    make, _notes = begun
+    one, server = make(mark="")
+    one.restore({"over": False})
+    assert (one.result, len(server.asked)) == (item.RESTORED, 2)
+    one.unmark()
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_only_what_was_stopped_keeps_its_mark(begun, capsys, stopped):
+    make, _notes = begun
+    one, server = make()
+    one.restore({"all": True, "over": False})
+    name = one.mark
+    if stopped:
+        stop.stopping()
+        one.settled()
+    else:
+        one.fail("view: no")
+    one.end(False)
+    one.unmark()
+    one.tell_of_mark()
+    assert one.result == item.IN_PART
+    assert ("DROP TABLE IF EXISTS `d`.`%s`" % name in server.asked) is not stopped
+    assert ("is not whole: `backupctl restore-db --once --all` makes it anew" in capsys.readouterr().out) is stopped
 
 
 def test_takes_the_place_of_what_is_there_in_one_statement(replaced):

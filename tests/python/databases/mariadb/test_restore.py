@@ -1,4 +1,8 @@
-from rootless_backup.databases.mariadb import dump, restore
+import types
+
+import pytest
+from rootless_backup.databases.mariadb import dump, loading, restore
+from rootless_backup.databases.request import IN_PART, NOT, RESTORED
 
 
 class Server:
@@ -24,3 +28,26 @@ def test_takes_away_what_one_that_was_killed_had_begun_and_sets_the_server_as_it
         "SET foreign_key_checks = 0; DROP DATABASE `%s`" % note,
     ]
     assert "database %s was loaded and never took its place" % whole in capsys.readouterr().out
+
+
+def test_what_is_whole_is_noted_before_grants_are_loaded_which_may_end_it_all(monkeypatch):
+    noted, unmarked = [], []
+
+    def item(result):
+        does = dict.fromkeys(("restore", "begin", "attempted", "settled", "tell_of_events", "end", "tell_of_mark"), lambda *_: 0)
+        one = types.SimpleNamespace(result=result, file=result, into="d", **does)
+        one.unmark = lambda: unmarked.append(result)
+        return one
+
+    def gone(*_):
+        raise OSError("The server is gone.")
+
+    monkeypatch.setenv("BACKUP_DUMP", "/nowhere")
+    monkeypatch.setattr(restore, "note_back", lambda file, _request: noted.append(file))
+    monkeypatch.setattr(loading, "load_globals", lambda *_: True)
+    monkeypatch.setattr(loading, "load_accounts", lambda *_: [])
+    monkeypatch.setattr(loading, "load_grants", gone)
+    with pytest.raises(OSError, match="gone"):
+        restore.load_all(None, [item(RESTORED), item(IN_PART), item(NOT)], {"globals": True})
+    assert noted == [RESTORED]
+    assert unmarked == [RESTORED, IN_PART, NOT]

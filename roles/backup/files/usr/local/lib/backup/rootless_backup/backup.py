@@ -32,8 +32,8 @@ IN_USE = 30 * 86400
 def save_rest(engine: engines.Engine) -> bool:
     """Save what is there after a run that failed before anything was saved. Return whether that succeeded."""
     # Not its start: where nothing comes before it, that is noted an instant before the run's own.
-    known = systemd.show(RUN, "ExecMainExitTimestampMonotonic", "InactiveExitTimestampMonotonic")
-    ended, run = (int(each or 0) for each in known.values())
+    properties = systemd.show(RUN, "ExecMainExitTimestampMonotonic", "InactiveExitTimestampMonotonic")
+    ended, run = (int(moment or 0) for moment in properties.values())
     # Somebody stopped it, so nobody waits for an archive.
     if ended >= run or os.environ.get("MONITOR_SERVICE_RESULT") == "signal":
         VOICE.info("Nothing is to be done: the run had begun to save, or was stopped.")
@@ -64,27 +64,27 @@ def create(engine: engines.Engine, rest: bool = False) -> bool:
         )
     for directory in roots.empty_dumps():
         VOICE.warning("%s is empty: its hook left nothing to be saved" % untrusted.printable(directory))
-    backup.lacking = {series for series, found in problems.items() if found or rest}
-    done = [engine.open(location).attempt(backup.save) for location in engine.repositories]
+    backup.lacking = {series for series, messages in problems.items() if messages or rest}
+    successes = [engine.open(location).attempt(backup.save) for location in engine.repositories]
     backup.wait_out()
-    return all(done) and not any(problems.values())
+    return all(successes) and not any(problems.values())
 
 
 def verify(engine: engines.Engine) -> bool:
     """Look for damage in every repository; the next time goes on from where this one ends. Return whether none was found."""
-    done = [engine.open(location).attempt(verify_one) for location in engine.repositories]
-    return all(done)
+    successes = [engine.open(location).attempt(verify_one) for location in engine.repositories]
+    return all(successes)
 
 
 def verify_one(repository: engines.Repository) -> bool:
     """Look for damage in a repository; where there is none also for archives that nobody decides about."""
     if not repository.verify():
         return False
-    left = left_alone(repository.others(), time.strftime("%Y-%m-%d", time.gmtime(time.time() - IN_USE)))
-    if left:
+    count = left_alone(repository.others(), time.strftime("%Y-%m-%d", time.gmtime(time.time() - IN_USE)))
+    if count:
         VOICE.warning(
             "%s: %d archives are of no host that is called like this one, so no rule keeps or forgets them here: see `backupctl list`. "
-            "What is not needed any more: `%s`" % (repository.location, left, repository.removal())
+            "What is not needed any more: `%s`" % (repository.location, count, repository.removal())
         )
     return True
 
@@ -100,9 +100,9 @@ def left_alone(others: dict[str, str], since: str) -> int:
 class Series:
     """What an archive is to be made of."""
 
-    def __init__(self, name: str, asked: list[str], roots: list[str], excludes: list[str], one_file_system: bool) -> None:
+    def __init__(self, name: str, required: list[str], roots: list[str], excludes: list[str], one_file_system: bool) -> None:
         # What has to be in it, and what leads there, in order.
-        self.asked, self.roots = asked, roots
+        self.asked, self.roots = required, roots
         self.name, self.excludes, self.one_file_system = name, excludes, one_file_system
 
 
@@ -131,7 +131,7 @@ class Backup:
             Series(engines.DUMPS, dumps, dumps, [], False),
         ]
         if chosen.unreal:
-            places = ", ".join("%s (%s)" % each for each in sorted(chosen.unreal.items()) if chosen.is_saved(each[0]))
+            places = ", ".join("%s (%s)" % mount for mount in sorted(chosen.unreal.items()) if chosen.is_saved(mount[0]))
             if places:
                 VOICE.info("No real file systems, so nothing of them is saved: %s" % untrusted.printable(places))
 
@@ -146,8 +146,8 @@ class Backup:
         for series in self.series:
             # A server that did not let this host in would take more attempts for an attack (sshd_config(5), PerSourcePenalties).
             if series.roots and reachable:
-                done, reachable = self.save_series(repository, series)
-                ok = done and ok
+                whole, reachable = self.save_series(repository, series)
+                ok = whole and ok
             elif series.roots:
                 # Whatever the reason: what was not saved is never a success.
                 VOICE.error(
@@ -199,7 +199,7 @@ class Backup:
                 self.named = int(time.time())
         # Only now: until the next one is there it is all that was saved.
         if made.there and lacking:
-            gone = {each for each in lacking if repository.remove(each)}
+            gone = {incomplete for incomplete in lacking if repository.remove(incomplete)}
             unfinished.note(repository.location, known_lacking(repository) - gone)
         if proven and not marked:
             self.record(repository, archive, series, directories.taken, made.original_size)
@@ -263,8 +263,8 @@ def tell_room(repository: engines.Repository) -> None:
     room = repository.room()
     if room is not None:
         free, total = room
-        found = {"repository": repository.location, "free": free, "total": total}
-        VOICE.note("%s: %.1f of %.1f MB are free" % (repository.location, free / 1e6, total / 1e6), **{journal.ROOM: json.dumps(found)})
+        record = {"repository": repository.location, "free": free, "total": total}
+        VOICE.note("%s: %.1f of %.1f MB are free" % (repository.location, free / 1e6, total / 1e6), **{journal.ROOM: json.dumps(record)})
 
 
 def prove(repository: engines.Repository, archive: str, series: Series, directories: records.Sample) -> tuple[engines.Made, bool]:
@@ -322,10 +322,10 @@ def known_lacking(repository: engines.Repository) -> set[str]:
 
 
 def drop_lacking(repository: engines.Repository) -> bool:
-    """Take them away where there are whole ones. Return whether that succeeded."""
-    known = known_lacking(repository)
-    ok = repository.drop(known)
-    if known:
-        there = {archive for series in engines.SERIES for archive in repository.archives(series)}
-        unfinished.note(repository.location, known & there)
+    """Take the archives that are not whole away where there are whole ones. Return whether that succeeded."""
+    lacking = known_lacking(repository)
+    ok = repository.drop(lacking)
+    if lacking:
+        whole = {archive for series in engines.SERIES for archive in repository.archives(series)}
+        unfinished.note(repository.location, lacking & whole)
     return ok

@@ -57,6 +57,10 @@ if TYPE_CHECKING:
 CHANGES = {"added": "added", "removed": "removed", "contents": "changed", "belongings": "same contents"}
 FILES, DUMPS = SERIES = ("files", "dumps")
 INCOMPLETE = ".incomplete"
+ELSEWHERE = (
+    "%s was begun after this machine was rebuilt, and what was saved before is in %s: add --repository %d. When all is back, run "
+    "`backupctl restored`; to have something out of %s until then, name its archive"
+)
 # The time in the name of an archive, digit by digit, as a shell pattern.
 UTC_SECONDS = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9]Z"
 
@@ -234,13 +238,13 @@ class Engine:
         """The repository there. `reading`: by who cannot lock it, since it is another's; see `kept_from_change`."""
         raise NotImplementedError
 
-    def repository(self, asked: int | str, voice: Voice = voice.JOURNAL, reading: bool = False) -> Repository:
+    def repository(self, choice: int | str, voice: Voice = voice.JOURNAL, reading: bool = False) -> Repository:
         """The repository of a number, from 1, or of a place. NoSuchRepository: there is none."""
-        known = {str(number): location for number, location in enumerate(self.repositories, 1)}
-        location = known.get(str(asked), str(asked).rstrip("/"))
+        locations = {str(number): location for number, location in enumerate(self.repositories, 1)}
+        location = locations.get(str(choice), str(choice).rstrip("/"))
         if location not in self.repositories:
-            there = ", ".join("%s (%s)" % each for each in known.items())
-            raise NoSuchRepository("there is no repository %s; there are %s" % (untrusted.printable(str(asked)), there))
+            choices = ", ".join("%s (%s)" % entry for entry in locations.items())
+            raise NoSuchRepository("there is no repository %s; there are %s" % (untrusted.printable(str(choice)), choices))
         return self.open(location, voice, reading)
 
 
@@ -330,12 +334,12 @@ class Repository:
         return self.drop(lacking) and self.forget(keep, spare=spare)[0] and self.compact()
 
     def drop(self, lacking: Collection[str]) -> bool:
-        """Remove these where there are others: they take no place of a whole one. Return whether that succeeded."""
+        """Remove these archives where there are others, so that they take the place of no whole one. Return whether that succeeded."""
         stay: list[str] = []
         for series in SERIES if lacking else ():
-            there = self.archives(series)
-            if set(there).difference(lacking):
-                stay += [archive for archive in there if archive in lacking and not self.remove(archive)]
+            archives = self.archives(series)
+            if set(archives).difference(lacking):
+                stay += [archive for archive in archives if archive in lacking and not self.remove(archive)]
         return not stay
 
     def room(self) -> tuple[int, int] | None:
@@ -385,11 +389,17 @@ class Repository:
 
     def newest_to_restore(self, series: str) -> str:
         """The name of the archive that a restore takes if none is named. On a machine that was rebuilt it is the newest from before, until
-        somebody says that all is back: what was saved since then is of a machine that lacks something. Refused: there is none.
+        somebody says that all is back: what was saved since then is of a machine that lacks something. Refused: there is none, or what was
+        before is in another repository.
         """
         from rootless_backup.records import before
 
         known = before.read(self.location)
+        if known and not known["waits"] and not known["newest"]:
+            for number, location in enumerate(self.engine.repositories, 1):
+                other = before.read(location)
+                if other and other["waits"]:
+                    raise Refused(ELSEWHERE % (self.location, location, number, self.location))
         for name in known["newest"] if known and known["waits"] else ():
             if name in self.archives(series, incomplete=name.endswith(INCOMPLETE)):
                 self.voice.warning(

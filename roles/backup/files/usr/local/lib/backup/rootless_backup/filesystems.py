@@ -76,7 +76,7 @@ def unreal(mountinfo: str, roots: Collection[str]) -> Kinds:
     The memory of the running system is known by its device, as in a chroot where it is bound; who wants it names it as a root.
     """
     table, types = mounts(mountinfo), kinds(mountinfo)
-    memory = {table[place][0] for place, kind in types.items() if kind in MEMORY and any(paths.is_below(place, each) for each in RUNNING)}
+    memory = {table[place][0] for place, kind in types.items() if kind in MEMORY and any(paths.is_below(place, top) for top in RUNNING)}
     return {
         place: kind
         for place, kind in types.items()
@@ -86,13 +86,13 @@ def unreal(mountinfo: str, roots: Collection[str]) -> Kinds:
 
 def layers(mountinfo: str) -> list[str]:
     """The directories of overlays that are written to: what they hold is in `trusted.*` attributes too, unless they are a user's own."""
-    found: set[str] = set()
+    directories: set[str] = set()
     for fields in lines(mountinfo):
         end = fields.index("-")
         options = unescape(fields[end + 3]).split(",")
         if fields[end + 1] == "overlay" and "userxattr" not in options:
-            found.update(option[len("upperdir=") :] for option in options if option.startswith("upperdir=/"))
-    return sorted(found)
+            directories.update(option[len("upperdir=") :] for option in options if option.startswith("upperdir=/"))
+    return sorted(directories)
 
 
 def automounts(mountinfo: str) -> list[str]:

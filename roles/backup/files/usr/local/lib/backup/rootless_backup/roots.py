@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from rootless_backup.voice import Voice
 
 
-def what_to_save(asked: Iterable[str], voice: Voice) -> list[str]:
+def what_to_save(configured: Iterable[str], voice: Voice) -> list[str]:
     """The roots of the archive of files: each once, without the dumps, and what a link points to beside the link."""
     roots = []
-    for path in asked:
+    for path in configured:
         roots.append(os.path.normpath(path))
         if os.path.islink(path) and os.path.exists(path):
             voice.warning("%s is a symbolic link: what it points to, %s, is saved too" % (path, os.path.realpath(path)))
@@ -46,16 +46,16 @@ def missing(saved: Iterable[str]) -> list[str]:
     return absent + ["%s is a symbolic link to what does not exist, %s" % (path, os.path.realpath(path)) for path in dangling]
 
 
-def ordered(asked: Sequence[str], table: Mounts, one_file_system: bool) -> tuple[list[str], list[str]]:
+def ordered(roots: Sequence[str], table: Mounts, one_file_system: bool) -> tuple[list[str], list[str]]:
     """The roots as an engine takes them, which goes into no directory that was a root before; and messages for what no order saves.
 
     A root can be seen elsewhere too (a bind mount), with other mounts below: what leads there comes first, and the root after it.
     """
-    before: dict[str, set[str]] = {root: {other for other in asked if other != root and paths.is_below(other, root)} for root in asked}
+    before: dict[str, set[str]] = {root: {other for other in roots if other != root and paths.is_below(other, root)} for root in roots}
     covered, problems = set(), []
-    for root in asked:
+    for root in roots:
         for place in filesystems.elsewhere(table, root):
-            for other in asked:
+            for other in roots:
                 if other == root or not paths.is_below(place, other) or not same(root, place):
                     continue
                 if place == other:
@@ -66,13 +66,13 @@ def ordered(asked: Sequence[str], table: Mounts, one_file_system: bool) -> tuple
                     covered.add(root)
                 else:
                     before[root].add(other)
-    left, order = [root for root in asked if root not in covered], []
-    while left:
-        ready = [root for root in left if not before[root].intersection(left)]
+    remaining, order = [root for root in roots if root not in covered], []
+    while remaining:
+        ready = [root for root in remaining if not before[root].intersection(remaining)]
         if not ready:
-            problems.append("%s are mounted below each other: name in backup_paths what is to be saved of them" % ", ".join(left))
-        order.append((ready or left)[0])
-        left.remove(order[-1])
+            problems.append("%s are mounted below each other: name in backup_paths what is to be saved of them" % ", ".join(remaining))
+        order.append((ready or remaining)[0])
+        remaining.remove(order[-1])
     return order, problems
 
 

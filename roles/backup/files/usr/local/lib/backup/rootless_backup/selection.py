@@ -117,8 +117,8 @@ def indirect(place: str) -> list[str]:
     try:
         if filesystems.kinds(filesystems.read()).get(place) != filesystems.AUTOMOUNT:
             return []
-        found = [os.path.join(place, name) for name in sorted(os.listdir(place))]
-        return [path for path in found if stat.S_ISDIR(os.lstat(path).st_mode)]
+        entries = [os.path.join(place, name) for name in sorted(os.listdir(place))]
+        return [path for path in entries if stat.S_ISDIR(os.lstat(path).st_mode)]
     except OSError:
         # That it could not be mounted has been told.
         return []

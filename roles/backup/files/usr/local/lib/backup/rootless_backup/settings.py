@@ -19,7 +19,7 @@ def read(path: str = BACKUP) -> dict[str, Any]:
     """What the settings in a file say."""
     with open(path, encoding="utf-8") as file:
         try:
-            found: dict[str, Any] = json.load(file)
+            settings: dict[str, Any] = json.load(file)
         except ValueError as trouble:
             raise ValueError("%s is damaged (%s): apply the role again" % (path, trouble)) from None
-    return found
+    return settings

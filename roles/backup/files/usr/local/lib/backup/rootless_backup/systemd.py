@@ -32,11 +32,11 @@ def show_each(units: Sequence[str], *properties: str, times: str = "unix") -> li
     "pretty" what people read. CalledProcessError, TimeoutExpired, OSError: systemd does not answer.
     """
     # With `Id`, which each of them has: else one that has none of the others would have no place in the answer.
-    said = output("systemctl", "show", "--timestamp=" + times, "--property=" + ",".join(["Id", *properties]), "--", *units)
-    blocks = said.split("\n\n") if len(units) > 1 else [said]
+    answer = output("systemctl", "show", "--timestamp=" + times, "--property=" + ",".join(["Id", *properties]), "--", *units)
+    blocks = answer.split("\n\n") if len(units) > 1 else [answer]
     if len(blocks) != len(units):
         raise OSError("systemd told of %d units where %d were asked for" % (len(blocks), len(units)))
-    return [{name: found.get(name, "") for name in properties} for found in map(assignments, blocks)]
+    return [{name: values.get(name, "") for name in properties} for values in map(assignments, blocks)]
 
 
 def show_or_nothing(unit: str, *properties: str) -> dict[str, str]:
@@ -53,24 +53,24 @@ def next_elapse(timer: str) -> float | None:
     By busctl(1): `show` has no form of this that does not depend on the time zone.
     """
     name = "org.freedesktop.systemd1"
-    path = "/org/freedesktop/systemd1/unit/" + re.sub("[^A-Za-z0-9]", lambda found: "_%02x" % ord(found[0]), timer)
+    path = "/org/freedesktop/systemd1/unit/" + re.sub("[^A-Za-z0-9]", lambda match: "_%02x" % ord(match[0]), timer)
     try:
-        said = output("busctl", "get-property", name, path, name + ".Timer", "NextElapseUSecRealtime")
+        answer = output("busctl", "get-property", name, path, name + ".Timer", "NextElapseUSecRealtime")
     except (OSError, subprocess.SubprocessError):
         return None
-    found = re.fullmatch(r"t (\d{1,20})\n", said)
+    match = re.fullmatch(r"t (\d{1,20})\n", answer)
     # What is of no time is the largest number that there is.
-    return int(found[1]) / 1e6 if found and 0 < int(found[1]) < 2**63 else None
+    return int(match[1]) / 1e6 if match and 0 < int(match[1]) < 2**63 else None
 
 
 def assignments(text: str) -> dict[str, str]:
     """What lines of the form KEY=VALUE say, as `{key: value}`; of a key that is there more often the values are joined by line ends."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for line in text.split("\n"):
         key, _sign, value = line.partition("=")
         if key:
-            found[key] = found[key] + "\n" + value if key in found else value
-    return found
+            values[key] = values[key] + "\n" + value if key in values else value
+    return values
 
 
 def output(*command: str) -> str:
@@ -102,8 +102,8 @@ def reset_failed(unit: str) -> None:
 
 def timespan(text: str) -> int:
     """How many microseconds a span of systemd's is, such as `1h 30min`. See systemd.time(7)."""
-    said = output("systemd-analyze", "timespan", "--", text)
-    match = re.search(r"s: ([0-9]+)$", said, re.MULTILINE)
+    answer = output("systemd-analyze", "timespan", "--", text)
+    match = re.search(r"s: ([0-9]+)$", answer, re.MULTILINE)
     if match is None:
         raise OSError("systemd does not say how long %s is" % text)
     return int(match[1])

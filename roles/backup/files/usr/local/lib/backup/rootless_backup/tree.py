@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 def directories(top: str) -> Iterator[tuple[str, list[str]]]:
     """Each directory at or below `top`, as deep as a manifest may lie, and the names in it that are no directory's; no link is followed."""
-    left = [(top, 0)]
-    while left:
-        path, depth = left.pop()
+    pending = [(top, 0)]
+    while pending:
+        path, depth = pending.pop()
         files = []
         with os.scandir(path) as listing:
             for entry in listing:
                 if not entry.is_dir(follow_symlinks=False):
                     files.append(entry.name)
                 elif depth < manifest.DEEPEST:
-                    left.append((entry.path, depth + 1))
+                    pending.append((entry.path, depth + 1))
         yield path, files
 
 

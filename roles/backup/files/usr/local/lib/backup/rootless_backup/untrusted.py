@@ -39,8 +39,8 @@ def printable(text: str, keep: str = "") -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        each if each in keep or unicodedata.category(each) not in MOVING else each.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for each in text
+        char if char in keep or unicodedata.category(char) not in MOVING else char.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for char in text
     )
 
 
@@ -156,7 +156,7 @@ def is_heard_by_journal() -> bool:
 
 
 sys.excepthook = crash
-threading.excepthook = lambda found: crash(found.exc_type, found.exc_value, found.exc_traceback)
+threading.excepthook = lambda arguments: crash(arguments.exc_type, arguments.exc_value, arguments.exc_traceback)
 
 
 def relay(command: list[str]) -> int:

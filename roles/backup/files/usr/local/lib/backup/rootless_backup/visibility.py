@@ -28,13 +28,13 @@ def hidden(saved: Collection[str], excludes: Collection[str], awake: Iterable[st
             return ["the sandbox has a user namespace (PrivateUsers=): every owner would be saved as nobody"]
     host, here = mounts(mounted()), mounts(filesystems.read())
     # Mounted since the table of the host was read.
-    host.update({place: found for place, found in here.items() if found[2] and any(paths.is_below(place, each) for each in awake)})
+    host.update({place: mount for place, mount in here.items() if mount[2] and any(paths.is_below(place, point) for point in awake)})
     return differences(host, here, {*saved, *map(os.path.realpath, saved)}, excludes)
 
 
 def differences(host: Mounts, here: Mounts, saved: Collection[str], excludes: Iterable[str]) -> list[str]:
     """Messages for the places at, above or below the saved paths where `here` shows something else than `host` has."""
-    literal = [e for e in excludes if not re.search(r"[*?\[]", e)]
+    literal = [exclude for exclude in excludes if not re.search(r"[*?\[]", exclude)]
     devices = {device for device, _root, _shared in host.values()}
     return [
         "the sandbox hides %s from the backup: there is %s of %s in its place" % (place, *at(here, place)[::-1])

@@ -223,13 +223,13 @@ Nothing is changed. The exit code is 1 if something is MISSING or DIFFERS.
   DIFFERS   it is here, and not as it was"""
 
 COMMANDS = {
-    "status": Command("control.status:main", "how the backup does; exits with 1 if something is wrong", options=of_status),
+    "status": Command("control.status:main", "the state of the backup; exits with 1 if something is wrong", options=of_status),
     "run": Command("control.task:main", "back up now, and follow the log"),
     "check": Command("control.task:main", "check the repositories for damage now, and follow the log"),
-    "drill": Command("control.task:main", "verify the backups by restoring from them now, and follow the log"),
+    "drill": Command("control.task:main", "run the restore test now, and follow the log"),
     "log": Command("control.log:main", "what the last run said, with its hooks; or the last check or drill", options=of_log),
-    "check-paths": Command("control.selected:main", "what would be saved, and what is left out by which pattern, by size"),
-    "list": Command(LOOKING, "the archives, oldest first, or all that is in one", options=of_list),
+    "check-paths": Command("control.selected:main", "what would be saved, and what each pattern leaves out, by size"),
+    "list": Command(LOOKING, "the archives, oldest first; or what is in one of them", options=of_list),
     "find": Command(LOOKING, "every version of a file that is in the archives", options=of_find),
     "show": Command(LOOKING, "what is in a directory of an archive", options=of_show),
     "diff": Command(LOOKING, "what is different between two archives", COMPARING, of_diff),
@@ -238,8 +238,8 @@ COMMANDS = {
     "restore-accounts": Command("restore.accounts:main", "bring users and groups back, by name", ACCOUNTS, of_accounts),
     "restore-packages": Command("restore.packages:main", "the packages that the machine had, to list or install", PACKAGES, of_packages),
     "restore-services": Command("restore.services:main", "bring back what services have in /etc and /var", SERVICES, of_services),
-    "compare": Command("restore.comparison:main", "what of an archive is here as it was saved", COMPARISON, of_compare),
+    "compare": Command("restore.comparison:main", "compare what is here with what is in an archive", COMPARISON, of_compare),
     "remove-kept": Command("control.kept:main", "remove what restores put aside, or laid down in /var/tmp", options=of_remove_kept),
-    "make-room": Command(LOOKING, "forget what backup_keep_* does not keep, also on a full disk", options=of_repository),
-    "restored": Command(LOOKING, "all is back on a machine that was rebuilt: forget what is too old again"),
+    "make-room": Command(LOOKING, "remove what backup_keep_* does not keep, also on a full disk", options=of_repository),
+    "restored": Command(LOOKING, "say that all is back on a rebuilt machine: old archives may go again"),
 }

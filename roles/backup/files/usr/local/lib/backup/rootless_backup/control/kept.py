@@ -28,32 +28,32 @@ def remove(agreed: bool) -> int:
     if os.geteuid() != 0:
         untrusted.die("backupctl remove-kept: only root may take away what restores laid down", codes.NOT_ALLOWED)
     forget_over()
-    found = [each for each in leftovers.found() if is_over(each.unit)]
-    if not found:
+    removable = [leftover for leftover in leftovers.found() if is_over(leftover.unit)]
+    if not removable:
         untrusted.say("restores have left nothing")
         return 0
-    for each in found:
-        untrusted.say("%10s  " % size_of(each), untrusted.printable(each.path))
+    for leftover in removable:
+        untrusted.say("%10s  " % size_of(leftover), untrusted.printable(leftover.path))
     if not agreed and not confirmed():
         untrusted.die("backupctl remove-kept: nothing was removed; --yes does without a question")
     stayed = 0
-    for each in found:
-        trouble = attempt(each)
+    for leftover in removable:
+        trouble = attempt(leftover)
         if trouble:
             stayed += 1
-            untrusted.say(untrusted.printable("backupctl remove-kept: %s: %s" % (each.path, trouble)), file=sys.stderr)
+            untrusted.say(untrusted.printable("backupctl remove-kept: %s: %s" % (leftover.path, trouble)), file=sys.stderr)
     forget_over()
-    untrusted.say("%d of %d were removed" % (len(found) - stayed, len(found)))
+    untrusted.say("%d of %d were removed" % (len(removable) - stayed, len(removable)))
     return 1 if stayed else 0
 
 
-def size_of(each: Leftover) -> str:
-    """How large one is, for people."""
+def size_of(leftover: Leftover) -> str:
+    """How large a leftover is, for people."""
     try:
-        found = each.size()
+        amount = leftover.size()
     except OSError:
-        found = None
-    return "large" if found is None else size(found)
+        amount = None
+    return "large" if amount is None else size(amount)
 
 
 def is_over(unit: str) -> bool:
@@ -67,18 +67,18 @@ def confirmed() -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def attempt(each: Leftover) -> str:
-    """Take one away. Return what kept it from going, or nothing."""
+def attempt(leftover: Leftover) -> str:
+    """Take a leftover away. Return what kept it from going, or nothing."""
     try:
-        return each.remove()
+        return leftover.remove()
     except OSError as error:
         return error.strerror or str(error)
 
 
 def forget_over() -> None:
     """Forget the notes of restores that have left nothing; where a directory is not there, its disk may come back."""
-    for unit, known in list(leftovers.notes()):
-        above = {os.path.dirname(path) for path in [*known["kept"], *known["fresh"]]}
-        if is_over(unit) and all(map(os.path.isdir, above)) and not list(leftovers.of(unit, known)):
+    for unit, note in list(leftovers.notes()):
+        above = {os.path.dirname(path) for path in [*note["kept"], *note["fresh"]]}
+        if is_over(unit) and all(map(os.path.isdir, above)) and not list(leftovers.of(unit, note)):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(leftovers.directory(), unit))

@@ -35,8 +35,8 @@ def list_archives() -> int:
         untrusted.say(untrusted.printable(repository), ":")
         for archive in sorted(archives):
             untrusted.say("  ", untrusted.printable(archive))
-    for each in damaged:
-        untrusted.say(each, file=sys.stderr)
+    for message in damaged:
+        untrusted.say(message, file=sys.stderr)
     return codes.FAILED if damaged else codes.GOOD
 
 

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 NAME = "backupctl"
 WHO = """Members of the group backup_status_group may use status, run, drill, check,
-and list without an archive. They need no privilege, and never get what opens a
-repository. The rest is for root; log also for who may read the journal."""
-MORE = WHO + "\n\nexit codes:\n" + "\n".join("  %-4d %s" % each for each in codes.MEANING.items())
+and list without an archive. They need no other privilege, and never get what
+opens a repository. All other commands are for root; log is also for those who
+may read the journal."""
+MORE = WHO + "\n\nexit codes:\n" + "\n".join("  %-4d %s" % meaning for meaning in codes.MEANING.items())
 # What argparse says, and how it is said here.
 SAID = (
     (re.compile("the following arguments are required: (.*)"), r"\1 is missing"),
@@ -74,16 +75,16 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         sys.exit(int(codes.WRONG_USE))
     if command is not None and words[0] == command and command not in commands:
         top.error("there is no command %s%s" % (command, meant(command, commands)))
-    asked, rest = top.parse_known_args(words)
+    options, rest = top.parse_known_args(words)
     if rest:
-        mine = commands[asked.action]
+        mine = commands[options.action]
         if rest[0].startswith("-"):
             mine.error("there is no option %s%s" % (rest[0].partition("=")[0], meant(rest[0].partition("=")[0], mine.options())))
         mine.error("%s is one word too many" % rest[0])
-    return asked
+    return options
 
 
-def meant(word: str, known: Iterable[str]) -> str:
+def meant(word: str, choices: Iterable[str]) -> str:
     """What somebody may have meant, to stand behind what he said."""
-    close = difflib.get_close_matches(word, list(known), n=1)
+    close = difflib.get_close_matches(word, list(choices), n=1)
     return " (did you mean %s?)" % close[0] if close else ""

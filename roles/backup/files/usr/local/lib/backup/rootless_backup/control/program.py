@@ -17,14 +17,14 @@ def main() -> None:
 
 def act(words: list[str]) -> int:
     """Do what is asked for. Return the exit code."""
-    asked = parser.parse(words)
+    options = parser.parse(words)
     # Only now: all modules of all commands would make each start slower.
-    module, function = COMMANDS[asked.action].run.split(":")
+    module, function = COMMANDS[options.action].run.split(":")
     try:
-        return int(getattr(importlib.import_module("rootless_backup." + module), function)(asked))
+        return int(getattr(importlib.import_module("rootless_backup." + module), function)(options))
     except (OSError, untrusted.Untrustworthy) as trouble:
         # Such as settings that are gone: it says which file, and why.
-        untrusted.die("backupctl %s: %s" % (asked.action, untrusted.printable(str(trouble))))
+        untrusted.die("backupctl %s: %s" % (options.action, untrusted.printable(str(trouble))))
     except KeyboardInterrupt:
-        untrusted.say("\nbackupctl %s: interrupted" % asked.action, file=sys.stderr)
+        untrusted.say("\nbackupctl %s: interrupted" % options.action, file=sys.stderr)
         return codes.INTERRUPTED

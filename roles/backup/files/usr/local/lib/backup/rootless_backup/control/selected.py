@@ -60,25 +60,25 @@ class Walk:
         device = os.lstat(root).st_dev if self.selection.one_file_system else None
         for path in [root, *self.entries(root)]:
             if path == root or path not in self.selection.paths:
-                self.below(path, device, [self.saved.setdefault(each, Sum()) for each in sorted({root, path})], alone=path == root)
+                self.below(path, device, [self.saved.setdefault(top, Sum()) for top in sorted({root, path})], alone=path == root)
 
     def below(self, top: str, device: int | None, sums: Iterable[Sum], alone: bool = False) -> None:
-        left = [top]
-        while left:
-            path = left.pop()
+        pending = [top]
+        while pending:
+            path = pending.pop()
             try:
                 file_stat = os.lstat(path)
             except OSError as error:
                 self.troubles.append("%s cannot be read: %s" % (path, error.strerror))
                 continue
             counted = self.counted(path, file_stat, device)
-            for each in sums if counted is None else counted:
+            for total in sums if counted is None else counted:
                 if file_stat.st_nlink == 1 or stat.S_ISDIR(file_stat.st_mode) or (file_stat.st_dev, file_stat.st_ino) not in self.seen:
-                    each.add(file_stat)
+                    total.add(file_stat)
             if file_stat.st_nlink > 1 and not stat.S_ISDIR(file_stat.st_mode):
                 self.seen.add((file_stat.st_dev, file_stat.st_ino))
             if stat.S_ISDIR(file_stat.st_mode) and not alone and counted != []:
-                left += [each for each in self.entries(path) if each not in self.selection.paths]
+                pending += [entry for entry in self.entries(path) if entry not in self.selection.paths]
 
     def counted(self, path: str, file_stat: os.stat_result, device: int | None) -> list[Sum] | None:
         """The sum of the pattern that leaves a path out; none of it is counted if the list is empty; None: it is saved."""
@@ -101,7 +101,7 @@ class Walk:
             return []
 
 
-def main(_asked: argparse.Namespace) -> int:
+def main(_options: argparse.Namespace) -> int:
     """Print what would be saved and what not. Return 1 if a run would fail by what was found."""
     if os.geteuid() != 0:
         die("backupctl check-paths: only root may ask, since it tells names and sizes of everybody's files", codes.NOT_ALLOWED)
@@ -122,7 +122,7 @@ def main(_asked: argparse.Namespace) -> int:
         for path in by_size(walk.saved, within)[:SHOWN]:
             row(walk.saved[path], path, indent="    ")
     say("Left out:")
-    for pattern, why in sorted(walk.excluded, key=lambda each: -walk.excluded[each].bytes):
+    for pattern, why in sorted(walk.excluded, key=lambda exclude: -walk.excluded[exclude].bytes):
         row(walk.excluded[(pattern, why)], pattern, why=why)
     unused = [(pattern, why) for pattern, why, _regular in walk.excludes if (pattern, why) not in walk.excluded]
     for pattern, why in unused:
@@ -134,7 +134,7 @@ def main(_asked: argparse.Namespace) -> int:
 
 
 def by_size(sums: dict[str, Sum], chosen: Iterable[str]) -> list[str]:
-    return sorted((each for each in chosen if each in sums and sums[each].files > 0), key=lambda path: (-sums[path].bytes, path))
+    return sorted((path for path in chosen if path in sums and sums[path].files > 0), key=lambda path: (-sums[path].bytes, path))
 
 
 def row(total: Sum, path: str, indent: str = "", why: str = "") -> None:

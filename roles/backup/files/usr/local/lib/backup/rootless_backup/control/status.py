@@ -46,19 +46,19 @@ def status(as_json: bool) -> int:
     live = ask_systemd()
     problems = find_problems(known, live, damaged)
     if as_json:
-        found = {
+        summary = {
             "format": host.STATUS_FORMAT,
             "verdict": verdict.verdict(problems),
             "problems": [{"text": problem.text, "remedies": problem.remedies, "details": problem.details} for problem in problems],
             "live": {unit: live[unit] for unit in SHOWN},
-            "laid_down": [each.path for each in laid_down()],
+            "laid_down": [leftover.path for leftover in laid_down()],
         }
-        say(json.dumps({**known, **found}, indent=2))
+        say(json.dumps({**known, **summary}, indent=2))
     else:
         print_status(known, live, problems)
         from rootless_backup.control.kept import size_of
 
-        rows("laid down", [("%s  %s" % (each.path, size_of(each)),) for each in laid_down()])
+        rows("laid down", [("%s  %s" % (leftover.path, size_of(leftover)),) for leftover in laid_down()])
     return 1 if problems else 0
 
 
@@ -75,14 +75,14 @@ def laid_down() -> list[Leftover]:
 
 
 def ask_systemd() -> Live:
-    """What systemd knows of our units, `{unit: {property: text}}`; times are those of people, but for that of the exit. Empty texts where
-    it does not answer.
+    """What systemd knows of our units, `{unit: {property: text}}`. Times are as people read them, but that of the exit is `@SECONDS`. All
+    texts are empty where systemd does not answer.
     """
     units = [*SHOWN, *(service for name in words.TITLES for service in (name + ".service", *reports_of(name)))]
     units = list(dict.fromkeys(units))
     try:
-        found = zip(systemd.show_each(units, *PROPERTIES, times="pretty"), systemd.show_each(units, "ExecMainExitTimestamp"))
-        return {unit: {**one, **other} for unit, (one, other) in zip(units, found)}
+        answers = zip(systemd.show_each(units, *PROPERTIES, times="pretty"), systemd.show_each(units, "ExecMainExitTimestamp"))
+        return {unit: {**properties, **ended} for unit, (properties, ended) in zip(units, answers)}
     except (OSError, subprocess.SubprocessError):
         return {unit: dict.fromkeys((*PROPERTIES, "ExecMainExitTimestamp"), "") for unit in units}
 
@@ -102,15 +102,15 @@ def find_problems(known: Known, live: Live, damaged: list[str]) -> list[Problem]
         problems += unreported
         # Of an older run than the one that nobody was told of nothing more is to be said.
         if entry and (not unreported or entry.get("invocation") == live[name + ".service"]["InvocationID"]):
-            told = [line for line in entry.get("troubles", []) if waiting is None or not line.startswith(before.WAITS)]
-            problems += verdict.of_unit(title, {**entry, "troubles": told}, name == BACKUP)
+            troubles = [line for line in entry.get("troubles", []) if waiting is None or not line.startswith(before.WAITS)]
+            problems += verdict.of_unit(title, {**entry, "troubles": troubles}, name == BACKUP)
     problems += find_missing(known, live, waiting or [])
     problems += [Problem(line) for line in waiting or []]
     problems += find_stopped()
     for timer in (*TIMERS, *([DRILL] if setting("drill") is not False else [])):
         if live[timer]["ActiveState"] != "active":
             problems.append(Problem(words.STOPPED % timer, [words.ENABLE % timer]))
-    return sorted(problems, key=lambda each: not each.grave)
+    return sorted(problems, key=lambda problem: not problem.grave)
 
 
 def find_missing(known: Known, live: Live, waiting: list[str]) -> list[Problem]:
@@ -121,8 +121,8 @@ def find_missing(known: Known, live: Live, waiting: list[str]) -> list[Problem]:
     alert_after = setting("alert_after")
     if not isinstance(alert_after, int):
         return []
-    found = verdict.missing(good, time.time(), alert_after, live[BACKUP + ".timer"], live[BACKUP + ".service"])
-    return [found] if found else []
+    problem = verdict.missing(good, time.time(), alert_after, live[BACKUP + ".timer"], live[BACKUP + ".service"])
+    return [problem] if problem else []
 
 
 def find_stopped() -> list[Problem]:
@@ -160,14 +160,15 @@ def find_unreported(name: str, title: str, entry: UnitEntry | None, live: Live) 
     ended = unit["ActiveState"] in ("inactive", "failed") and unit["InvocationID"] != ""
     if ended and unit["Result"] != "success" and (entry or {}).get("invocation") != unit["InvocationID"]:
         problems.append(Problem(words.UNREPORTED % (title, unit["Result"]), [words.LOOK % (name + ".service")], grave=name == BACKUP))
-    for told in reports_of(name):
-        report = live[told]
+    for reporter in reports_of(name):
+        report = live[reporter]
         at = re.fullmatch(r"@(\d+)", report["ExecMainExitTimestamp"])
         # One that failed long ago is no news: there was a report since.
         if report["Result"] != "success" and at and int(at[1]) >= int((entry or {}).get("finished", 0)):
             problems.append(
                 Problem(
-                    "%s: its report failed (%s), so you may not have been told." % (title, report["Result"]), [words.LOOK % ("'%s'" % told)]
+                    "%s: its report failed (%s), so you may not have been told." % (title, report["Result"]),
+                    [words.LOOK % ("'%s'" % reporter)],
                 )
             )
     return problems
@@ -200,9 +201,15 @@ def print_status(known: Known, live: Live, problems: list[Problem]) -> None:
         [
             (
                 "%s  %s: %d files, %s, %s new"
-                % (each["repository"], each["name"], each["files"], size(each["original_size"]), size(each["deduplicated_size"])),
+                % (
+                    archive["repository"],
+                    archive["name"],
+                    archive["files"],
+                    size(archive["original_size"]),
+                    size(archive["deduplicated_size"]),
+                ),
             )
-            for each in backup.get("archives", [])
+            for archive in backup.get("archives", [])
         ],
     )
     rows("warnings", [(painted(warning, "33"),) for warning in backup.get("warnings", [])])

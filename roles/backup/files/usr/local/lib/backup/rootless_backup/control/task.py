@@ -44,7 +44,7 @@ def follow(unit: str) -> int:
     # By name: a pattern finds only units that have a log already, which a new hook has not.
     units = [unit, *([REST, *hooks()] if unit == BACKUP else [])]
     log = subprocess.Popen(
-        ["journalctl", "--follow", "--output=cat", "--lines=0", *("--unit=" + each for each in units)], stdout=subprocess.PIPE
+        ["journalctl", "--follow", "--output=cat", "--lines=0", *("--unit=" + name for name in units)], stdout=subprocess.PIPE
     )
     # What a hook, an engine or a server says is theirs: it must not move the terminal.
     telling = threading.Thread(target=untrusted.pass_on, args=[log.stdout, sys.stdout], daemon=True)
@@ -96,21 +96,21 @@ def ask(unit: str) -> bool:
         untrusted.die("backupctl: only root and the members of the group %s may start it" % known.group_of(REQUESTS), codes.NOT_ALLOWED)
     deadline = time.monotonic() + 30
     while True:
-        found = state_of(unit)
-        if found["InvocationID"] != before and found["ActiveState"] not in ("activating", "active", "deactivating"):
-            return found["Result"] == "success"
+        state = state_of(unit)
+        if state["InvocationID"] != before and state["ActiveState"] not in ("activating", "active", "deactivating"):
+            return state["Result"] == "success"
         if state_of(REST)["ActiveState"] == "activating":
             # It begins behind that.
             deadline = time.monotonic() + 30
-        if found["InvocationID"] == before and time.monotonic() > deadline:
+        if state["InvocationID"] == before and time.monotonic() > deadline:
             untrusted.die("backupctl: %s did not start; is %s running?" % (unit, unit.replace(".service", ".path")))
         time.sleep(0.2)
 
 
 def begun(unit: str) -> int:
     """When the run that is under way began, in seconds since 1970; 0 if that is not known."""
-    found = systemd.show_or_nothing(unit, "InactiveExitTimestamp")["InactiveExitTimestamp"]
-    return int(found[1:]) if re.fullmatch(r"@\d+", found) else 0
+    timestamp = systemd.show_or_nothing(unit, "InactiveExitTimestamp")["InactiveExitTimestamp"]
+    return int(timestamp[1:]) if re.fullmatch(r"@\d+", timestamp) else 0
 
 
 def state_of(unit: str) -> dict[str, str]:

@@ -120,7 +120,7 @@ def warn_of_uncovered(places: Iterable[str], patterns: Collection[str], setting:
     for place in places:
         # An engine meets the data where a link leads to.
         met = {place, os.path.realpath(place)} if place.startswith("/") else set()
-        if not all(any(covers(pattern, each) for pattern in patterns) for each in met):
+        if not all(any(covers(pattern, path) for pattern in patterns) for path in met):
             untrusted.tell(
                 4, "%s holds live data and is not in %s: the archive of files will hold an inconsistent copy of it." % (place, setting)
             )
@@ -157,8 +157,8 @@ def complain(text: str) -> bool:
 
 def reason(error: BaseException) -> str:
     """What an exception says, for people; of a program that failed, what that said."""
-    said = getattr(error, "stderr", None)
-    text = str(error) if said is None else said.decode(errors="backslashreplace").strip()
+    output = getattr(error, "stderr", None)
+    text = str(error) if output is None else output.decode(errors="backslashreplace").strip()
     # There may be any name in it: none of its lines is one of ours.
     return text.replace("\n", "\n    ")
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 # What comes of a database.
 RESTORED, IN_PART, NOT = "restored", "restored in part", "not restored"
 BEFORE = "came back before"
-# Beside the request: the files of the dump that came back, each as JSON in a line.
+# Beside the request, a line of JSON each: a file of the dump that came back; or `{file: mark}` of one that is begun, with what is in its
+# place for as long as it is not whole.
 CAME_BACK = "came-back"
 
 
@@ -53,21 +54,35 @@ def came_back(file: str, request: dict[str, Any]) -> bool:
 
 def note_back(file: str, request: dict[str, Any]) -> None:
     """Note that what a file of the dump holds is back: if the rest is not, nothing has to go over it."""
+    note(file, request)
+
+
+def note_begun(file: str, mark: str, request: dict[str, Any]) -> None:
+    """Note that a file of the dump is about to be loaded: where its mark is then, what is there may be loaded anew."""
+    note({file: mark}, request)
+
+
+def mark_of(file: str, request: dict[str, Any]) -> str:
+    """The mark of what a restore of all that broke off had begun to load of a file of the dump; nothing: it had not."""
+    return str((request.get("begun") or {}).get(file, ""))
+
+
+def note(what: object, request: dict[str, Any]) -> None:
     if request.get("all"):
-        # Whatever keeps it from being noted, it is back.
+        # Whatever keeps it from being noted, it is so.
         path = os.path.join(os.path.dirname(os.environ["BACKUP_REQUEST"]), CAME_BACK)
         with contextlib.suppress(OSError), open(path, "a", encoding="utf-8") as notes:
-            notes.write(json.dumps(file) + "\n")
+            notes.write(json.dumps(what) + "\n")
             notes.flush()
             os.fsync(notes.fileno())
 
 
 def refuse(problems: Iterable[str]) -> bool:
     """Whether something stands in the way of a database; then it is said."""
-    found = list(problems)
-    for problem in found:
+    messages = list(problems)
+    for problem in messages:
         untrusted.tell(3, problem)
-    return bool(found)
+    return bool(messages)
 
 
 def say_all(results: Sequence[tuple[Item, float, str]]) -> None:

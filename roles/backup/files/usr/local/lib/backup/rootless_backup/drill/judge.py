@@ -22,15 +22,15 @@ MOST, LINES = 1 << 18, 200
 def judge() -> bool:
     """Tell what the proofs told. Return whether nothing was wrong."""
     with open(FOUND, encoding="utf-8") as file:
-        found = json.load(file)
-    ok: bool = found["ok"]
-    for hook in found["hooks"]:
+        findings = json.load(file)
+    ok: bool = findings["ok"]
+    for hook in findings["hooks"]:
         lines, why = [], None
         for unit in parts.units_of(hook):
-            told = told_by(unit)
-            lines += told
-            if not told or systemd.show(unit, "Result")["Result"] != "success" or any(line.startswith("<3>") for line in told):
-                why = why or ("" if told else ": a proof was not run, or was ended; see journalctl -u %s" % unit)
+            output = told_by(unit)
+            lines += output
+            if not output or systemd.show(unit, "Result")["Result"] != "success" or any(line.startswith("<3>") for line in output):
+                why = why or ("" if output else ": a proof was not run, or was ended; see journalctl -u %s" % unit)
         for line in summed(lines):
             untrusted.say(line)
         if why is not None:
@@ -53,9 +53,9 @@ def summed(lines: Iterable[str]) -> Iterator[str]:
     """The lines, each once; those that only tell how much was proven become one, which tells how much it is together."""
     numbers: dict[str | tuple[str, ...], list[int]] = {}
     for line in lines:
-        found = re.fullmatch(r"(.*: )((?:[0-9]{1,15} [a-z]+, )*[0-9]{1,15} [a-z]+) proven", line)
-        key = (found[1], *re.findall("[a-z]+", found[2])) if found else line
-        counts = [int(each) for each in re.findall("[0-9]+", found[2])] if found else []
-        numbers[key] = [sum(each) for each in zip(counts, numbers[key])] if key in numbers else counts
+        match = re.fullmatch(r"(.*: )((?:[0-9]{1,15} [a-z]+, )*[0-9]{1,15} [a-z]+) proven", line)
+        key = (match[1], *re.findall("[a-z]+", match[2])) if match else line
+        counts = [int(digits) for digits in re.findall("[0-9]+", match[2])] if match else []
+        numbers[key] = [sum(pair) for pair in zip(counts, numbers[key])] if key in numbers else counts
     for key, counts in numbers.items():
-        yield key if isinstance(key, str) else "%s%s proven" % (key[0], ", ".join("%d %s" % each for each in zip(counts, key[1:])))
+        yield key if isinstance(key, str) else "%s%s proven" % (key[0], ", ".join("%d %s" % figure for figure in zip(counts, key[1:])))

@@ -29,11 +29,11 @@ def part(hook: str) -> bool:
     whole = os.path.join(STAGED, hook)
     parts = find(hook, whole)
     # The small ones first: see `proofs.prove_each`.
-    parts.sort(key=lambda each: sum(os.lstat(os.path.join(each[0], name)).st_size for name in each[2]))
-    for number, (top, found, names) in enumerate(parts, 1):
-        lay_down("%s:%d/%s" % (whole, number, os.path.relpath(top, whole)), top, found, names)
+    parts.sort(key=lambda piece: sum(os.lstat(os.path.join(piece[0], name)).st_size for name in piece[2]))
+    for number, (top, content, names) in enumerate(parts, 1):
+        lay_down("%s:%d/%s" % (whole, number, os.path.relpath(top, whole)), top, content, names)
     if parts:
-        tree.remove(*{top for top, _found, _names in parts})
+        tree.remove(*{top for top, _content, _names in parts})
     together = os.path.isdir(whole) and any(files for _top, files in tree.directories(whole))
     if os.path.isdir(whole) and not together:
         tree.remove(whole)
@@ -48,17 +48,17 @@ def find(hook: str, whole: str) -> list[Part]:
         if manifest.NAME not in files:
             continue
         try:
-            found = manifest.read(os.path.join(top, manifest.NAME))
+            content = manifest.read(os.path.join(top, manifest.NAME))
         except (ValueError, OSError) as trouble:
             untrusted.tell(3, "hook %s: a manifest cannot be used: %s" % (hook, trouble))
             continue
-        there = {name: entry.get("database") for name, entry in sorted(found["files"].items()) if name in files}
-        of_none = [name for name, database in there.items() if database is None]
-        parts += [(top, found, names) for names in [[*of_none, name] for name in there if name not in of_none] or [of_none]]
+        databases = {name: entry.get("database") for name, entry in sorted(content["files"].items()) if name in files}
+        of_none = [name for name, database in databases.items() if database is None]
+        parts += [(top, content, names) for names in [[*of_none, name] for name in databases if name not in of_none] or [of_none]]
     return parts
 
 
-def lay_down(place: str, top: str, found: manifest.Content, names: Collection[str]) -> None:
+def lay_down(place: str, top: str, content: manifest.Content, names: Collection[str]) -> None:
     """Lay some files of a directory down elsewhere, with a manifest that tells of no other."""
     os.makedirs(place)
     directory = place
@@ -70,7 +70,7 @@ def lay_down(place: str, top: str, found: manifest.Content, names: Collection[st
         os.link(os.path.join(top, name), os.path.join(place, name), follow_symlinks=False)
     path = os.path.join(place, manifest.NAME)
     with open(path, "w", encoding="utf-8") as file:
-        json.dump({**found, "files": {name: found["files"][name] for name in names}}, file)
+        json.dump({**content, "files": {name: content["files"][name] for name in names}}, file)
     os.chmod(path, 0o644)
 
 
@@ -90,7 +90,7 @@ def units_of(hook: str) -> list[str]:
         number, together = map(int, untrusted.read_plain(os.path.join(PARTS, hook), 20).split())
     except (OSError, ValueError):
         return [unit_of(hook)]
-    parts = [unit_of("%s:%d" % (hook, each)) for each in range(1, min(number, MOST) + 1)]
+    parts = [unit_of("%s:%d" % (hook, index)) for index in range(1, min(number, MOST) + 1)]
     return parts + ([unit_of(hook)] if together or not parts else [])
 
 

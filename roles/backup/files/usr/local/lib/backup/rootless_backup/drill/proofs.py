@@ -35,8 +35,8 @@ def prove_each(hook: str) -> bool:
     if units:
         start_preparation(hook)
     end = time_limit()
-    for left, unit in zip(range(len(units), 0, -1), units):
-        share = max(LEAST, (end - time.monotonic()) / left)
+    for remaining, unit in zip(range(len(units), 0, -1), units):
+        share = max(LEAST, (end - time.monotonic()) / remaining)
         try:
             systemd.start(unit, timeout=share)
         except subprocess.TimeoutExpired:
@@ -61,10 +61,10 @@ def start_preparation(hook: str) -> None:
 
 def time_limit() -> float:
     """When nine tenths of the drill's time are over, by the monotonic clock: the rest is to tell what came of it."""
-    known = systemd.show(host.TASKS["drill"] + ".service", "TimeoutStartUSec", "InactiveExitTimestampMonotonic")
-    if known["TimeoutStartUSec"] == "infinity":
+    properties = systemd.show(host.TASKS["drill"] + ".service", "TimeoutStartUSec", "InactiveExitTimestampMonotonic")
+    if properties["TimeoutStartUSec"] == "infinity":
         return float("inf")
-    return (int(known["InactiveExitTimestampMonotonic"]) + 0.9 * systemd.timespan(known["TimeoutStartUSec"])) / 1e6
+    return (int(properties["InactiveExitTimestampMonotonic"]) + 0.9 * systemd.timespan(properties["TimeoutStartUSec"])) / 1e6
 
 
 def prove(instance: str) -> bool:
@@ -73,8 +73,8 @@ def prove(instance: str) -> bool:
     proof = proof_of(hook)
     ok = True
     for name in sorted(os.listdir(SEEN)):
-        more = {"BACKUP_DUMP": os.path.join(SEEN, name), "BACKUP_PREPARED": os.path.join(PREPARED, hook)}
-        code, lines = run(proof["command"], {**proof["environment"], **more})
+        variables = {"BACKUP_DUMP": os.path.join(SEEN, name), "BACKUP_PREPARED": os.path.join(PREPARED, hook)}
+        code, lines = run(proof["command"], {**proof["environment"], **variables})
         if code != 0:
             ok = False
             lines = lines or ["<3>the proof ended with exit code %d" % code]
@@ -101,7 +101,7 @@ def proof_of(hook: str) -> dict[str, Any]:
 def run(command: list[str], environment: dict[str, str], directory: str | None = None) -> tuple[int, list[str]]:
     """Run a program of a hook, in a directory, or in its home, which goes with it. Return its exit code and the lines that it said."""
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="p") as home:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             cwd=directory or home,
             env={**os.environ, **environment, "TMPDIR": home, "HOME": home},
@@ -110,7 +110,7 @@ def run(command: list[str], environment: dict[str, str], directory: str | None =
             stderr=subprocess.STDOUT,
             check=False,
         )
-    return done.returncode, done.stdout.decode(errors="backslashreplace").splitlines()
+    return process.returncode, process.stdout.decode(errors="backslashreplace").splitlines()
 
 
 def say(lines: list[str], origin: str = "") -> None:

@@ -82,16 +82,16 @@ class Drill:
         if not wanted:
             return
         with room_below() as directory:
-            done = repository.take(archive, Wanted(exactly=[path.lstrip("/") for path in wanted]), plain=True).ok
+            complete = repository.take(archive, Wanted(exactly=[path.lstrip("/") for path in wanted]), plain=True).ok
             tree.open_up(directory)
-            self.compare(archive, record, wanted, directory, done)
+            self.compare(archive, record, wanted, directory, complete)
 
-    def compare(self, archive: str, record: Record, wanted: list[str], directory: str, done: bool) -> None:
-        """Hold what was restored into a directory to its record; `done`: whether all of it could be restored."""
+    def compare(self, archive: str, record: Record, wanted: list[str], directory: str, complete: bool) -> None:
+        """Hold what was restored into a directory to its record; `complete`: whether all of it could be restored."""
         problems = [path for path in wanted if not tree.is_there(directory, path.strip("/") or ".")]
-        if not done and problems:
+        if not complete and problems:
             self.wrong("%s: %d of %d paths could not be restored, such as %s" % (archive, len(problems), len(wanted), problems[0]))
-        for path in problems if done else ():
+        for path in problems if complete else ():
             self.wrong("%s: %s is missing" % (archive, path))
         for path, checksum in record["files"].items():
             if path in problems:
@@ -105,9 +105,9 @@ class Drill:
             except (OSError, untrusted.Untrustworthy) as error:
                 self.wrong("%s: %s cannot be read: %s" % (archive, path, error))
                 problems.append(path)
-        if not done and not problems:
+        if not complete and not problems:
             self.wrong("%s: not all of the sample could be restored" % archive)
-        if done and not problems:
+        if complete and not problems:
             untrusted.tell(6, "%s: %d files restored, each as it was" % (archive, len(record["files"])))
 
     def dumps(self, repository: engine.Repository, number: int, archive: str) -> None:
@@ -117,31 +117,31 @@ class Drill:
         # Twice: as dumps, and as what a proof makes of them. A full disk would stop the servers of the machine itself.
         tree.make_sure_of_room(STATE, 2 * repository.size(archive), archive)
         with room_below() as directory:
-            done = repository.take(archive, Wanted(below=[host.DUMPS.lstrip("/")]), plain=True, demand=True).ok
+            complete = repository.take(archive, Wanted(below=[host.DUMPS.lstrip("/")]), plain=True, demand=True).ok
             tree.open_up(directory)
-            if not done:
+            if not complete:
                 self.wrong("%s: not all of the dumps could be restored" % archive)
             top = directory + host.DUMPS
             # A link would lead to the dumps of this machine, which did not come from the archive.
             came = os.path.isdir(top) and not os.path.islink(top)
-            there = {entry.name for entry in os.scandir(top) if entry.is_dir(follow_symlinks=False)} if came else set()
+            hooks = {entry.name for entry in os.scandir(top) if entry.is_dir(follow_symlinks=False)} if came else set()
             if not came:
                 self.wrong("%s: what it has as %s is no directory" % (archive, host.DUMPS))
-            for hook in sorted(set(record["hooks"]) - there):
+            for hook in sorted(set(record["hooks"]) - hooks):
                 self.wrong("%s: /backup/%s is missing" % (archive, hook))
-            for hook in sorted(there):
+            for hook in sorted(hooks):
                 try:
                     self.hook(Dumps(repository, archive, hook, "%s/%s" % (top, hook)), record["begun"], "%d-%s" % (number, archive))
                 except Exception as trouble:  # told, and made a failure of the drill: one hook's trouble is never another's
                     self.wrong("%s: hook %s: %s" % (archive, hook, told(trouble)))
 
-    def hook(self, held: Dumps, begun: str, name: str) -> None:
+    def hook(self, dumps: Dumps, begun: str, name: str) -> None:
         """Hold what was restored of a hook to its manifests, and leave it to the hook's proof under a name."""
-        hook, archive = held.hook, held.archive
-        problems = list(held.problems()) + ["%s is missing" % file for file in held.absent()]
+        hook, archive = dumps.hook, dumps.archive
+        problems = list(dumps.problems()) + ["%s is missing" % file for file in dumps.absent()]
         problems += [
             "%s is of %s, before the run of the backup began, at %s" % (file, finished, begun)
-            for file, finished in held.finished()
+            for file, finished in dumps.finished()
             if finished < begun
         ]
         for problem in problems:
@@ -150,10 +150,10 @@ class Drill:
             untrusted.tell(5, "%s: hook %s brings no proof; its dump was compared with its manifest only, if it has one" % (archive, hook))
             return
         # For the proof, which is nobody's; only that is bound into its sight.
-        subprocess.run(["chmod", "--recursive", "--silent", "u=rwX,go=rX", "--", held.directory], stdin=subprocess.DEVNULL, check=False)
+        subprocess.run(["chmod", "--recursive", "--silent", "u=rwX,go=rX", "--", dumps.directory], stdin=subprocess.DEVNULL, check=False)
         os.makedirs(os.path.join(STAGED, hook), exist_ok=True)
         os.chmod(os.path.join(STAGED, hook), 0o755)
-        os.rename(held.directory, os.path.join(STAGED, hook, name))
+        os.rename(dumps.directory, os.path.join(STAGED, hook, name))
         self.hooks.add(hook)
 
 
@@ -172,10 +172,10 @@ def room_below() -> Iterator[str]:
 
 def record_of(repository: engine.Repository, archive: str) -> Record:
     """What was recorded when the archive was made; nothing if that was before this machine did, or on another one."""
-    found = records.read(repository.location, archive)
-    if found is None:
+    record = records.read(repository.location, archive)
+    if record is None:
         untrusted.tell(4, "%s: nothing was recorded here when it was made, so it is not proven to be whole" % archive)
-    return found or UNKNOWN
+    return record or UNKNOWN
 
 
 def turn(number: int, series: str) -> str:

@@ -119,10 +119,10 @@ def is_on_file_system_of(roots: Iterable[str], path: str) -> bool:
 def checksums(directories: Sequence[str], excludes: Iterable[str], count: int, before: float) -> dict[str, str]:
     """Of at most `count` files in these directories that did not change since `before`, in seconds since 1970: `{path: SHA-256}`."""
     left_out = re.compile("|".join(map(paths.shell_pattern, excludes)) or "(?!)", re.DOTALL)
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     budget = BUDGET
     for directory in random.sample(directories, len(directories)):
-        if len(found) == count or budget < 0:
+        if len(digests) == count or budget < 0:
             break
         try:
             path = any_file(directory)
@@ -138,12 +138,12 @@ def checksums(directories: Sequence[str], excludes: Iterable[str], count: int, b
                 digest = hashlib.sha256(file.read(begun.st_size)).hexdigest()
                 # What changed meanwhile may be another thing than what was saved.
                 if os.fstat(file.fileno()).st_ctime_ns == begun.st_ctime_ns:
-                    found[path] = digest
+                    digests[path] = digest
         except (OSError, untrusted.Untrustworthy):
             # It went away, or is another thing by now; that it could not be read has been told.
             continue
         budget -= begun.st_size
-    return found
+    return digests
 
 
 def any_file(directory: str) -> str | None:
@@ -157,12 +157,12 @@ def run_began(now: str) -> str:
     """When the backup began, its hooks first: the time that their dumps cannot be older than. By hand it begins with the saving."""
     from rootless_backup import systemd
 
-    asked = "ActiveState", "InactiveExitTimestamp", "InactiveExitTimestampMonotonic"
-    known = systemd.show_or_nothing("backup.service", *asked)
-    match = re.fullmatch(r"@(\d+)", known["InactiveExitTimestamp"])
-    if known["ActiveState"] == "activating" and match:
+    wanted = "ActiveState", "InactiveExitTimestamp", "InactiveExitTimestampMonotonic"
+    properties = systemd.show_or_nothing("backup.service", *wanted)
+    match = re.fullmatch(r"@(\d+)", properties["InactiveExitTimestamp"])
+    if properties["ActiveState"] == "activating" and match:
         # Where the clock was set since then, the time that it would have shown may be the earlier one.
-        took = time.monotonic() - int(known["InactiveExitTimestampMonotonic"] or 0) / 1e6
+        took = time.monotonic() - int(properties["InactiveExitTimestampMonotonic"] or 0) / 1e6
         return utc(min(int(match[1]), int(time.time() - took)))
     return now
 

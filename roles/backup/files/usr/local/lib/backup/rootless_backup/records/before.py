@@ -70,7 +70,7 @@ def machine() -> str:
 
 
 def write(location: str, waits: bool, newest: list[str]) -> Before:
-    """Note it. Return what is known then."""
+    """Note what is known of a repository, and return it."""
     known: Before = {"machine": machine(), "repository": location, "waits": waits, "newest": newest}
     os.makedirs(directory(), mode=0o700, exist_ok=True)
     statefile.write(path(location), json.dumps(known) + "\n")
@@ -78,7 +78,7 @@ def write(location: str, waits: bool, newest: list[str]) -> Before:
 
 
 def look(repository: engine.Repository, made: Collection[str] = ()) -> Before:
-    """What is known of a repository, of which it is found out the first time. `made`: the archives that this run has made in it.
+    """What is known of a repository; the first time it is found out. `made`: the archives that this run has made in it.
 
     A machine that has recorded archives of earlier runs is not new; one that finds the notes of another is, though their disk was not lost.
     Refused: they cannot be listed.
@@ -93,14 +93,14 @@ def look(repository: engine.Repository, made: Collection[str] = ()) -> Before:
 
 def newest_of(repository: engine.Repository, made: Collection[str]) -> list[str]:
     """Of each series the newest archive that is not of this run: a whole one, if there is any."""
-    found = []
+    newest = []
     for series in engine.SERIES:
         for incomplete in (False, True):
-            there = [name for name in repository.archives(series, incomplete=incomplete) if name not in made]
-            if there:
-                found.append(there[-1])
+            archives = [name for name in repository.archives(series, incomplete=incomplete) if name not in made]
+            if archives:
+                newest.append(archives[-1])
                 break
-    return found
+    return newest
 
 
 def settle(locations: Collection[str]) -> list[Before]:
@@ -137,7 +137,7 @@ def waiting() -> list[str] | None:
 
     The directory is of the account, which could put a link in its place.
     """
-    found = []
+    lines = []
     try:
         opened = os.open(directory(), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -148,14 +148,14 @@ def waiting() -> list[str] | None:
         for name in itertools.islice(filter(NAME.fullmatch, sorted(os.listdir(opened))), MOST_FILES):
             try:
                 known: Before = status.checked(BEFORE, untrusted.read_plain(name, MOST, dir_fd=opened), name)
-                found += [told(known)] if known["waits"] else []
+                lines += [told(known)] if known["waits"] else []
             except FileNotFoundError:
                 continue
             except (OSError, untrusted.Untrustworthy) as trouble:
-                found.append(
+                lines.append(
                     "%s, since %s/%s cannot be read: %s. When all is back on this machine, run `backupctl restored`"
                     % (WAITS, directory(), name, untrusted.reason(trouble))
                 )
     finally:
         os.close(opened)
-    return found
+    return lines

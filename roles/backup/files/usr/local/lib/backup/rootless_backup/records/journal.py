@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import collections
 import subprocess
+import tempfile
 
 from rootless_backup import untrusted
 
@@ -51,9 +52,9 @@ class Entry:
         MIND,
     )
 
-    def __init__(self, found: dict[str, Any]) -> None:
-        self.time = int(one(found.get("__REALTIME_TIMESTAMP"))) / 1e6
-        self.fields = {name: one(found[name]) for name in self.FIELDS if name in found}
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.time = int(one(fields.get("__REALTIME_TIMESTAMP"))) / 1e6
+        self.fields = {name: one(fields[name]) for name in self.FIELDS if name in fields}
         # Cut before and after: an escape is longer than what it stands for.
         self.message = untrusted.printable_lines(self.fields.pop("MESSAGE", "")[:LONGEST_TEXT])[:LONGEST_TEXT]
         priority = self.fields.get("PRIORITY", "")
@@ -64,11 +65,11 @@ class Entry:
 
 
 def one(value: object) -> str:
-    """The text of a field; of one that is there more than once the first. The journal gives what is not UTF-8 as a list of bytes."""
-    if isinstance(value, list) and not all(isinstance(each, int) for each in value):
-        return one(value[0]) if not isinstance(value[0], list) or all(isinstance(each, int) for each in value[0]) else ""
+    """The text of a field, or of the first one if there are several. The journal gives what is not UTF-8 as a list of bytes."""
+    if isinstance(value, list) and not all(isinstance(element, int) for element in value):
+        return one(value[0]) if not isinstance(value[0], list) or all(isinstance(element, int) for element in value[0]) else ""
     if isinstance(value, list):
-        return bytes(each & 255 for each in value).decode(errors="backslashreplace")
+        return bytes(number & 255 for number in value).decode(errors="backslashreplace")
     return value if isinstance(value, str) else ""
 
 
@@ -84,9 +85,13 @@ def read(most: int, *matches: str) -> list[Entry]:
         "--lines=%d" % most,
         *matches,
     ]
-    found: collections.deque[tuple[Entry, int]] = collections.deque()
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout and process.stderr
+    entries: collections.deque[tuple[Entry, int]] = collections.deque()
+    # A file: it can say more than a pipe holds, of damaged journals, while it is asked for the entries.
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors) as process,
+    ):
+        assert process.stdout
         room = MOST_READ
         while True:
             line = process.stdout.readline(LONGEST_ENTRY)
@@ -102,14 +107,16 @@ def read(most: int, *matches: str) -> list[Entry]:
             except (untrusted.Untrustworthy, ValueError, AttributeError, LookupError):
                 # Not as journald writes one.
                 continue
-            found.append((entry, len(line)))
+            entries.append((entry, len(line)))
             room -= len(line)
             while room < 0:
-                room += found.popleft()[1]
-        trouble = process.stderr.read(LONGEST_TEXT).decode(errors="backslashreplace")
+                room += entries.popleft()[1]
+        process.wait()
+        errors.seek(0)
+        trouble = errors.read(LONGEST_TEXT).decode(errors="backslashreplace")
     if process.returncode != 0:
         raise RuntimeError("journalctl failed: %s" % trouble.strip())
-    return [entry for entry, _time in found]
+    return [entry for entry, _length in entries]
 
 
 def said(unit: str, since: float, lines: int, most: int) -> str:
@@ -128,9 +135,9 @@ def said(unit: str, since: float, lines: int, most: int) -> str:
     ]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         assert process.stdout
-        found = process.stdout.read(most)
+        output = process.stdout.read(most)
         process.stdout.close()
     # Who is cut short fails by that.
-    if process.returncode != 0 and len(found) < most:
+    if process.returncode != 0 and len(output) < most:
         raise subprocess.CalledProcessError(process.returncode, command)
-    return found.decode(errors="backslashreplace")
+    return output.decode(errors="backslashreplace")

@@ -85,13 +85,13 @@ class Manifest:
             return self.put_by_itself(name, entry, optional)
 
     def put_by_itself(self, name: str, entry: Entry, optional: Collection[str]) -> bool:
-        """The same, while nobody else does."""
+        """What `put` does, for who holds the lock."""
         text = text_of(entry)
-        others = sum(len(each) for other, each in self.texts.items() if other != name)
+        other_length = sum(len(entry_text) for other, entry_text in self.texts.items() if other != name)
         whole = True
         # What has no end and is not optional goes too: else nothing of the others could be read.
         for left_out in (optional, entry.keys() - NEEDED):
-            if len(text) > self.MOST_OF_ONE or others + len(text) > self.MOST_OF_ALL:
+            if len(text) > self.MOST_OF_ONE or other_length + len(text) > self.MOST_OF_ALL:
                 whole = False
                 entry = {key: value for key, value in entry.items() if key not in left_out}
                 text = text_of(entry)

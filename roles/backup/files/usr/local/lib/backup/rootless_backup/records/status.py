@@ -120,14 +120,16 @@ def many(form: Form) -> Form:
 
 def named(form: Form) -> Form:
     """By names of any kind."""
-    return lambda value: isinstance(value, dict) and len(value) <= MOST and all(text(key) and form(each) for key, each in value.items())
+    return lambda value: isinstance(value, dict) and len(value) <= MOST and all(text(key) and form(member) for key, member in value.items())
 
 
 def fields(needed: dict[str, Form], more: Mapping[str, Form] | None = None) -> Form:
     """These keys and no others; those of `more` can be missing."""
-    known = {**needed, **(more or {})}
+    forms = {**needed, **(more or {})}
     return lambda value: (
-        isinstance(value, dict) and needed.keys() <= value.keys() <= known.keys() and all(known[key](each) for key, each in value.items())
+        isinstance(value, dict)
+        and needed.keys() <= value.keys() <= forms.keys()
+        and all(forms[key](member) for key, member in value.items())
     )
 
 
@@ -137,7 +139,7 @@ def or_none(form: Form) -> Form:
 
 def samples(value: object) -> bool:
     """At least one, each of three numbers; see `room`."""
-    return isinstance(value, list) and value != [] and many(lambda each: many(number)(each) and len(each) == 3)(value)  # type: ignore[arg-type]
+    return isinstance(value, list) and value != [] and many(lambda sample: many(number)(sample) and len(sample) == 3)(value)  # type: ignore[arg-type]
 
 
 ARCHIVE = fields(
@@ -191,20 +193,20 @@ KNOWN = fields(
 
 def checked(form: Form, content: str | bytes, what: str) -> Any:
     """What JSON says, if it has the form. Untrustworthy: it has not."""
-    found = untrusted.parse_json(content)
-    if not form(found):
+    value = untrusted.parse_json(content)
+    if not form(value):
         raise untrusted.Untrustworthy("%s does not have the form of one" % what)
-    return found
+    return value
 
 
 def of_former_versions(content: bytes) -> str:
-    """The same, with the names that keys have now."""
-    found = untrusted.parse_json(content)
-    units = found.get("units") if isinstance(found, dict) else None
+    """The same JSON text, with the names that keys have now."""
+    known = untrusted.parse_json(content)
+    units = known.get("units") if isinstance(known, dict) else None
     for entry in units.values() if isinstance(units, dict) else ():
         if isinstance(entry, dict) and "lesser" in entry:
             entry.setdefault("optional_failures", entry.pop("lesser"))
-    return json.dumps(found)
+    return json.dumps(known)
 
 
 def read() -> Known:

@@ -44,11 +44,11 @@ def apart(action: Callable[..., Any], *arguments: object) -> Any:
             os._exit(code)
     os.close(writing)
     with open(reading, "rb") as pipe:
-        said = pipe.read(READER_MEMORY)
+        output = pipe.read(READER_MEMORY)
     status = os.waitpid(child, 0)[1]
     if status != 0:
         raise RuntimeError("what read it ended with status %d" % status)
-    found = json.loads(said)
-    if "trouble" in found:
-        raise RuntimeError(found["trouble"])
-    return found["found"]
+    outcome = json.loads(output)
+    if "trouble" in outcome:
+        raise RuntimeError(outcome["trouble"])
+    return outcome["found"]

@@ -21,12 +21,12 @@ TIMEOUT = 30
 def tell(settings: dict[str, Any], subject: str, text: str, unit: str, ok: bool) -> bool:
     """By mail and by the administrator's command. Return whether each of them worked."""
     subject, text = untrusted.printable(" ".join(subject.split())), untrusted.printable_lines(text)
-    told = True
+    delivered = True
     if settings["mail_to"]:
-        told = attempt("mail", mail, settings, subject, text) and told
+        delivered = attempt("mail", mail, settings, subject, text) and delivered
     if settings["command"]:
-        told = attempt("the command", run_command, settings, subject, text, unit, ok) and told
-    return told
+        delivered = attempt("the command", run_command, settings, subject, text, unit, ok) and delivered
+    return delivered
 
 
 def attempt(what: str, action: Callable[..., object], *arguments: object) -> bool:
@@ -35,8 +35,8 @@ def attempt(what: str, action: Callable[..., object], *arguments: object) -> boo
         action(*arguments)
         return True
     except Exception as trouble:  # told here, and by the failure of this unit
-        said = (getattr(trouble, "stderr", None) or b"").decode(errors="backslashreplace").strip()
-        untrusted.tell(3, "The report was not delivered by %s: %s" % (what, untrusted.printable("%s %s" % (trouble, said))))
+        output = (getattr(trouble, "stderr", None) or b"").decode(errors="backslashreplace").strip()
+        untrusted.tell(3, "The report was not delivered by %s: %s" % (what, untrusted.printable("%s %s" % (trouble, output))))
         return False
 
 

@@ -6,8 +6,11 @@ from __future__ import annotations
 
 TYPE = "gauge"
 FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "backup_collection_info": ("Which version of the collection the host has; 1. Also of a host that has never run.", ("version",)),
-    "backup_drill_enabled": ("Whether a timer has the backups verified by restore tests.", ()),
+    "backup_collection_info": (
+        "The label is the version of the collection, the value is 1. A host has it before its first run.",
+        ("version",),
+    ),
+    "backup_drill_enabled": ("Whether a timer starts restore tests.", ()),
     "backup_next_run_timestamp_seconds": ("When the timer starts the unit next; missing if it never does.", ("unit",)),
     "backup_last_run_timestamp_seconds": ("When the last run of the unit ended.", ("unit",)),
     "backup_last_success_timestamp_seconds": ("When the last good run of the unit ended.", ("unit",)),
@@ -17,20 +20,20 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "backup_last_run_warnings": ("How many warnings the last run of the unit gave.", ("unit",)),
     "backup_hook_success": ("Whether the hook was good in the last run.", ("hook",)),
     "backup_hook_duration_seconds": ("How long the hook took in the last run.", ("hook",)),
-    "backup_archive_files": ("How many files the newest archive holds.", ("repository", "series")),
-    "backup_archive_original_bytes": ("The size of what the newest archive holds.", ("repository", "series")),
+    "backup_archive_files": ("How many files the newest archive has.", ("repository", "series")),
+    "backup_archive_original_bytes": ("The size of the files in the newest archive.", ("repository", "series")),
     "backup_archive_new_bytes": ("What the newest archive added to its repository.", ("repository", "series")),
-    "backup_repository_archives": ("How many whole archives of this host the repository holds.", ("repository", "series")),
+    "backup_repository_archives": ("How many complete archives of this host the repository has.", ("repository", "series")),
     "backup_repository_newest_archive_timestamp_seconds": (
-        "When the newest whole archive of this host was begun.",
+        "When the newest complete archive of this host was begun.",
         ("repository", "series"),
     ),
     "backup_repository_oldest_archive_timestamp_seconds": (
-        "When the oldest whole archive of this host was begun.",
+        "When the oldest complete archive of this host was begun.",
         ("repository", "series"),
     ),
     "backup_repository_size_bytes": (
-        "The size of all that the repository held after its newest archive, deduplicated and compressed.",
+        "The size of everything in the repository after its newest archive, deduplicated and compressed.",
         ("repository",),
     ),
     "backup_repository_disk_bytes": ("The size of the disk of a local repository.", ("repository",)),

@@ -88,7 +88,7 @@ def keep(run: Run) -> None:
         untrusted.tell(4, "What is known of the last runs cannot be read, so it begins anew: %s" % untrusted.reason(trouble))
     if spoiled:
         untrusted.tell(4, "Of %s %d lines are spoiled, and left out" % (host.HISTORY, spoiled))
-    lines = [json.dumps(each, separators=(",", ":")) for each in [*points, point_of(run)]]
+    lines = [json.dumps(point, separators=(",", ":")) for point in [*points, point_of(run)]]
     lines = [line for line in lines if len(line) < LONGEST_LINE][-MOST_RUNS:]
     # The directory's group is who may read it, as of status.json.
     statefile.write(host.HISTORY, "".join(line + "\n" for line in lines), 0o640)

@@ -21,8 +21,8 @@ RUNNING = "it was still running"
 class Hook:
     """One unit that the backup waited for."""
 
-    def __init__(self, unit: str, required: bool, result: str, told: str, seconds: float | None = None) -> None:
-        self.unit, self.required, self.result, self.told = unit, required, result, told
+    def __init__(self, unit: str, required: bool, result: str, message: str, seconds: float | None = None) -> None:
+        self.unit, self.required, self.result, self.told = unit, required, result, message
         # How long it took, if that is known.
         self.seconds = seconds
         self.failed = failed(result)
@@ -44,17 +44,17 @@ def read_hook(unit: str, required: bool, started: float, finished: float) -> tup
     # It begins with the backup, by a hair before it; what it said last may be taken in by the journal after the backup's end.
     within = "--since=@%d" % (started - 1), "--until=@%d" % (finished + 2)
     # What systemd says and what the hook says are asked for one by one: the hook may say more than is read.
-    told = [entry for entry in journal.read(2000, *within, "UNIT=" + unit, "_PID=1") if started - 1 <= entry.time]
+    entries = [entry for entry in journal.read(2000, *within, "UNIT=" + unit, "_PID=1") if started - 1 <= entry.time]
     # What was stopped before the backup began was of the backup before.
-    stopped = [entry for entry in told if entry.fields.get("JOB_TYPE") == "stop" and entry.time < started]
+    stopped = [entry for entry in entries if entry.fields.get("JOB_TYPE") == "stop" and entry.time < started]
     over = {entry.fields["INVOCATION_ID"] for entry in stopped if "INVOCATION_ID" in entry.fields}
-    told = [entry for entry in told if entry.fields.get("INVOCATION_ID") not in over]
-    now = [entry for entry in told if entry.time <= finished]
+    entries = [entry for entry in entries if entry.fields.get("INVOCATION_ID") not in over]
+    now = [entry for entry in entries if entry.time <= finished]
     runs = {entry.fields["INVOCATION_ID"] for entry in now if "INVOCATION_ID" in entry.fields}
-    told = [entry for entry in told if entry in now or entry.fields.get("INVOCATION_ID") in runs]
+    entries = [entry for entry in entries if entry in now or entry.fields.get("INVOCATION_ID") in runs]
     result = NOT_RUN
     # Its last word counts: a hook that failed is tried once more. See systemd.journal-fields(7).
-    for entry in told:
+    for entry in entries:
         if "UNIT_RESULT" in entry.fields:
             result = entry.fields["UNIT_RESULT"]
         elif entry.fields.get("JOB_TYPE") == "start" and entry.fields.get("JOB_RESULT") == "done":
@@ -62,14 +62,19 @@ def read_hook(unit: str, required: bool, started: float, finished: float) -> tup
         elif result == NOT_RUN:
             result = RUNNING
     # Another one failed, so this one was ended; some say so by their exit code.
-    if result in ("signal", "exit-code") and any(entry.fields.get("JOB_TYPE") == "stop" for entry in told):
+    if result in ("signal", "exit-code") and any(entry.fields.get("JOB_TYPE") == "stop" for entry in entries):
         result = RUNNING
     if result in (NOT_RUN, RUNNING):
         # Who says enough pushes what was said of it out of the journal; what systemd remembers may be of a later run, but not of this time.
-        known = systemd.show_or_nothing(unit, "Result", "ExecMainExitTimestamp")
-        ended_at = re.fullmatch(r"@(\d+)", known["ExecMainExitTimestamp"])
-        if result == NOT_RUN and known["Result"] not in ("", "success") and ended_at and started - 1 <= int(ended_at[1]) <= finished + 1:
-            result = known["Result"]
+        properties = systemd.show_or_nothing(unit, "Result", "ExecMainExitTimestamp")
+        ended_at = re.fullmatch(r"@(\d+)", properties["ExecMainExitTimestamp"])
+        if (
+            result == NOT_RUN
+            and properties["Result"] not in ("", "success")
+            and ended_at
+            and started - 1 <= int(ended_at[1]) <= finished + 1
+        ):
+            result = properties["Result"]
     spoken = [
         entry
         for entry in journal.read(2 * LOG_LINES, *within, "_SYSTEMD_UNIT=" + unit)
@@ -77,21 +82,21 @@ def read_hook(unit: str, required: bool, started: float, finished: float) -> tup
     ]
     last = cause(spoken)
     # A command that reached its time limit was ended by systemd.
-    code = exit_code([entry for entry in told if entry.time <= finished]) if failed(result) and result != "timeout" else ""
+    code = exit_code([entry for entry in entries if entry.time <= finished]) if failed(result) and result != "timeout" else ""
     why = [": " + last[:200]] if last else [": %s" % code] if code else [""]
     # Where the hook says why itself, its exit code comes in a line of its own.
     why += [code] if last and code else []
-    everything = sorted(told + spoken, key=lambda entry: entry.time)
+    everything = sorted(entries + spoken, key=lambda entry: entry.time)
     log = section(unit, [entry.message for entry in everything]) if failed(result) else ""
-    return unit, required, result, "%s (%s)%s" % (unit, result, "\n".join(why)), duration(told), log
+    return unit, required, result, "%s (%s)%s" % (unit, result, "\n".join(why)), duration(entries), log
 
 
-def duration(told: list[journal.Entry]) -> float | None:
+def duration(entries: list[journal.Entry]) -> float | None:
     """How many seconds the last try took, from its first word of systemd to the word of its end; None: that was not said."""
-    ends = [entry for entry in told if "UNIT_RESULT" in entry.fields or entry.fields.get("JOB_TYPE") == "start"]
+    ends = [entry for entry in entries if "UNIT_RESULT" in entry.fields or entry.fields.get("JOB_TYPE") == "start"]
     if not ends or "INVOCATION_ID" not in ends[-1].fields:
         return None
-    begun = min(entry.time for entry in told if entry.fields.get("INVOCATION_ID") == ends[-1].fields["INVOCATION_ID"])
+    begun = min(entry.time for entry in entries if entry.fields.get("INVOCATION_ID") == ends[-1].fields["INVOCATION_ID"])
     return round(max(0.0, ends[-1].time - begun), 3)
 
 
@@ -104,12 +109,12 @@ def cause(spoken: list[journal.Entry]) -> str:
     return untrusted.without_traces(last[0].message.strip()) if last else ""
 
 
-def exit_code(told: list[journal.Entry]) -> str:
+def exit_code(entries: list[journal.Entry]) -> str:
     """How the last command of a unit that failed ended, by what systemd said of it; nothing where that is not known.
 
     See systemd.journal-fields(7), and systemd.exec(5), "Process exit codes".
     """
-    for entry in reversed(told):
+    for entry in reversed(entries):
         command, code = (entry.fields.get(name, "") for name in ("COMMAND", "EXIT_STATUS"))
         if re.fullmatch("[0-9]{1,3}", code) and re.fullmatch("[A-Za-z]{1,20}", command) and code != "0":
             exited = entry.fields.get("EXIT_CODE") == "exited"
@@ -123,6 +128,6 @@ def exit_code(told: list[journal.Entry]) -> str:
 
 def hooks_of(result: str) -> list[tuple[str, bool]]:
     """The units that commands of backup.service started, and whether the backup fails with them; those after it only with a success."""
-    found = "\n".join(systemd.show("backup.service", "ExecStartPre", *(["ExecStartPost"] if result == "success" else [])).values())
-    commands = re.findall(r"argv\[\]=\S*systemctl start (\S+) ; ignore_errors=(yes|no)", found)
+    lines = "\n".join(systemd.show("backup.service", "ExecStartPre", *(["ExecStartPost"] if result == "success" else [])).values())
+    commands = re.findall(r"argv\[\]=\S*systemctl start (\S+) ; ignore_errors=(yes|no)", lines)
     return [(unit if "." in unit else unit + ".service", ignored == "no") for unit, ignored in commands]

@@ -35,7 +35,7 @@ def send_mail(settings: dict[str, Any], subject: str, text: str) -> None:
     }
     if settings["mail_from"]:
         headers["From"] = settings["mail_from"]
-    mail = "".join("%s: %s\n" % each for each in headers.items()).encode() + b"\n" + body
+    mail = "".join("%s: %s\n" % field for field in headers.items()).encode() + b"\n" + body
     sender = ["-f", settings["mail_from"]] if settings["mail_from"] else []
     if settings["smtp"]:
         program = ["msmtp", "--file=" + os.path.join(os.environ["CREDENTIALS_DIRECTORY"], "report.msmtprc")]

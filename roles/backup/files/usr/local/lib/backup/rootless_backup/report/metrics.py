@@ -27,8 +27,8 @@ class Metrics:
 
     def add(self, name: str, value: float, **labels: str) -> None:
         escaped = {key: untrusted.printable(label).replace("\\", "\\\\").replace('"', '\\"') for key, label in labels.items()}
-        said = ",".join('%s="%s"' % (key, escaped[key]) for key in FAMILIES[name][1])
-        self.samples[name].append("%s%s %s" % (name, "{%s}" % said if said else "", repr(float(value))))
+        label_text = ",".join('%s="%s"' % (key, escaped[key]) for key in FAMILIES[name][1])
+        self.samples[name].append("%s%s %s" % (name, "{%s}" % label_text if label_text else "", repr(float(value))))
 
     def text(self) -> str:
         return "".join(

@@ -70,11 +70,11 @@ def ended(settings: dict[str, Any], what: str) -> bool:
         state, bad, wanted = None, True, True
         subject, body = text.bare(settings, name, result, trouble)
     ok = result == "success"
-    told = not wanted or tell(settings, subject, body, name, ok)
+    delivered = not wanted or tell(settings, subject, body, name, ok)
     # A switch that waits for life signs gets every one of them; they are of backups only.
     if name == "backup" or (name == host.REPOSITORY_WATCH and wanted and not ok):
-        told = attempt("the URL", call_url, settings, "" if ok else "/fail", body) and told
-    if state is not None and wanted and told:
+        delivered = attempt("the URL", call_url, settings, "" if ok else "/fail", body) and delivered
+    if state is not None and wanted and delivered:
         if not bad:
             state.told_success()
         elif name == host.REPOSITORY_WATCH:
@@ -82,7 +82,7 @@ def ended(settings: dict[str, Any], what: str) -> bool:
     unkept = "" if state is None else state.keep(settings)
     if unkept:
         tell(settings, *text.unrecorded(settings, name, result, STATE, unkept), name, False)
-    return told and unkept == "" and state is not None
+    return delivered and unkept == "" and state is not None
 
 
 def watch(settings: dict[str, Any]) -> bool:
@@ -102,11 +102,11 @@ def watch(settings: dict[str, Any]) -> bool:
     except Exception as trouble:  # whatever it is, silence would be taken for a good backup
         state = None
         subject, body = text.bare(settings, host.WATCH, "it could not find out how old the last good backup is", trouble)
-    told = tell(settings, subject, body, "watch", False)
-    told = attempt("the URL", call_url, settings, "/fail", body) and told
-    if told and state is not None:
+    delivered = tell(settings, subject, body, "watch", False)
+    delivered = attempt("the URL", call_url, settings, "/fail", body) and delivered
+    if delivered and state is not None:
         state.set_alerted(now)
-    return state is not None and state.keep(settings) == "" and told
+    return state is not None and state.keep(settings) == "" and delivered
 
 
 def due(policy: str, state: State) -> bool:

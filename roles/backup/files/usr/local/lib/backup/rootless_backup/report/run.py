@@ -24,35 +24,35 @@ if TYPE_CHECKING:
 class Run:
     """One run of a unit, as the journal and systemd tell it. Every text in it is printable."""
 
-    def __init__(self, name: str, result: str, invocation: str, **found: Any) -> None:
+    def __init__(self, name: str, result: str, invocation: str, **facts: Any) -> None:
         self.name, self.result, self.invocation = name, result, invocation
         self.unit = name + ".service"
         now = time.time()
-        self.started, self.finished = found.get("started", now), found.get("finished", now)
-        self.hooks = [Hook(*each) for each in found.get("hooks", [])]
-        self.archives, self.kept, self.advice = found.get("archives", []), found.get("kept", []), found.get("advice", [])
-        self.room = found.get("room", [])
-        self.errors, self.waiters, self.warnings = found.get("errors", []), found.get("waiters", []), found.get("warnings", [])
+        self.started, self.finished = facts.get("started", now), facts.get("finished", now)
+        self.hooks = [Hook(*fields) for fields in facts.get("hooks", [])]
+        self.archives, self.kept, self.advice = facts.get("archives", []), facts.get("kept", []), facts.get("advice", [])
+        self.room = facts.get("room", [])
+        self.errors, self.waiters, self.warnings = facts.get("errors", []), facts.get("waiters", []), facts.get("warnings", [])
         # How the process that failed ended, if that is known.
-        self.code: str = found.get("code", "")
+        self.code: str = facts.get("code", "")
         # What came of saving the rest, a line each.
-        self.rest = found.get("rest", [])
-        self.log = found.get("log", "")
+        self.rest = facts.get("rest", [])
+        self.log = facts.get("log", "")
         # What failed without making the run fail, a line each.
         self.optional_failures = [hook.told.replace("\n", "; ") for hook in self.hooks if hook.failed and not hook.required]
         # What has to be known of a run all the same, and what keeps this report from saying all of it.
-        self.troubles: list[str] = found.get("troubles", [])
+        self.troubles: list[str] = facts.get("troubles", [])
 
     def failed(self) -> list[str]:
         """What failed, a line each."""
-        found = [line for hook in self.hooks if hook.failed and hook.required for line in hook.told.split("\n")]
+        failures = [line for hook in self.hooks if hook.failed and hook.required for line in hook.told.split("\n")]
         if self.result == "timeout":
-            found.append("%s reached its time limit" % self.unit)
+            failures.append("%s reached its time limit" % self.unit)
         elif self.result in ("signal", "oom-kill", "core-dump", "watchdog"):
-            found.append("%s was ended by %s" % (self.unit, self.result))
-        found += self.errors[:5]
+            failures.append("%s was ended by %s" % (self.unit, self.result))
+        failures += self.errors[:5]
         unrun = [hook.told for hook in self.hooks if hook.result == NOT_RUN and hook.required]
-        return found or self.waiters[:5] or unrun or ["%s (%s)%s" % (self.unit, self.result, ": " + self.code if self.code else "")]
+        return failures or self.waiters[:5] or unrun or ["%s (%s)%s" % (self.unit, self.result, ": " + self.code if self.code else "")]
 
 
 def read_run(name: str, result: str, invocation: str) -> Run:
@@ -68,24 +68,24 @@ def read_run(name: str, result: str, invocation: str) -> Run:
 def read_rest(finished: float) -> list[str]:
     """What was saved when a run had failed before it saved anything, and what was not, a line each."""
     unit = host.REST + ".service"
-    known = systemd.show_or_nothing(unit, "InvocationID", "InactiveExitTimestamp", "Result")
-    at = re.fullmatch(r"@(\d+)", known["InactiveExitTimestamp"])
-    if not known["InvocationID"] or not at or int(at[1]) < int(finished):
+    properties = systemd.show_or_nothing(unit, "InvocationID", "InactiveExitTimestamp", "Result")
+    at = re.fullmatch(r"@(\d+)", properties["InactiveExitTimestamp"])
+    if not properties["InvocationID"] or not at or int(at[1]) < int(finished):
         return []
-    entries = [each for each in journal.read(20_000, "_SYSTEMD_INVOCATION_ID=" + known["InvocationID"]) if each.pid != "1"]
+    entries = [entry for entry in journal.read(20_000, "_SYSTEMD_INVOCATION_ID=" + properties["InvocationID"]) if entry.pid != "1"]
     lines = []
-    for said in (entry.fields[journal.RECORD] for entry in entries if journal.RECORD in entry.fields):
+    for record in (entry.fields[journal.RECORD] for entry in entries if journal.RECORD in entry.fields):
         try:
-            found = status.checked(status.ARCHIVE, said, unit)
-            lines.append("%s: %d files, %s" % (found["name"], found["files"], size(found["original_size"])))
+            archive = status.checked(status.ARCHIVE, record, unit)
+            lines.append("%s: %d files, %s" % (archive["name"], archive["files"], size(archive["original_size"])))
         except untrusted.Untrustworthy as trouble:
             lines.append("what %s said of an archive is not understood: %s" % (unit, trouble))
     errors = [entry.message for entry in entries if entry.priority <= 3]
     wrong = untrusted.without_traces("\n".join(errors)).split("\n")[:10] if errors else []
-    if known["Result"] != "success" and not wrong:
-        wrong = ["%s (%s)" % (unit, known["Result"])]
+    if properties["Result"] != "success" and not wrong:
+        wrong = ["%s (%s)" % (unit, properties["Result"])]
     advice = fields_of(entries, journal.ADVICE)
-    return [*(untrusted.printable(line) for line in [*lines, *("but: " + each for each in wrong)]), *advice]
+    return [*(untrusted.printable(line) for line in [*lines, *("but: " + error for error in wrong)]), *advice]
 
 
 def fields_of(entries: list[journal.Entry], name: str) -> list[str]:
@@ -101,7 +101,7 @@ def found_of(name: str, result: str, invocation: str) -> dict[str, Any]:
     entries = journal.read(20_000, *matches) if invocation else []
     times = [entry.time for entry in entries] or [time.time()]
     started, finished = min(times), max(times)
-    hooks = [read_hook(*each, started, finished) for each in hooks_of(result)] if name == "backup" else []
+    hooks = [read_hook(*hook, started, finished) for hook in hooks_of(result)] if name == "backup" else []
     own = [entry for entry in entries if entry.pid != "1"]
     errors = [entry for entry in own if entry.priority <= 3]
     warnings = [entry.message for entry in own if entry.priority == 4]
@@ -110,12 +110,12 @@ def found_of(name: str, result: str, invocation: str) -> dict[str, Any]:
     archives: list[Archive] = []
     kept: list[Kept] = []
     room: list[Room] = []
-    told: list[tuple[str, status.Form, list[Any]]] = [
+    destinations: list[tuple[str, status.Form, list[Any]]] = [
         (journal.RECORD, status.ARCHIVE, archives),
         (journal.KEPT, status.KEPT, kept),
         (journal.ROOM, status.ROOM, room),
     ]
-    for field, form, into in told:
+    for field, form, into in destinations:
         for content in (entry.fields[field] for entry in said if field in entry.fields):
             try:
                 into.append(status.checked(form, content, field))

@@ -27,9 +27,9 @@ def read() -> dict[str, Any]:
         "alert_after": 0,
     }
     try:
-        found = untrusted.read_json(SETTINGS)
-        if not isinstance(found, dict) or not usual.keys() <= found.keys():
+        settings = untrusted.read_json(SETTINGS)
+        if not isinstance(settings, dict) or not usual.keys() <= settings.keys():
             raise untrusted.Untrustworthy("%s lacks a setting" % SETTINGS)
-        return found
+        return settings
     except (OSError, untrusted.Untrustworthy) as trouble:
         return {**usual, "trouble": "The settings of reports could not be read, so root gets this: %s" % trouble}

@@ -67,7 +67,7 @@ class State:
         if not ok and not run.archives:
             entry["archives"] = before.get("archives", [])
         self.known.setdefault("units", {})[run.name] = entry
-        kept = {each["repository"]: each["archives"] for each in run.kept}
+        kept = {record["repository"]: record["archives"] for record in run.kept}
         # A good run tells of every repository that is used.
         self.known["repositories"] = kept if ok and kept else {**self.known.get("repositories", {}), **kept}
         return entry
@@ -85,13 +85,13 @@ class State:
         """Note how much room a run found, and return what is to be said of it, a line each."""
         known = self.known.get("room", {})
         new = {
-            each["repository"]: room.taken(known.get(each["repository"], []), [run.finished, each["free"], each["total"]])
-            for each in run.room
+            sample["repository"]: room.taken(known.get(sample["repository"], []), [run.finished, sample["free"], sample["total"]])
+            for sample in run.room
         }
         if new:
             # Of a repository that could not be used now it stays for a while; one that is used no more tells nothing after that.
             lately = run.finished - room.KNOWN_AFTER * DAY
-            self.known["room"] = {**{each: samples for each, samples in known.items() if samples[-1][0] >= lately}, **new}
+            self.known["room"] = {**{repository: samples for repository, samples in known.items() if samples[-1][0] >= lately}, **new}
         return list(room.warnings(new))
 
     def alerted(self) -> float:
@@ -136,5 +136,5 @@ class State:
 def digest(run: Run) -> str:
     """What stands for what was found, whatever its figures are, which differ at each look; not those in a name before a colon."""
     parts = [("", line) if ": " not in line else line.split(": ", 1) for line in (run.errors or run.failed())]
-    found = sorted("%s: %s" % (name, FIGURE.sub("", text)) for name, text in parts)
-    return hashlib.sha256("\n".join(found).encode(errors="backslashreplace")).hexdigest()
+    findings = sorted("%s: %s" % (name, FIGURE.sub("", text)) for name, text in parts)
+    return hashlib.sha256("\n".join(findings).encode(errors="backslashreplace")).hexdigest()

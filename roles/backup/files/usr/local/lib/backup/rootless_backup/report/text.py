@@ -45,7 +45,7 @@ def summary(run: Run, entry: UnitEntry, settings: dict[str, Any]) -> str:
             lines.append("%-15s %s" % (title + ":" if index == 0 else "", value))
 
     if not ok:
-        item("What failed", [line for each in entry["failed"] for line in each.split("\n")])
+        item("What failed", [line for failure in entry["failed"] for line in failure.split("\n")])
         runs = "1 run" if entry["failures"] == 1 else "%d runs" % entry["failures"]
         item("Failing since", ["%s, %s" % (stamp(entry["failing_since"] or run.finished), runs)])
         good = entry["last_good"]
@@ -117,7 +117,7 @@ def missing(
     """The subject and the text of a report that there is no good backup but one that is too old, or none. `units`: timer and service."""
     age = None if good is None else time.time() - good
     timer, service = units
-    found = "none is known" if good is None or age is None else "of %s, %s" % (stamp(good), ago(age))
+    last_good = "none is known" if good is None or age is None else "of %s, %s" % (stamp(good), ago(age))
     subject = "backup of %s: MISSING, last good %s" % (settings["host"], "never" if age is None else ago(age))
     return (
         subject,
@@ -132,16 +132,16 @@ What to do:        %s
         % (
             settings["host"],
             problem.text,
-            found,
+            last_good,
             state_of(timer),
             timer["ActiveState"],
             state_of(service),
             service["ActiveState"],
             "\n                   ".join(problem.remedies),
-            "".join("Mind:              %s\n" % each for each in (settings.get("trouble"), trouble) if each),
+            "".join("Mind:              %s\n" % remark for remark in (settings.get("trouble"), trouble) if remark),
         ),
     )
 
 
-def state_of(found: dict[str, str]) -> str:
-    return found["LoadState"] if found["LoadState"] != "loaded" else found["UnitFileState"] or "loaded"
+def state_of(properties: dict[str, str]) -> str:
+    return properties["LoadState"] if properties["LoadState"] != "loaded" else properties["UnitFileState"] or "loaded"

@@ -66,10 +66,10 @@ def of_unit(title: str, entry: UnitEntry, grave: bool) -> list[Problem]:
     advice = entry.get("advice", [])
     problems = []
     if entry["result"] != "success":
-        first, *more = [line for each in entry["failed"] for line in each.split("\n")] or [entry["result"]]
+        first, *more = [line for failure in entry["failed"] for line in failure.split("\n")] or [entry["result"]]
         problems.append(Problem(words.FAILED % (title, short(first)), advice, more, grave))
-    for each in entry["optional_failures"] if entry["result"] == "success" else ():
-        first, *more = each.split("\n")
+    for failure in entry["optional_failures"] if entry["result"] == "success" else ():
+        first, *more = failure.split("\n")
         problems.append(Problem(words.OPTIONAL_FAILURES % (title, short(first)), advice, [*more, words.NOT_NEEDED]))
     return problems + [Problem(words.TOLD % (title, line)) for line in entry.get("troubles", [])]
 
@@ -101,8 +101,8 @@ def missing(good: float | None, now: float, alert_after: float, timer: Propertie
 def start(timer: Properties, service: Properties) -> list[str]:
     """What to do so that backups run again. See PROPERTIES."""
     broken = [
-        words.UNUSABLE % (unit, found["LoadState"], unit)
-        for unit, found in (("backup.timer", timer), ("backup.service", service))
-        if found["LoadState"] not in ("loaded", "")
+        words.UNUSABLE % (unit, properties["LoadState"], unit)
+        for unit, properties in (("backup.timer", timer), ("backup.service", service))
+        if properties["LoadState"] not in ("loaded", "")
     ]
     return [*broken, words.RESTART]

@@ -49,7 +49,7 @@ class User:
 
 class Group:
     def __init__(self, name: str, gid: str, members: str) -> None:
-        self.name, self.gid, self.members = name, int(gid), [each for each in members.split(",") if each]
+        self.name, self.gid, self.members = name, int(gid), [member for member in members.split(",") if member]
 
 
 class Accounts:
@@ -59,29 +59,29 @@ class Accounts:
         self.odd = [line for form, text in ((USER, passwd), (GROUP, group)) for line in text.splitlines() if not form.fullmatch(line)]
         self.users = [User(*match.groups()) for match in map(USER.fullmatch, passwd.splitlines()) if match]
         self.groups = [Group(*match.groups()) for match in map(GROUP.fullmatch, group.splitlines()) if match]
-        self.users = [each for each in self.users if each.uid not in EVERYWHERE]
-        self.groups = [each for each in self.groups if each.gid not in EVERYWHERE]
+        self.users = [entry for entry in self.users if entry.uid not in EVERYWHERE]
+        self.groups = [entry for entry in self.groups if entry.gid not in EVERYWHERE]
         self.passwords = {match[1]: match[2] for match in map(PASSWORD.fullmatch, shadow.splitlines()) if match}
 
 
-def main(asked: argparse.Namespace) -> int:
-    """Bring them back. Return the exit code."""
+def main(options: argparse.Namespace) -> int:
+    """Bring users and groups back. Return the exit code."""
     if os.geteuid() != 0:
         untrusted.die("backupctl restore-accounts: only root may make accounts", codes.NOT_ALLOWED)
     directory = tempfile.mkdtemp(prefix="backup-accounts-", dir=os.path.realpath("/var/tmp"))
     try:
-        command = [CONTROL, "restore", "--repository", str(asked.repository), "--archive", asked.archive, "--into", directory]
-        done = subprocess.run([*command, "--", *FILES], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
-        if done.returncode != 0:
+        command = [CONTROL, "restore", "--repository", str(options.repository), "--archive", options.archive, "--into", directory]
+        process = subprocess.run([*command, "--", *FILES], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
+        if process.returncode != 0:
             # What went wrong has been told, and its code means the same here.
-            return done.returncode if done.returncode in codes.MEANING else codes.FAILED
+            return process.returncode if process.returncode in codes.MEANING else codes.FAILED
         saved = Accounts(*(untrusted.read_plain(directory + path, MOST).decode(errors="surrogateescape") for path in FILES))
     except (OSError, untrusted.Untrustworthy) as trouble:
         untrusted.die("backupctl restore-accounts: %s" % untrusted.reason(trouble))
     finally:
         # Where nothing came it is gone already.
         shutil.rmtree(directory, ignore_errors=True)
-    return 0 if Making(saved, asked.list).all() else 1
+    return 0 if Making(saved, options.list).all() else 1
 
 
 class Making:
@@ -89,11 +89,11 @@ class Making:
 
     def __init__(self, saved: Accounts, only_tell: bool = False) -> None:
         self.saved, self.only_tell, self.ok = saved, only_tell, True
-        self.users = {each.pw_name: each.pw_uid for each in pwd.getpwall()}
-        self.groups = {each.gr_name: each.gr_gid for each in grp.getgrall()}
+        self.users = {entry.pw_name: entry.pw_uid for entry in pwd.getpwall()}
+        self.groups = {entry.gr_name: entry.gr_gid for entry in grp.getgrall()}
 
     def all(self) -> bool:
-        """Return whether all of them are there then."""
+        """Make the groups and users that are lacking. Return whether all of them are there then."""
         made = [group.name for group in self.saved.groups if group.name not in self.groups and self.make_group(group)]
         new = [user for user in self.saved.users if user.name not in self.users]
         made_users = [user.name for user in new if self.make_user(user)]
@@ -119,11 +119,11 @@ class Making:
         """Run a program, unless it is only told. Return whether it succeeded; if not, what it said is told."""
         if self.only_tell:
             return True
-        done = subprocess.run(command, input=(given or "").encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-        if done.returncode != 0:
+        process = subprocess.run(command, input=(given or "").encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        if process.returncode != 0:
             self.ok = False
-            tell(untrusted.printable_lines("backupctl restore-accounts: " + done.stdout.decode(errors="backslashreplace").strip()))
-        return done.returncode == 0
+            tell(untrusted.printable_lines("backupctl restore-accounts: " + process.stdout.decode(errors="backslashreplace").strip()))
+        return process.returncode == 0
 
     def number(self, option: str, number: int, taken: Iterable[int], saved: Iterable[int]) -> list[str]:
         """The number as it was, unless it is another's by now; several may have had it."""
@@ -133,24 +133,24 @@ class Making:
 
     def make_group(self, group: Group) -> bool:
         # Of those that had one number the first has it here by now.
-        twins = {each.name for each in self.saved.groups if each.gid == group.gid}
+        twins = {other.name for other in self.saved.groups if other.gid == group.gid}
         taken = {gid for name, gid in self.groups.items() if name not in twins}
-        options = self.number("--gid", group.gid, taken, (each.gid for each in self.saved.groups))
-        done = self.run("groupadd", *(["--system"] if group.gid < 1000 else []), *options, "--", group.name)
-        if done:
+        options = self.number("--gid", group.gid, taken, (other.gid for other in self.saved.groups))
+        succeeded = self.run("groupadd", *(["--system"] if group.gid < 1000 else []), *options, "--", group.name)
+        if succeeded:
             self.groups[group.name] = group.gid if self.only_tell else grp.getgrnam(group.name).gr_gid
-        return done
+        return succeeded
 
     def make_user(self, user: User) -> bool:
-        twins = {each.name for each in self.saved.users if each.uid == user.uid}
+        twins = {other.name for other in self.saved.users if other.uid == user.uid}
         taken = {uid for name, uid in self.users.items() if name not in twins}
-        options = self.number("--uid", user.uid, taken, (each.uid for each in self.saved.users))
+        options = self.number("--uid", user.uid, taken, (other.uid for other in self.saved.users))
         own = next((group.name for group in self.saved.groups if group.gid == user.gid and group.name in self.groups), "")
         own = own or (user.name if user.name in self.groups else "")
         options += ["--gid", own] if own else []
         options += [] if user.is_person() else ["--system"]
         shell = ["--shell", user.shell] if user.shell else []
-        done = self.run(
+        succeeded = self.run(
             "useradd",
             "--badname",
             "--no-create-home",
@@ -163,23 +163,23 @@ class Making:
             "--",
             user.name,
         )
-        if done:
+        if succeeded:
             self.users[user.name] = user.uid if self.only_tell else pwd.getpwnam(user.name).pw_uid
-        return done
+        return succeeded
 
     def liken(self, user: User) -> None:
         """Give a person what it had: its password by a pipe, since everybody sees arguments."""
-        here = None if self.only_tell else pwd.getpwnam(user.name)
-        if here and (here.pw_gecos, here.pw_dir, here.pw_shell) != (user.comment, user.home, user.shell):
+        account = None if self.only_tell else pwd.getpwnam(user.name)
+        if account and (account.pw_gecos, account.pw_dir, account.pw_shell) != (user.comment, user.home, user.shell):
             self.run("usermod", "--comment", user.comment, "--home", user.home, "--shell", user.shell, "--", user.name)
         self.run("chpasswd", "--encrypted", given="%s:%s\n" % (user.name, self.saved.passwords.get(user.name, "!")))
 
     def join(self) -> None:
         """Have users be in the groups that they were in, of those that there are."""
-        there = {each.gr_name: set(each.gr_mem) for each in grp.getgrall()}
+        members = {entry.gr_name: set(entry.gr_mem) for entry in grp.getgrall()}
         for user in self.saved.users:
-            were = {group.name for group in self.saved.groups if user.name in group.members}
-            new = sorted(name for name in were & there.keys() if user.name not in there[name])
+            groups = {group.name for group in self.saved.groups if user.name in group.members}
+            new = sorted(name for name in groups & members.keys() if user.name not in members[name])
             if new and user.name in self.users:
                 untrusted.say(untrusted.printable("groups of %s: %s" % (user.name, " ".join(new))))
                 self.run("usermod", "--append", "--groups", ",".join(new), "--", user.name)

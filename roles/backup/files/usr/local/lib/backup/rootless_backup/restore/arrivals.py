@@ -68,9 +68,9 @@ class Arrivals:
 
     def checksum(self, path: str, file: IO[bytes]) -> str:
         """The checksum of the open file that is at this path; it is read again if that is not the one that came."""
-        here = os.fstat(file.fileno())
-        inode, size, known = self.found.get(os.path.abspath(path), (None, None, ""))
-        return known if (inode, size) == (here.st_ino, here.st_size) else manifest.checksum_of(file)
+        file_stat = os.fstat(file.fileno())
+        inode, size, checksum = self.found.get(os.path.abspath(path), (None, None, ""))
+        return checksum if (inode, size) == (file_stat.st_ino, file_stat.st_size) else manifest.checksum_of(file)
 
 
 class Arriving:

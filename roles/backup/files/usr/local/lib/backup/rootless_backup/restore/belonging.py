@@ -117,15 +117,15 @@ def row_of(path: str) -> str:
 
 def hooks() -> dict[str, str]:
     """What hooks bring back by themselves: a regular expression of each, and the name of the hook."""
-    found = {}
+    patterns = {}
     for name in sorted(os.listdir(host.EXCLUDES)) if os.path.isdir(host.EXCLUDES) else ():
         for pattern in SERVERS.get(name, ()):
-            found[fnmatch.translate(pattern)] = name
+            patterns[fnmatch.translate(pattern)] = name
         with open(os.path.join(host.EXCLUDES, name), encoding="utf-8", errors="surrogateescape") as file:
             for line in file:
                 if line.startswith("/"):
-                    found[paths.shell_pattern(line.rstrip("\n"))] = name
-    return found
+                    patterns[paths.shell_pattern(line.rstrip("\n"))] = name
+    return patterns
 
 
 class Belonging:
@@ -158,7 +158,7 @@ class Belonging:
                 "%s: backupctl restore-db --all %s" % (OF_RUNNING, hook) if hook in SERVERS else "comes by backupctl restore-db %s" % hook
             )
         if self.etc is not None and row.startswith("/etc/"):
-            chosen = any(fnmatch.fnmatchcase(row, each) or paths.is_below(row, each) for each in self.etc)
+            chosen = any(fnmatch.fnmatchcase(row, pattern) or paths.is_below(row, pattern) for pattern in self.etc)
             return "" if chosen else "not among what is taken over of /etc"
         if first is not None:
             return first[1]

@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 
     from rootless_backup.engine import Item
 
-# Of a row so many paths are named.
-NAMED = 3
+# Of a row so many paths are named, and so much of each, in characters.
+NAMED, LONGEST_NAMED = 3, 1000
 BACK, CHANGED, ABSENT, OTHER = range(4)
 ELSEWHERE = "not among the paths that were asked for"
 
 
-def main(asked: argparse.Namespace) -> int:
+def main(options: argparse.Namespace) -> int:
     """Compare, and tell. Return the exit code."""
     if os.geteuid() != 0:
         untrusted.die("backupctl compare: only root may ask, since it tells of everybody's files", codes.NOT_ALLOWED)
     try:
-        found = listing.read("compare", engine.in_use(), asked.repository, asked.archive)
-        compared = Comparison((os.path.normpath(path) for path in asked.paths), remembered(found.archive))
-        for item in found.items:
+        contents = listing.read("compare", engine.in_use(), options.repository, options.archive)
+        compared = Comparison((os.path.normpath(path) for path in options.paths), remembered(contents.archive))
+        for item in contents.items:
             compared.take(item)
-        return 0 if compared.tell(found.archive) else 1
+        return 0 if compared.tell(contents.archive) else 1
     except engine.NoSuchRepository as refused:
         untrusted.die("backupctl compare: %s" % refused, codes.WRONG_USE)
     except (engine.Refused, OSError, untrusted.Untrustworthy) as trouble:
@@ -64,7 +64,7 @@ class Row:
         if state in (ABSENT, OTHER):
             self.lacking = [top for top in self.lacking if os.path.lexists(top + path)]
             if len(self.named) < NAMED:
-                self.named.append((path, why))
+                self.named.append((path if len(path) <= LONGEST_NAMED else path[:LONGEST_NAMED] + "…", why))
 
 
 class Comparison:
@@ -72,7 +72,7 @@ class Comparison:
 
     def __init__(self, chosen: Iterable[str] = (), known: tuple[dict[str, str], int] | None = None) -> None:
         self.chosen = list(chosen)
-        self.fresh = [each.path for each in leftovers.found() if each.note["fresh"]]
+        self.fresh = [leftover.path for leftover in leftovers.found() if leftover.note["fresh"]]
         # What was left by the restore of this archive, and when that began.
         self.known: dict[str, str] | None = None
         self.begun = 0
@@ -94,37 +94,37 @@ class Comparison:
             here = real(path)
             if here:
                 state, why = self.judge(item, here, os.lstat(here))
-        is_chosen = not self.chosen or any(paths.is_below(path, each) for each in self.chosen)
+        is_chosen = not self.chosen or any(paths.is_below(path, top) for top in self.chosen)
         (self.rows if is_chosen else self.others).setdefault(row_of(path), Row(self.fresh)).add(state, path, why)
 
-    def judge(self, item: Item, path: str, found: os.stat_result) -> tuple[int, str]:
-        mode, here = item["mode"], stat.filemode(found.st_mode)
+    def judge(self, item: Item, path: str, file_stat: os.stat_result) -> tuple[int, str]:
+        mode, here = item["mode"], stat.filemode(file_stat.st_mode)
         # `h` is another name of a file.
         if mode[:1] != here[0] and (mode[:1] != "h" or here[0] in "dl"):
             return OTHER, "is of another kind"
-        user, group = self.user.of(found.st_uid), self.group.of(found.st_gid)
+        user, group = self.user.of(file_stat.st_uid), self.group.of(file_stat.st_gid)
         if (user, group) != (item["user"], item["group"]):
             return OTHER, "belongs to %s:%s, and belonged to %s:%s" % (user, group, item["user"], item["group"])
         if mode[0] == "l":
             return (BACK, "") if os.readlink(path) == item["linktarget"] else (OTHER, "leads elsewhere")
         if mode[1:] != here[1:]:
             return OTHER, "has mode %s, and had %s" % (here, mode)
-        if mode[0] not in "-h" or self.is_same(item, found):
+        if mode[0] not in "-h" or self.is_same(item, file_stat):
             return BACK, ""
         # What a package brought before is newer too, and was not written to since: of /etc and /var it is known when they came back.
-        newer = time_of(found) > item["mtime"][:19] and (not is_of_trees("/" + item["path"]) or found.st_mtime >= self.begun)
+        newer = time_of(file_stat) > item["mtime"][:19] and (not is_of_trees("/" + item["path"]) or file_stat.st_mtime >= self.begun)
         return (CHANGED, "") if newer else (OTHER, "has another size or time")
 
-    def is_same(self, item: Item, found: os.stat_result) -> bool:
+    def is_same(self, item: Item, file_stat: os.stat_result) -> bool:
         """Whether a file has its size and time. Of another name of a file the archive does not tell the size; its first one has it."""
-        if time_of(found) != item["mtime"][:19]:
+        if time_of(file_stat) != item["mtime"][:19]:
             return False
         if item["mode"][0] == "-":
-            return found.st_size == item["size"]
+            return file_stat.st_size == item["size"]
         first = real("/" + item["linktarget"])
-        known = os.lstat(first) if first else None
+        first_stat = os.lstat(first) if first else None
         # Where the first name stayed away, or is another's, nothing more is known.
-        return known is None or time_of(known) != item["mtime"][:19] or known.st_size == found.st_size
+        return first_stat is None or time_of(first_stat) != item["mtime"][:19] or first_stat.st_size == file_stat.st_size
 
     def tell(self, archive: str) -> bool:
         """Tell what was found. Return whether nothing is missing."""
@@ -162,7 +162,7 @@ class Comparison:
             return "beside", "%s%s%s" % (beside, name, ": " + why if why else "")
         if why:
             return "left", "%s; backupctl restore %s" % (why, name)
-        named = "; ".join("%s %s" % each for each in row.named)
+        named = "; ".join("%s %s" % example for example in row.named)
         return (
             "MISSING" if absent else "DIFFERS",
             "%d of %d: %s%s; backupctl restore --in-place %s"
@@ -193,14 +193,25 @@ def real(path: str) -> str:
     """The path on this machine of what an archive tells so; nothing: it is not there. What is not UTF-8 in a name is told as `?`."""
     if os.path.lexists(path) or "?" not in path:
         return path if os.path.lexists(path) else ""
-    above, name = os.path.split(path)
-    above = real(above)
+    directory = "/"
+    # One by one: a path may have more directories than Python calls itself.
+    for part in path.strip("/").split("/"):
+        below = os.path.join(directory, part)
+        directory = below if os.path.lexists(below) else named_so(directory, part)
+        if not directory:
+            break
+    return directory
+
+
+def named_so(directory: str, name: str) -> str:
+    """The path of what is told by this name in a directory; nothing: it is not there."""
     try:
-        return next((os.path.join(above, each) for each in os.listdir(above) if each.encode("utf-8", "replace").decode() == name), "")
+        names = os.listdir(directory) if "?" in name else []
     except OSError:
         return ""
+    return next((os.path.join(directory, entry) for entry in names if entry.encode("utf-8", "replace").decode() == name), "")
 
 
-def time_of(found: os.stat_result) -> str:
+def time_of(file_stat: os.stat_result) -> str:
     """As an archive tells it: in the time of this machine."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(found.st_mtime))
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(file_stat.st_mtime))

@@ -37,13 +37,13 @@ ENGINE = host.ACCOUNT, host.ACCOUNT
 ENDING = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
-def main(asked: argparse.Namespace) -> int:
+def main(options: argparse.Namespace) -> int:
     """Restore what is asked for. Return the exit code."""
-    if bool(asked.names) == asked.all:
-        refuse("name what to restore of hook %s, or say --all, but not both" % asked.hook)
-    if asked.once and not asked.all:
+    if bool(options.names) == options.all:
+        refuse("name what to restore of hook %s, or say --all, but not both" % options.hook)
+    if options.once and not options.all:
         refuse("--once goes with --all")
-    if asked.into is not None and len(asked.names) != 1:
+    if options.into is not None and len(options.names) != 1:
         refuse("--into gives one new name, so there has to be exactly one NAME")
     if os.geteuid() != 0:
         untrusted.die(
@@ -51,27 +51,29 @@ def main(asked: argparse.Namespace) -> int:
         )
     try:
         used = engine.in_use()
-        location = used.repository(asked.repository).location
-        asked.repository = used.repositories.index(location) + 1
+        location = used.repository(options.repository).location
+        options.repository = used.repositories.index(location) + 1
     except engine.NoSuchRepository as refused:
         refuse(str(refused))
-    unit = "backup-%s-restore.service" % asked.hook
-    if not re.fullmatch("[a-z0-9][a-z0-9_-]*", asked.hook) or not os.path.exists(os.path.join(UNITS, unit)):
+    unit = "backup-%s-restore.service" % options.hook
+    if not re.fullmatch("[a-z0-9][a-z0-9_-]*", options.hook) or not os.path.exists(os.path.join(UNITS, unit)):
         refuse(
             "no hook %s says how it is restored; there are: %s. What it left is files: `backupctl restore "
-            "--archive ARCHIVE-OF-DUMPS /backup/%s`." % (asked.hook, ", ".join(sorted(restorable())) or "none", asked.hook)
+            "--archive ARCHIVE-OF-DUMPS /backup/%s`." % (options.hook, ", ".join(sorted(restorable())) or "none", options.hook)
         )
-    for each in ENDING:
+    for number in ENDING:
         # Under nohup(1) it is to go on.
-        if signal.getsignal(each) is not signal.SIG_IGN:
-            signal.signal(each, interrupted)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupted)
     try:
-        asked.back = []
+        options.back, options.begun = [], {}
         with alone():
-            if asked.once and came_back(asked, used):
-                untrusted.say("all that hook %s saved came back before, and is left as it is" % asked.hook)
+            restore = Restore(options, unit, location)
+            restore.clear()
+            if options.once and came_back(options, used):
+                untrusted.say("all that hook %s saved came back before, and is left as it is" % options.hook)
                 return codes.GOOD
-            return codes.GOOD if Restore(asked, unit, location).run() else codes.FAILED
+            return codes.GOOD if restore.run() else codes.FAILED
     except engine.Refused as refused:
         untrusted.die("backupctl restore-db: %s" % refused)
     except KeyboardInterrupt:
@@ -82,22 +84,22 @@ def refuse(text: str) -> NoReturn:
     untrusted.die("backupctl restore-db: " + untrusted.printable(text), codes.WRONG_USE)
 
 
-def came_back(asked: argparse.Namespace, used: engine.Engine) -> bool:
-    """Whether all came back before, of the archive that is meant; if not, that is taken, and `asked.back` is what did.
+def came_back(options: argparse.Namespace, used: engine.Engine) -> bool:
+    """Whether all came back before, of the archive that is meant, and nobody can say whether it is there; if not, that archive is taken,
+    and `options.back` is what did, which the hook looks for, and `options.begun` what was begun.
 
     Refused: there is none.
     """
-    # Of one that was killed.
-    once.end(asked.hook)
-    known = once.known_of(asked.hook)
+    known = once.known_of(options.hook)
     if known is None:
         return False
     # Which one is the newest may be another now.
-    asked.archive = listing.name_of("restore-db", used, asked.repository, asked.archive or "latest-dumps")
-    if (known["location"], known["archive"]) != (used.repositories[asked.repository - 1], asked.archive):
+    options.archive = listing.name_of("restore-db", used, options.repository, options.archive or "latest-dumps")
+    if (known["location"], known["archive"]) != (used.repositories[options.repository - 1], options.archive):
         return False
-    asked.back = known["back"]
-    return known["all"]
+    options.back, options.begun = known["back"], known["begun"]
+    # What a hook noted may be gone since, as from a server that was made anew.
+    return known["all"] and not known["back"]
 
 
 def interrupted(_signal: int, _frame: object) -> NoReturn:
@@ -106,9 +108,9 @@ def interrupted(_signal: int, _frame: object) -> NoReturn:
 
 
 def heed_nothing() -> None:
-    """What is under way then, and what it starts, is to take everything away."""
-    for each in ENDING:
-        signal.signal(each, signal.SIG_IGN)
+    """Ignore what would end this process: it takes everything away now, and so does what it starts."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def restorable() -> Iterator[str]:
@@ -136,10 +138,10 @@ def alone() -> Iterator[None]:
 class Restore:
     """What was asked for, on its way: taken out of the archive by one unit, loaded by the other."""
 
-    def __init__(self, asked: argparse.Namespace, unit: str, location: str) -> None:
-        self.asked, self.unit, self.location = asked, unit, location
-        self.staging = "backup-stage@%s.service" % asked.hook
-        self.directory = os.path.join(RESTORE, asked.hook)
+    def __init__(self, options: argparse.Namespace, unit: str, location: str) -> None:
+        self.asked, self.unit, self.location = options, unit, location
+        self.staging = "backup-stage@%s.service" % options.hook
+        self.directory = os.path.join(RESTORE, options.hook)
         # Where the unit that loads waits for its turn, if it does.
         self.ready = self.directory + ".ready"
         # Whether it is noted what comes back.
@@ -152,8 +154,7 @@ class Restore:
         self.telling: Thread | None = None
 
     def run(self) -> bool:
-        """Take it out of the archive, then load it. Return whether both succeeded."""
-        self.clear()
+        """Take it out of the archive, then load it. Return whether both succeeded. What one left that was killed is taken away before."""
         os.mkdir(self.directory, mode=0o700)
         # If systemctl failed, and not the unit, it is still at work.
         ended = False
@@ -161,21 +162,21 @@ class Restore:
             ended = self.stage() and self.load()
             return ended
         finally:
-            if self.noted:
-                once.end(self.asked.hook, ended)
             self.end(ended)
 
     def clear(self) -> None:
-        """Take away what one left that was killed, or whose end was."""
+        """Take away what one left that was killed, or whose end was, and note what came back."""
         if os.path.lexists(self.directory):
             if not systemd.stop(self.staging, self.unit):
                 untrusted.die("backupctl restore-db: an earlier one is still at work, and cannot be stopped")
+            # Not before it is stopped: until then it puts what it has loaded in its place.
+            once.end(self.asked.hook)
             take_away(self.directory)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.ready)
 
     def stage(self) -> bool:
-        """Have it taken out of the archive, and what loads it prepared meanwhile. Return whether it is there."""
+        """Have the dump taken out of the archive, and what loads it prepared meanwhile. Return whether the dump is there."""
         path = os.path.join(self.directory, "asked.json")
         with open(path, "w", encoding="utf-8") as file:
             json.dump(vars(self.asked), file)
@@ -186,9 +187,9 @@ class Restore:
         # A sandbox takes about half of this. Two that are made at once each take longer, and it is the engine that is waited for.
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.under_way.client.wait(timeout=0.1)
-        known = systemd.show(self.unit, "User", "Group", "Environment")
-        self.owner = identity(known["User"], known["Group"])
-        if self.under_way.client.returncode in (None, 0) and "BACKUP_READY=" + self.ready in known["Environment"].split():
+        properties = systemd.show(self.unit, "User", "Group", "Environment")
+        self.owner = identity(properties["User"], properties["Group"])
+        if self.under_way.client.returncode in (None, 0) and "BACKUP_READY=" + self.ready in properties["Environment"].split():
             self.waiting = Waiting(self.unit, self.ready, self.owner)
         return self.finish()
 
@@ -199,7 +200,7 @@ class Restore:
             with contextlib.suppress(OSError, untrusted.Untrustworthy):
                 # Which archive it is says who opens archives. Nothing becomes of it but that it is compared.
                 staged = untrusted.read_json(os.path.join(self.directory, "request.json"), most=1 << 26)
-                once.begin(self.asked.hook, self.location, str(staged["archive"]), self.asked.back)
+                once.begin(self.asked.hook, self.location, str(staged["archive"]), self.asked.back, self.asked.begun)
                 self.noted = True
         hand_over(self.directory, *self.owner)
         self.under_way = self.waiting or Turn(self.unit)
@@ -219,16 +220,21 @@ class Restore:
         """Whatever happened, nothing stays that was only for this; what is still at work is stopped."""
         heed_nothing()
         waits = self.waiting is not None and not self.waiting.had_turn and self.waiting.client.poll() is None
-        for each in filter(None, {self.under_way, self.waiting}):
-            each.leave()
+        for turn in filter(None, {self.under_way, self.waiting}):
+            turn.leave()
         if not ended:
             systemd.stop(self.staging, self.unit)
         if waits:
             # Stopped while its sandbox is made, it would count as one that failed.
             systemd.reset_failed(self.unit)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.ready)
-        take_away(self.directory)
+        try:
+            if self.noted:
+                # As above.
+                once.end(self.asked.hook, ended)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.ready)
+            take_away(self.directory)
         if self.telling is not None:
             self.telling.join()
         if self.under_way is not None:

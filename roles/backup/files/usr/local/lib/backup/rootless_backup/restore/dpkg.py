@@ -50,7 +50,7 @@ class Packages:
         # What is held is not replaced by another version: its state begins with `h`.
         self.held: set[str] = set()
         os.close(untrusted.open_plain(os.path.join(directory, "status")))
-        done = subprocess.run(
+        process = subprocess.run(
             ["dpkg-query", "--admindir=" + directory, "--show", "--showformat=" + FORMAT],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -58,17 +58,17 @@ class Packages:
             timeout=SECONDS,
             check=False,
         )
-        for line in done.stdout.decode(errors="replace").splitlines():
-            name, state, *more = line.split("\t")
-            if state[1:2] == "i" and NAME.fullmatch(name) and len(more) == 4:
-                self.installed[name] = Package(name, *more)
+        for line in process.stdout.decode(errors="replace").splitlines():
+            name, state, *fields = line.split("\t")
+            if state[1:2] == "i" and NAME.fullmatch(name) and len(fields) == 4:
+                self.installed[name] = Package(name, *fields)
                 if state[:1] == "h":
                     self.held.add(name)
 
     def owners(self, paths: Iterable[str]) -> dict[str, set[str]]:
         """The packages that each of these paths is of; of one that is nobody's nothing is told."""
         wanted = {path.encode(errors="surrogateescape"): path for path in paths}
-        found: dict[str, set[str]] = {}
+        owners: dict[str, set[str]] = {}
         directory = os.path.join(self.directory, "info")
         for name in os.listdir(directory) if os.path.isdir(directory) else ():
             if not name.endswith(".list"):
@@ -78,8 +78,8 @@ class Packages:
             with contextlib.suppress(OSError, untrusted.Untrustworthy):
                 text = untrusted.read_plain(os.path.join(directory, name), MOST)
                 for line in wanted.keys() & set(text.split(b"\n")):
-                    found.setdefault(wanted[line], set()).add(package)
-        return found
+                    owners.setdefault(wanted[line], set()).add(package)
+        return owners
 
     def sources(self, names: Iterable[str]) -> set[str]:
         return {self.installed[name].source for name in names if name in self.installed}

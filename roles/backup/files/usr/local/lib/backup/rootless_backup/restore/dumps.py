@@ -65,11 +65,11 @@ class Dumps:
 
     def take(self, files: list[str]) -> None:
         """Take out these files, or all if there are none; what is there already stays. Refused: there is no room for them."""
-        known = self.known()
-        lacking = [file for file in files if file not in known or not tree.is_plain(self.directory, file)]
+        entries = self.known()
+        lacking = [file for file in files if file not in entries or not tree.is_plain(self.directory, file)]
         if self.all or (files and not lacking):
             return
-        size = sum(known[file].get("size", 0) for file in lacking or known if file in known)
+        size = sum(entries[file].get("size", 0) for file in lacking or entries if file in entries)
         tree.make_sure_of_room(os.path.dirname(os.path.abspath(self.directory)), size, self.archive)
         self._take(Wanted(below=[self._in_archive(file) for file in lacking] or [self._in_archive()]), demand=True)
 
@@ -93,45 +93,45 @@ class Dumps:
 
         Refused: one of them is not what a manifest has to be.
         """
-        found = {}
+        manifests = {}
         for top, files in tree.directories(self.directory):
             if manifest.NAME not in files:
                 continue
             below = os.path.relpath(top, self.directory)
             try:
-                found["" if below == "." else below + "/"] = manifest.read(os.path.join(top, manifest.NAME))
+                manifests["" if below == "." else below + "/"] = manifest.read(os.path.join(top, manifest.NAME))
             except (ValueError, OSError) as error:
                 where = untrusted.printable("%s/%s" % (self.hook, below))
                 raise Refused("archive %s: the manifest in %s cannot be used: %s" % (self.archive, where, error)) from None
-        return found
+        return manifests
 
     def choose(self, names: list[str]) -> list[Choice]:
         """What to restore for these names: `{"file", "name", "into"}` each. Refused: a name is not there, or there twice."""
         manifests = self.manifests()
         if not manifests:
             return [{"file": name, "name": name, "into": name} for name in names]
-        there: list[Choice] = [
+        choices: list[Choice] = [
             {"file": place + file, "name": entry["database"], "into": entry["database"]}
-            for place, found in sorted(manifests.items())
-            for file, entry in sorted(found["files"].items())
+            for place, content in sorted(manifests.items())
+            for file, entry in sorted(content["files"].items())
             if entry.get("database") is not None
         ]
-        chosen = [[item for item in there if name in (item["name"], item["file"])] for name in names]
+        chosen = [[item for item in choices if name in (item["name"], item["file"])] for name in names]
         problems = []
         for name, items in zip(names, chosen):
             if len(items) > 1:
                 there_are = untrusted.printable(", ".join(item["file"] for item in items))
                 problems.append("%s is there more than once: name one of %s" % (name, there_are))
             elif not items:
-                held = untrusted.printable(", ".join(sorted(item["name"] for item in there)))
+                held = untrusted.printable(", ".join(sorted(item["name"] for item in choices)))
                 problems.append("archive %s holds no %s of hook %s; it holds: %s" % (self.archive, name, self.hook, held))
         if problems:
             raise Refused("\n".join(problems))
-        return [items[0] for items in chosen] if names else there
+        return [items[0] for items in chosen] if names else choices
 
     def known(self) -> dict[str, manifest.Entry]:
         """What the manifests tell of: `{file: entry}`."""
-        return {place + name: entry for place, found in self.manifests().items() for name, entry in found["files"].items()}
+        return {place + name: entry for place, content in self.manifests().items() for name, entry in content["files"].items()}
 
     def globals(self) -> list[str]:
         """The files that belong to no database: roles and the like."""
@@ -163,4 +163,4 @@ class Dumps:
 
     def _sorted(self) -> list[tuple[str, manifest.Entry]]:
         """What each manifest tells of, sorted: `(file, entry)`."""
-        return [(place + name, entry) for place, found in self.manifests().items() for name, entry in sorted(found["files"].items())]
+        return [(place + name, entry) for place, content in self.manifests().items() for name, entry in sorted(content["files"].items())]

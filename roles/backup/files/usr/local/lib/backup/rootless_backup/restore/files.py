@@ -21,36 +21,36 @@ if TYPE_CHECKING:
     from types import SimpleNamespace
 
 
-def restore(repository: engine.Repository, asked: SimpleNamespace) -> bool:
+def restore(repository: engine.Repository, request: SimpleNamespace) -> bool:
     """Restore the paths. Return whether all of them came back, with all that belongs to them."""
-    archive = named(repository, asked.archive)
-    if asked.in_place:
-        return restore_in_place(repository, archive, asked)
-    os.chdir(asked.places[0])
-    with without_default_acl(asked.places[0]):
-        ok, _ended = extract(repository, archive, asked.paths, asked.terminal, asked.into, asked.without)
-    tell_raised(raised_below(asked.into))
-    done = "restored" if ok else "NOT all was restored"
-    untrusted.say(untrusted.printable("%s from archive %s into %s" % (done, archive, asked.into)))
+    archive = named(repository, request.archive)
+    if request.in_place:
+        return restore_in_place(repository, archive, request)
+    os.chdir(request.places[0])
+    with without_default_acl(request.places[0]):
+        ok, _ended = extract(repository, archive, request.paths, request.terminal, request.into, request.without)
+    tell_raised(raised_below(request.into))
+    outcome = "restored" if ok else "NOT all was restored"
+    untrusted.say(untrusted.printable("%s from archive %s into %s" % (outcome, archive, request.into)))
     return ok
 
 
-def restore_in_place(repository: engine.Repository, archive: str, asked: SimpleNamespace) -> bool:
+def restore_in_place(repository: engine.Repository, archive: str, request: SimpleNamespace) -> bool:
     from rootless_backup.restore.place import Place
 
     ok = True
-    attached = zip(asked.bases, asked.places, asked.trusted)
-    places = {base: Place(base, place, trusted, asked.kept, asked.token) for base, place, trusted in attached}
-    for path, base in zip(asked.paths, asked.bases):
-        ok = places[base].restore(repository, archive, path, asked) and ok
+    attached = zip(request.bases, request.places, request.trusted)
+    places = {base: Place(base, place, trusted, request.kept, request.token) for base, place, trusted in attached}
+    for path, base in zip(request.paths, request.bases):
+        ok = places[base].restore(repository, archive, path, request) and ok
     return ok
 
 
 def raised_below(top: str) -> list[str]:
     """The programs below the working directory that run with the rights of somebody else than who starts them."""
     command = ["find", ".", "-type", "f", "-perm", "/6000", "-printf", "%P\\0"]
-    found = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False).stdout
-    return [os.path.join(top, os.fsdecode(name)) for name in found.split(b"\0") if name]
+    output = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False).stdout
+    return [os.path.join(top, os.fsdecode(name)) for name in output.split(b"\0") if name]
 
 
 def tell_raised(paths: Iterable[str]) -> None:
@@ -82,8 +82,8 @@ def extract(
     Return whether all succeeded, and whether the engine came to its end; its warnings each say what did not succeed.
     """
     lacking = list(unsupported())
-    for what in lacking:
-        tell("backupctl restore: the file system of %s cannot hold %s, which do not come back" % (where, what))
+    for kind in lacking:
+        tell("backupctl restore: the file system of %s cannot hold %s, which do not come back" % (where, kind))
     # The directories above come with their owners and modes, but without what else is in them.
     above = {os.path.dirname(path[:end]) for path in paths for end in range(1, len(path) + 1)} - {"/", ""}
     wanted = engine.Wanted(

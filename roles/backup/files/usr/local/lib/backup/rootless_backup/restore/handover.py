@@ -16,8 +16,8 @@ from rootless_backup import untrusted
 
 def identity(user: str, group: str) -> tuple[int, int]:
     """The numbers of a user and a group; its own if none is named."""
-    known = pwd.getpwnam(user)
-    return known.pw_uid, grp.getgrnam(group).gr_gid if group else known.pw_gid
+    account = pwd.getpwnam(user)
+    return account.pw_uid, grp.getgrnam(group).gr_gid if group else account.pw_gid
 
 
 def hand_over(directory: str, user: int, group: int) -> None:
@@ -39,23 +39,23 @@ def hand_over(directory: str, user: int, group: int) -> None:
 def give_entries(directory: int, before: int, user: int, group: int) -> None:
     for name in os.listdir(directory):
         # Opened for nothing but to look at it: a FIFO would wait, and a device could act.
-        each = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=directory)
+        opened = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=directory)
         try:
-            found = os.fstat(each)
-            if found.st_uid != before:
+            file_stat = os.fstat(opened)
+            if file_stat.st_uid != before:
                 untrusted.die("backupctl restore-db: %r was put where the dump is taken out, and is not of it; nothing was loaded" % name)
-            if stat.S_ISDIR(found.st_mode):
+            if stat.S_ISDIR(file_stat.st_mode):
                 inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
                 try:
-                    if not os.path.samestat(os.fstat(inner), found):
+                    if not os.path.samestat(os.fstat(inner), file_stat):
                         untrusted.die("backupctl restore-db: %r was exchanged for another directory; nothing was loaded" % name)
                     give_entries(inner, before, user, group)
                 finally:
                     os.close(inner)
-            # Of the very thing that was looked at.
-            os.chown("/proc/self/fd/%d" % each, user, group)
+            # Of the very entry that was looked at, whatever has its name by now.
+            os.chown("/proc/self/fd/%d" % opened, user, group)
         finally:
-            os.close(each)
+            os.close(opened)
 
 
 def take_away(directory: str) -> None:

@@ -59,17 +59,17 @@ class Holders:
         listed = systemd.output("systemctl", "list-units", "--type=service", "--state=running", "--plain", "--no-legend", "--full")
         names = [line.split()[0] for line in listed.splitlines() if line.strip()]
         self.running = systemd.show_each(names, *PROPERTIES) if names else []
-        fragments = {form for each in self.running for form in forms(each["FragmentPath"])}
+        fragments = {form for unit in self.running for form in forms(unit["FragmentPath"])}
         self.of_unit = self.packages.owners(fragments)
 
     def of(self, rows: Collection[str]) -> dict[str, list[str]]:
         """The units that hold one of the rows, with what triggers them: `{unit: its triggers}`."""
         opened = units_with_open_files(rows)
-        found = {}
-        for each in self.running:
-            if not self.stays(each["Id"]) and (each["Id"] in opened or any(self.holds(each, row) for row in rows)):
-                found[each["Id"]] = each["TriggeredBy"].split()
-        return found
+        triggers = {}
+        for unit in self.running:
+            if not self.stays(unit["Id"]) and (unit["Id"] in opened or any(self.holds(unit, row) for row in rows)):
+                triggers[unit["Id"]] = unit["TriggeredBy"].split()
+        return triggers
 
     def stays(self, unit: str) -> bool:
         server = DATABASES.fullmatch(unit)
@@ -98,12 +98,12 @@ def owner_of(path: str) -> str:
 
 def units_with_open_files(rows: Collection[str]) -> set[str]:
     """The services with a process that has a file below one of the rows open, or works there."""
-    found = set()
+    units = set()
     for process in filter(str.isdigit, os.listdir("/proc")):
         if any(row_of(path) in rows for path in opened_by(process)):
             with contextlib.suppress(OSError), open("/proc/%s/cgroup" % process, encoding="utf-8", errors="replace") as file:
-                found |= set(re.findall(r"/([^/\n]+\.service)(?=[/\n])", file.read()))
-    return found
+                units |= set(re.findall(r"/([^/\n]+\.service)(?=[/\n])", file.read()))
+    return units
 
 
 def opened_by(process: str) -> Iterator[str]:
@@ -125,12 +125,12 @@ def note() -> str:
 def stopped() -> list[str]:
     """The units that a restore has stopped and nobody started again. Untrustworthy, OSError: that cannot be read."""
     try:
-        known: list[str] = untrusted.read_json(note(), most=1 << 20)
+        units: list[str] = untrusted.read_json(note(), most=1 << 20)
     except FileNotFoundError:
         return []
-    if not FORM(known):
+    if not FORM(units):
         raise untrusted.Untrustworthy("%s has not its form" % note())
-    return known
+    return units
 
 
 def enabled(rows: Collection[str]) -> list[str]:

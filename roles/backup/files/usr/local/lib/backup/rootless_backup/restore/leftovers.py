@@ -58,9 +58,9 @@ class Leftover:
         except OSError:
             os.close(above)
             raise
-        found = os.fstat(directory)
-        own = found.st_uid == 0 and stat.S_IMODE(found.st_mode) == 0o700
-        if own and (marked(directory)[:1] == [self.note["token"]] if self.note["kept"] else str(found.st_ino) == self.note["inode"]):
+        file_stat = os.fstat(directory)
+        own = file_stat.st_uid == 0 and stat.S_IMODE(file_stat.st_mode) == 0o700
+        if own and (marked(directory)[:1] == [self.note["token"]] if self.note["kept"] else str(file_stat.st_ino) == self.note["inode"]):
             return above, directory
         os.close(directory)
         os.close(above)
@@ -71,20 +71,20 @@ class Leftover:
         with contextlib.suppress(OSError):
             above, directory = self.opened()
             try:
-                said = marked(directory)[1:]
+                lines = marked(directory)[1:]
             finally:
                 os.close(directory)
                 os.close(above)
-            return [line for line in said if line == os.path.abspath(line) and os.path.basename(line).startswith(KEPT)]
+            return [line for line in lines if line == os.path.abspath(line) and os.path.basename(line).startswith(KEPT)]
         return []
 
     def size(self) -> int | None:
         """How many bytes it takes; None: that could not be found out soon."""
         above, directory = self.opened()
         try:
-            done = run_in(directory, "du", "--summarize", "--block-size=1", "--null", ".", timeout=PATIENCE)
-            found = re.match(rb"\d+", done.stdout)
-            return int(found[0]) if found else None
+            process = run_in(directory, "du", "--summarize", "--block-size=1", "--null", ".", timeout=PATIENCE)
+            match = re.match(rb"\d+", process.stdout)
+            return int(match[0]) if match else None
         except subprocess.TimeoutExpired:
             return None
         finally:
@@ -96,14 +96,14 @@ class Leftover:
         above, directory = self.opened()
         try:
             # The mark last: what is interrupted can be found again.
-            done = run_in(directory, "find", ".", "-xdev", "-mindepth", "1", "!", "-path", "./" + MARK, "-delete")
-            if done.returncode != 0:
-                return untrusted.printable(done.stderr.decode(errors="backslashreplace").strip().replace("\n", "; "))[:1000]
+            process = run_in(directory, "find", ".", "-xdev", "-mindepth", "1", "!", "-path", "./" + MARK, "-delete")
+            if process.returncode != 0:
+                return untrusted.printable(process.stderr.decode(errors="backslashreplace").strip().replace("\n", "; "))[:1000]
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(MARK, dir_fd=directory)
             remove_emptied(os.path.basename(self.path), directory, above)
-            found = look(os.path.basename(self.path), above)
-            return "it could not be removed" if found is not None and os.path.samestat(found, os.fstat(directory)) else ""
+            file_stat = look(os.path.basename(self.path), above)
+            return "it could not be removed" if file_stat is not None and os.path.samestat(file_stat, os.fstat(directory)) else ""
         finally:
             os.close(directory)
             os.close(above)
@@ -126,10 +126,10 @@ def name_of_kept() -> str:
     return KEPT + time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def note(unit: str, found: Note) -> None:
+def note(unit: str, content: Note) -> None:
     """Note what a restore is about to make. OSError: that cannot be."""
     os.makedirs(directory(), mode=0o700, exist_ok=True)
-    statefile.write(os.path.join(directory(), unit), json.dumps(found) + "\n")
+    statefile.write(os.path.join(directory(), unit), json.dumps(content) + "\n")
 
 
 def mark(kept: int, token: str, first: int | None, path: str) -> None:
@@ -146,7 +146,7 @@ def marked(kept: int) -> list[str]:
     """What a mark says: the token, and where further directories are."""
     try:
         lines = untrusted.read_plain(MARK, MOST, dir_fd=kept).decode(errors="surrogateescape").splitlines()
-        return [said for said in map(untrusted.parse_json, lines) if isinstance(said, str)]
+        return [value for value in map(untrusted.parse_json, lines) if isinstance(value, str)]
     except (OSError, untrusted.Untrustworthy):
         return []
 
@@ -163,35 +163,35 @@ def notes() -> Iterator[tuple[str, Note]]:
             yield name, status.checked(NOTE, untrusted.read_plain(os.path.join(directory(), name), MOST), name)
 
 
-def of(unit: str, found: Note) -> Iterator[Leftover]:
+def of(unit: str, content: Note) -> Iterator[Leftover]:
     """What is there of what a restore noted."""
-    for path in found["fresh"]:
-        yield from there(Leftover(unit, path, found))
-    for path in found["kept"]:
+    for path in content["fresh"]:
+        yield from there(Leftover(unit, path, content))
+    for path in content["kept"]:
         for number in range(1, MOST_ALIKE):
-            for each in there(Leftover(unit, path if number == 1 else "%s-%d" % (path, number), found)):
-                for line in each.further():
-                    yield from there(Leftover(unit, line, found))
-                yield each
+            for leftover in there(Leftover(unit, path if number == 1 else "%s-%d" % (path, number), content)):
+                for line in leftover.further():
+                    yield from there(Leftover(unit, line, content))
+                yield leftover
 
 
-def there(each: Leftover) -> Iterator[Leftover]:
-    """It, if it is there."""
+def there(leftover: Leftover) -> Iterator[Leftover]:
+    """The leftover, if it is there."""
     with contextlib.suppress(OSError):
-        for opened in each.opened():
+        for opened in leftover.opened():
             os.close(opened)
-        yield each
+        yield leftover
 
 
 def found() -> list[Leftover]:
     """All that is there. OSError: that cannot be told."""
-    by_path = {each.path: each for unit, known in notes() for each in of(unit, known)}
+    by_path = {leftover.path: leftover for unit, content in notes() for leftover in of(unit, content)}
     return [by_path[path] for path in sorted(by_path)]
 
 
 def kept_paths() -> list[str]:
     """Where something was put aside, so that it is not saved. Where that cannot be told, it is saved."""
     try:
-        return [each.path for each in found() if each.note["kept"]]
+        return [leftover.path for leftover in found() if leftover.note["kept"]]
     except OSError:
         return []

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from typing import IO
 
 PROGRAM = "/usr/local/lib/backup/backup-restore"
-# Of a line, in bytes: a path has 4096 at most, a link as many, and JSON writes each as six.
-LONGEST = 1 << 17
+# Of a line, in bytes. A path has no end on a disk: it is what an engine comes to, with 4096 directories open one in another. Each of their
+# names has 255 bytes, JSON writes each as six, and of another name of a file both are told: 12.5 million.
+LONGEST = 1 << 24
 TEXTS = "path", "mode", "user", "group", "mtime", "linktarget"
 
 
@@ -33,15 +34,15 @@ def read(command: str, host: engine.Engine, number: int | str, archive: str) -> 
 
     Refused: it cannot be told what is in it.
     """
-    told, process, lines = begin("items", command, host, number, archive)
-    return Listing(told, items_of(process, lines))
+    name, process, lines = begin("items", command, host, number, archive)
+    return Listing(name, items_of(process, lines))
 
 
 def name_of(command: str, host: engine.Engine, number: int | str, archive: str) -> str:
     """The whole name of an archive of a repository, such as of `latest-dumps`. Refused: there is none."""
-    told, process, _lines = begin("name", command, host, number, archive)
+    name, process, _lines = begin("name", command, host, number, archive)
     process.communicate()
-    return told
+    return name
 
 
 def begin(
@@ -49,16 +50,16 @@ def begin(
 ) -> tuple[str, subprocess.Popen[bytes], IO[bytes]]:
     """Have the unit tell something of an archive. Return the name of that, which it tells first; the unit; and what else it tells."""
     location = host.repository(number).location
-    asked = {"action": action, "command": command, "repository": number, "archive": archive}
-    call = systemd.transient(host.properties(location), [PROGRAM, "--in-unit", json.dumps(asked)])
+    request = {"action": action, "command": command, "repository": number, "archive": archive}
+    call = systemd.transient(host.properties(location), [PROGRAM, "--in-unit", json.dumps(request)])
     name = "backup-%s-%d-%d" % (action, os.getpid(), time.time())
     process = subprocess.Popen([call[0], "--unit=" + name, *call[1:]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     assert process.stdout
-    told = untrusted.parse_json(process.stdout.readline(LONGEST) or b"null")
-    if not isinstance(told, str):
+    answer = untrusted.parse_json(process.stdout.readline(LONGEST) or b"null")
+    if not isinstance(answer, str):
         process.wait()
         raise engine.Refused("it cannot be told what is in archive %s" % untrusted.printable(archive))
-    return told, process, process.stdout
+    return answer, process, process.stdout
 
 
 def items_of(process: subprocess.Popen[bytes], lines: IO[bytes]) -> Iterator[engine.Item]:
@@ -72,12 +73,12 @@ def items_of(process: subprocess.Popen[bytes], lines: IO[bytes]) -> Iterator[eng
         process.wait()
 
 
-def checked(found: object) -> engine.Item:
-    """One thing, as it is told. Untrustworthy: it has not the form, or a path that leads elsewhere."""
-    if not isinstance(found, dict) or not isinstance(found.get("size"), int):
+def checked(item: object) -> engine.Item:
+    """One item of an archive, as it is told. Untrustworthy: it does not have the form, or its path leads elsewhere."""
+    if not isinstance(item, dict) or not isinstance(item.get("size"), int):
         raise untrusted.Untrustworthy("what was told of an archive has not its form")
-    texts = {name: found.get(name) for name in TEXTS}
-    if not all(isinstance(each, str) and "\0" not in each for each in texts.values()):
+    texts = {name: item.get(name) for name in TEXTS}
+    if not all(isinstance(text, str) and "\0" not in text for text in texts.values()):
         raise untrusted.Untrustworthy("what was told of an archive has not its form")
     # `.` is the root itself.
     path = "" if texts["path"] == "." else str(texts["path"])
@@ -88,7 +89,7 @@ def checked(found: object) -> engine.Item:
         "mode": str(texts["mode"]),
         "user": str(texts["user"]),
         "group": str(texts["group"]),
-        "size": found["size"],
+        "size": item["size"],
         "mtime": str(texts["mtime"]),
         "linktarget": str(texts["linktarget"]),
     }

@@ -16,15 +16,22 @@ if TYPE_CHECKING:
     from typing import TypedDict
 
     class Known(TypedDict):
-        """From which archive of which repository; whether all of it; and else which files of the dump, as the hook says."""
+        """From which archive of which repository; whether all of it; and else which files of the dump, and the marks of which, as the hook
+        says: see `CAME_BACK`.
+        """
 
         location: str
         archive: str
         all: bool
         back: list[str]
+        begun: dict[str, str]
 
 
-FORM = status.fields({"location": status.text, "archive": status.text, "all": status.flag, "back": status.many(status.text)})
+FORM = status.fields(
+    {"location": status.text, "archive": status.text, "all": status.flag, "back": status.many(status.text)},
+    # Earlier versions knew of none.
+    {"begun": status.named(status.text)},
+)
 MOST = 1 << 24
 
 
@@ -37,31 +44,39 @@ def known_of(hook: str) -> Known | None:
     """What is known of the last restore of all; None: nothing."""
     try:
         known: Known = status.checked(FORM, untrusted.read_plain(note_of(hook), MOST), "note of what came back")
+        known.setdefault("begun", {})
         return known
     except (OSError, untrusted.Untrustworthy):
         return None
 
 
-def begin(hook: str, location: str, archive: str, back: list[str]) -> None:
+def begin(hook: str, location: str, archive: str, back: list[str], begun: dict[str, str]) -> None:
     """Note that all is about to be loaded, but for what is back."""
-    write(hook, {"location": location, "archive": archive, "all": False, "back": back})
+    write(hook, {"location": location, "archive": archive, "all": False, "back": back, "begun": begun})
 
 
 def end(hook: str, ok: bool | None = None) -> None:
     """Note what came back, by what the restore left that is at its end, or was killed. `ok`: whether it was all; None: as it was known."""
     known = known_of(hook)
     if known is not None:
-        back = sorted({*known["back"], *told_by(hook)})
-        write(hook, {"location": known["location"], "archive": known["archive"], "all": known["all"] if ok is None else ok, "back": back})
+        back = set(known["back"])
+        for what in told_by(hook):
+            if isinstance(what, str):
+                back.add(what)
+            else:
+                # One that came back, and is gone since.
+                back.difference_update(what)
+                known["begun"].update(what)
+        write(hook, {**known, "back": sorted(back), "all": known["all"] if ok is None else ok})
 
 
-def told_by(hook: str) -> list[str]:
-    """The files of the dump that the hook says it has loaded: its user writes it, and it is only told so again."""
+def told_by(hook: str) -> list[str | dict[str, str]]:
+    """What the hook says in turn, see `CAME_BACK`: its user writes it, and it is only told so again."""
     with contextlib.suppress(OSError, untrusted.Untrustworthy):
         lines = untrusted.read_plain(os.path.join(host.RESTORE_STATE, hook, CAME_BACK), MOST).split(b"\n")
         # The last line of one that was killed may not be whole.
-        told = [untrusted.parse_json(line) for line in lines[:-1]]
-        return [file for file in told if status.text(file)]
+        notes = [untrusted.parse_json(line) for line in lines[:-1]]
+        return [note for note in notes if status.text(note) or status.named(status.text)(note)]
     return []
 
 

@@ -26,22 +26,22 @@ MOST = 64 << 20
 QUIET = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
 
 
-def main(asked: argparse.Namespace) -> int:
-    """List or install them. Return the exit code."""
+def main(options: argparse.Namespace) -> int:
+    """List or install the packages that the machine had. Return the exit code."""
     if os.geteuid() != 0:
         untrusted.die("backupctl restore-packages: only root may install packages, and open archives", codes.NOT_ALLOWED)
     try:
-        found = listing.read("restore-packages", engine.in_use(), asked.repository, asked.archive)
-        told = {"/" + item["path"] for item in found.items if item["path"].startswith(("var/lib/dpkg/", APT[1:]))}
-        with former_packages(asked.repository, found.archive, told) as former:
+        contents = listing.read("restore-packages", engine.in_use(), options.repository, options.archive)
+        saved_paths = {"/" + item["path"] for item in contents.items if item["path"].startswith(("var/lib/dpkg/", APT[1:]))}
+        with former_packages(options.repository, contents.archive, saved_paths) as former:
             were = former()
             if were is None:
                 untrusted.die(
-                    "backupctl restore-packages: archive %s does not tell of packages: /var/lib/dpkg is not in it" % found.archive
+                    "backupctl restore-packages: archive %s does not tell of packages: /var/lib/dpkg is not in it" % contents.archive
                 )
             change = Change(were, Packages(), os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(were.directory))), APT[1:]))
         change.tell()
-        return 0 if not asked.install or change.make() else 1
+        return 0 if not options.install or change.make() else 1
     except engine.NoSuchRepository as refused:
         untrusted.die("backupctl restore-packages: %s" % refused, codes.WRONG_USE)
     except (engine.Refused, OSError, subprocess.SubprocessError, untrusted.Untrustworthy) as trouble:
@@ -57,6 +57,8 @@ class Change:
         # Those that somebody asked for: the others come along with them, or not at all any more, as a library of an older release, which is
         # marked as asked for if the machine was installed with it.
         self.asked_for = [name for name in self.lacking if name not in auto and not were.installed[name].is_library]
+        # Or software that is of no package needs it.
+        self.libraries = [name for name in self.lacking if name not in auto and were.installed[name].is_library]
         self.candidates = available(self.lacking)
         self.held = sorted(were.held - here.held)
         self.auto = sorted((auto & were.installed.keys()) - automatic(APT))
@@ -79,18 +81,25 @@ class Change:
 
     def make(self) -> bool:
         """Return whether all of it succeeded."""
-        wanted = [name for name in self.asked_for if name in self.candidates]
+        wanted, libraries = ([name for name in names if name in self.candidates] for names in (self.asked_for, self.libraries))
         along = [name for name in self.lacking if name in self.candidates and name not in wanted]
-        # No more than it had. Where what came along does not fit this release, apt chooses.
-        ok = not wanted or install(["--no-install-recommends", "--", *wanted, *along], quiet=True) or install(["--", *wanted])
-        there = Packages().installed.keys()
+        ok = not (wanted or libraries) or install(["--no-install-recommends", "--", *wanted, *along], quiet=True)
+        if not ok:
+            # No more than it had. Where what came along does not fit this release, apt chooses.
+            ok = not wanted or install(["--", *wanted])
+            ok = (not libraries or install(["--no-install-recommends", "--", *libraries])) and ok
+        installed = Packages().installed.keys()
         for state, names in (("auto", self.auto), ("hold", self.held)):
-            marked = [name for name in names if name in there]
+            marked = [name for name in names if name in installed]
             ok = (not marked or run(["apt-mark", state, "--", *marked])) and ok
         for line in self.overrides:
             ok = self.override(*line) and ok
         for name in self.unavailable():
             tell("backupctl restore-packages: %s is in no source of this machine, and was not installed" % untrusted.printable(name))
+        for name in self.libraries:
+            if name not in installed:
+                why = "could not be installed" if name in self.candidates else "is in no source of this machine"
+                tell("backupctl restore-packages: %s %s; what is no package's may need this library" % (untrusted.printable(name), why))
         return ok and not self.unavailable()
 
     def override(self, user: str, group: str, mode: str, path: str) -> bool:
@@ -112,16 +121,16 @@ class Change:
 def install(arguments: list[str], quiet: bool = False) -> bool:
     # What is there of their settings came out of the archive, or will.
     options = ["Dpkg::Options::=--force-confold", "Dpkg::Options::=--force-confdef"]
-    chosen = ["--yes", "--quiet", "--no-remove", *("--option=" + each for each in options)]
+    chosen = ["--yes", "--quiet", "--no-remove", *("--option=" + option for option in options)]
     return run(["apt-get", "install", *chosen, *arguments], quiet)
 
 
 def run(command: list[str], quiet: bool = False) -> bool:
     """Run a program of dpkg's or apt's, which asks no questions. Return whether it succeeded. `quiet`: it is not told why not."""
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=QUIET, check=False)
-    if done.returncode != 0 and not quiet:
-        tell(untrusted.printable_lines(done.stdout.decode(errors="backslashreplace").rstrip()))
-    return done.returncode == 0
+    process = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=QUIET, check=False)
+    if process.returncode != 0 and not quiet:
+        tell(untrusted.printable_lines(process.stdout.decode(errors="backslashreplace").rstrip()))
+    return process.returncode == 0
 
 
 def automatic(states: str) -> set[str]:
@@ -130,12 +139,12 @@ def automatic(states: str) -> set[str]:
         text = untrusted.read_plain(states, MOST).decode(errors="replace")
     except FileNotFoundError:
         return set()
-    found = set()
+    packages = set()
     for block in text.split("\n\n"):
         name = re.search(r"^Package: (\S+)$", block, re.MULTILINE)
         if name and NAME.fullmatch(name[1]) and re.search(r"^Auto-Installed: 1$", block, re.MULTILINE):
-            found.add(name[1])
-    return found
+            packages.add(name[1])
+    return packages
 
 
 def available(names: Iterable[str]) -> set[str]:
@@ -143,10 +152,10 @@ def available(names: Iterable[str]) -> set[str]:
     wanted = list(names)
     if not wanted:
         return set()
-    done = subprocess.run(
+    process = subprocess.run(
         ["apt-cache", "policy", "--", *wanted], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env={**QUIET, "LC_ALL": "C"}, check=True
     )
-    pairs = re.findall(r"^(\S+):\n  Installed: .*\n  Candidate: (.*)$", done.stdout.decode(errors="replace"), re.MULTILINE)
+    pairs = re.findall(r"^(\S+):\n  Installed: .*\n  Candidate: (.*)$", process.stdout.decode(errors="replace"), re.MULTILINE)
     return {name for name, candidate in pairs if candidate != "(none)"} & set(wanted)
 
 

@@ -56,21 +56,21 @@ class Place:
         self.problems: list[str] = []
         self.raised: list[str] = []
 
-    def restore(self, repository: Repository, archive: str, path: str, asked: SimpleNamespace) -> bool:
+    def restore(self, repository: Repository, archive: str, path: str, request: SimpleNamespace) -> bool:
         """Restore one path. Return whether all of it is in its place."""
         self.restored = self.same = 0
         self.problems, self.raised, self.times = [], [], None
-        self.as_they_are = getattr(asked, "as_they_are", ())
+        self.as_they_are = getattr(request, "as_they_are", ())
         sweep(self.opened)
         ok = False
-        self.proof = Proof.of(repository, archive, path, asked.damaged, asked.without)
+        self.proof = Proof.of(repository, archive, path, request.damaged, request.without)
         if self.proof is None:
             self.problems.append("what is in archive %s cannot be told, so nothing of %s could be held to it" % (archive, path))
-        elif not asked.no_room_check:
+        elif not request.no_room_check:
             self.problems += room.lacking(self.opened, self.base, self.proof.files)
         if not self.problems:
             try:
-                ok = self.take(repository, archive, path, asked.terminal, asked.without)
+                ok = self.take(repository, archive, path, request.terminal, request.without)
             except OSError as error:
                 self.problems.append("%s: %s" % (self.base, error.strerror))
         for problem in self.problems:

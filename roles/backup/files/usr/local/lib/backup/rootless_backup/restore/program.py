@@ -7,6 +7,7 @@ It runs as a user of its own; a restore with the capabilities that owners and th
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -24,28 +25,37 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 PROGRAM = "/usr/local/lib/backup/backup-restore"
+# A process starts several units within a second: one for each repository.
+UNITS = itertools.count()
 
 
-def main(asked: argparse.Namespace) -> int:
+def main(options: argparse.Namespace) -> int:
     """List, find, show or restore. Return the exit code."""
-    if asked.action == "list" and asked.archive is None and os.geteuid() != 0:
+    if options.action == "list" and options.archive is None and os.geteuid() != 0:
         return known.list_archives()
     prepare()
     if os.geteuid() != 0:
-        untrusted.die("backupctl %s: only root may start it; it then runs as another user" % asked.action, codes.NOT_ALLOWED)
-    for each in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, interrupt)
+        untrusted.die("backupctl %s: only root may start it; it then runs as another user" % options.action, codes.NOT_ALLOWED)
+    interruptible()
     try:
         used = engine.in_use()
-        return everywhere(asked, used) if asked.action in ("list", "find") and asked.repository is None else in_unit(asked, used)
+        return everywhere(options, used) if options.action in ("list", "find") and options.repository is None else in_unit(options, used)
     except engine.NoSuchRepository as refused:
-        untrusted.die("backupctl %s: %s" % (asked.action, refused), codes.WRONG_USE)
+        untrusted.die("backupctl %s: %s" % (options.action, refused), codes.WRONG_USE)
     except engine.Refused as refused:
         untrusted.die(str(refused))
     except target.Refused as refused:
         untrusted.die("backupctl restore: " + untrusted.printable(str(refused)))
     except KeyboardInterrupt:
-        untrusted.die(INTERRUPTED % asked.action, codes.INTERRUPTED)
+        untrusted.die(INTERRUPTED % options.action, codes.INTERRUPTED)
+
+
+def interruptible() -> None:
+    """End as by Ctrl-C when the terminal or the connection is gone, or when told to end."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Under nohup(1) it is to go on.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
 
 
 def inside_unit(arguments: list[str]) -> int:
@@ -59,8 +69,8 @@ def inside_unit(arguments: list[str]) -> int:
 
 
 def prepare() -> None:
-    for each in (sys.stdout, sys.stderr):
-        untrusted.escape_rest(each)
+    for stream in (sys.stdout, sys.stderr):
+        untrusted.escape_rest(stream)
     # Each directory in another takes some calls.
     sys.setrecursionlimit(50_000)
 
@@ -69,48 +79,48 @@ def interrupt(_signal: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def everywhere(asked: argparse.Namespace, host: engine.Engine) -> int:
-    """Do it in each repository, whatever comes of the others. Return the exit code: of what is looked for one that has it will do."""
-    found = []
+def everywhere(options: argparse.Namespace, host: engine.Engine) -> int:
+    """Act in each repository, whatever comes of the others. Return the exit code; to find something in one repository is enough."""
+    exit_codes = []
     for number, location in enumerate(host.repositories, 1):
         if len(host.repositories) > 1:
             untrusted.say("\n" if number > 1 else "", untrusted.printable(location), ":")
-        asked.repository = number
-        found.append(in_unit(asked, host))
-        if found[-1] == codes.INTERRUPTED:
+        options.repository = number
+        exit_codes.append(in_unit(options, host))
+        if exit_codes[-1] == codes.INTERRUPTED:
             return codes.INTERRUPTED
-    return min(found) if asked.action == "find" or asked.archive else max(found)
+    return min(exit_codes) if options.action == "find" or options.archive else max(exit_codes)
 
 
-def in_unit(asked: argparse.Namespace, host: engine.Engine) -> int:
-    """Do it in a unit of its own, with the sandbox that it needs. Return its exit code."""
-    location = host.repository(getattr(asked, "repository", 1)).location
-    asked.repository = host.repositories.index(location) + 1
-    asked.terminal = sys.stderr.isatty()
-    asked.places, asked.fresh = [], False
-    name = name_of(asked)
+def in_unit(options: argparse.Namespace, host: engine.Engine) -> int:
+    """Act in a unit of its own, with the sandbox that it needs. Return its exit code."""
+    location = host.repository(getattr(options, "repository", 1)).location
+    options.repository = host.repositories.index(location) + 1
+    options.terminal = sys.stderr.isatty()
+    options.places, options.fresh = [], False
+    name = name_of(options)
     with contextlib.ExitStack() as stack:
-        if asked.action == "restore":
+        if options.action == "restore":
             stack.enter_context(host.kept_from_change(location))
-            directories = request.targets_of(asked, host, stack)
-            request.note(name, asked, directories)
-            asked.places = stack.enter_context(target.attached(name, directories))
-        restoring = bool(asked.places)
-        properties = [*host.properties(location, restoring=restoring), *target.properties(asked.places)]
+            directories = request.targets_of(options, host, stack)
+            request.note(name, options, directories)
+            options.places = stack.enter_context(target.attached(name, directories))
+        restoring = bool(options.places)
+        properties = [*host.properties(location, restoring=restoring), *target.properties(options.places)]
         terminal = sys.stdin.isatty() and sys.stdout.isatty()
-        code = systemd.run_transient(name, systemd.transient(properties, inside(asked), terminal=terminal))
-    if code != 0 and asked.action == "restore" and not asked.in_place:
+        code = systemd.run_transient(name, systemd.transient(properties, inside(options), terminal=terminal))
+    if code != 0 and options.action == "restore" and not options.in_place:
         # Empty: nothing came.
         with contextlib.suppress(OSError):
-            os.rmdir(os.path.basename(asked.into), dir_fd=target.reached(os.path.dirname(asked.into)))
+            os.rmdir(os.path.basename(options.into), dir_fd=target.reached(os.path.dirname(options.into)))
     return code
 
 
-def name_of(asked: argparse.Namespace) -> str:
+def name_of(options: argparse.Namespace) -> str:
     """The name of the unit, without its suffix."""
-    return "backup-%s-%d-%d" % (asked.action, os.getpid(), time.time())
+    return "backup-%s-%d-%d-%d" % (options.action, os.getpid(), time.time(), next(UNITS))
 
 
-def inside(asked: argparse.Namespace) -> list[str]:
+def inside(options: argparse.Namespace) -> list[str]:
     """The command that runs in the unit."""
-    return [PROGRAM, "--in-unit", json.dumps(vars(asked))]
+    return [PROGRAM, "--in-unit", json.dumps(vars(options))]

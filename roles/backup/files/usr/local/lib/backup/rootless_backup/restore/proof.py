@@ -27,20 +27,20 @@ class Proof:
         parts = path.strip("/").split("/")
         # Directories above come too, where they are gone.
         above = ["/".join(parts[:count]) for count in range(1, len(parts))]
-        wanted = Wanted(below=[path.lstrip("/")], exactly=above, without=[each.lstrip("/") for each in without])
+        wanted = Wanted(below=[path.lstrip("/")], exactly=above, without=[excluded.lstrip("/") for excluded in without])
         files = repository.files(archive, wanted)
         if files is None:
             return None
         # The first name of a file may be elsewhere in the archive.
         elsewhere = {first for first in files.links.values() if first not in files.sizes}
         if elsewhere:
-            others = repository.files(archive, Wanted(exactly=sorted(elsewhere)))
-            if others is None:
+            linked = repository.files(archive, Wanted(exactly=sorted(elsewhere)))
+            if linked is None:
                 return None
             for name in [name for name, first in files.links.items() if first in elsewhere]:
                 first = files.links.pop(name)
-                files.sizes[name] = others.sizes.get(first)
-                if first in others.damaged:
+                files.sizes[name] = linked.sizes.get(first)
+                if first in linked.damaged:
                     files.damaged.add(name)
         return cls(files, damaged)
 
@@ -57,9 +57,9 @@ class Proof:
         """Whether a repair filled it up with zeros."""
         return self.name_of(path) in self.files.damaged
 
-    def doubt(self, path: str, here: os.stat_result) -> str | None:
+    def doubt(self, path: str, file_stat: os.stat_result) -> str | None:
         """Why what came of a path is not what it has to be; None: it is."""
-        if not stat.S_ISREG(here.st_mode):
+        if not stat.S_ISREG(file_stat.st_mode):
             return None
         name = self.name_of(path)
         if self.is_damaged(path) and not self.damaged:
@@ -70,4 +70,4 @@ class Proof:
         if name not in self.files.sizes:
             return "the archive does not tell of it"
         size = self.files.sizes[name]
-        return None if size is None or size == here.st_size else "%d of its %d bytes came" % (here.st_size, size)
+        return None if size is None or size == file_stat.st_size else "%d of its %d bytes came" % (file_stat.st_size, size)

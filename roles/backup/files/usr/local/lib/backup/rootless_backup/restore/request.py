@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from rootless_backup.engine import Engine
 
 
-def targets_of(asked: argparse.Namespace, host: Engine, stack: contextlib.ExitStack) -> list[int]:
+def targets_of(options: argparse.Namespace, host: Engine, stack: contextlib.ExitStack) -> list[int]:
     """Check and complete what is to be restored, and where. Return the directories that are written below, opened.
 
     `host`: the engine of this host.
     """
-    for path in asked.paths:
+    for path in options.paths:
         if not path.startswith("/") or os.path.normpath(path) in ("/", "//"):
             untrusted.die(
                 "backupctl restore: PATH: %s is not allowed. Use absolute paths other than /" % untrusted.printable(path), codes.WRONG_USE
             )
-    asked.paths = [os.path.normpath(path) for path in asked.paths]
-    for path in asked.without:
+    options.paths = [os.path.normpath(path) for path in options.paths]
+    for path in options.without:
         if not path.startswith("/"):
             untrusted.die("backupctl restore: --except: %s is not allowed. Use absolute paths" % untrusted.printable(path), codes.WRONG_USE)
-    asked.without = [os.path.normpath(path) for path in asked.without]
-    if asked.in_place:
-        asked.bases = [base_of(path) for path in asked.paths]
+    options.without = [os.path.normpath(path) for path in options.without]
+    if options.in_place:
+        options.bases = [base_of(path) for path in options.paths]
         directories = []
-        for path, base in zip(asked.paths, asked.bases):
+        for path, base in zip(options.paths, options.bases):
             refuse_own(base, host)
             try:
                 directories.append(target.reached(base))
@@ -47,28 +47,28 @@ def targets_of(asked: argparse.Namespace, host: Engine, stack: contextlib.ExitSt
                 raise target.refusal("--in-place", path, error) from None
             stack.callback(os.close, directories[-1])
         # Whoever may change the directory above could have put another of those in it into the place of this one.
-        asked.trusted = [is_trusted(os.open("..", os.O_PATH, dir_fd=directory), close=True) for directory in directories]
+        options.trusted = [is_trusted(os.open("..", os.O_PATH, dir_fd=directory), close=True) for directory in directories]
         return directories
-    if asked.into is None:
-        asked.fresh = True
-        asked.into = tempfile.mkdtemp(prefix="restored-%s-" % time.strftime("%Y-%m-%d", time.gmtime()), dir=os.path.realpath("/var/tmp"))
+    if options.into is None:
+        options.fresh = True
+        options.into = tempfile.mkdtemp(prefix="restored-%s-" % time.strftime("%Y-%m-%d", time.gmtime()), dir=os.path.realpath("/var/tmp"))
     else:
-        asked.into = os.path.abspath(asked.into)
-        refuse_own(os.path.realpath(asked.into), host)
-    return [stack.enter_context(target.lent(asked.into))]
+        options.into = os.path.abspath(options.into)
+        refuse_own(os.path.realpath(options.into), host)
+    return [stack.enter_context(target.lent(options.into))]
 
 
-def note(unit: str, asked: argparse.Namespace, directories: list[int]) -> None:
+def note(unit: str, options: argparse.Namespace, directories: list[int]) -> None:
     """Note what the restore is about to make, by which it is found again when somebody takes it away."""
     from rootless_backup.restore import leftovers
 
-    asked.kept, asked.token = leftovers.name_of_kept(), os.urandom(16).hex()
-    kept = sorted({os.path.join(base, asked.kept) for base in asked.bases}) if asked.in_place else []
-    fresh = [asked.into] if asked.fresh else []
+    options.kept, options.token = leftovers.name_of_kept(), os.urandom(16).hex()
+    kept = sorted({os.path.join(base, options.kept) for base in options.bases}) if options.in_place else []
+    fresh = [options.into] if options.fresh else []
     if not kept and not fresh:
         return
     try:
-        leftovers.note(unit, {"token": asked.token, "kept": kept, "fresh": fresh, "inode": str(os.fstat(directories[0]).st_ino)})
+        leftovers.note(unit, {"token": options.token, "kept": kept, "fresh": fresh, "inode": str(os.fstat(directories[0]).st_ino)})
     except OSError as error:
         # No reason not to restore.
         tell("backupctl restore: what it lays down could not be noted (%s): remove it by hand when you are content" % error.strerror)
@@ -76,9 +76,9 @@ def note(unit: str, asked: argparse.Namespace, directories: list[int]) -> None:
 
 def refuse_own(place: str, host: Engine) -> None:
     """Nothing is restored into a repository, or into what the engine keeps: files of others lock it out."""
-    for each in host.own():
-        if place == each or place.startswith(each.rstrip("/") + "/"):
-            raise target.Refused("%s is not allowed, since %s is %s's own. Restore into another directory" % (place, each, host.title))
+    for own in host.own():
+        if place == own or place.startswith(own.rstrip("/") + "/"):
+            raise target.Refused("%s is not allowed, since %s is %s's own. Restore into another directory" % (place, own, host.title))
 
 
 def base_of(path: str) -> str:

@@ -60,14 +60,14 @@ class Devices:
             return self.known["."][0]
         if path not in self.known:
             self.of(os.path.dirname(path) or ".")
-            device, there = self.known[os.path.dirname(path) or "."]
-            if there:
-                there = False
+            device, exists = self.known[os.path.dirname(path) or "."]
+            if exists:
+                exists = False
                 with contextlib.suppress(OSError):
-                    found = os.lstat(path, dir_fd=self.opened)
-                    there = stat.S_ISDIR(found.st_mode)
-                    device = found.st_dev if there else device
-            self.known[path] = device, there
+                    file_stat = os.lstat(path, dir_fd=self.opened)
+                    exists = stat.S_ISDIR(file_stat.st_mode)
+                    device = file_stat.st_dev if exists else device
+            self.known[path] = device, exists
             self.first.setdefault(device, path)
         return self.known[path][0]
 
@@ -78,7 +78,7 @@ class Devices:
         except OSError:
             return None
         try:
-            found = os.fstatvfs(directory)
-            return found.f_bavail * found.f_frsize if found.f_blocks else None
+            file_system = os.fstatvfs(directory)
+            return file_system.f_bavail * file_system.f_frsize if file_system.f_blocks else None
         finally:
             os.close(directory)

@@ -58,19 +58,19 @@ def find(repository: engine.Repository, archive: str | None, pattern: str) -> bo
     wanted = pattern.strip("/") if "/" in pattern else "**/" + pattern
     # To the engine a pattern is also of all that is below what it matches.
     exactly = re.compile(shell_pattern(wanted, below=False), re.DOTALL)
-    found, ok = set(), True
-    for each in [named(repository, archive)] if archive else all_of(repository):
-        items = repository.contents(each, engine.Wanted(matching=[wanted]))
+    versions, ok = set(), True
+    for full_name in [named(repository, archive)] if archive else all_of(repository):
+        items = repository.contents(full_name, engine.Wanted(matching=[wanted]))
         ok = ok and items is not None
         for item in items or ():
             version = (item["path"], item["size"], item["mtime"])
-            if version not in found and exactly.fullmatch(item["path"]):
-                found.add(version)
-                if not untrusted.say(untrusted.printable("%s  %s" % (each, line_of(item)))):
+            if version not in versions and exactly.fullmatch(item["path"]):
+                versions.add(version)
+                if not untrusted.say(untrusted.printable("%s  %s" % (full_name, line_of(item)))):
                     return True
-    if not found and ok:
+    if not versions and ok:
         tell("backupctl find: nothing in the archives matches %s" % pattern)
-    return ok and bool(found)
+    return ok and bool(versions)
 
 
 def show(repository: engine.Repository, archive: str, path: str) -> bool:

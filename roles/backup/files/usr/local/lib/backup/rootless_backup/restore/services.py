@@ -9,7 +9,6 @@ import fnmatch
 import json
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -30,17 +29,16 @@ CONTROL = "/usr/local/sbin/backupctl"
 DPKG = "/var/lib/dpkg/info", "/var/lib/dpkg/status", "/var/lib/dpkg/statoverride", "/var/lib/apt/extended_states"
 
 
-def main(asked: argparse.Namespace) -> int:
-    """Bring it back. Return the exit code."""
+def main(options: argparse.Namespace) -> int:
+    """Bring back what services have in /etc and /var. Return the exit code."""
     if os.geteuid() != 0:
         untrusted.die("backupctl restore-services: only root may stop services and write into /etc and /var", codes.NOT_ALLOWED)
-    for each in (signal.SIGTERM, signal.SIGHUP):
-        # What was stopped is started again.
-        signal.signal(each, program.interrupt)
+    # What was stopped is started again.
+    program.interruptible()
     try:
-        if asked.start:
+        if options.start:
             return 0 if holders.start() else 1
-        return 0 if restore(asked, engine.in_use()) else 1
+        return 0 if restore(options, engine.in_use()) else 1
     except engine.NoSuchRepository as refused:
         untrusted.die("backupctl restore-services: %s" % refused, codes.WRONG_USE)
     except engine.Refused as refused:
@@ -51,40 +49,40 @@ def main(asked: argparse.Namespace) -> int:
         untrusted.die(INTERRUPTED % "restore-services", codes.INTERRUPTED)
 
 
-def restore(asked: argparse.Namespace, used: engine.Engine) -> bool:
+def restore(options: argparse.Namespace, used: engine.Engine) -> bool:
     """Return whether all that is to come back did, and all services run again that should."""
-    found = listing.read("restore-services", used, asked.repository, asked.archive)
-    told, rows = set[str](), set[str]()
+    contents = listing.read("restore-services", used, options.repository, options.archive)
+    saved_paths, rows = set[str](), set[str]()
     # No list of all paths: there may be millions.
-    for item in found.items:
+    for item in contents.items:
         path = "/" + item["path"]
-        told.update({path} & {*DPKG})
+        saved_paths.update({path} & {*DPKG})
         if any(paths.is_below(path, tree) for tree in TREES):
             rows.add(row_of(path))
     divided = sorted(filter(DIVIDED.fullmatch, rows))
     rows = rows.difference(divided)
-    with former_packages(asked.repository, found.archive, told) as former:
-        belonging = Belonging(rows, Packages(), former, asked.etc, asked.host_keys)
+    with former_packages(options.repository, contents.archive, saved_paths) as former:
+        belonging = Belonging(rows, Packages(), former, options.etc, options.host_keys)
         left = {row: why for row, why in ((row, belonging.why_left(row)) for row in sorted(rows)) if why}
     coming = sorted(rows - left.keys())
     units = holders.Holders(belonging).of(coming)
     for row in coming:
         untrusted.say("comes back  ", untrusted.printable(row))
     untrusted.say("services    ", untrusted.printable(", ".join(sorted(units)) or "none has to be stopped"))
-    if asked.list:
+    if options.list:
         for row, why in left.items():
             untrusted.say("stays       ", untrusted.printable("%s: %s" % (row, why)))
         return True
-    remember(found.archive, left)
-    ok = tell_unmatched(asked.etc or (), rows)
+    remember(contents.archive, left)
+    ok = tell_unmatched(options.etc or (), rows)
     try:
         if not holders.stop(units, holders.enabled(coming)):
             ok = False
             tell("backupctl restore-services: not all of them could be stopped, so what they hold may not come back whole")
-        ok = put(asked.repository, found.archive, coming, left, divided) and ok
+        ok = put(options.repository, contents.archive, coming, left, divided) and ok
     finally:
         subprocess.run(["systemctl", "daemon-reload"], stdin=subprocess.DEVNULL, check=False)
-        if asked.keep_stopped:
+        if options.keep_stopped:
             left_stopped()
         else:
             ok = holders.start() and ok
@@ -100,11 +98,13 @@ def left_stopped() -> None:
 
 def tell_unmatched(patterns: Sequence[str], rows: set[str]) -> bool:
     """Name what was asked for of /etc and is nothing that can come back by itself. Return whether there is none."""
-    lacking = [each for each in patterns if not any(fnmatch.fnmatchcase(row, each) or paths.is_below(row, each) for row in rows)]
-    for each in lacking:
+    lacking = [
+        pattern for pattern in patterns if not any(fnmatch.fnmatchcase(row, pattern) or paths.is_below(row, pattern) for row in rows)
+    ]
+    for pattern in lacking:
         tell(
             "backupctl restore-services: --etc: %s is no directory or file right below /etc that is in the archive"
-            % untrusted.printable(each)
+            % untrusted.printable(pattern)
         )
     return not lacking
 
@@ -114,7 +114,7 @@ def put(number: int | str, archive: str, coming: Sequence[str], left: dict[str, 
     trees = [tree for tree in TREES if any(paths.is_below(row, tree) for row in coming)]
     if not trees:
         return True
-    asked = argparse.Namespace(
+    options = argparse.Namespace(
         action="restore",
         repository=number,
         archive=archive,
@@ -127,22 +127,22 @@ def put(number: int | str, archive: str, coming: Sequence[str], left: dict[str, 
         # What is divided is the new machine's, whoever has something in it.
         as_they_are=divided,
     )
-    return program.main(asked) == codes.GOOD
+    return program.main(options) == codes.GOOD
 
 
 @contextlib.contextmanager
-def former_packages(number: int | str, archive: str, told: set[str]) -> Iterator[Callable[[], Packages | None]]:
+def former_packages(number: int | str, archive: str, saved_paths: set[str]) -> Iterator[Callable[[], Packages | None]]:
     """What gives the packages of the machine that was saved, taken out of the archive when it is asked for the first time."""
     directory = tempfile.mkdtemp(prefix="backup-packages-", dir=os.path.realpath("/var/tmp"))
 
     def give() -> Packages | None:
-        wanted = [path for path in DPKG if path in told]
+        wanted = [path for path in DPKG if path in saved_paths]
         if DPKG[1] not in wanted:
             return None
         command = [CONTROL, "restore", "--repository", str(number), "--archive", archive, "--into", directory, "--", *wanted]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
-        if done.returncode != 0:
-            tell(untrusted.printable_lines(done.stderr.decode(errors="backslashreplace").rstrip()))
+        process = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        if process.returncode != 0:
+            tell(untrusted.printable_lines(process.stderr.decode(errors="backslashreplace").rstrip()))
             return None
         return Packages(directory + os.path.dirname(DPKG[1]))
 

@@ -18,7 +18,7 @@ from rootless_backup.restore.dumps import Dumps
 
 RESTORE = host.RESTORE_STATE
 # What the hook is told of how it is asked for.
-HOW = ("all", "back", "globals", "in_place", "over", "partial", "strict")
+HOW = ("all", "back", "begun", "globals", "in_place", "over", "partial", "strict")
 
 
 def main() -> None:
@@ -36,9 +36,9 @@ def stage(hook: str) -> None:
     """Lay down what is asked for. Refused: it cannot be had, or is not what its manifest says."""
     os.chdir(os.path.join(RESTORE, hook))
     with open("asked.json", encoding="utf-8") as file:
-        asked = json.load(file)
-    repository = engine.in_use().repository(asked["repository"])
-    archive = asked["archive"] or repository.newest_to_restore(engine.DUMPS)
+        order = json.load(file)
+    repository = engine.in_use().repository(order["repository"])
+    archive = order["archive"] or repository.newest_to_restore(engine.DUMPS)
     if "-files-" in archive and "-dumps-" not in archive:
         raise Refused("--archive: %s is an archive of files. Use one of the dumps, see `backupctl list`" % archive)
     os.mkdir("dump")
@@ -46,15 +46,15 @@ def stage(hook: str) -> None:
     # To open a repository takes a quarter of a second: where there is room for the whole archive, once will do.
     record = records.read(repository.location, archive)
     if record is not None and record.get("size", float("inf")) < tree.room(os.getcwd()):
-        dumps.take_likely(asked["names"])
+        dumps.take_likely(order["names"])
     else:
         dumps.take_manifests()
-    items = dumps.choose(asked["names"])
-    if asked["into"] is not None:
-        items[0]["into"] = asked["into"]
-    dumps.take([item["file"] for item in items] + (dumps.globals() if asked["globals"] else []) if asked["names"] else [])
+    items = dumps.choose(order["names"])
+    if order["into"] is not None:
+        items[0]["into"] = order["into"]
+    dumps.take([item["file"] for item in items] + (dumps.globals() if order["globals"] else []) if order["names"] else [])
     problems = list(dumps.problems())
-    if not asked["names"]:
+    if not order["names"]:
         problems += [
             "%s is not in it, but the manifest tells of it: name what you need instead of --all, or an older --archive"
             % untrusted.printable(file)
@@ -63,7 +63,7 @@ def stage(hook: str) -> None:
     if problems:
         raise Refused("Nothing is restored from archive %s, which is not what its manifest says:\n%s" % (archive, "\n".join(problems)))
     with open("request.json", "w", encoding="utf-8") as file:
-        how = {each: asked.get(each, False) for each in HOW}
+        how = {key: order.get(key, False) for key in HOW}
         json.dump({"items": items, "archive": archive, **how}, file)
     what = untrusted.printable(", ".join(item["name"] for item in items)) or "all that the hook left"
     untrusted.tell(6, "archive %s: taken out and verified: %s" % (archive, what))

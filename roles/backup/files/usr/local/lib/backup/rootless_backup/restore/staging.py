@@ -49,8 +49,8 @@ def discard(name: str, directory: int) -> None:
     except OSError:
         return
     try:
-        found, mark = os.fstat(staging), look(MARK, staging)
-        if found.st_uid == os.geteuid() and mark is not None and mark.st_uid == os.geteuid():
+        file_stat, mark = os.fstat(staging), look(MARK, staging)
+        if file_stat.st_uid == os.geteuid() and mark is not None and mark.st_uid == os.geteuid():
             clear(staging)
             remove_emptied(name, staging, directory)
     finally:
@@ -73,11 +73,11 @@ def clear(directory: int) -> None:
 
 def remove_emptied(name: str, emptied: int, directory: int) -> None:
     """Remove a directory that was emptied, also if somebody gave it another name meanwhile. What is not empty no rmdir(2) removes."""
-    for each in itertools.chain([name], anew(directory)):
-        found = look(each, directory)
-        if found is not None and os.path.samestat(found, os.fstat(emptied)):
+    for candidate in itertools.chain([name], anew(directory)):
+        file_stat = look(candidate, directory)
+        if file_stat is not None and os.path.samestat(file_stat, os.fstat(emptied)):
             with contextlib.suppress(OSError):
-                os.rmdir(each, dir_fd=directory)
+                os.rmdir(candidate, dir_fd=directory)
                 return
 
 

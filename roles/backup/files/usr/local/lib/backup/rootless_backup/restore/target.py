@@ -41,10 +41,10 @@ def made(name: str, directory: int) -> int:
     """A new directory, opened. OSError: somebody put another in its place meanwhile."""
     os.mkdir(name, 0o700, dir_fd=directory)
     new = opened(name, directory)
-    found, above = os.fstat(new), os.fstat(directory)
-    own = found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & 0o777 == 0o700
+    file_stat, above = os.fstat(new), os.fstat(directory)
+    own = file_stat.st_uid == os.geteuid() and stat.S_IMODE(file_stat.st_mode) & 0o777 == 0o700
     # A file system without owners and modes gives every directory those of the one above; then nobody else may write there.
-    given = (found.st_uid, found.st_mode) == (above.st_uid, above.st_mode) and above.st_uid == 0 and not above.st_mode & 0o022
+    given = (file_stat.st_uid, file_stat.st_mode) == (above.st_uid, above.st_mode) and above.st_uid == 0 and not above.st_mode & 0o022
     if not (own or given) or os.listdir(new):
         os.close(new)
         raise OSError(errno.EBUSY, "somebody put another directory in the place of a new one")

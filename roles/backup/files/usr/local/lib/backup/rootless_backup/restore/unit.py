@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def main(**given: Any) -> int:
     """Do what is asked for, as `program` was asked and completed it. Return the exit code."""
-    asked = types.SimpleNamespace(**given)
+    request = types.SimpleNamespace(**given)
     try:
         actions = {
             "list": list_all,
@@ -29,63 +29,63 @@ def main(**given: Any) -> int:
             "make-room": make_room,
             "restored": restored,
         }
-        return codes.GOOD if actions[asked.action](asked) else codes.FAILED
+        return codes.GOOD if actions[request.action](request) else codes.FAILED
     except KeyboardInterrupt:
-        untrusted.die("\n" + INTERRUPTED % asked.action, codes.INTERRUPTED)
+        untrusted.die("\n" + INTERRUPTED % request.action, codes.INTERRUPTED)
     except engine.Refused as refused:
         untrusted.die("backupctl: %s" % refused)
 
 
-def list_all(asked: types.SimpleNamespace) -> bool:
+def list_all(request: types.SimpleNamespace) -> bool:
     from rootless_backup.restore import search
 
-    return search.list_all(opened(asked), asked.archive)
+    return search.list_all(opened(request), request.archive)
 
 
-def find(asked: types.SimpleNamespace) -> bool:
+def find(request: types.SimpleNamespace) -> bool:
     from rootless_backup.restore import search
 
-    return search.find(opened(asked), asked.archive, asked.pattern)
+    return search.find(opened(request), request.archive, request.pattern)
 
 
-def show(asked: types.SimpleNamespace) -> bool:
+def show(request: types.SimpleNamespace) -> bool:
     from rootless_backup.restore import search
 
-    return search.show(opened(asked), asked.archive, asked.path)
+    return search.show(opened(request), request.archive, request.path)
 
 
-def items(asked: types.SimpleNamespace) -> bool:
+def items(request: types.SimpleNamespace) -> bool:
     from rootless_backup.restore import search
 
-    return search.tell_items(opened(asked), asked.archive)
+    return search.tell_items(opened(request), request.archive)
 
 
-def name(asked: types.SimpleNamespace) -> bool:
+def name(request: types.SimpleNamespace) -> bool:
     from rootless_backup.restore import search
 
-    return search.tell_name(opened(asked), asked.archive)
+    return search.tell_name(opened(request), request.archive)
 
 
-def diff(asked: types.SimpleNamespace) -> bool:
+def diff(request: types.SimpleNamespace) -> bool:
     from rootless_backup.restore import search
 
-    return search.diff(opened(asked), asked.older, asked.newer, asked.path)
+    return search.diff(opened(request), request.older, request.newer, request.path)
 
 
-def restore(asked: types.SimpleNamespace) -> bool:
+def restore(request: types.SimpleNamespace) -> bool:
     from rootless_backup.restore import files
 
     host = engine.in_use()
     host.borrow_state(lambda text: tell("backupctl restore: " + text))
-    return files.restore(opened(asked, host, reading=True), asked)
+    return files.restore(opened(request, host, reading=True), request)
 
 
-def make_room(asked: types.SimpleNamespace) -> bool:
+def make_room(request: types.SimpleNamespace) -> bool:
     from rootless_backup import backup
 
     host = engine.in_use()
     with host.alone():
-        repository = opened(asked, host)
+        repository = opened(request, host)
         ok = backup.make_room(repository, host.settings)
         room = repository.room()
     if room is not None:
@@ -93,7 +93,7 @@ def make_room(asked: types.SimpleNamespace) -> bool:
     return ok
 
 
-def restored(_asked: types.SimpleNamespace) -> bool:
+def restored(_request: types.SimpleNamespace) -> bool:
     """Note that all is back: as the account, whose notes they are."""
     from rootless_backup.records import before
 
@@ -106,7 +106,7 @@ def restored(_asked: types.SimpleNamespace) -> bool:
     return True
 
 
-def opened(asked: types.SimpleNamespace, host: engine.Engine | None = None, reading: bool = False) -> engine.Repository:
+def opened(request: types.SimpleNamespace, host: engine.Engine | None = None, reading: bool = False) -> engine.Repository:
     """The repository that is meant. `reading`: a restore only reads a local one, and cannot lock it; see `program`."""
-    voice = Terminal(getattr(asked, "command", asked.action))
-    return (host or engine.in_use()).repository(asked.repository, voice, reading)
+    voice = Terminal(getattr(request, "command", request.action))
+    return (host or engine.in_use()).repository(request.repository, voice, reading)

@@ -76,8 +76,8 @@ def run(used: engine.Engine, location: str, command: list[str]) -> None:
 def extract(used: engine.Engine, location: str, into: str, command: list[str]) -> int:
     """Run a command of Borg that writes below a directory. Return its exit code."""
     name = "backup-by-hand-%d-%d" % (os.getpid(), time.time())
-    for each in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, interrupt)
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, interrupt)
     with contextlib.ExitStack() as stack:
         stack.enter_context(used.kept_from_change(location))
         places = stack.enter_context(target.attached(name, [stack.enter_context(target.lent(into, mode=0o755))]))

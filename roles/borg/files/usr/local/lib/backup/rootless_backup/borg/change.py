@@ -37,22 +37,22 @@ def passphrase(used: Engine) -> bool:
         last = len(file.read().rstrip("\n").split("\n"))
     opened = []
     for repository in initialised(used):
-        found = look(repository, range(1, last + 1))
-        if found is None:
+        access = look(repository, range(1, last + 1))
+        if access is None:
             JOURNAL.error("The passphrase was changed nowhere. Mend what is said above, and run the playbook again.")
             return False
-        opened.append(found)
+        opened.append(access)
     changed = []
     # What has no passphrase is opened by the first, and stays as it is.
-    for each in opened:
-        if each.mode != "none" and each.line != last:
-            changed.append(each)
-            if not give(each.repository, each.line, last):
+    for access in opened:
+        if access.mode != "none" and access.line != last:
+            changed.append(access)
+            if not give(access.repository, access.line, last):
                 take_back(changed, last)
                 return False
-            JOURNAL.info("%s: the passphrase is changed" % each.repository.location)
+            JOURNAL.info("%s: the passphrase is changed" % access.repository.location)
     # Each in any case: an earlier change may have been broken off before it came to this.
-    exported = [init.export_key(each.repository, each.mode) for each in opened]
+    exported = [init.export_key(access.repository, access.mode) for access in opened]
     return all(exported)
 
 
@@ -85,8 +85,8 @@ def look(repository: Repository, lines: Iterable[int]) -> Opened | None:
 
 def give(repository: Repository, old: int, new: int) -> bool:
     """Change the passphrase of a repository from that of one line to that of another. Return whether the new one opens it."""
-    told = call.new_passphrase(credentials.path(PASSPHRASES), new)
-    call.borg(repository, "key", "change-passphrase", repository.location, more={"BORG_PASSCOMMAND": read(old), **told})
+    variables = call.new_passphrase(credentials.path(PASSPHRASES), new)
+    call.borg(repository, "key", "change-passphrase", repository.location, more={"BORG_PASSCOMMAND": read(old), **variables})
     # Borg exits with 0 as well if it took the old one for the new one.
     return look(repository, [new]) is not None
 
@@ -94,10 +94,10 @@ def give(repository: Repository, old: int, new: int) -> bool:
 def take_back(changed: list[Opened], last: int) -> None:
     """Give repositories the passphrases that they had."""
     stuck = []
-    for each in reversed(changed):
-        found = look(each.repository, [each.line, last])
-        if found is None or (found.line == last and not give(each.repository, last, each.line)):
-            stuck.append(each.repository.location)
+    for access in reversed(changed):
+        current = look(access.repository, [access.line, last])
+        if current is None or (current.line == last and not give(access.repository, last, access.line)):
+            stuck.append(access.repository.location)
     if stuck:
         JOURNAL.error(
             "%s may have the new passphrase already. This machine has both: run the playbook again, which goes on." % ", ".join(stuck)

@@ -17,27 +17,27 @@ TIMES = {"ctime", "mtime"}
 
 def read(output: str) -> list[Change]:
     """The changes, by path."""
-    found = [change_of(json.loads(line)) for line in output.split("\n") if line]
-    return sorted(filter(None, found), key=lambda change: change["path"])
+    changes = [change_of(json.loads(line)) for line in output.split("\n") if line]
+    return sorted(filter(None, changes), key=lambda change: change["path"])
 
 
 def change_of(line: dict[str, Any]) -> Change | None:
     """What is said of a path; None: it is the same but for its times."""
     kind, more, less, belongings = "belongings", None, None, []
     for change in line["changes"]:
-        what = change["type"]
+        change_type = change["type"]
         # "added", "added directory", "added link", ..., and so of what was removed; of a file with its size.
-        if what.startswith(("added", "removed")):
-            kind = what.split(" ")[0]
+        if change_type.startswith(("added", "removed")):
+            kind = change_type.split(" ")[0]
             more, less = (change.get("size"), None) if kind == "added" else (None, change.get("size"))
-        elif what.startswith(("modified", "changed")):
+        elif change_type.startswith(("modified", "changed")):
             kind, more, less = "contents", change.get("added"), change.get("removed")
-        elif what == "mode":
+        elif change_type == "mode":
             belongings.append("%s -> %s" % (change["old_mode"], change["new_mode"]))
-        elif what == "owner":
+        elif change_type == "owner":
             belongings.append("%(old_user)s:%(old_group)s -> %(new_user)s:%(new_group)s" % change)
-        elif what not in TIMES:
-            belongings.append(what)
+        elif change_type not in TIMES:
+            belongings.append(change_type)
     if kind == "belongings" and not belongings:
         return None
     return {"path": line["path"], "kind": kind, "more": more, "less": less, "belongings": belongings}

@@ -90,16 +90,16 @@ def make(
     return made
 
 
-def is_the_one(repository: Repository, found: str) -> bool:
-    """Whether a repository is the one that was initialised there; of one of which that is not known any more it is noted."""
+def is_the_one(repository: Repository, repository_id: str) -> bool:
+    """Whether a repository is the one that was initialised there. If it is not known any more which that was, note this one."""
     known = state.read_stamp(repository.location, repository.voice)
     if known is None:
-        state.write_stamp(repository.location, found)
-    elif known != found:
+        state.write_stamp(repository.location, repository_id)
+    elif known != repository_id:
         repository.voice.error(
-            "%s: this is another repository (%s) than the one that was initialised (%s)" % (repository.location, found, known)
+            "%s: this is another repository (%s) than the one that was initialised (%s)" % (repository.location, repository_id, known)
         )
-    return known in (None, found)
+    return known in (None, repository_id)
 
 
 def dump_chunks(rules: Rules, voice: Voice) -> str:
@@ -120,16 +120,17 @@ def dump_chunks(rules: Rules, voice: Voice) -> str:
 def size_of(directory: str) -> int:
     """How many bytes are in a directory, as far as they can be seen: Borg tells what cannot be read.
 
-    By du(1), which follows no link, and goes as deep as a hook's user may make directories; a function that calls itself does not.
+    By du(1): it follows no link, and goes as deep as a hook's user may make directories. A function that calls itself does not.
     """
     call = ["du", "--summarize", "--apparent-size", "--block-size=1", "--null", "--", directory]
-    said = subprocess.run(call, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
-    match = re.match(rb"\d+", said)
+    output = subprocess.run(call, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+    match = re.match(rb"\d+", output)
     return int(match[0]) if match else 0
 
 
 def chunks_for(rules: Rules, size: int, before: str | None) -> str:
-    """How so many bytes of dumps are cut that were cut so `before`: other chunks save everything anew, so it is slow to go back.
+    """How to cut so many bytes of dumps into chunks, if they were cut as `before` says until now. Other chunks save everything anew, so it
+    goes back to those for fewer bytes only below a quarter of their limit.
 
     `rules`: `[below, parameters]`, smallest first; the last has no limit.
     """

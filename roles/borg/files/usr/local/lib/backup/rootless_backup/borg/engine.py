@@ -55,7 +55,7 @@ class Engine(engine.Engine):
             # of a lock would lead what it writes elsewhere. See `borrow_state`.
             *([] if restoring else ["CacheDirectory=" + host.ACCOUNT, "CacheDirectoryMode=0700", "NoExecPaths=" + host.CACHE]),
             *(["ReadWritePaths=" + systemd.quoted("-" + location)] if local and not restoring else []),
-            *("Environment=%s=%s" % each for each in ENVIRONMENT.items()),
+            *("Environment=%s=%s" % variable for variable in ENVIRONMENT.items()),
             "Environment=BORG_HOST_ID=" + host_id(),
             "Environment=" + systemd.quoted("BORG_REPO=" + location),
         ]

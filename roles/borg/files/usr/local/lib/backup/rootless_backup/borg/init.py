@@ -28,7 +28,7 @@ MOVED = frozenset({"Cache.RepositoryAccessAborted"})
 def initialise(used: Engine, repositories: Iterable[Repository]) -> bool:
     """Initialise each repository that does not exist and never did. Return whether all are usable."""
     if used.borg["encryption"] == "none":
-        # Only where that is wanted, and only here: a repository of others in place of an encrypted one stays an error later.
+        # Only where no encryption is wanted, and only here: later, a repository of others in place of an encrypted one stays an error.
         os.environ["BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK"] = "yes"
     done = [repository.attempt(initialise_one) for repository in repositories]
     return all(done)
@@ -37,20 +37,20 @@ def initialise(used: Engine, repositories: Iterable[Repository]) -> bool:
 def initialise_one(repository: Repository) -> bool:
     """Make sure that the repository is there, and the one that it was. Return whether it is."""
     location, voice = repository.location, repository.voice
-    found = borg(repository, "info", "--json", location, quiet=ABSENT | MOVED)
+    run = borg(repository, "info", "--json", location, quiet=ABSENT | MOVED)
     known = state.read_stamp(location, voice)
     made = None
-    if found.ids & MOVED:
+    if run.ids & MOVED:
         moved = accept_moved(repository, known)
         if moved is None:
             return False
-        found = moved
-    elif not found.ok:
-        made = make(repository, found, known)
+        run = moved
+    elif not run.ok:
+        made = make(repository, run, known)
         if made is None:
             return False
-        found = made
-    answer = json.loads(found.output)
+        run = made
+    answer = json.loads(run.output)
     if known is not None and answer["repository"]["id"] != known:
         voice.error(
             "%s: this is repository %s, but %s was initialised there. If the change is meant, delete %s first."
@@ -71,7 +71,7 @@ def initialise_one(repository: Repository) -> bool:
 def accept_moved(repository: Repository, known: str | None) -> Run | None:
     """Let Borg use a repository that it knows from another place, if it is one of this host. Return the call of Borg that tells of it.
 
-    Only where the settings name a place is that asked: a task that meets a repository of another place fails.
+    This is asked only where the settings name a place: a task that meets a repository of another place fails.
     """
     location, voice = repository.location, repository.voice
     with tempfile.TemporaryDirectory() as empty:
@@ -81,17 +81,17 @@ def accept_moved(repository: Repository, known: str | None) -> Run | None:
     if not run.ok:
         repository.explain()
         return None
-    found = json.loads(run.output)["repository"]["id"]
-    others = {engine.digest(each) for each in repository.engine.repositories}
-    moved_from = [digest for digest, each in state.stamps().items() if each == found and digest not in others]
-    if known not in (None, found) or (known is None and found not in state.stamps().values()):
-        voice.error("%s: this is repository %s, which was never initialised by this host's settings" % (location, found))
+    repository_id = json.loads(run.output)["repository"]["id"]
+    others = {engine.digest(place) for place in repository.engine.repositories}
+    moved_from = [digest for digest, stamp in state.stamps().items() if stamp == repository_id and digest not in others]
+    if known not in (None, repository_id) or (known is None and repository_id not in state.stamps().values()):
+        voice.error("%s: this is repository %s, which was never initialised by this host's settings" % (location, repository_id))
         return None
-    elsewhere = [each for each in repository.engine.repositories if each != location and state.read_stamp(each, voice) == found]
+    elsewhere = [place for place in repository.engine.repositories if place != location and state.read_stamp(place, voice) == repository_id]
     if elsewhere:
         voice.error(
             "%s: this is repository %s, and so is %s: of copies Borg uses one. Give each place a repository of its own"
-            % (location, found, elsewhere[0])
+            % (location, repository_id, elsewhere[0])
         )
         return None
     moved = borg(repository, "info", "--json", location, more={"BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes"})
@@ -99,23 +99,23 @@ def accept_moved(repository: Repository, known: str | None) -> Run | None:
         return None
     voice.warning(
         "%s: this is repository %s, which was at another place before. borg_repositories names this place now, so it is accepted here"
-        % (location, found)
+        % (location, repository_id)
     )
     for digest in moved_from:
         state.take_over(digest, location)
     return moved
 
 
-def make(repository: Repository, found: Run, known: str | None) -> Run | None:
+def make(repository: Repository, run: Run, known: str | None) -> Run | None:
     """Make a repository where none was found. Return the call of Borg that tells of it; None: there is none, and why was told."""
     location, voice, encryption = repository.location, repository.voice, repository.settings["encryption"]
-    if "Cache.CacheInitAbortedError" in found.ids:
+    if "Cache.CacheInitAbortedError" in run.ids:
         voice.error(
             "%s is not encrypted, but borg_encryption is %s. If it is the repository that is meant, set borg_encryption to "
             "none." % (location, encryption)
         )
         return None
-    if not found.quieted:
+    if not run.quieted:
         repository.explain()
         return None
     if known is not None or state.is_stamped(location):

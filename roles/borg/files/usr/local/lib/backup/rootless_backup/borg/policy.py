@@ -110,8 +110,8 @@ def crash(text: str) -> str | None:
     if gist == text.split("\nPlatform: ")[0].rstrip("\n"):
         return None
     # Some have more lines behind it.
-    found = re.findall(r"^\w[\w.]*: .*$", gist, re.MULTILINE) or [gist.rsplit("\n", 1)[-1].strip() or "it crashed"]
-    return "Borg: %s" % found[-1]
+    messages = re.findall(r"^\w[\w.]*: .*$", gist, re.MULTILINE) or [gist.rsplit("\n", 1)[-1].strip() or "it crashed"]
+    return "Borg: %s" % messages[-1]
 
 
 def is_of_cache(event: Event) -> bool:

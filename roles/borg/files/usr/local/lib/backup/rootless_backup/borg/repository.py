@@ -115,7 +115,7 @@ class Repository(engine.Repository):
             *(["--strip-components", str(strip)] if strip else []),
             *(["--progress"] if progress else []),
         ]
-        # Of paths that are given as such Borg says which it never met.
+        # Of paths that are given as paths, and not as patterns, Borg says which it never met.
         demanded = wanted.below if demand else []
         with patterns(engine.Wanted([] if demand else wanted.below, wanted.exactly, wanted.matching, wanted.without)) as chosen:
             run = borg(
@@ -139,12 +139,13 @@ class Repository(engine.Repository):
             return ok, kept
         # A server can put words of its own into what Borg logs, and not into what it lists.
         listed = borg(self, "list", "--json", self.location)
-        there = {each["name"] for each in json.loads(listed.output)["archives"]} if listed.ok else set()
-        return listed.ok and ok, [archive for archive in kept if archive in there]
+        names = {archive["name"] for archive in json.loads(listed.output)["archives"]} if listed.ok else set()
+        return listed.ok and ok, [archive for archive in kept if archive in names]
 
     def drop_renamed(self, spare: Collection[str]) -> bool:
-        """Once, delete what is not whole: an older version of this collection renamed it, and Borg 1.2.4 does so in a way that fails every
-        run of a later one. Only after a good run: until then it may be all there is. Return whether no more of it stays than is to.
+        """Delete, once, the archives that are not whole and that an older version of this collection renamed: Borg 1.2.4 renames in a way
+        that fails every run of a later one. Only after a good run: until then they may be all there is. Return whether only those are left
+        that are to stay.
         """
         from rootless_backup.borg import retention
 
@@ -166,9 +167,11 @@ class Repository(engine.Repository):
         if not listed.ok:
             raise engine.Refused("the archives of %s cannot be listed" % self.location)
         own = [engine.name_of(re.escape(self.prefix), series, UTC_SECONDS) for series in engine.SERIES]
-        ours = re.compile("(%s)(%s)?" % ("|".join(own), re.escape(engine.INCOMPLETE)))
+        own_name = re.compile("(%s)(%s)?" % ("|".join(own), re.escape(engine.INCOMPLETE)))
         return {
-            archive["name"]: archive["start"] for archive in json.loads(listed.output)["archives"] if not ours.fullmatch(archive["name"])
+            archive["name"]: archive["start"]
+            for archive in json.loads(listed.output)["archives"]
+            if not own_name.fullmatch(archive["name"])
         }
 
     def compact(self) -> bool:

@@ -84,7 +84,7 @@ def kept_by(keep: Mapping[str, int], times: Times) -> set[str]:
     kept: set[str] = set()
     for rule, number in keep.items():
         count, last, name = 0, None, None
-        for name in sorted(times, key=lambda each: (times[each], each), reverse=True) if number > 0 else ():
+        for name in sorted(times, key=lambda archive: (times[archive], archive), reverse=True) if number > 0 else ():
             period = period_of(rule, times[name])
             if period != last:
                 last = period

@@ -41,9 +41,9 @@ def why_not(location: str, key: str | None = None) -> tuple[str, list[str]] | No
     target, port, path = match.groups()
     call = [*command(key), *(["-p", port] if port else []), target.replace("[", "").replace("]", ""), "borg", "--version"]
     probe = subprocess.run(call, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
-    said = probe.stderr.decode(errors="backslashreplace").strip()
+    output = probe.stderr.decode(errors="backslashreplace").strip()
     server, new = server_of(location), "" if key is None else "new "
-    if "Permission denied" in said and server:
+    if "Permission denied" in output and server:
         return (
             "%s: the server refuses the %skey of this host" % (location, new),
             [
@@ -51,7 +51,7 @@ def why_not(location: str, key: str | None = None) -> tuple[str, list[str]] | No
                 "repository_clients there, that is meant." % server
             ],
         )
-    if "Permission denied" in said:
+    if "Permission denied" in output:
         # Type and key only, as the role prints it too; the command is the shell's there, in quotes in which only a quote needs escaping.
         serve = "borg serve --append-only --restrict-to-repository %s" % shlex.quote(re.sub(r"^/(\.|~)/", "", path))
         return (
@@ -61,7 +61,7 @@ def why_not(location: str, key: str | None = None) -> tuple[str, list[str]] | No
                 'command="%s",restrict %s' % (serve.replace('"', '\\"'), " ".join(public(key).split()[:2])),
             ],
         )
-    if "Host key verification failed" in said and server:
+    if "Host key verification failed" in output and server:
         return (
             "%s: the server's host key is not the one that role repository read of it" % location,
             [
@@ -69,7 +69,7 @@ def why_not(location: str, key: str | None = None) -> tuple[str, list[str]] | No
                 "it, then role borg here; if not, find out why it changed before you do." % server
             ],
         )
-    if "Host key verification failed" in said:
+    if "Host key verification failed" in output:
         return (
             "%s: the server's host key is not the one in borg_known_hosts" % location,
             ["If the server is new, add its key to borg_known_hosts; if not, find out why it changed before you do."],
@@ -78,7 +78,7 @@ def why_not(location: str, key: str | None = None) -> tuple[str, list[str]] | No
         return "%s: the server let this host in, but Borg is not installed there" % location, [
             "Install Borg on the server of %s." % location
         ]
-    return ("%s: the server said: %s" % (location, said), []) if said else None
+    return ("%s: the server said: %s" % (location, output), []) if output else None
 
 
 def public(key: str | None) -> str:

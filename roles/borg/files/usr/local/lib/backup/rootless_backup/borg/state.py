@@ -62,14 +62,14 @@ def read_stamp(location: str, voice: Voice) -> str | None:
 
 
 def stamps() -> dict[str, str]:
-    """Which repositories were initialised, by the digest of where."""
-    found = {}
+    """The ids of the repositories that were initialised, by the digest of their location."""
+    ids = {}
     for name in os.listdir(os.path.dirname(stamp(""))) if os.path.isdir(os.path.dirname(stamp(""))) else ():
-        # What is damaged is told where it is asked for by its place.
+        # A damaged one is told by `read_stamp`, which reads it by its location.
         known = look(os.path.join(os.path.dirname(stamp("")), name), REPOSITORY_ID)[0]
         if known is not None:
-            found[name] = known
-    return found
+            ids[name] = known
+    return ids
 
 
 def take_over(digest: str, location: str) -> None:
@@ -95,21 +95,21 @@ def write_stamp(location: str, known: str) -> None:
 
 def read(path: str, form: re.Pattern[str], voice: Voice) -> str | None:
     """What a file of a line says; None: it is not there, or is not of the form, which is told."""
-    said, trouble = look(path, form)
+    content, trouble = look(path, form)
     if trouble:
         voice.warning("%s counts as absent: %s" % (path, trouble))
-    return said
+    return content
 
 
 def look(path: str, form: re.Pattern[str]) -> tuple[str | None, str]:
     """What a file of a line says, or None, and what is wrong with it."""
     try:
-        said = untrusted.read_plain(path, most=MOST).decode(errors="replace").strip()
+        content = untrusted.read_plain(path, most=MOST).decode(errors="replace").strip()
     except FileNotFoundError:
         return None, ""
     except (OSError, untrusted.Untrustworthy) as trouble:
         return None, untrusted.reason(trouble)
-    return (said, "") if form.fullmatch(said) else (None, "it is damaged" if said else "it is empty")
+    return (content, "") if form.fullmatch(content) else (None, "it is damaged" if content else "it is empty")
 
 
 def mend_security(voice: Voice, encryption: str) -> None:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
         alert_after: int
 
     class Told(TypedDict):
-        """All of them, what stands for them as a whole, the days that what was deleted can be had back, what each may take, how long a
-        session of one may last, as a span of systemd's, and how many seconds a check.
+        """All of them; `digest` stands for them as a whole. `undelete_days`: how long what was deleted can be had back. `most`: what each
+        may take. `session_time_limit`: how long a session may last, as a span of systemd's. `check_duration`: that of a check, in seconds.
         """
 
         digest: str
@@ -52,50 +52,50 @@ REFUSED = 'command="/usr/local/sbin/repositoryctl refused",restrict %s\n'
 def read() -> Told:
     """What the control node says."""
     with open(host.REPOSITORY_ACCOUNTS, encoding="utf-8") as file:
-        told: Told = json.load(file)
-    return told
+        config: Told = json.load(file)
+    return config
 
 
-def seen(each: Account) -> str:
+def seen(account: Account) -> str:
     """The file with what was last seen of a repository."""
-    return os.path.join(host.REPOSITORY_STATE, "seen", each["account"] + ".json")
+    return os.path.join(host.REPOSITORY_STATE, "seen", account["account"] + ".json")
 
 
-def is_refused(each: Account) -> bool:
+def is_refused(account: Account) -> bool:
     """Whether it takes more room than it may."""
     try:
-        with open(seen(each), encoding="utf-8") as file:
+        with open(seen(account), encoding="utf-8") as file:
             return bool(json.load(file)["refused"])
     except (FileNotFoundError, ValueError, KeyError):
         return False
 
 
-def closed(each: Account) -> str:
+def closed(account: Account) -> str:
     """The file that is there while something is put in the place of a repository, which nobody may use meanwhile."""
-    return os.path.join(host.REPOSITORY_STATE, "seen", each["account"] + ".closed")
+    return os.path.join(host.REPOSITORY_STATE, "seen", account["account"] + ".closed")
 
 
-def is_welcome(each: Account) -> bool:
+def is_welcome(account: Account) -> bool:
     """Whether it may come in."""
-    return bool(each["line"]) and not is_refused(each) and not os.path.lexists(closed(each))
+    return bool(account["line"]) and not is_refused(account) and not os.path.lexists(closed(account))
 
 
-def wrong(each: Account) -> str:
+def wrong(account: Account) -> str:
     """What is wrong with the number of an account; empty: nothing."""
     try:
-        there = pwd.getpwnam(each["account"]).pw_uid
+        uid = pwd.getpwnam(account["account"]).pw_uid
     except KeyError:
-        there = None
-    if there == each["uid"]:
+        uid = None
+    if uid == account["uid"]:
         return ""
     try:
-        other = "the number %d is that of the user %s here" % (each["uid"], pwd.getpwuid(each["uid"]).pw_name)
+        other = "the number %d is that of the user %s here" % (account["uid"], pwd.getpwuid(account["uid"]).pw_name)
     except KeyError:
-        other = "it has %s" % ("no number" if there is None else "the number %d here" % there)
+        other = "it has %s" % ("no number" if uid is None else "the number %d here" % uid)
     return (
         "%s: its account %s has to have the number %d, but %s, so it is not let in. Remove that user, or give its account another number: "
         "set repository_uid_range to numbers that are free here, and take %s out of repository-accounts.json in backup_secrets_dir of this "
-        "server." % (each["name"], each["account"], each["uid"], other, each["name"])
+        "server." % (account["name"], account["account"], account["uid"], other, account["name"])
     )
 
 
@@ -110,24 +110,24 @@ def alone() -> Iterator[None]:
         os.close(state)
 
 
-def reopen(told: Told) -> None:
-    """Within `alone`: let those in again from whom somebody who is gone kept something while he put it in place."""
-    for each in told["accounts"]:
+def reopen(config: Told) -> None:
+    """Within `alone`: let those in again whose account somebody closed who was gone before he had put something in place."""
+    for account in config["accounts"]:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(closed(each))
+            os.unlink(closed(account))
 
 
 def let_in() -> list[str]:
     """Make the files of authorized_keys those of the accounts, and note that it is done. Return what is wrong, a line each."""
-    told = read()
+    config = read()
     keys = os.open(host.REPOSITORY_KEYS, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(keys, fcntl.LOCK_EX)
-        troubles = {each["account"]: wrong(each) for each in told["accounts"] if each["line"]}
+        troubles = {account["account"]: wrong(account) for account in config["accounts"] if account["line"]}
         wanted = {
-            each["account"]: REFUSED % each["key"] if is_refused(each) else each["line"] + "\n"
-            for each in told["accounts"]
-            if each["line"] and not troubles[each["account"]] and not os.path.lexists(closed(each))
+            account["account"]: REFUSED % account["key"] if is_refused(account) else account["line"] + "\n"
+            for account in config["accounts"]
+            if account["line"] and not troubles[account["account"]] and not os.path.lexists(closed(account))
         }
         for name in sorted(set(os.listdir(keys)) - set(wanted)):
             os.unlink(name, dir_fd=keys)
@@ -137,16 +137,16 @@ def let_in() -> list[str]:
                 # sshd reads it as the account; it is a public key.
                 statefile.write(path, line, 0o644)
         if not any(troubles.values()):
-            note(told["digest"])
+            note(config["digest"])
     finally:
         os.close(keys)
     return list(filter(None, troubles.values()))
 
 
-def is_ours(each: Account) -> bool:
+def is_ours(account: Account) -> bool:
     """Whether the number of an account is its own here, or nobody's any more."""
     try:
-        return pwd.getpwuid(each["uid"]).pw_name == each["account"]
+        return pwd.getpwuid(account["uid"]).pw_name == account["account"]
     except KeyError:
         return True
 

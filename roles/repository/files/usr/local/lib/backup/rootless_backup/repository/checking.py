@@ -42,23 +42,23 @@ GRACE = 300
 LAST = "last_segment_checked"
 
 
-def path(each: Account) -> str:
-    return os.path.join(host.REPOSITORY_STATE, "seen", each["account"] + ".check.json")
+def path(account: Account) -> str:
+    return os.path.join(host.REPOSITORY_STATE, "seen", account["account"] + ".check.json")
 
 
-def read(each: Account) -> Checked:
+def read(account: Account) -> Checked:
     """How far the check of a repository is."""
     nothing: Checked = {"checked": 0, "turn": 0, "segment": -1, "damage": ""}
     try:
-        with open(path(each), encoding="utf-8") as file:
+        with open(path(account), encoding="utf-8") as file:
             return {**nothing, **json.load(file)}
     except (FileNotFoundError, ValueError, TypeError):
         return nothing
 
 
-def damage(each: Account) -> str:
+def damage(account: Account) -> str:
     """What the last check found, or nothing."""
-    return read(each)["damage"]
+    return read(account)["damage"]
 
 
 @contextlib.contextmanager
@@ -76,13 +76,13 @@ def alone() -> Iterator[bool]:
         os.close(lock)
 
 
-def check(told: Told, wanted: Account | None = None) -> bool:
+def check(config: Told, wanted: Account | None = None) -> bool:
     """Check one, or one after the other, until the time is over. Return whether nothing is damaged."""
     with alone() as is_alone:
         if not is_alone:
             untrusted.say("Another check is at work, so this one ends. Try again when that is over.")
             return True
-        return check_all([wanted] if wanted else in_turn(told["accounts"], time.time()), told["check_duration"])
+        return check_all([wanted] if wanted else in_turn(config["accounts"], time.time()), config["check_duration"])
 
 
 def in_turn(machines: list[Account], now: float) -> list[Account]:
@@ -100,40 +100,40 @@ def check_all(machines: list[Account], seconds: float) -> bool:
     """Check one after the other for so long. Return whether nothing is damaged."""
     end = time.monotonic() + seconds
     good = True
-    for each in machines:
+    for account in machines:
         left = end - time.monotonic()
         if left < 1:
             break
-        known = generations.names(keeping.path_of(each))
+        known = generations.names(keeping.path_of(account))
         if not known:
             continue
         # Before it begins: whatever comes of it, the others are first then.
-        statefile.write(path(each), json.dumps({**read(each), "turn": time.time()}))
+        statefile.write(path(account), json.dumps({**read(account), "turn": time.time()}))
         try:
-            state = check_one(each, known[-1], left)
+            state = check_one(account, known[-1], left)
         except Exception as trouble:  # of one; the others are checked all the same
-            state = {**read(each), "damage": "it could not be checked: %s" % untrusted.reason(trouble)}
-        statefile.write(path(each), json.dumps(state))
+            state = {**read(account), "damage": "it could not be checked: %s" % untrusted.reason(trouble)}
+        statefile.write(path(account), json.dumps(state))
         if state["damage"]:
-            untrusted.tell(3, "%s: %s" % (each["name"], state["damage"]))
+            untrusted.tell(3, "%s: %s" % (account["name"], state["damage"]))
             good = False
     return good
 
 
-def check_one(each: Account, name: str, seconds: float) -> Checked:
+def check_one(account: Account, name: str, seconds: float) -> Checked:
     """Check a generation for so long. Return how far it is then."""
-    before = read(each)
-    top = os.path.join(os.path.dirname(each["home"]), ".checking")
-    tree = os.path.join(top, each["account"])
+    before = read(account)
+    top = os.path.join(os.path.dirname(account["home"]), ".checking")
+    tree = os.path.join(top, account["account"])
     if os.path.lexists(tree):
         shutil.rmtree(tree)
     os.mkdir(tree, 0o700)
     try:
         with accounts.alone():
-            undelete.lay(os.path.join(keeping.path_of(each), name), tree)
+            undelete.lay(os.path.join(keeping.path_of(account), name), tree)
         user = pwd.getpwnam(host.REPOSITORY_GROUP)
         give(tree, user.pw_uid, before["segment"])
-        ended = run(tree, user.pw_uid, each["uid"], seconds)
+        ended = run(tree, user.pw_uid, account["uid"], seconds)
         segment = reached(tree)
     finally:
         for directory, _below, _files in os.walk(tree):
@@ -151,13 +151,13 @@ def give(tree: str, uid: int, segment: int) -> None:
 
     -1: at the first. The machine may have written another one there, behind which it damaged nothing.
     """
-    found = settings(tree)
-    for section in (found.default_section, "repository"):
-        found.remove_option(section, LAST)
+    parser = settings(tree)
+    for section in (parser.default_section, "repository"):
+        parser.remove_option(section, LAST)
     if segment >= 0:
-        found["repository"][LAST] = str(segment)
+        parser["repository"][LAST] = str(segment)
     with open(os.path.join(tree, "config"), "w", encoding="utf-8") as config:
-        found.write(config)
+        parser.write(config)
     for top, _below, files in os.walk(tree):
         for file in files:
             if os.lstat(os.path.join(top, file)).st_nlink == 1:
@@ -172,9 +172,9 @@ def reached(tree: str) -> int:
 
 def settings(tree: str) -> configparser.ConfigParser:
     """The settings of a repository, which others wrote. Untrustworthy, configparser.Error: they are none."""
-    found = configparser.ConfigParser(interpolation=None)
-    found.read_string(untrusted.read_plain(os.path.join(tree, "config")).decode("utf-8", "replace"))
-    return found
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(untrusted.read_plain(os.path.join(tree, "config")).decode("utf-8", "replace"))
+    return parser
 
 
 def run(tree: str, uid: int, group: int, seconds: float) -> str | None:
@@ -197,5 +197,5 @@ def run(tree: str, uid: int, group: int, seconds: float) -> str | None:
         )
     except subprocess.TimeoutExpired:
         return None
-    said = untrusted.printable(ended.stderr.decode(errors="backslashreplace").strip().split("\n")[0][:300])
-    return "" if ended.returncode == 0 else said or "borg check ended with %d" % ended.returncode
+    line = untrusted.printable(ended.stderr.decode(errors="backslashreplace").strip().split("\n")[0][:300])
+    return "" if ended.returncode == 0 else line or "borg check ended with %d" % ended.returncode

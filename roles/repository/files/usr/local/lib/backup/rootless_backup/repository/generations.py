@@ -47,7 +47,7 @@ def known(directory: str) -> list[tuple[float, str]]:
     """
     try:
         with os.scandir(directory) as entries:
-            return sorted((each.stat(follow_symlinks=False).st_mtime, each.name) for each in entries if NAMED.fullmatch(each.name))
+            return sorted((entry.stat(follow_symlinks=False).st_mtime, entry.name) for entry in entries if NAMED.fullmatch(entry.name))
     except FileNotFoundError:
         return []
 
@@ -59,22 +59,22 @@ def names(directory: str) -> list[str]:
 
 def is_due(directory: str, stood: float) -> bool:
     """Whether the newest one is an hour old, or made at a count that is still to come."""
-    there = known(directory)
-    return not there or not 0 <= stood - there[-1][0] < HOUR
+    generations = known(directory)
+    return not generations or not 0 <= stood - generations[-1][0] < HOUR
 
 
 def same(one: dict[str, File], other: dict[str, File], but: str = "") -> bool:
     """Whether two listings are of the same content, but for what is copied, and one file."""
 
-    def kept(found: dict[str, File]) -> dict[str, tuple[int, int]]:
-        return {path: (file.size, file.changed) for path, file in found.items() if path != but and not COPIED.fullmatch(path)}
+    def kept(files: dict[str, File]) -> dict[str, tuple[int, int]]:
+        return {path: (file.size, file.changed) for path, file in files.items() if path != but and not COPIED.fullmatch(path)}
 
     return kept(one) == kept(other)
 
 
-def written(found: dict[str, File]) -> str:
+def written(files: dict[str, File]) -> str:
     """The segment that a session may be writing: the newest. What it has after its last commit counts for nothing."""
-    numbers = {path: int(match[1]) for path, match in ((path, SEGMENT.fullmatch(path)) for path in found) if match}
+    numbers = {path: int(match[1]) for path, match in ((path, SEGMENT.fullmatch(path)) for path in files) if match}
     return max(numbers, key=lambda path: numbers[path], default="")
 
 
@@ -90,15 +90,15 @@ def make(repository: int, directory: str, now: float, stood: float, patience: fl
         before = listing.of(repository)
         if "config" not in before or not any(path.startswith("data/") for path in before):
             return None
-        there = known(directory)
-        if there and same(before, listed(os.path.join(directory, there[-1][1]))):
+        generations = known(directory)
+        if generations and same(before, listed(os.path.join(directory, generations[-1][1]))):
             return None
         if os.path.lexists(new):
             shutil.rmtree(new)
         os.mkdir(new, 0o700)
         if link_all(repository, new, before) and same(before, listing.of(repository), but=written(before)):
             # After those that are there, whatever became of the count.
-            made = max(stood, there[-1][0] + 1) if there else stood
+            made = max(stood, generations[-1][0] + 1) if generations else stood
             os.utime(new, (made, made))
             return put(new, directory, now)
         shutil.rmtree(new)
@@ -179,11 +179,11 @@ def link(source: int, target: int, name: str, file: File) -> None:
         os.chown(name, -1, group, dir_fd=target, follow_symlinks=False)
         os.chmod(name, 0o440, dir_fd=target)
         return
-    found = os.stat(name, dir_fd=target, follow_symlinks=False)
-    if not stat.S_ISREG(found.st_mode) or found.st_ino != file.inode:
+    status = os.stat(name, dir_fd=target, follow_symlinks=False)
+    if not stat.S_ISREG(status.st_mode) or status.st_ino != file.inode:
         os.unlink(name, dir_fd=target)
         raise Changed(name)
-    if found.st_uid != 0 or stat.S_IMODE(found.st_mode) != 0o440:
+    if status.st_uid != 0 or stat.S_IMODE(status.st_mode) != 0o440:
         # By our own name of it, which nobody else can exchange.
         os.chown(name, 0, -1, dir_fd=target, follow_symlinks=False)
         os.chmod(name, 0o440, dir_fd=target)
@@ -196,15 +196,15 @@ def copy(source: int, target: int, name: str) -> int:
     except OSError as error:
         raise Changed(name) from error
     with open(opened, "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
             raise Changed(name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with open(os.open(name, flags, 0o600, dir_fd=target), "wb") as made:
             shutil.copyfileobj(file, made, 1 << 20)
             made.flush()
-            os.utime(made.fileno(), ns=(found.st_atime_ns, found.st_mtime_ns))
-    return found.st_gid
+            os.utime(made.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
+    return status.st_gid
 
 
 def expire(directory: str, stood: float, days: int) -> list[str]:
@@ -221,23 +221,24 @@ def expire(directory: str, stood: float, days: int) -> list[str]:
 
 
 def gone(directory: str, before: dict[str, Gone]) -> dict[str, Gone]:
-    """Of each generation but the newest, which is the next one, and the files that this has no more: their inodes and bytes on the disk.
+    """Of each generation but the newest: which is the next one, and of the files that the next one has no more, their inodes and bytes on
+    the disk.
 
     `before`: what was found the last time. Only what is new is looked at: a file that was deleted does not come back.
     Odd: they are too many to be kept in mind.
     """
-    there, found, count = names(directory), {}, 0
-    for name, following in zip(there, there[1:]):
+    generations, lost, count = names(directory), {}, 0
+    for name, following in zip(generations, generations[1:]):
         if name in before and before[name][0] == following:
-            found[name] = before[name]
+            lost[name] = before[name]
         else:
             after = {file.inode for file in listed(os.path.join(directory, following)).values()}
             files = listed(os.path.join(directory, name)).values()
-            found[name] = following, [(file.inode, file.room) for file in files if file.inode not in after]
-        count += len(found[name][1])
+            lost[name] = following, [(file.inode, file.room) for file in files if file.inode not in after]
+        count += len(lost[name][1])
         if count > MOST_GONE:
             raise listing.Odd("it deleted more than %d files that can still be had back, which Borg does not do" % MOST_GONE)
-    return found
+    return lost
 
 
 def room(repository: dict[str, File], directory: str, deleted: dict[str, Gone]) -> tuple[int, int]:

@@ -28,17 +28,17 @@ LITTLE = 1e6
 UNSEEN = 7 * 3600
 
 
-def problems(told: Told, now: float) -> list[tuple[str, Problem]]:
+def problems(config: Told, now: float) -> list[tuple[str, Problem]]:
     """All that is wrong, each with the name of its machine, or none."""
-    found = [("", each) for each in of_server(told, now)]
-    for each in told["accounts"]:
-        found += [(each["name"], problem) for problem in of_machine(each, seen.read(each), told, now)]
-    return found
+    troubles = [("", problem) for problem in of_server(config, now)]
+    for account in config["accounts"]:
+        troubles += [(account["name"], problem) for problem in of_machine(account, seen.read(account), config, now)]
+    return troubles
 
 
-def of_server(told: Told, now: float) -> Iterator[Problem]:
+def of_server(config: Told, now: float) -> Iterator[Problem]:
     """What is wrong with the server itself."""
-    if not told["accounts"]:
+    if not config["accounts"]:
         return
     samples = seen.disk()
     if not samples or now - samples[-1][0] > UNSEEN:
@@ -47,61 +47,64 @@ def of_server(told: Told, now: float) -> Iterator[Problem]:
             "nothing of what is deleted was kept %s." % since, ["Run `systemctl start repository-keep`; `journalctl -u repository-keep`."]
         )
     if samples:
-        path = os.path.dirname(told["accounts"][0]["home"])
+        path = os.path.dirname(config["accounts"][0]["home"])
         for line in room.warnings({path: samples}):
             yield Problem(line + ".", ["Make it larger, or let less be kept: `repositoryctl status` shows who takes how much."])
 
 
-def of_machine(each: Account, state: Seen | None, told: Told, now: float) -> Iterator[Problem]:
+def of_machine(account: Account, state: Seen | None, config: Told, now: float) -> Iterator[Problem]:
     """What is wrong with the repository of a machine."""
     if state is None:
         return
     for line in (*state["troubles"], *([state["refused"]] if state["refused"] else [])):
-        yield Problem("%s: %s" % (each["name"], line))
-    if each["line"]:
-        yield from silence(each, state, now)
-    yield from sizes(each, state, told, now)
-    damage = checking.damage(each)
+        yield Problem("%s: %s" % (account["name"], line))
+    if account["line"]:
+        yield from silence(account, state, now)
+    yield from sizes(account, state, config, now)
+    damage = checking.damage(account)
     if damage:
         yield Problem(
-            "%s: %s" % (each["name"], damage), ["On it: `backupctl check`. `repositoryctl list %s` shows what was kept." % each["name"]]
+            "%s: %s" % (account["name"], damage),
+            ["On it: `backupctl check`. `repositoryctl list %s` shows what was kept." % account["name"]],
         )
 
 
-def silence(each: Account, state: Seen, now: float) -> Iterator[Problem]:
+def silence(account: Account, state: Seen, now: float) -> Iterator[Problem]:
     """That a machine saved nothing for too long."""
     last = state["changed"] or state["since"]
     # Of a time to come: the clock was set back, so the age is not known, and not trusted.
-    if not each["alert_after"] or -DAY < now - last < each["alert_after"] * 3600:
+    if not account["alert_after"] or -DAY < now - last < account["alert_after"] * 3600:
         return
-    found = "last %s, %s" % (stamp(last), ago(now - last)) if state["changed"] else "nor ever since %s" % stamp(last)
+    detail = "last %s, %s" % (stamp(last), ago(now - last)) if state["changed"] else "nor ever since %s" % stamp(last)
     yield Problem(
-        "%s: saved nothing for longer than %d hours, %s." % (each["name"], each["alert_after"], found),
+        "%s: saved nothing for longer than %d hours, %s." % (account["name"], account["alert_after"], detail),
         [
             "On it: `backupctl status`. If it is to save no more: repository_clients: [{name: %s, state: absent}]; if it is often off: "
-            "{name: %s, alert_after: 0}." % (each["name"], each["name"])
+            "{name: %s, alert_after: 0}." % (account["name"], account["name"])
         ],
     )
 
 
-def sizes(each: Account, state: Seen, told: Told, now: float) -> Iterator[Problem]:
+def sizes(account: Account, state: Seen, config: Told, now: float) -> Iterator[Problem]:
     """That a repository shrank or grew unlike itself, or has little room left."""
-    look = "If nobody meant that: `repositoryctl list %s`, and `repositoryctl restore %s --at TIME`." % (each["name"], each["name"])
+    look = "If nobody meant that: `repositoryctl list %s`, and `repositoryctl restore %s --at TIME`." % (account["name"], account["name"])
     live, most = state["live"], max((had for when, had, _held in state["samples"] if now - when < WITHIN * DAY), default=0)
     if most > LITTLE and live < most * (1 - SHRUNK):
-        yield Problem("%s: its repository shrank from %s to %s within %d days." % (each["name"], size(most), size(live), WITHIN), [look])
+        yield Problem("%s: its repository shrank from %s to %s within %d days." % (account["name"], size(most), size(live), WITHIN), [look])
     grown = growth(state)
     if grown:
         text = "%s: its repository grew by %s within a day, %d times as much as on any day before." % (
-            each["name"],
+            account["name"],
             size(grown[0]),
             grown[1],
         )
         yield Problem(text, ["Find out on it what is new: `backupctl status`."])
-    for taken, allowed, name in ((live, each["quota"], "repository_quota"), (live + state["held"], told["most"], "repository_most")):
+    for taken, allowed, name in ((live, account["quota"], "repository_quota"), (live + state["held"], config["most"], "repository_most")):
         limit = keeping.size_of(allowed)
         if limit and NEARLY * limit < taken <= limit:
-            yield Problem("%s: it takes %s of %s (%s)." % (each["name"], size(taken), allowed, name), ["Allow more, or have it keep less."])
+            yield Problem(
+                "%s: it takes %s of %s (%s)." % (account["name"], size(taken), allowed, name), ["Allow more, or have it keep less."]
+            )
 
 
 def growth(state: Seen) -> tuple[float, float] | None:

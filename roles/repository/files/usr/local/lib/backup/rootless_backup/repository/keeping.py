@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 MOST_KEPT = 40 * generations.MOST_GONE
 
 
-def path_of(each: Account) -> str:
+def path_of(account: Account) -> str:
     """Where the generations of an account are: beside the repositories, since hard links do not leave a file system."""
-    return os.path.join(os.path.dirname(each["home"]), ".generations", each["account"])
+    return os.path.join(os.path.dirname(account["home"]), ".generations", account["account"])
 
 
-def opened(each: Account) -> int | None:
+def opened(account: Account) -> int | None:
     """The repository of an account, opened through no link; None: there is none. OSError: it cannot be opened."""
-    home = os.open(each["home"], listing.DIRECTORY)
+    home = os.open(account["home"], listing.DIRECTORY)
     try:
         return os.open("repository", listing.DIRECTORY, dir_fd=home)
     except OSError as error:
@@ -41,76 +41,76 @@ def opened(each: Account) -> int | None:
 
 
 def keep() -> bool:
-    """Do it for all. Return whether nothing was wrong; what was is told."""
-    told = accounts.read()
+    """Keep generations of all repositories. Return whether nothing was wrong; what was is told."""
+    config = accounts.read()
     now = time.time()
-    count = clock.stood(now, lambda: newest(told, now))
+    count = clock.stood(now, lambda: newest(config, now))
     troubles = []
     try:
-        accounts.reopen(told)
-        for each in told["accounts"]:
-            troubles += ["%s: %s" % (each["name"], line) for line in keep_one(each, told, now, count)]
+        accounts.reopen(config)
+        for account in config["accounts"]:
+            troubles += ["%s: %s" % (account["name"], line) for line in keep_one(account, config, now, count)]
     finally:
         # Whatever it was that went wrong: who is refused does not come in, and who is not does.
         troubles += accounts.let_in()
-        troubles += end_unwanted(told, now)
+        troubles += end_unwanted(config, now)
         for line in troubles:
             untrusted.tell(3, line)
-    seen.note_room(told, now)
+    seen.note_room(config, now)
     return not troubles
 
 
-def end_unwanted(told: accounts.Told, now: float) -> list[str]:
+def end_unwanted(config: accounts.Told, now: float) -> list[str]:
     """End the sessions that may not go on, and tell of whom. Return what kept them from it, a line or none, noted of whose they are."""
     try:
         for line in sessions.end_unwanted():
             untrusted.tell(4, line)
     except sessions.Unending as trouble:
-        for each in told["accounts"]:
-            if each["uid"] in trouble.uids:
-                state = seen.read(each) or seen.nothing(now)
+        for account in config["accounts"]:
+            if account["uid"] in trouble.uids:
+                state = seen.read(account) or seen.nothing(now)
                 with contextlib.suppress(Exception):
-                    seen.write(each, {**state, "troubles": [*state["troubles"], "its session was to end, and does not"]})
+                    seen.write(account, {**state, "troubles": [*state["troubles"], "its session was to end, and does not"]})
         return [str(trouble)]
     except Exception as trouble:  # told, as all else is then
         return ["sessions that are to end could not be ended: %s" % untrusted.reason(trouble)]
     return []
 
 
-def newest(told: accounts.Told, now: float) -> float:
+def newest(config: accounts.Told, now: float) -> float:
     """The count at which the newest generation of all was made; if there is none, now."""
-    return max((made for each in told["accounts"] for made, _name in generations.known(path_of(each))[-1:]), default=now)
+    return max((made for account in config["accounts"] for made, _name in generations.known(path_of(account))[-1:]), default=now)
 
 
-def keep_one(each: Account, told: accounts.Told, now: float, count: float) -> list[str]:
-    """Do it for one, so that nothing of it keeps it from being done for the others. Return what is wrong, a line each."""
+def keep_one(account: Account, config: accounts.Told, now: float, count: float) -> list[str]:
+    """Keep generations of one repository. Whatever goes wrong with it, the others are kept too. Return what is wrong, a line each."""
     try:
-        state = kept(each, told, now, count)
-        seen.write(each, state)
+        state = kept(account, config, now, count)
+        seen.write(account, state)
     except Exception as trouble:  # whatever it is; it is told
         line = "its repository could not be looked after: %s" % untrusted.reason(trouble)
         with contextlib.suppress(Exception):
-            seen.write(each, {**(seen.read(each) or seen.nothing(now)), "troubles": [line]})
+            seen.write(account, {**(seen.read(account) or seen.nothing(now)), "troubles": [line]})
         return [line]
     return state["troubles"] + ([state["refused"]] if state["refused"] else [])
 
 
-def kept(each: Account, told: accounts.Told, now: float, count: float) -> Seen:
+def kept(account: Account, config: accounts.Told, now: float, count: float) -> Seen:
     """Let expire what is old, and make what is due. Return what is there then."""
-    directory = path_of(each)
-    state: Seen = {**(seen.read(each) or seen.nothing(now)), "troubles": [], "refused": ""}
+    directory = path_of(account)
+    state: Seen = {**(seen.read(account) or seen.nothing(now)), "troubles": [], "refused": ""}
     # First: on a disk that is full it makes the room for what comes.
-    generations.expire(directory, count, told["undelete_days"])
-    repository = opened(each)
-    found: dict[str, listing.File] = {}
+    generations.expire(directory, count, config["undelete_days"])
+    repository = opened(account)
+    files: dict[str, listing.File] = {}
     try:
         if repository is not None:
             state["troubles"] += make(repository, directory, now, count)
-            found = listing.of(repository)
+            files = listing.of(repository)
         elif generations.known(directory):
             state["troubles"].append(
                 "its repository is not there any more: the machine deleted or moved it. `repositoryctl restore %s --in-place` brings the "
-                "newest generation back" % each["name"]
+                "newest generation back" % account["name"]
             )
     except listing.Odd as trouble:
         state["troubles"].append("no generation was made: %s" % trouble)
@@ -121,17 +121,17 @@ def kept(each: Account, told: accounts.Told, now: float, count: float) -> Seen:
     # Of what cannot be counted the last count stands.
     if not state["refused"]:
         try:
-            state["live"], state["held"] = generations.room(found, directory, gone(each, directory))
+            state["live"], state["held"] = generations.room(files, directory, gone(account, directory))
         except listing.Odd as trouble:
             state["refused"] = "%s; it is let in no more until some of them expire" % trouble
     # Not by what a restore or a check on the machine changes too, which save nothing.
-    segments = (file.changed / 1e9 for name, file in found.items() if generations.SEGMENT.fullmatch(name))
+    segments = (file.changed / 1e9 for name, file in files.items() if generations.SEGMENT.fullmatch(name))
     state["changed"] = max(segments, default=state["changed"])
-    most = size_of(told["most"])
+    most = size_of(config["most"])
     if most and state["live"] + state["held"] > most:
         state["refused"] = (
             "it takes %s with what it deleted within %d days, and %s are allowed (repository_most), so it is let in no more until some of "
-            "that expires" % (figures.size(state["live"] + state["held"]), told["undelete_days"], told["most"])
+            "that expires" % (figures.size(state["live"] + state["held"]), config["undelete_days"], config["most"])
         )
     return seen.sampled(state, now)
 
@@ -148,16 +148,16 @@ def make(repository: int, directory: str, now: float, count: float) -> list[str]
     return []
 
 
-def gone(each: Account, directory: str) -> dict[str, Gone]:
+def gone(account: Account, directory: str) -> dict[str, Gone]:
     """See `generations.gone`; kept from one time to the next. Odd: see there; what was kept stays then."""
-    path = os.path.join(host.REPOSITORY_STATE, "seen", each["account"] + ".gone.json")
+    path = os.path.join(host.REPOSITORY_STATE, "seen", account["account"] + ".gone.json")
     before: dict[str, Gone] = {}
     with contextlib.suppress(FileNotFoundError, ValueError):
         before = {name: (following, files) for name, (following, files) in untrusted.read_json(path, MOST_KEPT).items()}
-    found = generations.gone(directory, before)
-    if found != before:
-        statefile.write(path, json.dumps(found))
-    return found
+    files = generations.gone(directory, before)
+    if files != before:
+        statefile.write(path, json.dumps(files))
+    return files
 
 
 def size_of(text: str) -> float:

@@ -55,15 +55,15 @@ def files(top: int, count: Count, prefix: str = "", depth: int = 0) -> Iterator[
         if not depth and name.startswith("lock."):
             continue
         try:
-            found = os.stat(name, dir_fd=top, follow_symlinks=False)
-            if stat.S_ISDIR(found.st_mode):
+            status = os.stat(name, dir_fd=top, follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
                 below = os.open(name, DIRECTORY, dir_fd=top)
                 try:
                     yield from files(below, count, prefix + name + "/", depth + 1)
                 finally:
                     os.close(below)
-            elif stat.S_ISREG(found.st_mode):
-                yield prefix + name, File(found.st_ino, found.st_size, found.st_mtime_ns, found.st_blocks * 512)
+            elif stat.S_ISREG(status.st_mode):
+                yield prefix + name, File(status.st_ino, status.st_size, status.st_mtime_ns, status.st_blocks * 512)
         except (FileNotFoundError, NotADirectoryError):
             # It went meanwhile.
             continue
@@ -71,14 +71,14 @@ def files(top: int, count: Count, prefix: str = "", depth: int = 0) -> Iterator[
 
 def entries(top: int, count: Count) -> list[str]:
     """The names in an open directory. Odd: they are too many, before all are read."""
-    found = []
-    with os.scandir(top) as each:
-        for entry in each:
+    names = []
+    with os.scandir(top) as scan:
+        for entry in scan:
             count.add(1)
-            found.append(entry.name)
-    return sorted(found)
+            names.append(entry.name)
+    return sorted(names)
 
 
 def of(top: int) -> dict[str, File]:
-    """All of them. Odd: there are more than any repository has."""
+    """All regular files below an open directory, by path. Odd: there are more than any repository has."""
     return dict(files(top, Count()))

@@ -36,37 +36,37 @@ def main() -> None:
     for name in ("accounts", "keep", "watch", "refused"):
         # For units, and for sshd.
         commands.add_parser(name)
-    given = parser.parse_args()
-    if given.command == "refused":
+    args = parser.parse_args()
+    if args.command == "refused":
         untrusted.die(REFUSED)
     if os.geteuid() != 0:
         untrusted.die("repositoryctl: this is for root")
-    run(given)
+    run(args)
 
 
-def run(given: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
     """Run a command of root's."""
     from rootless_backup.repository import accounts, generations, keeping
 
-    if given.command in ("status", "watch"):
+    if args.command in ("status", "watch"):
         from rootless_backup.repository import status
 
-        sys.exit(0 if (status.show(given.json) if given.command == "status" else status.watch()) else 1)
-    elif given.command == "accounts":
+        sys.exit(0 if (status.show(args.json) if args.command == "status" else status.watch()) else 1)
+    elif args.command == "accounts":
         sys.exit(0 if admit() else 1)
-    elif given.command == "keep":
+    elif args.command == "keep":
         with accounts.alone():
             good = keeping.keep()
         sys.exit(0 if good else 1)
-    elif given.command == "check":
+    elif args.command == "check":
         from rootless_backup.repository import checking
 
-        sys.exit(0 if checking.check(accounts.read(), named(given.client) if given.client else None) else 1)
-    elif given.command == "list":
-        for name in generations.names(keeping.path_of(named(given.client))):
+        sys.exit(0 if checking.check(accounts.read(), named(args.client) if args.client else None) else 1)
+    elif args.command == "list":
+        for name in generations.names(keeping.path_of(named(args.client))):
             untrusted.say(name)
     else:
-        restore(named(given.client), given.at, given.in_place)
+        restore(named(args.client), args.at, args.in_place)
 
 
 def admit() -> bool:
@@ -85,18 +85,18 @@ def admit() -> bool:
     return not troubles
 
 
-def restore(each: Account, at: str, in_place: bool) -> None:
+def restore(account: Account, at: str, in_place: bool) -> None:
     """Bring a generation back."""
     from rootless_backup.repository import accounts, generations, sessions, undelete
 
     try:
         with accounts.alone():
-            name = undelete.chosen(each, at)
+            name = undelete.chosen(account, at)
             if in_place:
-                undelete.in_place(each, name)
-                untrusted.say("%s: its repository is that of %s again" % (each["name"], name))
+                undelete.in_place(account, name)
+                untrusted.say("%s: its repository is that of %s again" % (account["name"], name))
             else:
-                untrusted.say(undelete.beside(each, name))
+                untrusted.say(undelete.beside(account, name))
     except (undelete.Impossible, generations.Restless, sessions.Unending, OSError) as error:
         untrusted.die("repositoryctl: %s" % error)
 
@@ -105,7 +105,7 @@ def named(client: str) -> Account:
     """The account of a machine."""
     from rootless_backup.repository import accounts
 
-    known = {each["name"]: each for each in accounts.read()["accounts"]}
+    known = {account["name"]: account for account in accounts.read()["accounts"]}
     if client not in known:
         untrusted.die("repositoryctl: there is no client %s; there are %s" % (client, ", ".join(sorted(known)) or "none"))
     return known[client]

@@ -29,55 +29,55 @@ class Unending(Exception):
 
 def end_unwanted() -> list[str]:
     """End the sessions of those who may not come in, and those that last too long. Return of whom, a line each. Unending: one does not."""
-    told = accounts.read()
+    config = accounts.read()
     # Of a number that is somebody else's nothing is ended.
-    ours = {each["uid"]: each for each in told["accounts"] if accounts.is_ours(each)}
-    limit = told["session_time_limit"]
-    old = end_old(ours.keys(), systemd.timespan(limit) / 1e6)
-    shut = end({uid for uid, each in ours.items() if not accounts.is_welcome(each)})
+    by_uid = {account["uid"]: account for account in config["accounts"] if accounts.is_ours(account)}
+    limit = config["session_time_limit"]
+    old = end_old(by_uid.keys(), systemd.timespan(limit) / 1e6)
+    shut = end({uid for uid, account in by_uid.items() if not accounts.is_welcome(account)})
     return [
         *(
-            "%s: a session lasted longer than %s (repository_session_time_limit), and was ended" % (ours[uid]["name"], limit)
+            "%s: a session lasted longer than %s (repository_session_time_limit), and was ended" % (by_uid[uid]["name"], limit)
             for uid in sorted(old)
         ),
-        *("%s: it is let in no more, and its sessions were ended" % ours[uid]["name"] for uid in sorted(shut)),
+        *("%s: it is let in no more, and its sessions were ended" % by_uid[uid]["name"] for uid in sorted(shut)),
     ]
 
 
 def end(uids: Collection[int]) -> set[int]:
     """End all that runs as one of these. Return of whom something ran. Unending: something does not end."""
-    found: set[int] = set()
+    ended: set[int] = set()
     deadline = time.monotonic() + PATIENCE
     while True:
         processes = [(pid, uid) for pid, uid in running() if uid in uids]
         if not processes:
-            return found
+            return ended
         if time.monotonic() > deadline:
             raise Unending({uid for _pid, uid in processes})
         for pid, uid in processes:
-            found.add(uid)
+            ended.add(uid)
             kill(pid)
         time.sleep(0.05)
 
 
 def end_old(uids: Collection[int], limit: float) -> set[int]:
     """End what has run as one of these for longer than so many seconds. Return of whom something had."""
-    found: set[int] = set()
+    ended: set[int] = set()
     for pid, uid in running():
         if uid in uids and age(pid) > limit:
-            found.add(uid)
+            ended.add(uid)
             kill(pid)
-    return found
+    return ended
 
 
 def running() -> list[tuple[int, int]]:
     """Each process, and as whom it runs."""
-    found = []
+    processes = []
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError):
-                found.append((int(name), os.stat("/proc/" + name).st_uid))
-    return found
+                processes.append((int(name), os.stat("/proc/" + name).st_uid))
+    return processes
 
 
 def kill(pid: int) -> None:

@@ -23,13 +23,13 @@ class Impossible(Exception):
     """It cannot be brought back; the text says why, and what can be done."""
 
 
-def chosen(each: Account, at: str) -> str:
+def chosen(account: Account, at: str) -> str:
     """The newest generation that is not younger than a time in UTC; the newest of all, if none is given. Impossible: there is none."""
-    made = generations.names(keeping.path_of(each))
+    made = generations.names(keeping.path_of(account))
     # By what the clock said; the one that was made last is the last all the same.
     known = sorted(made)
     if not known:
-        raise Impossible("there is no generation of %s yet" % each["name"])
+        raise Impossible("there is no generation of %s yet" % account["name"])
     if not at:
         return made[-1]
     for form in FORMS:
@@ -39,20 +39,20 @@ def chosen(each: Account, at: str) -> str:
             limit = time.strftime(generations.NAME, wanted) if form != FORMS[-1] else time.strftime("%Y-%m-%dT23-59-59Z", wanted)
             older = [name for name in known if name <= limit]
             if not older:
-                raise Impossible("there is no generation of %s as old as that; the oldest is %s" % (each["name"], known[0]))
+                raise Impossible("there is no generation of %s as old as that; the oldest is %s" % (account["name"], known[0]))
             return older[-1]
     raise Impossible("--at: %s is not allowed. Use a time in UTC, as in 2026-01-31, 2026-01-31 14:00 or %s" % (at, known[-1]))
 
 
-def beside(each: Account, name: str) -> str:
+def beside(account: Account, name: str) -> str:
     """Lay a generation down where only root comes, and return its path. It stays until somebody removes it."""
-    directory = os.path.join(os.path.dirname(each["home"]), ".restored")
+    directory = os.path.join(os.path.dirname(account["home"]), ".restored")
     os.makedirs(directory, mode=0o700, exist_ok=True)
-    path = os.path.join(directory, "%s-%s" % (each["account"], name))
+    path = os.path.join(directory, "%s-%s" % (account["account"], name))
     if os.path.lexists(path):
         raise Impossible("%s is there already; remove it first, or use it" % path)
     os.mkdir(path, 0o700)
-    lay(os.path.join(keeping.path_of(each), name), path)
+    lay(os.path.join(keeping.path_of(account), name), path)
     return path
 
 
@@ -66,36 +66,36 @@ def lay(generation: str, path: str) -> None:
         os.close(source)
 
 
-def in_place(each: Account, name: str) -> None:
+def in_place(account: Account, name: str) -> None:
     """Put a generation in the place of the repository. The account is let in by nobody meanwhile, and its sessions end."""
-    directory = keeping.path_of(each)
-    if not os.path.isdir(each["home"]):
-        raise Impossible("%s is not there: is the disk of the repositories mounted?" % each["home"])
-    statefile.write(accounts.closed(each), "")
+    directory = keeping.path_of(account)
+    if not os.path.isdir(account["home"]):
+        raise Impossible("%s is not there: is the disk of the repositories mounted?" % account["home"])
+    statefile.write(accounts.closed(account), "")
     try:
         accounts.let_in()
-        if accounts.is_ours(each):
-            sessions.end({each["uid"]})
+        if accounts.is_ours(account):
+            sessions.end({account["uid"]})
         now = time.time()
         new = os.path.join(directory, ".restoring")
         if os.path.lexists(new):
             shutil.rmtree(new)
         os.mkdir(new, 0o700)
         lay(os.path.join(directory, name), new)
-        home = os.open(each["home"], listing.DIRECTORY)
+        home = os.open(account["home"], listing.DIRECTORY)
         try:
-            replace(each, home, new, now)
+            replace(account, home, new, now)
         finally:
             os.close(home)
     finally:
-        os.unlink(accounts.closed(each))
+        os.unlink(accounts.closed(account))
         accounts.let_in()
 
 
-def replace(each: Account, home: int, new: str, now: float) -> None:
+def replace(account: Account, home: int, new: str, now: float) -> None:
     """Exchange the repository in an open home for a tree of root's, which becomes the account's. What was there is kept as a generation."""
     directory = os.path.dirname(new)
-    repository = keeping.opened(each)
+    repository = keeping.opened(account)
     if repository is not None:
         try:
             # Whatever is odd about what was there, it does not keep what is good from coming back.
@@ -105,11 +105,11 @@ def replace(each: Account, home: int, new: str, now: float) -> None:
         finally:
             os.close(repository)
     for top, _below, files in os.walk(new):
-        os.chown(top, each["uid"], each["uid"])
+        os.chown(top, account["uid"], account["uid"])
         for file in files:
             path = os.path.join(top, file)
             if os.lstat(path).st_nlink == 1:
-                os.chown(path, each["uid"], each["uid"])
+                os.chown(path, account["uid"], account["uid"])
     replaced = os.path.join(directory, ".replaced")
     if os.path.lexists(replaced):
         shutil.rmtree(replaced)

@@ -36,12 +36,12 @@ import sys
 from rootless_backup import untrusted
 from rootless_backup.databases import base
 from rootless_backup.databases.base import complain, shown
-from rootless_backup.databases.request import came_back, note_back
+from rootless_backup.databases.request import BEFORE, came_back, note_back, refuse
 from rootless_backup.records import manifest as manifests
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Any, Optional
 
     from rootless_backup.records.manifest import Entry
@@ -80,13 +80,13 @@ def copy_all(target: str, patterns: Iterable[str], busy_timeout: int) -> bool:
     ok, databases = True, []
     for pattern in patterns:
         try:
-            found = [path for path in matches(pattern) if not is_companion(path)]
+            paths = [path for path in matches(pattern) if not is_companion(path)]
         except OSError as error:
             ok = complain("%s: %s" % (shown(pattern), base.reason(error)))
             continue
-        if not found:
+        if not paths:
             ok = complain("%s: there is no such file. Correct it in sqlite_databases, or take it out." % shown(pattern))
-        databases += [path for path in found if path not in databases]
+        databases += [path for path in paths if path not in databases]
 
     with manifests.Manifest(target) as manifest:
         for path in databases:
@@ -118,8 +118,8 @@ def below(directory: str, parts: list[str]) -> list[str]:
     paths = [os.path.join(directory, name) for name in os.listdir(directory)]
     if part == "**":
         deeper = [path for path in paths if kind(path) == "directory" and not os.path.islink(path)]
-        return below(directory, rest or ["*"]) + [found for path in deeper for found in below(path, parts)]
-    return [found for path in paths if fnmatch.fnmatchcase(os.path.basename(path), part) for found in below(path, rest)]
+        return below(directory, rest or ["*"]) + [match for path in deeper for match in below(path, parts)]
+    return [match for path in paths if fnmatch.fnmatchcase(os.path.basename(path), part) for match in below(path, rest)]
 
 
 def kind(path: str) -> str | None:
@@ -197,8 +197,8 @@ def open_as(path: str, parameters: str, **options: Any) -> sqlite3.Connection:
 
 
 def check(path: str, what: str) -> Tables:
-    """The tables, see `tables_of`; of what SQLite finds wrong with it, of which these can be read all the same, is warned. sqlite3.Error:
-    one of them cannot be read, and so it is in what it was copied from.
+    """The tables, see `tables_of`. Warn of what SQLite finds wrong if they can be read all the same. sqlite3.Error: one of them cannot be
+    read, and so it is in what it was copied from.
     """
     database = open_as(path, "mode=ro&immutable=1")
     try:
@@ -219,7 +219,7 @@ def complaints(database: sqlite3.Connection) -> list[str]:
     """What SQLite finds wrong."""
     database.text_factory = lambda text: text.decode(errors="backslashreplace")
     try:
-        found = [str(row[0]) for row in database.execute("PRAGMA integrity_check(5)")]
+        lines = [str(row[0]) for row in database.execute("PRAGMA integrity_check(5)")]
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             if not re.match(FOREIGN, str(error)):
@@ -229,7 +229,7 @@ def complaints(database: sqlite3.Connection) -> list[str]:
             return []
         return ["it cannot be checked: %s" % base.reason(error)]
     # There may be any name in it: none of its lines is one of ours.
-    return [] if found == ["ok"] else [each.replace("\n", "\n    ") for each in found]
+    return [] if lines == ["ok"] else [line.replace("\n", "\n    ") for line in lines]
 
 
 def tables_of(database: sqlite3.Connection) -> Tables:
@@ -261,32 +261,38 @@ def restore(dump: str, busy_timeout: int) -> bool:
     """Return whether every file was put where it was asked for."""
     with open(os.environ["BACKUP_REQUEST"], encoding="utf-8") as file:
         request = json.load(file)
-    places, ok, items = set(), True, []
+    items = []
     for item in request["items"]:
         if came_back(item["file"], request) and os.path.lexists(item["into"]):
-            continue
-        items.append(item)
-        # A link stays, and what it leads to is replaced.
-        place = item["into"] = os.path.realpath(item["into"])
-        if not os.path.isdir(os.path.dirname(place)):
-            ok = complain(
-                "%s: its directory is not there, or the hook may not see it: it writes only in the directories of "
-                "sqlite_databases. Make it, or choose another place with --into PATH." % shown(place)
-            )
-        elif place in places:
-            ok = complain("%s: more than one database would go there. Restore them one by one, with --into PATH." % shown(place))
-        elif os.path.isdir(place):
-            ok = complain("%s is a directory. Choose the path of a file with --into PATH." % shown(place))
-        elif os.path.lexists(place) and not request["over"]:
-            ok = complain("%s exists already. Choose another place with --into PATH, or replace it with --over." % shown(place))
-        places.add(place)
-    if ok:
-        for item in items:
-            if restore_one(os.path.join(dump, item["file"]), item["into"], request["over"], busy_timeout):
-                note_back(item["file"], request)
-            else:
-                ok = False
+            untrusted.tell(6, "%s %s, and is left as it is." % (shown(item["into"]), BEFORE))
+        else:
+            # A link stays, and what it leads to is replaced.
+            items.append({**item, "into": os.path.realpath(item["into"])})
+    places = [item["into"] for item in items]
+    free = [item for item in items if not refuse(problems(item["into"], places, request["over"]))]
+    ok = len(free) == len(items)
+    # Of all that there is, the others do not wait for that.
+    for item in free if ok or request.get("all") else ():
+        if restore_one(os.path.join(dump, item["file"]), item["into"], request["over"], busy_timeout):
+            note_back(item["file"], request)
+        else:
+            ok = False
     return ok
+
+
+def problems(place: str, places: list[str], over: bool) -> Iterator[str]:
+    """What stands in the way of a database that is to come back, for people. `places`: of all that are to."""
+    if not os.path.isdir(os.path.dirname(place)):
+        yield (
+            "%s: its directory is not there, or the hook may not see it: it writes only in the directories of "
+            "sqlite_databases. Make it, or choose another place with --into PATH." % shown(place)
+        )
+    elif places.count(place) > 1:
+        yield "%s: more than one database would go there. Restore them one by one, with --into PATH." % shown(place)
+    elif os.path.isdir(place):
+        yield "%s is a directory. Choose the path of a file with --into PATH." % shown(place)
+    elif os.path.lexists(place) and not over:
+        yield "%s exists already. Choose another place with --into PATH, or replace it with --over." % shown(place)
 
 
 def restore_one(source: str, place: str, over: bool, busy_timeout: int) -> bool:
@@ -392,7 +398,7 @@ def prove(dump: str, _busy_timeout: int) -> bool:
 def prove_one(path: str, entry: Entry) -> bool:
     what = shown(entry["database"])
     try:
-        found, ok = check(path, what), True
+        tables, ok = check(path, what), True
     except (sqlite3.Error, OSError, Unusable) as error:
         return complain("%s cannot be restored: %s" % (what, base.reason(error)))
     if "tables" not in entry:
@@ -402,20 +408,20 @@ def prove_one(path: str, entry: Entry) -> bool:
             "be read. The next backup will record them." % what,
         )
         return True
-    for table in sorted({*found, *entry["tables"]}):
-        ok = same(what, table, entry["tables"].get(table, "missing"), found.get(table, "missing")) and ok
+    for table in sorted({*tables, *entry["tables"]}):
+        ok = same(what, table, entry["tables"].get(table, "missing"), tables.get(table, "missing")) and ok
     return ok
 
 
-def same(what: str, table: str, recorded: Any, found: Any) -> bool:
-    if recorded == found:
+def same(what: str, table: str, recorded: Any, actual: Any) -> bool:
+    if recorded == actual:
         return True
-    if "missing" in (recorded, found):
-        return complain("%s, table %s: it is %s." % (what, shown(table), "missing" if found == "missing" else "not in manifest.json"))
-    if recorded is None or found is None:
+    if "missing" in (recorded, actual):
+        return complain("%s, table %s: it is %s." % (what, shown(table), "missing" if actual == "missing" else "not in manifest.json"))
+    if recorded is None or actual is None:
         return complain("%s, table %s: it can be read only here, or only where it was copied." % (what, shown(table)))
-    if recorded["rows"] != found["rows"]:
-        return complain("%s, table %s: it has %d rows; it had %d." % (what, shown(table), found["rows"], recorded["rows"]))
+    if recorded["rows"] != actual["rows"]:
+        return complain("%s, table %s: it has %d rows; it had %d." % (what, shown(table), actual["rows"], recorded["rows"]))
     return complain("%s, table %s: a value is not what it was." % (what, shown(table)))
 
 

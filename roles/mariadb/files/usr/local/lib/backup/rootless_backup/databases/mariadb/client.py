@@ -51,15 +51,15 @@ class Incomplete(Exception):
 
 def settings() -> dict[str, Any]:
     """Those of the role."""
-    found: dict[str, Any] = json.loads(os.environ["SETTINGS"])
-    return found
+    values: dict[str, Any] = json.loads(os.environ["SETTINGS"])
+    return values
 
 
 @contextlib.contextmanager
 def connected(session: str = SESSION) -> Iterator[Server]:
     """The server, by the account of the settings."""
-    given = settings()
-    with Server.of(given["account"], given["socket"], password(), session) as server:
+    values = settings()
+    with Server.of(values["account"], values["socket"], password(), session) as server:
         yield server
 
 
@@ -102,7 +102,7 @@ class Server:
             yield cls(file.name, account, socket, session)
 
     def limited(self, seconds: float | None) -> Server:
-        """The same, and a program that is longer at it is ended; see `Incomplete`."""
+        """The same server, but a program that takes longer than that is ended; see `Incomplete`."""
         other = copy.copy(self)
         other.seconds = seconds
         return other
@@ -126,18 +126,18 @@ class Server:
 
     def rows(self, sql: str, database: str) -> Iterator[list[bytes]]:
         """The rows of the answers to many questions, fields as bytes, one after another: each may be large. What is refused has none."""
-        with tempfile.TemporaryFile() as script, tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryFile() as script, tempfile.TemporaryFile() as log:
             script.write(sql.encode())
             script.seek(0)
             command = self.client(database, "--force", "--quick")
-            with subprocess.Popen(command, stdin=script, stdout=subprocess.PIPE, stderr=said) as running:
+            with subprocess.Popen(command, stdin=script, stdout=subprocess.PIPE, stderr=log) as running:
                 assert running.stdout
                 with self.ending(running):
                     for line in running.stdout:
                         yield fields_of(line.rstrip(b"\n"))
                     running.wait()
-            said.seek(0)
-            errors = said.read(1 << 20)
+            log.seek(0)
+            errors = log.read(1 << 20)
             if running.returncode != 0 and (LOST.search(errors) or not AT_LINE.search(errors)):
                 raise refusal(running.returncode, errors)
 
@@ -154,12 +154,12 @@ class Server:
 
     def run(self, blocks: Iterable[bytes], database: str | None) -> list[str]:
         """Have the client run a script, all of it that goes. Return the errors."""
-        found: list[bytes] = []
+        lines: list[bytes] = []
         ended = False
         command = self.client(database, "--force")
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as running:
             assert running.stdin and running.stderr
-            hearing = threading.Thread(target=hear, args=[running.stderr, found])
+            hearing = threading.Thread(target=hear, args=[running.stderr, lines])
             hearing.start()
             with self.ending(running):
                 try:
@@ -172,25 +172,25 @@ class Server:
                         running.stdin.close()
                 hearing.join()
                 running.wait()
-        errors = [line.decode(errors="backslashreplace") for line in found]
+        errors = [line.decode(errors="backslashreplace") for line in lines]
         if ended or (running.returncode != 0 and not errors):
             errors.append("ERROR: the client ended with %d" % running.returncode)
         return errors
 
     def refused(self, statements: Iterable[str], database: str) -> dict[int, str]:
         """Which of these, a line each, the server refuses, by their numbers, and why; all are tried."""
-        found: dict[int, str] = {}
+        reasons: dict[int, str] = {}
         for error in self.run((statement.encode() + b"\n" for statement in statements), database):
             match = AT_LINE.match(error.encode(errors="backslashreplace"))
             if match is None:
                 raise refusal(1, error.encode(errors="backslashreplace"))
             # The first is the reason of those that follow.
-            found.setdefault(int(match[2]) - 1, (match[1] + b": " + match[3]).decode(errors="backslashreplace"))
-        return found
+            reasons.setdefault(int(match[2]) - 1, (match[1] + b": " + match[3]).decode(errors="backslashreplace"))
+        return reasons
 
     @contextlib.contextmanager
     def ending(self, running: subprocess.Popen[bytes]) -> Iterator[None]:
-        """Incomplete: it was at it for too long, and was ended."""
+        """In here a program that takes too long is ended. Incomplete: it was."""
         if self.seconds is None:
             yield
             return
@@ -211,7 +211,7 @@ class Server:
 
     @contextlib.contextmanager
     def in_time(self) -> Iterator[None]:
-        """Incomplete: a program in here was at it for too long."""
+        """Incomplete: a program in here took too long."""
         try:
             yield
         except subprocess.TimeoutExpired:
@@ -248,22 +248,22 @@ class Server:
         return Incomplete("It takes longer than %d seconds, so it was ended." % (self.seconds or 0))
 
 
-def refusal(code: int, said: bytes) -> subprocess.CalledProcessError:
+def refusal(code: int, output: bytes) -> subprocess.CalledProcessError:
     # Not the statement, which the client says too: there may be a password in it.
-    return subprocess.CalledProcessError(code, "mariadb", stderr=b"\n".join(errors_in(said)) or said[-1000:])
+    return subprocess.CalledProcessError(code, "mariadb", stderr=b"\n".join(errors_in(output)) or output[-1000:])
 
 
-def hear(pipe: IO[bytes], found: list[bytes]) -> None:
+def hear(pipe: IO[bytes], lines: list[bytes]) -> None:
     """Keep the errors that a client tells of, as it tells them: it says each statement too, of whatever length."""
     begins = True
     while piece := pipe.readline(LONGEST):
-        if begins and piece.startswith(b"ERROR") and len(found) < MOST_KEPT:
-            found.append(piece.rstrip(b"\n"))
+        if begins and piece.startswith(b"ERROR") and len(lines) < MOST_KEPT:
+            lines.append(piece.rstrip(b"\n"))
         begins = piece.endswith(b"\n")
 
 
-def errors_in(said: bytes) -> list[bytes]:
-    return [line for line in said.splitlines() if line.startswith(b"ERROR")]
+def errors_in(output: bytes) -> list[bytes]:
+    return [line for line in output.splitlines() if line.startswith(b"ERROR")]
 
 
 def fields_of(line: bytes) -> list[bytes]:

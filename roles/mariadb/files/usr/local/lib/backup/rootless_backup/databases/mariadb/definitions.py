@@ -116,7 +116,7 @@ def write(server: Server, file: IO[bytes], database: str, collation: str) -> tup
     server does not show.
     """
     objects = objects_of(server, database)
-    found: list[Definition] = []
+    definitions: list[Definition] = []
     lacking: list[str] = []
     try:
         columns = columns_of(server, database)
@@ -124,28 +124,28 @@ def write(server: Server, file: IO[bytes], database: str, collation: str) -> tup
         if not ENDLESS.search(error.stderr):
             raise
         # Nor is any of them looked at again: what else is in the database is saved.
-        columns, objects = {}, [each for each in objects if each[0] != "VIEW"]
+        columns, objects = {}, [pair for pair in objects if pair[0] != "VIEW"]
         lacking.append("its views, since to look at them takes longer than %d seconds" % LONGEST_LOOK)
     calls = callers(server, database, [name for kind, name in objects if kind == "VIEW" and name not in columns])
 
     def put(kind: str, name: str, text: str, broken: bool = False) -> None:
         # By hand it would keep the rest from being made.
         file.write(("\n-- %s %s\n%s%s\n" % (kind, json.dumps(name), COMMENT if broken else "", text)).encode())
-        found.append({"kind": kind, "name": name, "broken": broken})
+        definitions.append({"kind": kind, "name": name, "broken": broken})
 
     for step in STEPS:
         if step == (PLACE,):
             for name, names in sorted(columns.items()):
                 put(PLACE, name, line(place_of(name, names)))
             continue
-        for kind, name, row in shown_by(server, database, [each for each in objects if each[0] in step]):
+        for kind, name, row in shown_by(server, database, [pair for pair in objects if pair[0] in step]):
             if row is None:
                 lacking.append("%s %s" % (kind.lower(), json.dumps(name)))
             else:
                 broken = kind == "VIEW" and name not in columns and name not in calls and not looks_as_asked(row[1])
                 put(kind, name, line_of(kind, row, collation), broken)
     file.write(COMPLETE)
-    return found, lacking
+    return definitions, lacking
 
 
 def place_of(name: str, columns: list[str]) -> bytes:
@@ -155,7 +155,7 @@ def place_of(name: str, columns: list[str]) -> bytes:
 
 
 def looks_as_asked(made: bytes) -> bool:
-    """Whether a view looks as whoever asks: that ours may not look at all that it names says nothing of it."""
+    """Whether a view looks as whoever asks. Then it means nothing that our account may not look at all that the view names."""
     match = VIEWER.match(made)
     return match is not None and match[2] is not None
 
@@ -170,21 +170,21 @@ def callers(server: Server, database: str, views: list[str]) -> set[str]:
     for name, held in parts.items():
         for part in held:
             lookers.setdefault(part, []).append(name)
-    found: set[str] = set()
+    names: set[str] = set()
     # In what a server shows only the name of a function of an owner is quoted and called.
     calling = [name for name, text in texts.items() if b"`(" in text]
     while calling:
         name = calling.pop()
-        if name not in found:
-            found.add(name)
+        if name not in names:
+            names.add(name)
             own = set(identifier(name)[1:-1].encode().split(b"`"))
-            calling += [each for each in lookers.get(max(own, key=len), []) if own <= parts[each]]
-    return found
+            calling += [looker for looker in lookers.get(max(own, key=len), []) if own <= parts[looker]]
+    return names
 
 
 def columns_of(server: Server, database: str) -> dict[str, list[str]]:
     """The columns of the views; of one that cannot be read there are none, as where its table is gone or its definer may not look at it."""
-    found: dict[str, list[str]] = {}
+    columns: dict[str, list[str]] = {}
     for view, column in server.query(
         "SET STATEMENT max_statement_time = %d FOR SELECT %s, %s FROM information_schema.COLUMNS AS c JOIN information_schema.TABLES AS t "
         "ON BINARY t.TABLE_NAME = BINARY c.TABLE_NAME WHERE %s AND %s AND TABLE_TYPE = 'VIEW' ORDER BY ORDINAL_POSITION"
@@ -196,8 +196,8 @@ def columns_of(server: Server, database: str) -> dict[str, list[str]]:
             within("t.TABLE_SCHEMA", database),
         )
     ):
-        found.setdefault(named(view), []).append(named(column))
-    return found
+        columns.setdefault(named(view), []).append(named(column))
+    return columns
 
 
 def objects_of(server: Server, database: str) -> list[tuple[str, str]]:
@@ -205,14 +205,14 @@ def objects_of(server: Server, database: str) -> list[tuple[str, str]]:
     columns = {"routine": "ROUTINE_SCHEMA", "trigger": "EVENT_OBJECT_SCHEMA", "table": "TABLE_SCHEMA", "event": "EVENT_SCHEMA"}
     where = {kind: within(column, database) for kind, column in columns.items()}
     rows = server.query(OBJECTS % where + " ORDER BY 1, 3, 4, 2")
-    return sorted(((row[0], named(row[1])) for row in rows), key=lambda each: KINDS.index(each[0]))
+    return sorted(((row[0], named(row[1])) for row in rows), key=lambda pair: KINDS.index(pair[0]))
 
 
 def shown_by(server: Server, database: str, objects: list[tuple[str, str]]) -> Iterator[tuple[str, str, list[bytes] | None]]:
     """Objects of a database: kind, name, and what SHOW CREATE says of it, as the client wrote it who made it; None: nothing."""
     if not objects:
         return
-    # Whose lines are whose, is said before each.
+    # A line with its number comes before each object: it says whose the lines behind it are.
     script = "".join("SELECT %d;\nSHOW CREATE %s %s;\n" % (number, kind, identifier(name)) for number, (kind, name) in enumerate(objects))
     following = iter(objects)
     waiting = None
@@ -224,18 +224,18 @@ def shown_by(server: Server, database: str, objects: list[tuple[str, str]]) -> I
         elif waiting:
             yield (*waiting, None if fields[FIELDS[waiting[0]][0]] == b"NULL" else fields)
             waiting = None
-    for each in ([waiting] if waiting else []) + list(following):
-        yield (*each, None)
+    for pair in ([waiting] if waiting else []) + list(following):
+        yield (*pair, None)
 
 
 def line_of(kind: str, row: list[bytes], collation: str) -> str:
     """The line for what SHOW CREATE says."""
-    made, mode, zone, client, connection, within = (None if each is None else row[each] for each in FIELDS[kind])
+    made, mode, zone, client, connection, within = (None if index is None else row[index] for index in FIELDS[kind])
     assert made is not None and client is not None and connection is not None
     if kind == "VIEW":
         # What takes its place goes.
         made = VIEW.sub(b"CREATE OR REPLACE ", made, count=1)
-    texts = [(each or b"").decode("ascii") for each in (client, connection, mode, zone or b"SYSTEM")]
+    texts = [(value or b"").decode("ascii") for value in (client, connection, mode, zone or b"SYSTEM")]
     other = None if within is None or within.decode("ascii") == collation else within.decode("ascii")
     text = line(made, *texts)
     return (
@@ -257,14 +257,18 @@ def lines_in(path: str, entry: Entry) -> list[tuple[Definition, Line]]:
     """The statements in a dump. ValueError: something else is where they are to be."""
     if "parts" not in entry:
         return []
-    told = [(definition["kind"], definition["name"]) for definition in entry["definitions"]]
-    known = all(kind in KINDS and isinstance(name, str) for kind, name in told)
+    pairs = [(definition["kind"], definition["name"]) for definition in entry["definitions"]]
+    known = all(kind in KINDS and isinstance(name, str) for kind, name in pairs)
     lines = list(found_in(path, entry["parts"][1]))
-    if not known or len(lines) != len(told):
+    if not known or len(lines) != len(pairs):
         raise ValueError(OTHERWISE)
-    shown = {name for kind, name in told if kind == "VIEW"}
+    shown = {name for kind, name in pairs if kind == "VIEW"}
     # Where the server did not show a view, nothing takes its place.
-    return [(each, text) for each, text in zip(entry["definitions"], lines) if each["kind"] != PLACE or each["name"] in shown]
+    return [
+        (definition, text)
+        for definition, text in zip(entry["definitions"], lines)
+        if definition["kind"] != PLACE or definition["name"] in shown
+    ]
 
 
 def found_in(path: str, begin: int) -> Iterator[Line]:

@@ -67,11 +67,11 @@ def dump_server(server: Server, settings: dict[str, Any]) -> bool:
         base.warn_of_uncovered([row[0] for row in server.query(PLACES)], settings["data_directories"], "mariadb_data_directories")
         # Named zones are tables of the server, which events need.
         zones = ",timezones" if server.query("SELECT 1 FROM mysql.time_zone_name LIMIT 1") else ""
-        told = told_of(server)
+        facts = told_of(server)
     except (subprocess.CalledProcessError, Incomplete) as error:
         return base.failed("The server", error)
 
-    with Manifest(TARGET, every=SECONDS, server=told) as manifest:
+    with Manifest(TARGET, every=SECONDS, server=facts) as manifest:
         ok = dump(manifest, "system.sql", None, lambda path: dump_system(server, path, "plugins,udfs,servers" + zones))
         with showing(server) as shower:
             for name in databases:
@@ -164,7 +164,7 @@ def dump_database(server: Server, shower: Server, path: str, name: str) -> Entry
         lacking += hidden
         file.flush()
         os.fsync(file.fileno())
-    for view in (each["name"] for each in made if each["broken"]):
+    for view in (definition["name"] for definition in made if definition["broken"]):
         untrusted.tell(
             4,
             "%s: its view %s cannot be read, since what it looks at is gone, or its definer may not look at it. It is saved as it is: mend "
@@ -201,7 +201,7 @@ def dump_tables(server: Server, file: IO[bytes], name: str) -> tuple[Tables, lis
         file.truncate()
         write_tables(server, file, name, [], sorted(tables_of(server, name)))
         tables, lacking = held(server, file, name, begin, wanted)
-    return tables, ["table %s" % base.shown(each) for each in lacking]
+    return tables, ["table %s" % base.shown(table) for table in lacking]
 
 
 def held(server: Server, file: IO[bytes], name: str, begin: int, wanted: set[str]) -> tuple[Tables, list[str]]:
@@ -270,12 +270,12 @@ def options_of(properties: dict[str, str]) -> list[str]:
 
 def warn_of_mixtures(server: Server, databases: Collection[str]) -> None:
     try:
-        found = server.query(WITHOUT_TRANSACTIONS)
+        counts = server.query(WITHOUT_TRANSACTIONS)
     except (subprocess.CalledProcessError, Incomplete) as error:
         # Such as a table that its owner holds. The others are saved all the same.
         untrusted.tell(4, "It is not known which tables are of engines without transactions: %s" % base.reason(error))
         return
-    for encoded, count in found:
+    for encoded, count in counts:
         name = named(encoded)
         if name in databases:
             untrusted.tell(

@@ -14,7 +14,7 @@ from rootless_backup.databases import stop
 from rootless_backup.databases.base import reason, shown
 from rootless_backup.databases.mariadb import account, definitions, dump, loading
 from rootless_backup.databases.mariadb.client import Incomplete, hexed, identifier, named, within
-from rootless_backup.databases.request import IN_PART, NOT, RESTORED
+from rootless_backup.databases.request import IN_PART, NOT, RESTORED, note_begun
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ class Halfway(Exception):
 class Item:
     """A database to restore: `file` below $BACKUP_DUMP, as the database `into`."""
 
-    def __init__(self, server: Server, asked: Choice, files: dict[str, Entry]) -> None:
+    def __init__(self, server: Server, choice: Choice, files: dict[str, Entry], mark: str = "") -> None:
         self.server, self.address = server, (server.socket, "")
-        self.file, self.name, self.into = asked["file"], asked["name"], asked["into"]
+        self.file, self.name, self.into = choice["file"], choice["name"], choice["into"]
         self.path = os.path.join(os.environ["BACKUP_DUMP"], self.file)
         self.entry = files[self.file]
         self.properties = (
@@ -50,35 +50,40 @@ class Item:
         self.result = NOT
         # Whether there was nothing of its name before.
         self.fresh = False
+        # Of one that is begun and not whole, an empty table in it: of who made the database anew since, nothing is dropped.
+        self.mark = mark if dump.BEGUN.fullmatch(mark) else ""
         self.seconds = 0.0
 
     def rows(self) -> str:
         """How many rows were dumped, for people."""
-        return str(sum(each["rows"] for each in self.entry["tables"].values())) if "tables" in self.entry else "?"
+        return str(sum(table["rows"] for table in self.entry["tables"].values())) if "tables" in self.entry else "?"
 
     def problems(self, over: bool) -> Iterator[str]:
         """What stands in the way, for people."""
         if self.into in dump.SYSTEM or dump.BEGUN.fullmatch(self.into) or not 1 <= len(self.into) <= account.LONGEST_NAME:
             yield "%s is no name for a database that is restored; choose another (--into NAME)." % shown(self.into)
-        elif not over and not self.is_empty():
+        elif not over and not self.is_free():
             yield (
                 "there is a database %s already, and it is not empty. Restore under another name (--into NAME), or in its place (--over)."
                 % shown(self.into)
             )
 
     def is_empty(self) -> bool:
-        there = " UNION ALL ".join(
+        objects = " UNION ALL ".join(
             "SELECT 1 FROM information_schema.%sS WHERE %s" % (kind, within(kind + "_SCHEMA", self.into))
             for kind in ("TABLE", "ROUTINE", "EVENT")
         )
-        return not self.server.query(there)
+        return not self.server.query(objects)
+
+    def is_free(self) -> bool:
+        """Whether it may be made: nothing is there but what a restore that broke off had begun."""
+        return self.is_empty() or bool(self.mark and self.mark in dump.tables_of(self.server, self.into))
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
-        """What goes wrong in here is told, and it is not restored."""
+        """What goes wrong in here is told, and it is not restored. What is in here ends at once if it is to be stopped, by `go_on`."""
         begun = time.monotonic()
         try:
-            stop.go_on()
             yield
             stop.go_on()
         except Halfway as error:
@@ -95,10 +100,11 @@ class Item:
     def restore(self, request: dict[str, Any]) -> None:
         """Load all but what may look into other databases, which comes when they are there; see `make`."""
         with self.at_work():
+            stop.go_on()
             self.lines = definitions.lines_in(self.path, self.entry)
-            self.fresh = self.is_empty()
+            self.fresh = self.is_free()
             if self.fresh:
-                self.run(["DROP DATABASE IF EXISTS " + identifier(self.into), dump.create_database(self.into, self.properties)])
+                self.make_anew(request)
                 with self.taken_away(self.into):
                     self.load(self.into)
                     stop.go_on()
@@ -107,6 +113,31 @@ class Item:
             else:
                 raise OSError("Somebody has put something into it meanwhile.")
             self.result = RESTORED
+
+    def make_anew(self, request: dict[str, Any]) -> None:
+        """Make the database, empty but for its mark if it is one of all: what is not whole of these the next restore makes anew."""
+        statements = ["DROP DATABASE IF EXISTS " + identifier(self.into), dump.create_database(self.into, self.properties)]
+        self.mark = ""
+        if request.get("all"):
+            self.mark = "restoring_" + os.urandom(8).hex()
+            note_begun(self.file, self.mark, request)
+            statements.append("CREATE TABLE %s (n INT PRIMARY KEY)" % qualified(self.into, self.mark))
+        self.run(statements)
+
+    def unmark(self) -> None:
+        """What is there is whole, or all that can be had: who mends it finds it as he left it. One that was stopped is neither."""
+        if self.mark and self.result != NOT and not (self.result == IN_PART and stop.STOPPED.is_set()):
+            self.server.query("DROP TABLE IF EXISTS " + qualified(self.into, self.mark))
+            self.mark = ""
+
+    def tell_of_mark(self) -> None:
+        """Say if what is there is neither whole nor all that can be had."""
+        if self.fresh and self.mark and self.result != NOT:
+            untrusted.tell(
+                3,
+                "database %s is not whole: `backupctl restore-db --once --all` makes it anew, unless its empty table %s is dropped before"
+                % (shown(self.into), self.mark),
+            )
 
     @contextlib.contextmanager
     def taken_away(self, database: str) -> Iterator[None]:
@@ -147,11 +178,13 @@ class Item:
     def attempted(self) -> int:
         """The same, and what goes wrong is told."""
         with self.at_work():
+            stop.go_on()
             return self.attempt()
         return 0
 
     def settled(self) -> None:
         with self.at_work():
+            stop.go_on()
             self.settle()
 
     def settle(self) -> None:
@@ -208,7 +241,7 @@ class Item:
 
     @contextlib.contextmanager
     def cleared(self) -> Iterator[None]:
-        """What keeps a table, or the name of one, where it is, is gone in here; if something fails it is made again."""
+        """In here, what keeps a table, or its name, where it is, is gone; if something fails it is made again."""
         with tempfile.NamedTemporaryFile() as file:
             with dump.showing(self.server, account.RESTORE) as shower:
                 collation = dump.properties_of(self.server, self.into)["collation"]
@@ -220,11 +253,11 @@ class Item:
                 yield
             except subprocess.CalledProcessError:
                 for kinds in (("TRIGGER",), (definitions.PLACE,), ("VIEW",)):
-                    definitions.Making(self.server, [each for each in kept if each[0]["kind"] in kinds], self.into, self.into).attempt()
+                    definitions.Making(self.server, [pair for pair in kept if pair[0]["kind"] in kinds], self.into, self.into).attempt()
                 raise
 
     def replace_tables(self, beside: str) -> None:
-        """Tables that those of other databases refer to: moved away, they would be referred to there."""
+        """Replace tables that those of other databases refer to. They are dropped first: moved away, they would be referred to there."""
         gone = sorted(dump.tables_of(self.server, self.into))
         drops = ["DROP TABLE " + ", ".join(qualified(self.into, name) for name in gone)] if gone else []
         # If it is all that there is, nobody is to take it for what a restore that was killed had begun.
@@ -264,15 +297,15 @@ class Item:
             return
         where = within("EVENT_SCHEMA", self.into)
         rows = self.server.query("SELECT %s FROM information_schema.EVENTS WHERE %s" % (hexed("EVENT_NAME"), where))
-        there = {named(row[0]) for row in rows}
+        existing = {named(row[0]) for row in rows}
         for name in events:
-            if name not in there and not any(why.startswith("event %s:" % shown(name)) for why in self.failures):
+            if name not in existing and not any(why.startswith("event %s:" % shown(name)) for why in self.failures):
                 untrusted.tell(4, "database %s: event %s is not made, since its time is over" % (shown(self.into), shown(name)))
-        if there and self.into != self.name:
+        if existing and self.into != self.name:
             untrusted.tell(
                 4,
                 "database %s: its events are switched off, since those of %s may run: %s"
-                % (shown(self.into), shown(self.name), ", ".join(map(shown, sorted(there)))),
+                % (shown(self.into), shown(self.name), ", ".join(map(shown, sorted(existing)))),
             )
 
     def end(self, strict: bool) -> None:

@@ -54,20 +54,20 @@ def ready(server: Server) -> Iterator[None]:
 
 
 def setting(values: dict[str, int]) -> str:
-    return "; ".join("SET GLOBAL %s = %d" % each for each in values.items())
+    return "; ".join("SET GLOBAL %s = %d" % variable for variable in values.items())
 
 
 def noted(comment: str) -> dict[str, int]:
     """What a server was set to, as the comment of a database says; see `ready`."""
     try:
-        told = json.loads(comment)
+        values = json.loads(comment)
     except ValueError:
         return {}
-    if not isinstance(told, dict) or told.keys() != SET.keys():
+    if not isinstance(values, dict) or values.keys() != SET.keys():
         return {}
-    if not all(isinstance(value, int) and not isinstance(value, bool) for value in told.values()):
+    if not all(isinstance(value, int) and not isinstance(value, bool) for value in values.values()):
         return {}
-    return {name: max(0, min(value, MOST_PACKET)) for name, value in told.items()}
+    return {name: max(0, min(value, MOST_PACKET)) for name, value in values.items()}
 
 
 @contextlib.contextmanager
@@ -180,18 +180,18 @@ def heads(file: IO[bytes], database: str) -> list[bytes]:
 def older_properties(path: str, database: str) -> dict[str, str]:
     """What an older dump says of its database."""
     with open(path, "rb") as file:
-        said = b"".join(heads(file, database))
-    match = re.search(rb"/\*!40100 DEFAULT CHARACTER SET (\w+)(?: COLLATE (\w+))? \*/", said)
-    found = {} if match is None else {"charset": match[1], "collation": match[2]}
-    return {key: value.decode() for key, value in found.items() if value}
+        head = b"".join(heads(file, database))
+    match = re.search(rb"/\*!40100 DEFAULT CHARACTER SET (\w+)(?: COLLATE (\w+))? \*/", head)
+    properties = {} if match is None else {"charset": match[1], "collation": match[2]}
+    return {key: value.decode() for key, value in properties.items() if value}
 
 
 def blocks(file: IO[bytes], length: int, skip: list[bytes] | None = None) -> Iterator[bytes]:
     """So many bytes of a file. `skip`: what is left out of their beginning."""
     first = file.read(min(length, HEAD))
     length -= len(first)
-    for each in skip or []:
-        first = first.replace(each, b"", 1)
+    for part in skip or []:
+        first = first.replace(part, b"", 1)
     yield first
     while length:
         block = file.read(min(length, 1 << 20))

@@ -83,8 +83,8 @@ def prove_all(server: Server, shower: Server, manifest: Content) -> bool:
     for proof in proofs:
         ok = proof.compare(shower, same) and ok
     tables = [table for proof in proofs for table in proof.entry.get("tables", {}).values()]
-    said = len(proofs), len(tables), sum(table["rows"] for table in tables), "proven" if ok else "compared"
-    untrusted.tell(6, "mariadb: %d databases, %d tables, %d rows %s" % said)
+    counts = len(proofs), len(tables), sum(table["rows"] for table in tables), "proven" if ok else "compared"
+    untrusted.tell(6, "mariadb: %d databases, %d tables, %d rows %s" % counts)
     return ok
 
 
@@ -125,7 +125,7 @@ class Proof:
             then = "SET timestamp = %d; " % calendar.timegm(time.strptime(self.entry["finished"], manifests.TIME))
             chosen = [line for line in self.lines if line[0]["kind"] in kinds]
             # In this sandbox, without chown(2), no file takes the place of another.
-            self.making = definitions.Making(self.server, chosen, self.name, self.name, lambda each: then + definitions.made_room(each))
+            self.making = definitions.Making(self.server, chosen, self.name, self.name, lambda line: then + definitions.made_room(line))
 
     def attempt(self) -> int:
         """Make of it what can be made. Return how many there are more."""
@@ -145,16 +145,16 @@ class Proof:
         kind, name = definition["kind"], definition["name"]
         if OWNED.match(why):
             return
-        said = "%s %s cannot be made: %s" % (kind.lower(), shown(name), why)
+        problem = "%s %s cannot be made: %s" % (kind.lower(), shown(name), why)
         if kind == "VIEW":
             self.server.query("DROP VIEW IF EXISTS %s.%s" % (identifier(self.name), identifier(name)))
         broken = bool(definition.get("broken"))
         if kind == "VIEW" and (broken or ELSEWHERE.match(why)):
             self.apart.add((kind, name))
             if not broken:
-                untrusted.tell(5, "mariadb: database %s: %s" % (shown(self.name), said))
+                untrusted.tell(5, "mariadb: database %s: %s" % (shown(self.name), problem))
         elif kind != definitions.PLACE:
-            self.problems.append(said)
+            self.problems.append(problem)
 
     def compare(self, shower: Server, same: bool) -> bool:
         """Dump what was loaded, and say where it is not what was dumped; see `prove_all`. Return whether it is."""
@@ -183,7 +183,7 @@ class Proof:
 
 
 def told(lines: list[tuple[Definition, Line]]) -> Definitions:
-    return {(each["kind"], each["name"]): line.sum for each, line in lines if each["kind"] != definitions.PLACE}
+    return {(definition["kind"], definition["name"]): line.sum for definition, line in lines if definition["kind"] != definitions.PLACE}
 
 
 def differences(was: Entry, now: Entry, same: bool) -> Iterator[str]:

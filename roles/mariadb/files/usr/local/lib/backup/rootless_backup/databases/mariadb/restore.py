@@ -14,7 +14,7 @@ from rootless_backup.databases.base import reason
 from rootless_backup.databases.mariadb import account, client, definitions, dump, loading
 from rootless_backup.databases.mariadb.client import identifier
 from rootless_backup.databases.mariadb.item import Item
-from rootless_backup.databases.request import BEFORE, NOT, RESTORED, asked_twice, came_back, note_back, refuse, say_all
+from rootless_backup.databases.request import BEFORE, NOT, RESTORED, asked_twice, came_back, mark_of, note_back, refuse, say_all
 from rootless_backup.records import manifest as manifests
 
 TYPE_CHECKING = False
@@ -33,18 +33,20 @@ def restore() -> bool:
     signal.signal(signal.SIGTERM, stop.stopping)
     with open(os.environ["BACKUP_REQUEST"], encoding="utf-8") as file:
         request = json.load(file)
+    items: list[Item] = []
     try:
         manifest = manifests.read(os.path.join(os.environ["BACKUP_DUMP"], manifests.NAME))
         with client.connected() as server:
             demand_all(server)
             tell_of_versions(str(manifest.get("server", {}).get("version", "")), server)
-            items = [Item(server, each, manifest["files"]) for each in request["items"]]
+            items += [Item(server, choice, manifest["files"], mark_of(choice["file"], request)) for choice in request["items"]]
             if asked_twice(items):
                 return False
             clear(server)
             back = [item for item in items if came_back(item.file, request) and not item.is_empty()]
             for item in back:
                 item.result = BEFORE
+                item.unmark()
             refused = [item for item in items if item not in back and refuse(item.problems(request["over"]))]
             # Of all that there is, the others do not wait for that.
             if refused and not request.get("all"):
@@ -53,12 +55,11 @@ def restore() -> bool:
                 ok = load_all(server, [item for item in items if item not in refused and item not in back], request)
     except (subprocess.CalledProcessError, OSError, KeyError, ValueError, Lacking) as error:
         untrusted.tell(3, "The restore ended; what was not said to be restored is as it was. %s" % reason(error))
+        for item in items:
+            item.tell_of_mark()
         return False
     if request.get("all"):
         say_all([(item, item.seconds, item.result) for item in items])
-    for item in items:
-        if item.result == RESTORED:
-            note_back(item.file, request)
     return ok and all(item.result in (RESTORED, BEFORE) for item in items)
 
 
@@ -81,10 +82,14 @@ def load_all(server: Server, items: list[Item], request: dict[str, Any]) -> bool
         make(items, kinds)
     for item in items:
         item.tell_of_events()
-    if request["globals"]:
-        ok = loading.load_grants(server, directory, before, "globals") and ok
     for item in items:
         item.end(request.get("strict", False))
+        if item.result == RESTORED:
+            note_back(item.file, request)
+        item.unmark()
+        item.tell_of_mark()
+    if request["globals"]:
+        ok = loading.load_grants(server, directory, before, "globals") and ok
     return ok
 
 
@@ -111,7 +116,7 @@ def demand_all(server: Server) -> None:
 def tell_of_versions(dumped: str, server: Server) -> None:
     """Warn of a server that is older than the one that was dumped."""
     here = server.query("SELECT VERSION()")[0][0]
-    numbers = [[int(each) for each in version.split("-")[0].split(".")[:2] if each.isdecimal()] for version in (dumped, here)]
+    numbers = [[int(part) for part in version.split("-")[0].split(".")[:2] if part.isdecimal()] for version in (dumped, here)]
     if numbers[0] > numbers[1]:
         untrusted.tell(
             4, "The dump is of MariaDB %s, and this server is older, %s: what it does not know does not come back." % (dumped, here)

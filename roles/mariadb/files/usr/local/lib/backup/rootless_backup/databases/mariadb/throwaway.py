@@ -38,32 +38,32 @@ LONGEST_START = 120
 
 
 @contextlib.contextmanager
-def throwaway(told: dict[str, Any]) -> Iterator[Server]:
+def throwaway(dumped: dict[str, Any]) -> Iterator[Server]:
     """A server below the working directory, which nobody else reaches, and which is gone at the end.
 
-    `told`: what the manifest tells of the server that was dumped.
+    `dumped`: what the manifest tells of the server that was dumped.
     """
     # The name of a socket may have 107 bytes.
     top = os.path.abspath(tempfile.mkdtemp(prefix="m", dir="."))
     data, socket, secret = top + "/data", top + "/s", os.urandom(20).hex()
     # Not root: how that is let in comes with what is loaded. Nor is it anybody who does.
     account = "backup_prove_" + os.urandom(8).hex()
-    options = ["--datadir=" + data, *as_dumped(told)]
+    options = ["--datadir=" + data, *as_dumped(dumped)]
     try:
         install = ["mariadb-install-db", "--no-defaults", *options, "--auth-root-authentication-method=normal"]
         subprocess.run([*install, "--skip-test-db", "--skip-name-resolve"], stdin=subprocess.DEVNULL, capture_output=True, check=True)
         # A statement of an owner writes no file but there.
         places = {"socket": socket, "pid-file": top + "/pid", "tmpdir": top, "secure-file-priv": data}
-        command = ["mariadbd", "--no-defaults", *options, *("--%s=%s" % each for each in places.items()), *SETTINGS, *encrypting(top)]
+        command = ["mariadbd", "--no-defaults", *options, *("--%s=%s" % place for place in places.items()), *SETTINGS, *encrypting(top)]
         with open(top + "/log", "wb+") as log, subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log) as process:
             try:
                 with Server.of("root", socket) as server:
                     if not answers(server, process):
                         log.seek(0)
-                        said = log.read().decode(errors="backslashreplace")[-1000:]
-                        raise OSError("the server that is to prove it does not start: %s" % said)
+                        output = log.read().decode(errors="backslashreplace")[-1000:]
+                        raise OSError("the server that is to prove it does not start: %s" % output)
                     create = "CREATE USER %s IDENTIFIED BY '" + secret + "'"
-                    server.query("; ".join(each % (account + "@localhost") for each in (create, *RIGHTS)))
+                    server.query("; ".join(statement % (account + "@localhost") for statement in (create, *RIGHTS)))
                 with Server.of(account, socket, secret) as server:
                     yield server
             finally:
@@ -72,9 +72,9 @@ def throwaway(told: dict[str, Any]) -> Iterator[Server]:
         shutil.rmtree(top, ignore_errors=True)
 
 
-def as_dumped(told: dict[str, Any]) -> list[str]:
+def as_dumped(dumped: dict[str, Any]) -> list[str]:
     """The options of a server like the one that was dumped."""
-    return ["--%s=%d" % (name, told[name]) for name, known in AS_DUMPED.items() if told.get(name) in known]
+    return ["--%s=%d" % (name, dumped[name]) for name, known in AS_DUMPED.items() if dumped.get(name) in known]
 
 
 def encrypting(top: str) -> list[str]:

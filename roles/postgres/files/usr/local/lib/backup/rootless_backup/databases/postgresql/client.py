@@ -96,7 +96,7 @@ def properties_of(env: dict[str, str]) -> dict[str, Properties]:
 
 
 def properties_in(lines: Iterable[str]) -> dict[str, Properties]:
-    """The same, of what PROPERTIES gives."""
+    """The same, from what PROPERTIES gives."""
     rows = (line.split("|") for line in lines if line)
     return {os.fsdecode(bytes.fromhex(name)): json.loads(bytes.fromhex(row).decode(errors="surrogateescape")) for name, row in rows}
 
@@ -116,13 +116,15 @@ def query(env: dict[str, str], *statements: str, database: str | None = "templat
         "--no-align",
         "--tuples-only",
         "--set=ON_ERROR_STOP=1",
-        *(a for each in statements for a in ("--command", os.fsencode(each))),
+        *(argument for statement in statements for argument in ("--command", os.fsencode(statement))),
     ]
     return output(command, env=where, preexec_fn=functools.partial(signal.signal, signal.SIGTERM, signal.SIG_IGN) if deaf else None)
 
 
 def refused(env: dict[str, str], statements: Iterable[str], tried: bool = False) -> Iterator[tuple[str, Exception]]:
-    """Have each of these done that can be, many at once. Give the others, and why. `tried`: they are done, and undone again."""
+    """Have the server run all of these statements that it takes, many at once. Give the others, each with its error. `tried`: they are run,
+    and undone again.
+    """
     for batch in batches(statements):
         try:
             query(env, *(["BEGIN", *batch, "ROLLBACK"] if tried else batch))
@@ -131,20 +133,20 @@ def refused(env: dict[str, str], statements: Iterable[str], tried: bool = False)
             if len(batch) == 1:
                 yield batch[0], error
                 continue
-            for each in batch:
-                yield from refused(env, [each], tried)
+            for statement in batch:
+                yield from refused(env, [statement], tried)
 
 
 def batches(statements: Iterable[str]) -> Iterator[list[str]]:
-    """The same, in parts that a client can be given."""
+    """The statements, in parts that a client can be given."""
     batch: list[str] = []
     size = 0
-    for each in statements:
-        length = len(os.fsencode(each))
+    for statement in statements:
+        length = len(os.fsencode(statement))
         if batch and size + length > BATCH:
             yield batch
             batch, size = [], 0
-        batch.append(each)
+        batch.append(statement)
         # With what leads to it.
         size += length + 100
     if batch:
@@ -163,9 +165,9 @@ def drop(env: dict[str, str], name: str) -> None:
         query(env, database + "CONNECTION LIMIT 0", database + "ALLOW_CONNECTIONS true")
         subscriptions = "SELECT encode(textsend(subname::text), 'hex') FROM pg_subscription s JOIN pg_database d ON d.oid = subdbid"
         listed = query(where, subscriptions + " WHERE datname = current_database()", database=None).split()
-        for each in (identifier(os.fsdecode(bytes.fromhex(line.decode()))) for line in listed):
-            subscription = "ALTER SUBSCRIPTION %s" % each
-            query(where, subscription + " DISABLE", subscription + " SET (slot_name = NONE)", "DROP SUBSCRIPTION " + each, database=None)
+        for quoted in (identifier(os.fsdecode(bytes.fromhex(line.decode()))) for line in listed):
+            subscription = "ALTER SUBSCRIPTION %s" % quoted
+            query(where, subscription + " DISABLE", subscription + " SET (slot_name = NONE)", "DROP SUBSCRIPTION " + quoted, database=None)
         query(env, "DROP DATABASE IF EXISTS %s" % identifier(name))
 
 

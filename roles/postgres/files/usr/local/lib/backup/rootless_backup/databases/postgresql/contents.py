@@ -86,8 +86,8 @@ def widen(pipe: int | IO[bytes]) -> None:
 
 def entries(path: str, env: dict[str, str]) -> list[Listed]:
     """The entries of the table of contents of a dump that are looked at here: `(number of the catalogue, oid, what it is)`."""
-    found = map(ENTRY.match, output(["pg_restore", "--list", path], env=env).splitlines())
-    return [(int(each[1]), int(each[2]), each[3].decode()) for each in found if each]
+    matches = map(ENTRY.match, output(["pg_restore", "--list", path], env=env).splitlines())
+    return [(int(match[1]), int(match[2]), match[3].decode()) for match in matches if match]
 
 
 def objects(entries: Iterable[Listed]) -> dict[str, int]:
@@ -100,8 +100,8 @@ def reading(path: str | None, env: dict[str, str], source: IO[bytes] | None = No
     """The rows that are in a dump, as pg_restore(1) writes them; `source`: a process that writes the dump, in place of a file."""
     command = ["pg_restore", "--data-only", "--file=-", *([] if path is None else [path])]
     with (
-        tempfile.TemporaryFile() as said,
-        subprocess.Popen(command, env=env, stdin=source or subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as process,
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(command, env=env, stdin=source or subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors) as process,
     ):
         assert process.stdout
         widen(process.stdout)
@@ -112,8 +112,8 @@ def reading(path: str | None, env: dict[str, str], source: IO[bytes] | None = No
             process.kill()
             raise
         if process.wait() != 0:
-            said.seek(0)
-            raise subprocess.CalledProcessError(process.returncode, command[0], stderr=said.read())
+            errors.seek(0)
+            raise subprocess.CalledProcessError(process.returncode, command[0], stderr=errors.read())
 
 
 def scan(stream: Stream, apart: dict[str, list[str]] | None = None) -> Contents:
@@ -131,7 +131,7 @@ def scan(stream: Stream, apart: dict[str, list[str]] | None = None) -> Contents:
             raise Unread("a statement of it is too long: %s" % shown(os.fsdecode(statement[:200])))
         copy = COPY.fullmatch(statement)
         if copy:
-            name, columns = os.fsdecode(copy[1]), [os.fsdecode(each) for each in re.findall(NAME, copy[2] or b"")]
+            name, columns = os.fsdecode(copy[1]), [os.fsdecode(column) for column in re.findall(NAME, copy[2] or b"")]
             if name not in tables:
                 tables[name] = Unordered(columns, apart[name]) if apart and name in apart else Rows(columns)
             elif sorted(tables[name].columns) != sorted(columns):
@@ -198,7 +198,7 @@ class Unordered:
 
     def go_on(self, columns: list[str]) -> None:
         """Another part of the table follows, whose columns may come in another order."""
-        self.places = None if columns == self.wanted else [columns.index(each) for each in self.wanted]
+        self.places = None if columns == self.wanted else [columns.index(column) for column in self.wanted]
 
     def take(self, piece: bytes) -> None:
         *rows, self.begun = (self.begun + piece).split(b"\n")
@@ -217,7 +217,7 @@ class Unordered:
 def recorded_in(entry: Entry) -> Contents:
     """What a manifest tells of a database, as `contents` and `objects` do. Before they did, only the rows were counted alike."""
     if "objects" in entry:
-        return {each: entry.get(each, {}) for each in ("tables", "sequences", "large objects", "objects")}
+        return {kind: entry.get(kind, {}) for kind in ("tables", "sequences", "large objects", "objects")}
     return {"tables": {name: {"rows": table["rows"]} for name, table in tables_of(entry).items()}}
 
 

@@ -101,14 +101,14 @@ def dump_cluster(settings: dict[str, Any], cluster: Cluster) -> bool:
     databases, others, whole = connectable(properties, set(settings["exclude"]))
     base.warn_of_uncovered(places, settings["data_directories"], "postgres_data_directories")
     version, maker, zone, preloaded = server.split("|", 3)
-    told = {
+    facts = {
         "version": int(version),
         "superuser": client.text(maker),
         "timezone": client.text(zone),
         "shared_preload_libraries": client.text(preloaded),
     }
     try:
-        with Manifest(directory, every=SECONDS, server=told) as manifest:
+        with Manifest(directory, every=SECONDS, server=facts) as manifest:
             ok = dump_each(manifest, env, {name: properties[name] for name in databases}, settings["lock_wait"])
             if ok:
                 base.keep_only(manifest, {*map(file_name, databases), GLOBALS}, set(map(file_name, others)))
@@ -155,21 +155,21 @@ def dump_in_turn(manifest: Manifest, wanted: Iterable[Wanted], stopped: threadin
     """Dump one after the other, until the event comes. Return whether all of it succeeded. `again`: see `dump`."""
     completing: list[Meanwhile] = []
     try:
-        for each in wanted:
+        for item in wanted:
             if stopped.is_set():
                 break
             # One is completed while the next one is written, and no more: each needs room beside the dump that it replaces.
             for earlier in completing[-2:-1]:
                 earlier.join()
-            completing.append(dump(manifest, each, completing[-1] if completing else None, again))
+            completing.append(dump(manifest, item, completing[-1] if completing else None, again))
     finally:
-        for one in completing:
-            one.join()
-    return all(one.result() for one in completing)
+        for completion in completing:
+            completion.join()
+    return all(completion.result() for completion in completing)
 
 
 def connectable(properties: dict[str, Properties], exclude: set[str]) -> tuple[list[str], list[str], bool]:
-    """The names of the databases to dump, of those that are there but cannot be dumped now, and whether none of these has to be."""
+    """The names of the databases to dump, the names of those that cannot be dumped now, and whether none of the latter has to be dumped."""
     databases, others, whole = [], [], True
     for name, row in properties.items():
         if name in exclude:
@@ -263,7 +263,7 @@ def dump_database(path: str, env: dict[str, str], properties: Properties, lock_w
     money, before = relations(env)
     begun = time.monotonic()
     try:
-        told = session.run_dump(path, env, properties["encoding"], lock_wait)
+        read_contents = session.run_dump(path, env, properties["encoding"], lock_wait)
     except subprocess.CalledProcessError as error:
         # Whoever made it wait before has had his time.
         if not CHANGED.search(error.stderr) or time.monotonic() - begun > lock_wait:
@@ -273,7 +273,7 @@ def dump_database(path: str, env: dict[str, str], properties: Properties, lock_w
         )
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
-        told = session.run_dump(path, env, properties["encoding"], lock_wait)
+        read_contents = session.run_dump(path, env, properties["encoding"], lock_wait)
     after = Meanwhile(relations, env)
 
     def tell() -> Told:
@@ -285,9 +285,9 @@ def dump_database(path: str, env: dict[str, str], properties: Properties, lock_w
         try:
             entries = contents.entries(path, env)
             # What was there before and is there after, the same all the time, was there when pg_dump looked.
-            there = {*before.splitlines()} & {*after.result()[1].splitlines()}
-            lacking = ["it lacks %s, which is in the database" % shown(name) for name in absent(there, entries)]
-            entry.update(objects=contents.objects(entries), **told())
+            lines = {*before.splitlines()} & {*after.result()[1].splitlines()}
+            lacking = ["it lacks %s, which is in the database" % shown(name) for name in absent(lines, entries)]
+            entry.update(objects=contents.objects(entries), **read_contents())
         except (Unread, OSError, subprocess.CalledProcessError) as unread:
             unproven = [reason(unread)]
         return entry, lacking, unproven
@@ -303,12 +303,14 @@ def relations(env: dict[str, str]) -> tuple[str, bytes]:
     return client.text(money.decode("ascii")), lines
 
 
-def absent(there: Iterable[bytes], entries: Collection[contents.Listed]) -> list[str]:
-    """The names of relations, of those lines of `relations`, that a dump with these entries does not hold, or without their rows."""
+def absent(lines: Iterable[bytes], entries: Collection[contents.Listed]) -> list[str]:
+    """The names of the relations in these lines (see `relations`) that a dump with these entries does not hold, or holds without their
+    rows.
+    """
     # 1259 is pg_class.
     defined = {b"%d" % oid for table, oid, _kind in entries if table == 1259}
     filled = {b"%d" % oid for _table, oid, kind in entries if kind == "TABLE DATA"}
-    rows = (line.split(b"|") for line in there)
+    rows = (line.split(b"|") for line in lines)
     return sorted(
         os.fsdecode(bytes.fromhex(name.decode()))
         for oid, _xmin, kind, name in rows

@@ -80,28 +80,28 @@ class Message:
         return Failure(kind_of(self.name) if known else "", self.name, self.why)
 
 
-def in_log(said: IO[bytes]) -> list[Failure] | None:
+def in_log(log: IO[bytes]) -> list[Failure] | None:
     """The failures, of all that it said. None: it did not go on to the end."""
-    found: list[Message] = []
+    messages: list[Message] = []
     last = b""
-    for raw in iter(lambda: said.readline(LINE), b""):
+    for raw in iter(lambda: log.readline(LINE), b""):
         line = raw.rstrip(b"\n")
         last = line or last
-        if len(found) > MOST:
+        if len(messages) > MOST:
             continue
         match = ERROR.fullmatch(line)
         if match:
-            found.append(Message(match[2], match[1] is not None))
+            messages.append(Message(match[2], match[1] is not None))
         elif SIGN.search(line):
-            found.append(Message(line, False))
-        elif found:
-            found[-1].take(line)
+            messages.append(Message(line, False))
+        elif messages:
+            messages[-1].take(line)
     if IGNORED.fullmatch(last) is None:
         return None
-    failures = [each.failure() for each in found[:MOST]]
-    if len(found) > MOST:
+    failures = [message.failure() for message in messages[:MOST]]
+    if len(messages) > MOST:
         failures.append(Failure("", "", "more errors than are told of"))
-    elif not found:
+    elif not messages:
         failures.append(Failure("", "", "what failed is not known"))
     return failures
 
@@ -117,7 +117,7 @@ def cut(text: str) -> str:
 
 def harmless(failures: Iterable[Failure]) -> bool:
     """Whether nobody can do more without what failed."""
-    return all(each.kind in HARMLESS for each in failures)
+    return all(failure.kind in HARMLESS for failure in failures)
 
 
 def told(failure: Failure) -> str:

@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 class Item:
     """A database to restore: `file` below $BACKUP_DUMP, as the database `into`."""
 
-    def __init__(self, asked: Choice) -> None:
-        self.file = asked["file"]
+    def __init__(self, choice: Choice) -> None:
+        self.file = choice["file"]
         self.path = os.path.join(os.environ["BACKUP_DUMP"], self.file)
-        self.into = asked["into"]
-        self.name = asked["name"]
+        self.into = choice["into"]
+        self.name = choice["name"]
         manifest = manifests.read(os.path.join(os.path.dirname(self.path), manifests.NAME))
         self.entry = manifest["files"][os.path.basename(self.path)]
         # What it says of the server that was dumped.
         self.server = manifest.get("server", {})
-        self.env = servers.connection(servers.target(asked["file"].split("/")[0]))
+        self.env = servers.connection(servers.target(choice["file"].split("/")[0]))
         self.address = self.env["PGHOST"], self.env["PGPORT"]
 
     def is_wanted(self) -> bool:
@@ -51,20 +51,22 @@ class Item:
             or self.name != "template1"
             or large.get("number", large.get("rows", 0)) > 0
             or "tables" not in self.entry
-            or any(each["rows"] for each in contents.tables_of(self.entry).values())
+            or any(table["rows"] for table in contents.tables_of(self.entry).values())
         )
 
-    def problems(self, there: dict[str, Properties], over: bool) -> Iterator[str]:
-        """What stands in the way, for people; `there` are the databases of the cluster."""
+    def problems(self, databases: dict[str, Properties], over: bool) -> Iterator[str]:
+        """What stands in the way, for people; `databases` are those of the cluster."""
         if self.into in ("template0", "template1"):
             yield ("%s is a template that new databases are made from; restore it under another name (--into NAME)" % shown(self.into))
-        elif self.into in there and not over and not self.is_empty():
-            looked_into = "it is not empty" if there[self.into]["datallowconn"] else "it lets nobody in, who could see whether it is empty"
+        elif self.into in databases and not over and not self.is_empty():
+            looked_into = (
+                "it is not empty" if databases[self.into]["datallowconn"] else "it lets nobody in, who could see whether it is empty"
+            )
             yield (
                 "there is a database %s already, and %s. Restore under another name (--into NAME), or in its place (--over)."
                 % (shown(self.into), looked_into)
             )
-        elif there.get(self.into, {}).get("prepared"):
+        elif databases.get(self.into, {}).get("prepared"):
             yield (
                 "there are prepared transactions in database %s, which keep it where it is: COMMIT PREPARED or ROLLBACK PREPARED, see "
                 "pg_prepared_xacts" % shown(self.into)
@@ -73,13 +75,13 @@ class Item:
     def rows(self) -> str:
         """How many rows were dumped, for people."""
         try:
-            return str(sum(int(each["rows"]) for each in contents.tables_of(self.entry).values())) if "tables" in self.entry else "?"
+            return str(sum(int(table["rows"]) for table in contents.tables_of(self.entry).values())) if "tables" in self.entry else "?"
         except (AttributeError, KeyError, TypeError, ValueError):
             return "?"
 
     def is_empty(self, name: str | None = None) -> bool:
-        """Whether a database, its own if none is named, has nothing that the server did not bring; of one that lets nobody in it is not
-        known. See FirstNormalObjectId in PostgreSQL's transam.h.
+        """Whether a database (its own, if none is named) has nothing but what the server brought. False too for one that lets nobody in: of
+        that it is not known. See FirstNormalObjectId in PostgreSQL's transam.h.
         """
         catalogues = (
             "pg_class",
@@ -108,12 +110,12 @@ class Item:
             "pg_ts_template",
         )
         # The number of a large object is whatever its maker says.
-        found = " UNION ALL ".join(
-            ["SELECT oid FROM pg_largeobject_metadata", *("SELECT oid FROM %s WHERE oid >= 16384" % each for each in catalogues)]
+        objects = " UNION ALL ".join(
+            ["SELECT oid FROM pg_largeobject_metadata", *("SELECT oid FROM %s WHERE oid >= 16384" % catalogue for catalogue in catalogues)]
         )
         try:
             return (
-                query(dict(self.env, PGDATABASE=name or self.into), "SELECT count(*) FROM (%s) AS found" % found, database=None) == b"0\n"
+                query(dict(self.env, PGDATABASE=name or self.into), "SELECT count(*) FROM (%s) AS found" % objects, database=None) == b"0\n"
             )
         except subprocess.CalledProcessError as error:
             untrusted.tell(4, "database %s: %s" % (shown(name or self.into), reason(error)))
@@ -130,7 +132,7 @@ class Attempt:
     def __init__(self, item: Item, old: Properties | None, request: dict[str, Any]) -> None:
         """`old`: what there is of this name; `request`: how it is asked for."""
         self.item, self.env, self.into, self.old = item, item.env, item.into, old
-        self.over, self.partial, self.strict = (request.get(each, False) for each in ("over", "partial", "strict"))
+        self.over, self.partial, self.strict = (request.get(option, False) for option in ("over", "partial", "strict"))
         self.in_place: bool = request.get("in_place", False)
         self.beside, self.away = ("%s_%s" % (verb, os.urandom(8).hex()) for verb in ("restoring", "replaced"))
         # What it is called now.
@@ -172,7 +174,7 @@ class Attempt:
             self.at = self.into
         dump.load(env, self.at, strict=self.strict)
         if self.strict and dump.failures:
-            raise OSError("; ".join(each.why for each in dump.failures))
+            raise OSError("; ".join(failure.why for failure in dump.failures))
 
     def is_precious(self) -> bool:
         """Whether there is something in what was there. OSError: there was not, when it began."""
@@ -183,8 +185,8 @@ class Attempt:
 
     def put_in_place(self, dump: Dump) -> str:
         """Give it its name, unless it may not have it; see `demand`."""
-        for each in dump.failures:
-            untrusted.tell(3, "database %s: not loaded: %s" % (shown(self.into), failures.told(each)))
+        for failure in dump.failures:
+            untrusted.tell(3, "database %s: not loaded: %s" % (shown(self.into), failures.told(failure)))
         if not self.over and not self.in_place:
             self.is_precious()
         self.demand(dump)
@@ -218,9 +220,9 @@ class Attempt:
         except (subprocess.CalledProcessError, OSError) as error:
             if self.strict or b"given" in (getattr(error, "stdout", None) or b""):
                 raise
-            found = [*client.refused(self.env, owner, tried=True)]
-            found += client.refused(self.env, sql.rights_of(self.at, self.properties, owned=False))
-            for statement, trouble in found:
+            refusals = [*client.refused(self.env, owner, tried=True)]
+            refusals += client.refused(self.env, sql.rights_of(self.at, self.properties, owned=False))
+            for statement, trouble in refusals:
                 failure = Failure(failures.RIGHT, failures.cut(statement), failures.cut(reason(trouble)))
                 untrusted.tell(3, "database %s: left out: %s" % (shown(self.into), failures.told(failure)))
                 dump.failures.append(failure)
@@ -228,8 +230,8 @@ class Attempt:
             query(self.env, *self.placing(dump, given=True))
 
     def placing(self, dump: Dump, given: bool = False) -> Iterator[str]:
-        """Statements that give it its name, and let in whom it let in, if nothing is lost that may keep others out: else it is ours, for
-        an owner lets in whom he likes, and no template, which is copied. `given`: it has its rights.
+        """Statements that give it its name, and let in whom the dumped one let in, if nothing is lost that may keep others out. Else it
+        stays ours, since an owner lets in whom he likes, and becomes no template, since that is copied. `given`: it has its rights already.
         """
         whole = failures.harmless(lost(dump))
         rights = list(sql.owner_of(self.into, self.properties)) if whole else []
@@ -274,7 +276,7 @@ class Attempt:
             ),
         )
         if not failures.harmless(lacking):
-            owner = "".join("%s; " % each for each in sql.owner_of(self.into, self.properties)).replace("\n", "\n    ")
+            owner = "".join("%s; " % statement for statement in sql.owner_of(self.into, self.properties)).replace("\n", "\n    ")
             untrusted.tell(
                 4,
                 "some of that may be what keeps others out, so nobody but superusers is let in, and it is not its owner's yet. When you "
@@ -282,7 +284,7 @@ class Attempt:
                 % (
                     owner,
                     sql.limit(self.into, self.properties.get("datconnlimit", -1)),
-                    roles_hint(" ".join(each.why for each in lacking)),
+                    roles_hint(" ".join(failure.why for failure in lacking)),
                 ),
             )
         for name, plugin in pairs(self.properties.get("slots")):
@@ -357,14 +359,14 @@ class Attempt:
 
 def lost(dump: Dump) -> list[Failure]:
     """What is not there of what was dumped; a setting that is refused is only told of."""
-    return [each for each in dump.failures if each.kind not in (failures.SETTING, failures.TABLESPACE, failures.EMPTY)]
+    return [failure for failure in dump.failures if failure.kind not in (failures.SETTING, failures.TABLESPACE, failures.EMPTY)]
 
 
-def pairs(found: object) -> Iterator[tuple[str, str]]:
-    """What is a list of lists of two texts, of what a manifest says."""
-    for each in found if isinstance(found, list) else []:
-        if isinstance(each, list) and len(each) == 2:
-            yield str(each[0]), str(each[1])
+def pairs(value: object) -> Iterator[tuple[str, str]]:
+    """The pairs of texts in a value of a manifest, which should be a list of them; all else in it is left out."""
+    for pair in value if isinstance(value, list) else []:
+        if isinstance(pair, list) and len(pair) == 2:
+            yield str(pair[0]), str(pair[1])
 
 
 def not_restored(what: str, error: BaseException) -> str:

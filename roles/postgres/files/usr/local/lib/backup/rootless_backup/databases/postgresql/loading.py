@@ -71,13 +71,13 @@ class Dump:
 
     def bound(self) -> bool:
         """Whether there is something in it that can only be made in a database of a certain name."""
-        return bool(BOUND & self.extensions) or any(BOUND_ERROR.search(each.why) for each in self.failures)
+        return bool(BOUND & self.extensions) or any(BOUND_ERROR.search(failure.why) for failure in self.failures)
 
     def make_database(self, name: str) -> dict[str, str]:
         """Make an empty database with the encoding, locale and settings of the one that was dumped. Return the clients' environment."""
         properties = self.entry.get("properties", {})
         try:
-            given, money, preloaded, available, version = self.made(name, properties)
+            numbers, money, preloaded, available, version = self.made(name, properties)
         except subprocess.CalledProcessError as error:
             place = properties.get("tablespace")
             if not (place and NO_PLACE.search(error.stderr or b"")):
@@ -85,8 +85,8 @@ class Dump:
             self.failures.append(
                 Failure(TABLESPACE, "tablespace %s" % shown(place), "it is not there, so all of it is in pg_default; --globals makes it")
             )
-            given, money, preloaded, available, version = self.made(name, {**properties, "tablespace": None})
-        memory, server = map(int, given.split("|"))
+            numbers, money, preloaded, available, version = self.made(name, {**properties, "tablespace": None})
+        memory, server = map(int, numbers.split("|"))
         self.forewarn(server, preloaded, available.split(), version)
         memory = INDEX_MEMORY if memory == GIVEN else memory
         env = dict(self.env, PGOPTIONS=self.env["PGOPTIONS"] + LOADING % memory)
@@ -95,11 +95,11 @@ class Dump:
 
     def made(self, name: str, properties: Properties) -> list[str]:
         """Make the database. Return what HAS and MADE say."""
-        has = [*HAS[:-1], HAS[-1] % ("true" if self.extensions else "false")]
+        queries = [*HAS[:-1], HAS[-1] % ("true" if self.extensions else "false")]
         create = "CREATE DATABASE %s TEMPLATE template0 CONNECTION LIMIT 0 %s" % (identifier(name), options(properties))
         # Nobody but superusers is let in, until it has its name: whoever may log in could read what is for others.
-        *told, version = query(self.env, *has, create, MADE % literal(name)).decode("ascii").split("\n")[: len(HAS) + 1]
-        return [*told, version.split("|")[1]]
+        *answers, version = query(self.env, *queries, create, MADE % literal(name)).decode("ascii").split("\n")[: len(HAS) + 1]
+        return [*answers, version.split("|")[1]]
 
     def settle(self, env: dict[str, str], name: str, settings: dict[str, str]) -> None:
         """Give the database these settings, see `sql.settings_of`. What is refused is a failure each, as is what keeps sessions from it."""
@@ -127,7 +127,7 @@ class Dump:
         self.failures.append(Failure(kind, failures.cut(statement), failures.cut(reason(trouble))))
 
     def unreachable(self, env: dict[str, str], name: str) -> subprocess.CalledProcessError | None:
-        """What keeps a session that loads from a database."""
+        """The error that keeps a session with the settings of a database out of it; None: nothing does."""
         try:
             query(dict(self.as_set(env), PGDATABASE=name), "SELECT 1", database=None)
         except subprocess.CalledProcessError as trouble:
@@ -140,7 +140,7 @@ class Dump:
 
     def forewarn(self, server: int, preloaded: str, available: list[str], version: str) -> None:
         """Say what this machine lacks, before it shows. `server`: the version of its server."""
-        for name in sorted(self.extensions - {client.text(each) for each in available}):
+        for name in sorted(self.extensions - {client.text(encoded) for encoded in available}):
             untrusted.tell(
                 4,
                 "extension %s is not installed on this machine, and what needs it will not load. Its package is one of those of apt-cache "
@@ -187,23 +187,23 @@ class Dump:
 
 def run(command: list[str], env: dict[str, str], strict: bool) -> list[Failure]:
     """Have pg_restore load what it can. Return what it could not."""
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as log:
         done = subprocess.run(
             [*command, *(["--exit-on-error"] if strict else [])],
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=said,
+            stderr=log,
             check=False,
         )
         if done.returncode == 0:
             return []
-        said.seek(0)
-        found = None if strict or done.returncode != 1 else failures.in_log(said)
-        if found is None:
-            said.seek(max(0, said.seek(0, os.SEEK_END) - failures.LINE))
-            raise subprocess.CalledProcessError(done.returncode, command[0], stderr=said.read())
-        return found
+        log.seek(0)
+        errors = None if strict or done.returncode != 1 else failures.in_log(log)
+        if errors is None:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - failures.LINE))
+            raise subprocess.CalledProcessError(done.returncode, command[0], stderr=log.read())
+        return errors
 
 
 def options(properties: Properties) -> str:
@@ -217,9 +217,9 @@ def options(properties: Properties) -> str:
         "%s_LOCALE" % (provider or "").upper(): (properties.get("datlocale") or properties.get("daticulocale")) if provider else None,
         "ICU_RULES": properties.get("daticurules"),
     }
-    said = ["%s %s" % (option, literal(value)) for option, value in words.items() if value is not None]
+    clauses = ["%s %s" % (option, literal(value)) for option, value in words.items() if value is not None]
     place = properties.get("tablespace")
-    return " ".join([*said, *(["TABLESPACE " + identifier(place)] if place and place != "pg_default" else [])])
+    return " ".join([*clauses, *(["TABLESPACE " + identifier(place)] if place and place != "pg_default" else [])])
 
 
 def with_money(env: dict[str, str], entry: Entry, money: str) -> dict[str, str]:
@@ -242,8 +242,8 @@ def with_money(env: dict[str, str], entry: Entry, money: str) -> dict[str, str]:
 
 def missing_locale(properties: Properties) -> str | None:
     """A locale of a database that this machine, on which the server runs too, does not have."""
-    for each in ("datcollate", "datctype"):
-        name = properties.get(each)
+    for key in ("datcollate", "datctype"):
+        name = properties.get(key)
         if not isinstance(name, str) or "\0" in name:
             continue
         try:
@@ -258,4 +258,4 @@ def missing_locale(properties: Properties) -> str | None:
 
 
 def libraries(setting: str) -> set[str]:
-    return {each.strip().strip('"') for each in setting.split(",")} - {""}
+    return {library.strip().strip('"') for library in setting.split(",")} - {""}

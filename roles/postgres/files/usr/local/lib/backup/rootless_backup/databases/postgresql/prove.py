@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rootless_backup.records.manifest import Entry
 
 
-# What a database has by where and when it is and not by what was dumped, or what is told of by another name. All else is compared.
+# What a database has because of where and when it is, not of what was dumped; and what is told of by another name. All else is compared.
 INCIDENTAL = {
     "datacl",
     "datallowconn",
@@ -53,11 +53,11 @@ NOTHING_RECORDED = "nothing was recorded of it when it was dumped, so all that i
 
 def prove() -> bool:
     """Load every dump into a server of its own, and compare with what was recorded. Return whether all is as it was."""
-    found = sorted(glob.glob(os.path.join(glob.escape(os.environ["BACKUP_DUMP"]), "*", manifests.NAME)))
-    if not found:
+    paths = sorted(glob.glob(os.path.join(glob.escape(os.environ["BACKUP_DUMP"]), "*", manifests.NAME)))
+    if not paths:
         untrusted.tell(3, "postgresql: the archive holds no manifest of a cluster")
         return False
-    done = [prove_cluster(path) for path in found]
+    done = [prove_cluster(path) for path in paths]
     return all(done)
 
 
@@ -88,7 +88,7 @@ def prove_cluster(path: str) -> bool:
                 databases += 1
                 held = contents.tables_of(entry)
                 tables += len(held)
-                rows += sum(each["rows"] for each in held.values())
+                rows += sum(table["rows"] for table in held.values())
     except (subprocess.CalledProcessError, OSError, KeyError, ValueError) as error:
         untrusted.tell(3, "postgresql: %s: %s" % (cluster, reason(error)))
         return False
@@ -112,17 +112,17 @@ def compare(env: dict[str, str], path: str, entry: Entry, server: dict[str, Any]
         places = server["version"] >= IN_PLACE
         properties = entry.get("properties", {})
         if not places:
-            entry = {**entry, "properties": {name: each for name, each in properties.items() if name != "tablespace"}}
+            entry = {**entry, "properties": {name: value for name, value in properties.items() if name != "tablespace"}}
         dump = Dump(path, entry, env, server)
         where = dict(dump.make_database("drill"), PGDATABASE="drill")
         # A database with a subscription cannot be dropped. That what is elsewhere cannot be reached says nothing of the dump.
         dump.load(where, "drill", *([] if places else ["--no-tablespaces"]), "--no-subscriptions", strict=True)
         yield from others(env, entry.get("properties", {}))
-        for each in dump.failures:
-            if each.kind == EMPTY:
-                untrusted.tell(5, told(each))
+        for failure in dump.failures:
+            if failure.kind == EMPTY:
+                untrusted.tell(5, told(failure))
             else:
-                yield "is not what it was: %s" % told(each)
+                yield "is not what it was: %s" % told(failure)
         if "tables" not in entry:
             if "unrecorded" not in server:
                 yield NOTHING_RECORDED
@@ -149,17 +149,19 @@ def others(env: dict[str, str], was: Properties) -> Iterator[str]:
     if was.get("datistemplate"):
         rights.append("ALTER DATABASE drill IS_TEMPLATE true")
     try:
-        found = query(env, *rights, client.PROPERTIES)
+        answer = query(env, *rights, client.PROPERTIES)
     # OSError: there are more than a client can be given.
     except (subprocess.CalledProcessError, OSError) as error:
         yield "its owner, its rights or its comment cannot be given to it: %s" % reason(error)
         return
-    now = client.properties_in(found.decode("ascii").split("\n"))["drill"]
-    if now["datistemplate"]:
-        query(env, "ALTER DATABASE drill IS_TEMPLATE false")
+    finally:
+        if was.get("datistemplate"):
+            # No template can be dropped.
+            query(env, "ALTER DATABASE drill IS_TEMPLATE false")
+    now = client.properties_in(answer.decode("ascii").split("\n"))["drill"]
     for name in sorted(was.keys() & now.keys() - INCIDENTAL):
         if comparable(name, was[name]) != comparable(name, now[name]):
-            yield "its %s is %s, but was %s" % (untrusted.printable(name), *(shown_short(each[name]) for each in (now, was)))
+            yield "its %s is %s, but was %s" % (untrusted.printable(name), *(shown_short(properties[name]) for properties in (now, was)))
 
 
 def comparable(name: str, value: Any) -> Any:
@@ -169,13 +171,13 @@ def comparable(name: str, value: Any) -> Any:
     if name == "role_settings":
         return {role: sorted(sql.assignments(settings)) for role, settings in (value or {}).items()}
     if name == "grants":
-        return sorted({str(each) for each in value or []})
+        return sorted({str(grant) for grant in value or []})
     return value
 
 
 def shown_short(value: object) -> str:
-    said = json.dumps(value, ensure_ascii=False)
-    return said if len(said) <= 200 else said[:200] + "…"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 200 else text[:200] + "…"
 
 
 def in_any_order(path: str, env: dict[str, str], entry: Entry, held: Contents, restored: Contents) -> tuple[Contents, Contents]:
@@ -183,11 +185,11 @@ def in_any_order(path: str, env: dict[str, str], entry: Entry, held: Contents, r
     makes no difference.
     """
     apart = {
-        name: each["columns"]
-        for name, each in held["tables"].items()
+        name: table["columns"]
+        for name, table in held["tables"].items()
         if name in restored["tables"]
-        and each != restored["tables"][name]
-        and sorted(each["columns"]) == sorted(restored["tables"][name]["columns"])
+        and table != restored["tables"][name]
+        and sorted(table["columns"]) == sorted(restored["tables"][name]["columns"])
     }
     if not apart:
         return held, restored
@@ -201,33 +203,33 @@ def again(env: dict[str, str], entry: Entry, apart: dict[str, list[str]] | None 
     if entry.get("standby"):
         # As pg_dump does by itself on one.
         command.append("--no-unlogged-table-data")
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as errors:
         with (
-            subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as dumping,
+            subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors) as dumping,
             contents.reading(None, env, dumping.stdout) as stream,
         ):
             # It is pg_restore's.
             assert dumping.stdout
             dumping.stdout.close()
-            found = contents.scan(stream, apart)
+            held = contents.scan(stream, apart)
         if dumping.returncode != 0:
-            said.seek(0)
-            raise subprocess.CalledProcessError(dumping.returncode, command[0], stderr=said.read())
+            errors.seek(0)
+            raise subprocess.CalledProcessError(dumping.returncode, command[0], stderr=errors.read())
     with tempfile.NamedTemporaryFile() as file:
         output([*command, "--schema-only", "--file", file.name], env=env)
-        return {**found, "objects": contents.objects(contents.entries(file.name, env))}
+        return {**held, "objects": contents.objects(contents.entries(file.name, env))}
 
 
 def differences(was: Contents, now: Contents) -> Iterator[str]:
     """Say where two are not the same."""
     if "objects" not in was:
-        # A manifest of before: it had the parts of a table as tables, where a dump may have their rows together.
+        # An older manifest has the parts of a table as tables of their own, where a dump may have their rows together.
         names = was["tables"].keys() & now["tables"].keys()
-        rows = [sum(table["rows"] for table in each["tables"].values()) for each in (was, now)]
+        rows = [sum(table["rows"] for table in side["tables"].values()) for side in (was, now)]
         if rows[0] != rows[1]:
             yield "the tables have %d rows, but had %d" % (rows[1], rows[0])
         was = {
-            **{each: now[each] for each in ("objects", "sequences", "large objects")},
+            **{kind: now[kind] for kind in ("objects", "sequences", "large objects")},
             "tables": {
                 name: {**table, "rows": was["tables"][name]["rows"] if name in names else table["rows"]}
                 for name, table in now["tables"].items()

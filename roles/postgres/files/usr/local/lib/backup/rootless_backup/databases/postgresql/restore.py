@@ -46,10 +46,10 @@ def restore() -> bool:
         if asked_twice(items):
             return False
         clusters = {item.address: item.env for item in items}
-        there = {address: clear(env) for address, env in clusters.items()}
-        back = [item for item in items if came_back(item.file, request) and item.into in there[item.address] and not item.is_empty()]
-        refused = [item for item in items if item not in back and refuse(item.problems(there[item.address], request["over"]))]
-        # Of all that there is, the others do not wait for that.
+        databases = {address: clear(env) for address, env in clusters.items()}
+        back = [item for item in items if came_back(item.file, request) and item.into in databases[item.address] and not item.is_empty()]
+        refused = [item for item in items if item not in back and refuse(item.problems(databases[item.address], request["over"]))]
+        # Where all databases are asked for, those that are not refused are restored all the same.
         if refused and not request.get("all"):
             return False
         ok = not templates and not refused
@@ -67,7 +67,7 @@ def restore() -> bool:
         untrusted.tell(3, "Nothing was restored. %s" % reason(error))
         return False
     known = {**dict.fromkeys(refused, NOT), **dict.fromkeys(back, BEFORE)}
-    results = [(item, *timed(item, there[item.address], request, known.get(item))) for item in items]
+    results = [(item, *timed(item, databases[item.address], request, known.get(item))) for item in items]
     if request.get("all"):
         say_all(results)
     return ok and all(result in (RESTORED, BEFORE) for _item, _seconds, result in results)
@@ -81,10 +81,10 @@ def load_globals() -> bool:
     return all(done)
 
 
-def timed(item: Item, there: dict[str, Properties], request: dict[str, Any], known: str | None) -> tuple[float, str]:
+def timed(item: Item, databases: dict[str, Properties], request: dict[str, Any], known: str | None) -> tuple[float, str]:
     """Restore a database, unless it is `known` what came of it. Return how many seconds it took, and what came of it."""
     begun = time.monotonic()
-    result = known or (NOT if stop.STOPPED.is_set() else item.restore(there, request))
+    result = known or (NOT if stop.STOPPED.is_set() else item.restore(databases, request))
     if result == RESTORED:
         note_back(item.file, request)
     return time.monotonic() - begun, result
@@ -117,9 +117,9 @@ def clear(env: dict[str, str]) -> dict[str, Properties]:
     """Take away what a restore that was killed had begun; only one is at work at a time. Return the databases that are there,
     as `properties_of` does.
     """
-    there = client.properties_of(env)
-    for name in there:
-        if sql.LOADED.fullmatch(name) and there[name]["datconnlimit"] == 0:
+    databases = client.properties_of(env)
+    for name in databases:
+        if sql.LOADED.fullmatch(name) and databases[name]["datconnlimit"] == 0:
             try:
                 query(env, sql.ending(name))
                 client.drop(env, name)
@@ -131,4 +131,4 @@ def clear(env: dict[str, str]) -> dict[str, Properties]:
                 "%s was there before a restore: drop it when what took its place is whole. To have it back: ALTER DATABASE %s RENAME TO …, "
                 "ALLOW_CONNECTIONS true" % (name, name),
             )
-    return there
+    return databases

@@ -31,7 +31,7 @@ def load_globals(
     """
     # In hex: a name may have a line end in it.
     named = query(env, "SELECT encode(textsend(quote_ident(rolname)), 'hex') FROM pg_roles").decode("ascii").split()
-    there = {bytes.fromhex(each) for each in named}
+    existing = {bytes.fromhex(name) for name in named}
     script = b""
     try:
         with open(path, "rb") as file:
@@ -43,7 +43,7 @@ def load_globals(
                     untrusted.tell(4, "globals: left out, since it is too long: %s" % shown(os.fsdecode(statement[:200])))
                 elif not known:
                     untrusted.tell(4, "globals: left out, since pg_dumpall does not write that: %s" % shown(os.fsdecode(statement[:200])))
-                elif not changes(statement, there):
+                elif not changes(statement, existing):
                     script += (PLACE.sub(rb"\1'';", statement) if within else statement) + b"\n"
     except Unread as trouble:
         untrusted.tell(3, "globals: %s" % trouble)

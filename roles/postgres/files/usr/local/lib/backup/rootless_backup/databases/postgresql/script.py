@@ -42,9 +42,9 @@ class Script:
     def find(self, pattern: re.Pattern[bytes], start: int) -> int:
         """Where, counted from here, there is one of these bytes, from a place on. Unread: nowhere."""
         while True:
-            found = pattern.search(self.text, self.at + start)
-            if found:
-                return found.start() - self.at
+            match = pattern.search(self.text, self.at + start)
+            if match:
+                return match.start() - self.at
             start = len(self.text) - self.at
             if start > self.LONGEST:
                 # Only its end is looked for: to carry it along would cost as much each time.
@@ -71,8 +71,8 @@ class Script:
     def begins(self) -> bool:
         """Go on to where a statement begins. Return whether there is one."""
         while True:
-            found = self.WORD.search(self.text, self.at)
-            self.at = found.start() if found else len(self.text)
+            match = self.WORD.search(self.text, self.at)
+            self.at = match.start() if match else len(self.text)
             # Two bytes tell what it is.
             if self.at + 1 < len(self.text):
                 return True

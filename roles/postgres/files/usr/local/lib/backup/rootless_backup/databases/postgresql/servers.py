@@ -25,8 +25,8 @@ SOCKETS = "/var/run/postgresql"
 
 def read_settings() -> dict[str, Any]:
     with open(SETTINGS, encoding="utf-8") as file:
-        found: dict[str, Any] = json.load(file)
-    return found
+        settings: dict[str, Any] = json.load(file)
+    return settings
 
 
 @functools.cache
@@ -93,10 +93,10 @@ def connection(cluster: Cluster) -> dict[str, str]:
 
 def socket_of(cluster: Cluster) -> str:
     """The directory of the socket of a cluster. OSError: it has none here."""
-    given: str | None = cluster.get("socket")
+    configured: str | None = cluster.get("socket")
     name = ".s.PGSQL.%d" % cluster.get("port", 5432)
-    if given is not None or "data" not in cluster or os.path.exists(os.path.join(SOCKETS, name)):
-        return given or SOCKETS
+    if configured is not None or "data" not in cluster or os.path.exists(os.path.join(SOCKETS, name)):
+        return configured or SOCKETS
     try:
         # See the page on the layout of database files; the fifth line is the first of unix_socket_directories.
         places = untrusted.read_plain(os.path.join(cluster["data"], "postmaster.pid"), 64 << 10).decode(errors="surrogateescape")
@@ -114,10 +114,10 @@ def socket_of(cluster: Cluster) -> str:
 def target(directory: str) -> Cluster:
     """The cluster to restore into: the one that was dumped, or the only one that is there."""
     clusters: list[Cluster] = read_settings()["clusters"] or [cluster for cluster in found() if cluster["wanted"]]
-    same = [cluster for cluster in clusters if str(cluster["name"]) == directory]
-    if len(same or clusters) != 1:
+    matching = [cluster for cluster in clusters if str(cluster["name"]) == directory]
+    if len(matching or clusters) != 1:
         raise OSError(
             "the dump is of cluster %s; there are %s. Name the one to restore into in postgres_clusters, as %s."
             % (directory, ", ".join(str(cluster["name"]) for cluster in clusters) or "none", directory)
         )
-    return (same or clusters)[0]
+    return (matching or clusters)[0]

@@ -45,11 +45,11 @@ def run_dump(path: str, env: dict[str, str], encoding: str, lock_wait: int) -> C
     contents.widen(source)
     ended = threading.Event()
     with (
-        tempfile.TemporaryFile() as said,
-        subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said) as dumping,
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors) as dumping,
     ):
         # What is in it is read while it is written: pg_restore reads a pipe in the order in which pg_dump writes.
-        fed, told = Meanwhile(feed, path, dumping, sink), Meanwhile(record, source, env)
+        fed, recorded = Meanwhile(feed, path, dumping, sink), Meanwhile(record, source, env)
         watched = Meanwhile(end_waiting, env, lock_wait, ended)
         try:
             dumping.wait()
@@ -58,22 +58,23 @@ def run_dump(path: str, env: dict[str, str], encoding: str, lock_wait: int) -> C
         watched.join()
         if dumping.returncode != 0:
             fed.join()
-            told.join()
-            said.seek(0)
-            raise subprocess.CalledProcessError(dumping.returncode, command[0], stderr=said.read())
+            recorded.join()
+            errors.seek(0)
+            raise subprocess.CalledProcessError(dumping.returncode, command[0], stderr=errors.read())
 
     def wait() -> Contents:
         # What it was not given it cannot tell of.
         fed.result()
-        found: Contents = told.result()
-        return found
+        held: Contents = recorded.result()
+        return held
 
     return wait
 
 
 def end_waiting(env: dict[str, str], lock_wait: int, ended: threading.Event) -> None:
-    """Until the event comes, end the session of a pg_dump that has waited for locks for too long: its own limit is of a statement that
-    locks tables, and somebody may hold a sequence or a view, or one table after the other, as long as he likes, before all other databases.
+    """Until the event comes, end the session of a pg_dump that has waited for locks for too long. Its own limit holds for a statement that
+    locks tables only. Somebody may hold a sequence or a view, or one table after the other, as long as he likes, and keep all other
+    databases waiting.
     """
     # Of its name, and ours: anybody may call his session as he likes. The one that asks has another.
     waiting = (

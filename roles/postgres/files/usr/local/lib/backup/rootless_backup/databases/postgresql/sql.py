@@ -72,9 +72,9 @@ def settings_of(name: str, properties: dict[str, Any]) -> Iterator[tuple[str, st
     for option, value in assignments(properties.get("settings") or []):
         yield "%s SET %s = %s" % (database, option, value), "%s RESET %s" % (database, option)
     for role, settings in (properties.get("role_settings") or {}).items():
-        there = "ALTER ROLE %s IN DATABASE %s" % (identifier(role), identifier(name))
+        statement = "ALTER ROLE %s IN DATABASE %s" % (identifier(role), identifier(name))
         for option, value in assignments(settings):
-            yield "%s SET %s = %s" % (there, option, value), "%s RESET %s" % (there, option)
+            yield "%s SET %s = %s" % (statement, option, value), "%s RESET %s" % (statement, option)
 
 
 def owner_of(name: str, properties: dict[str, Any]) -> Iterator[str]:
@@ -108,7 +108,7 @@ def unknown(properties: dict[str, Any]) -> list[str]:
 
 
 def assignments(settings: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Of `name=value` each, as the catalogue has it, what stands at both sides of SET. A role makes them as it likes: none of it is SQL."""
+    """The two sides of SET for each `name=value` of the catalogue. A role writes them as it likes: none of it is SQL."""
     for setting in settings:
         option, _sign, value = setting.partition("=")
         values: list[str] | None = [value]
@@ -124,12 +124,12 @@ def split_list(value: str) -> list[str] | None:
     """The names in a list of names. None: it is none. See SplitGUCList in PostgreSQL's source."""
     names = []
     while value.strip(SPACES):
-        found = re.match(r"""[ \t\n\r\f\v]*(?:"((?:[^"]|"")*)"|([^\s",]+))[ \t\n\r\f\v]*(,|$)""", value, re.ASCII)
+        match = re.match(r"""[ \t\n\r\f\v]*(?:"((?:[^"]|"")*)"|([^\s",]+))[ \t\n\r\f\v]*(,|$)""", value, re.ASCII)
         # Behind a comma there is another one.
-        if found is None or (found[3] and not value[found.end() :].strip(SPACES)):
+        if match is None or (match[3] and not value[match.end() :].strip(SPACES)):
             return None
-        names.append(found[2] if found[1] is None else found[1].replace('""', '"'))
-        value = value[found.end() :]
+        names.append(match[2] if match[1] is None else match[1].replace('""', '"'))
+        value = value[match.end() :]
     return names
 
 

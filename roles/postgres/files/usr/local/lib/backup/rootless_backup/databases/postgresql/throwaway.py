@@ -30,8 +30,8 @@ INITDB = ("--auth=trust", "--no-instructions", "--encoding=UTF8", "--locale=C")
 
 def prepare() -> bool:
     """Make an empty server of each version that is installed, in the working directory. Return whether all could be made."""
-    there = [os.path.dirname(path) + "/" for path in sorted(glob.glob(servers.programs_of("*") + "initdb"))]
-    made = [prepare_one(programs) for programs in there]
+    directories = [os.path.dirname(path) + "/" for path in sorted(glob.glob(servers.programs_of("*") + "initdb"))]
+    made = [prepare_one(programs) for programs in directories]
     for name in set(os.listdir()) - set(made):
         shutil.rmtree(name)
     return None not in made
@@ -108,7 +108,12 @@ class Throwaway:
             PGOPTIONS=client.options(self.server["version"]),
             **servers.preferring(programs),
         )
-        command = [programs + "postgres", "-D", top + "/data", *(a for setting in settings.items() for a in ("-c", "%s=%s" % setting))]
+        command = [
+            programs + "postgres",
+            "-D",
+            top + "/data",
+            *(argument for setting in settings.items() for argument in ("-c", "%s=%s" % setting)),
+        ]
         prepared = os.path.join(os.environ.get("BACKUP_PREPARED", ""), prepared_name(programs))
         if user == USUAL and os.path.isdir(prepared):
             output(["cp", "--recursive", "--reflink=auto", "--", prepared, top + "/data"])
