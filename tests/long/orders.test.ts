@@ -106,6 +106,29 @@ onEachRelease(
       await whole();
     });
 
+    it('a local repository was lost with the machine, and made anew by its own playbook before all was back: what was before the loss comes back', async () => {
+      const host = await lose();
+      const both = { borg_repositories: ['/var/lib/borg/repository', 'ssh://store@store/./web'] };
+      const broken = await restore({ ...both, restore_dumps: 'web-dumps-2020-01-01T00:00:00Z' });
+      expect(broken.recap['web']?.failed).toBe(1);
+      expect((await roles(both)).recap['web']?.failed).toBe(0);
+      // Without a backup in it, and with one.
+      for (let time = 0; time < 2; time++) {
+        const refused = await host.run('backupctl restore /home/alice/letter 2>&1; backupctl compare 2>&1', {
+          mayFail: true,
+        });
+        expect(refused.stdout.match(/before is in ssh:\/\/store@store\/\.\/web: add --repository 2/g)).toHaveLength(2);
+        const { ok, log } = await backUp(host);
+        expect(ok, log).toBe(true);
+      }
+      await back(await restore({ ...both, restore_again: true, restore_done: true }));
+      const { ok, log } = await backUp(host);
+      expect(ok, log).toBe(true);
+      await whole();
+      // From now on the first one is what is taken.
+      expect((await host.run('backupctl compare /home')).stdout).toMatch(/back +\/home/);
+    });
+
     it('a run first, by hand and then by the timer: it saves beside, until all is back and ever after', async () => {
       const host = await lose();
       await host.run('install -d -m 700 /etc/credstore');

@@ -1,6 +1,7 @@
 """What is known of a repository that held archives of this machine when the machine was new."""
 
 import os
+import types
 
 import pytest
 from rootless_backup import backup, engine, host
@@ -160,3 +161,17 @@ def test_where_room_is_made_what_was_before_stays_too():
     before.look(repository)
     assert backup.make_room(repository, {"keep_daily": 1, "keep_weekly": 0, "keep_monthly": 0})
     assert repository.forgot == [(False, NEWEST)]
+
+
+def test_what_is_restored_is_in_no_repository_that_was_begun_after_the_loss_until_all_is_back():
+    old, new = Repository(OLD), Repository(NEW)
+    new.location = "/anew"
+    old.engine = new.engine = types.SimpleNamespace(repositories=["/anew", "/repository"])
+    before.look(old)
+    # As when it is made.
+    before.write("/anew", False, [])
+    assert old.newest_to_restore("files") == NEWEST[0]
+    with pytest.raises(engine.Refused, match="before is in /repository: add --repository 2"):
+        new.newest_to_restore("files")
+    before.settle(["/anew", "/repository"])
+    assert new.newest_to_restore("files") == NEW[0]

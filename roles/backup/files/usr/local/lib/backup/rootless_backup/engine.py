@@ -57,6 +57,10 @@ if TYPE_CHECKING:
 CHANGES = {"added": "added", "removed": "removed", "contents": "changed", "belongings": "same contents"}
 FILES, DUMPS = SERIES = ("files", "dumps")
 INCOMPLETE = ".incomplete"
+ELSEWHERE = (
+    "%s was begun after this machine was rebuilt, and what was saved before is in %s: add --repository %d. When all is back, run "
+    "`backupctl restored`; to have something out of %s until then, name its archive"
+)
 # The time in the name of an archive, digit by digit, as a shell pattern.
 UTC_SECONDS = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9]Z"
 
@@ -385,11 +389,17 @@ class Repository:
 
     def newest_to_restore(self, series: str) -> str:
         """The name of the archive that a restore takes if none is named. On a machine that was rebuilt it is the newest from before, until
-        somebody says that all is back: what was saved since then is of a machine that lacks something. Refused: there is none.
+        somebody says that all is back: what was saved since then is of a machine that lacks something. Refused: there is none, or what was
+        before is in another repository.
         """
         from rootless_backup.records import before
 
         known = before.read(self.location)
+        if known and not known["waits"] and not known["newest"]:
+            for number, location in enumerate(self.engine.repositories, 1):
+                other = before.read(location)
+                if other and other["waits"]:
+                    raise Refused(ELSEWHERE % (self.location, location, number, self.location))
         for name in known["newest"] if known and known["waits"] else ():
             if name in self.archives(series, incomplete=name.endswith(INCOMPLETE)):
                 self.voice.warning(
