@@ -32,21 +32,6 @@ def test_tells_what_came_neither_before_nor_after_there_was_what_is_granted(monk
     )
 
 
-def test_a_role_that_was_there_and_is_granted_as_it_was_lacks_nothing(monkeypatch, tmp_path, capsys):
-    (tmp_path / "users.sql").write_text(
-        "/*M!100005 GRANT 'it\\'s' TO 'shop keeper'@'localhost' WITH ADMIN OPTION */;\n"
-        "GRANT `in``ner` TO `outer`;\nGRANT `lost` TO `outer`;\nGRANT `weak` TO `a`@`%` WITH ADMIN OPTION;\n",
-        encoding="utf-8",
-    )
-    errors = ["ERROR 1698 (28000) at line %d: Access denied for user 'mysql'@'localhost'" % line for line in (1, 2, 3, 4)]
-    monkeypatch.setattr(loading, "globals_in", lambda *_: errors)
-    server = Server(roles_mapping=[["it's", "shop keeper", "localhost", "Y"], ["in`ner", "outer", "", "N"], ["weak", "a", "%", "N"]])
-    assert loading.load_grants(server, str(tmp_path), errors, "globals") is False
-    assert "not loaded: ERROR 1698" in capsys.readouterr().out
-    assert loading.without_granted(server, str(tmp_path / "users.sql"), errors) == errors[2:]
-    assert loading.load_grants(server, str(tmp_path), errors[:0], "globals") is True
-
-
 def test_takes_the_character_set_of_an_older_dump_from_its_head(tmp_path):
     head = b"CREATE DATABASE /*!32312 IF NOT EXISTS*/ `a` /*!40100 DEFAULT CHARACTER SET latin1 COLLATE latin1_bin */;\n"
     (tmp_path / "dump").write_bytes(head)

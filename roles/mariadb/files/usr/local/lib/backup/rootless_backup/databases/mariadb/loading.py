@@ -32,10 +32,6 @@ MOST_PACKET = 1 << 30
 SET = {"max_allowed_packet": MOST_PACKET, "strict_password_validation": 0, "automatic_sp_privileges": 0}
 # A grant outlives what it is for: of a table, a column, a routine that is not there.
 GONE = re.compile(r"ERROR (?:1054|1146|1305) ")
-# A role is granted by nobody but who made it or may do so. Of one that was there before, mariadb-dump has it refused.
-NO_ADMIN = re.compile(r"ERROR 1698 ")
-QUOTED = r"""('(?:[^'\\]|\\.)*'|`(?:[^`]|``)*`)"""
-ROLE_GRANT = re.compile(r"(?:/\*M!\d+ )?GRANT %s TO %s(?:@%s)?( WITH ADMIN OPTION)? ?(?:\*/)?;" % (QUOTED, QUOTED, QUOTED))
 # The errors of one text that are told.
 MOST_TOLD = 20
 # Where an older version of this collection has the name of a database, at the beginning of its dump.
@@ -104,30 +100,7 @@ def load_grants(server: Server, directory: str, before: list[str], what: str) ->
     `before`: what did not load then. A role, once made, is granted by nobody but who made it.
     """
     lines = {line_of(error) for error in before}
-    errors = [error for error in globals_in(server, directory, "users.sql") if line_of(error) in lines]
-    return tell_errors(without_granted(server, os.path.join(directory, "users.sql"), errors), what)
-
-
-def without_granted(server: Server, path: str, errors: list[str]) -> list[str]:
-    """The errors but those of a role that is granted already, by a restore that broke off or by whoever made it."""
-    refused = {line_of(error) for error in errors if NO_ADMIN.match(error)}
-    if not refused:
-        return errors
-    there = {tuple(row) for row in server.query("SELECT Role, User, Host, Admin_option FROM mysql.roles_mapping")}
-    granted = set()
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        for number, statement in enumerate(file, 1):
-            match = ROLE_GRANT.match(statement) if str(number) in refused else None
-            if match:
-                names = tuple(map(unquoted, match.groups("")[:3]))
-                if (*names, "Y") in there or (not match[4] and (*names, "N") in there):
-                    granted.add(str(number))
-    return [error for error in errors if not (NO_ADMIN.match(error) and line_of(error) in granted)]
-
-
-def unquoted(name: str) -> str:
-    """A name that the server quoted, as QUOTE() or as SHOW GRANTS does; nothing: none."""
-    return name[1:-1].replace("``", "`") if name.startswith("`") else re.sub(r"\\(.)", r"\1", name[1:-1])
+    return tell_errors([error for error in globals_in(server, directory, "users.sql") if line_of(error) in lines], what)
 
 
 def line_of(error: str) -> str | None:
