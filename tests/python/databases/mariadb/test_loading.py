@@ -2,7 +2,7 @@ import contextlib
 import io
 
 import pytest
-from rootless_backup.databases.mariadb import loading
+from rootless_backup.databases.mariadb import client, loading
 
 
 def test_skips_what_names_the_database_of_an_older_dump(tmp_path):
@@ -25,11 +25,30 @@ def test_tells_what_came_neither_before_nor_after_there_was_what_is_granted(monk
         "ERROR 1146 (42S02) at line 7: x",
     ]
     monkeypatch.setattr(loading, "globals_in", lambda *_: after)
+    monkeypatch.setattr(loading, "not_there", lambda _server, _path, errors: errors)
     assert loading.load_grants(None, "/dump", before, "globals") is False
     assert capsys.readouterr().out == (
         "<4>globals: left out, since it is for what is not there: ERROR 1146 (42S02): x\n"
         "<3>globals: not loaded: ERROR 1045 (28000): denied\n"
     )
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_tells_nothing_of_a_grant_of_a_role_that_is_there_which_nobody_but_its_maker_can_grant_again(tmp_path, monkeypatch, capsys, fails):
+    (tmp_path / "users.sql").write_text("CREATE ROLE x;\nGRANT `x` TO `a`@`b`;\nGRANT `x` TO `c`@`d`;\n")
+    refused = ["ERROR 1698 (28000) at line %d: Access denied" % line for line in (2, 3)]
+    monkeypatch.setattr(loading, "globals_in", lambda *_: refused)
+
+    class Server:
+        def dump(self, file, *_arguments):
+            if fails:
+                raise client.Incomplete
+            file.write(b"GRANT `x` TO `a`@`b`;\n")
+
+    assert loading.load_grants(Server(), str(tmp_path), refused, "globals") is False
+    assert capsys.readouterr().out.count("not loaded: ERROR 1698") == (2 if fails else 1)
+    (tmp_path / "users.sql").write_text("CREATE ROLE x;\nGRANT `x` TO `a`@`b`;\nGRANT `x` TO `a`@`b`;\n")
+    assert loading.load_grants(Server(), str(tmp_path), refused, "globals") is not fails
 
 
 def test_takes_the_character_set_of_an_older_dump_from_its_head(tmp_path):

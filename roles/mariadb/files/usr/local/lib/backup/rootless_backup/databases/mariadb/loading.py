@@ -10,11 +10,13 @@ import contextlib
 import json
 import os
 import re
+import subprocess
+import tempfile
 
 from rootless_backup import untrusted
 from rootless_backup.databases.base import shown
 from rootless_backup.databases.mariadb import account
-from rootless_backup.databases.mariadb.client import AT_LINE, LENIENT, SESSION, hexed, identifier, named, within
+from rootless_backup.databases.mariadb.client import AT_LINE, LENIENT, SESSION, Incomplete, hexed, identifier, named, within
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,10 +99,24 @@ def load_accounts(server: Server, directory: str) -> list[str]:
 def load_grants(server: Server, directory: str, before: list[str], what: str) -> bool:
     """Load the accounts once more, when there is what they are granted. Return whether all of them came.
 
-    `before`: what did not load then. A role, once made, is granted by nobody but who made it.
+    `before`: what did not load then. A role, once made, is granted by nobody but who made it: one that a restore before this made too.
     """
     lines = {line_of(error) for error in before}
-    return tell_errors([error for error in globals_in(server, directory, "users.sql") if line_of(error) in lines], what)
+    errors = [error for error in globals_in(server, directory, "users.sql") if line_of(error) in lines]
+    return tell_errors(not_there(server, os.path.join(directory, "users.sql"), errors) if errors else [], what)
+
+
+def not_there(server: Server, path: str, errors: list[str]) -> list[str]:
+    """Those of the errors of a dump of accounts whose statements are not among those by which the server tells what is there."""
+    there = set[bytes]()
+    # Where it cannot be told, all of them are named.
+    with contextlib.suppress(subprocess.CalledProcessError, Incomplete), tempfile.NamedTemporaryFile() as file:
+        server.dump(file, "--insert-ignore", "--system=users")
+        file.seek(0)
+        there.update(filter(None, file.read().split(b"\n")))
+    with open(path, "rb") as dumped:
+        statements = dict(enumerate(dumped.read().split(b"\n"), 1))
+    return [error for error in errors if statements.get(int(line_of(error) or 0)) not in there]
 
 
 def line_of(error: str) -> str | None:
