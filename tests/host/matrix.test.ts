@@ -88,7 +88,9 @@ describe.each(cores)('ansible-core $core, from Debian $debian', (core) => {
 
   it('shows all of them on one page', async () => {
     const { stdout, stderr } = await lab.run(join(lab.collection, 'playbooks/fleet.yml'));
-    expect(stdout + stderr).not.toMatch(/DEPRECATION WARNING|\[WARNING\]/);
+    // Ansible's own, of every playbook of a collection.
+    const output = (stdout + stderr).replace('[WARNING]: running playbook inside collection rootless.backup', '');
+    expect(output, output).not.toMatch(/DEPRECATION WARNING|\[WARNING\]/);
     const { machines } = JSON.parse(readFileSync(join(lab.directory, 'backup-fleet/fleet.json'), 'utf8')) as Fleet;
     expect(machines.map(({ name, state, problems }) => [name, state, problems])).toEqual(
       managed.map((debian) => [`debian-${debian}`, 'ok', []]),
