@@ -117,7 +117,7 @@ def test_what_a_restore_that_broke_off_had_begun_is_made_anew_and_what_somebody_
     assert (drop, create) == ("DROP DATABASE IF EXISTS `d`", "CREATE DATABASE IF NOT EXISTS `d`")
     # Noted before it is there.
     assert notes() == [{"dump": one.mark}]
-    assert one.mark != MARK
+    assert one.mark == MARK
     assert mark == "CREATE TABLE `d`.`%s` (n INT PRIMARY KEY)" % one.mark
     for other, server in (make("t"), make("t", MARK, mark=""), make("t", "x", mark="x")):
         assert "is not empty" in next(other.problems(False))

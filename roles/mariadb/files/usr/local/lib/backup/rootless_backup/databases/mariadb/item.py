@@ -117,9 +117,9 @@ class Item:
     def make_anew(self, request: dict[str, Any]) -> None:
         """Make the database, empty but for its mark if it is one of all: what is not whole of these the next restore makes anew."""
         statements = ["DROP DATABASE IF EXISTS " + identifier(self.into), dump.create_database(self.into, self.properties)]
-        self.mark = ""
-        if request.get("all"):
-            self.mark = "restoring_" + os.urandom(8).hex()
+        # The one that is there stays in use: a restore that ends between the note and the statements leaves what it found.
+        self.mark = (self.mark or "restoring_" + os.urandom(8).hex()) if request.get("all") else ""
+        if self.mark:
             note_begun(self.file, self.mark, request)
             statements.append("CREATE TABLE %s (n INT PRIMARY KEY)" % qualified(self.into, self.mark))
         self.run(statements)
