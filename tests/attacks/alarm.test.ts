@@ -4,9 +4,12 @@ import { mails, settle } from '../host/mail.ts';
 
 const esc = '\u001b';
 /** Sends an entry with any fields to the journal, as every process can. */
-const log = (...fields: string[]): string => `import socket
+const log = (...fields: string[]): string => `import fcntl, socket, struct, termios, time
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
     journal.sendto(${JSON.stringify(`${fields.join('\n')}\n`)}.encode(), "/run/systemd/journal/socket")
+    # Whose it is the journal finds out when it reads it: of a process that is gone it knows no unit.
+    while struct.unpack("i", fcntl.ioctl(journal, termios.TIOCOUTQ, bytes(4)))[0]:
+        time.sleep(0.01)
 `;
 const status = '/var/lib/backup-report/status.json';
 
