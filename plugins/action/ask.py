@@ -31,7 +31,8 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         args = dict(self._task.args)
         if set(args) - OPTIONS or not args.get("module"):
-            raise AnsibleActionFail("rootless.backup.ask has the options %s; given are %s" % (", ".join(sorted(OPTIONS)), ", ".join(args)))
+            raise AnsibleActionFail("rootless.backup.ask: the options %s are not allowed. Use module, and if needed args and returns."
+                                    % ", ".join(sorted(args)))
         returns = args.get("returns") or {}
         if set(returns.values()) - set(KINDS):
             raise AnsibleActionFail("rootless.backup.ask: returns: a kind is not allowed. Use one of %s." % ", ".join(sorted(KINDS)))

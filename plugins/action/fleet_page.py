@@ -32,8 +32,8 @@ class ActionModule(ActionBase):
         facts.refuse(task_vars)
         args = dict(self._task.args)
         if set(args) - OPTIONS or not args.get("directory"):
-            raise AnsibleActionFail("rootless.backup.fleet_page has the options %s; given are %s"
-                                    % (", ".join(sorted(OPTIONS)), ", ".join(sorted(args))))
+            raise AnsibleActionFail("rootless.backup.fleet_page: the options %s are not allowed. Use directory, and if needed of %s."
+                                    % (", ".join(sorted(args)), ", ".join(sorted(OPTIONS - {"directory"}))))
         letter = mail.read(args)
         directory = os.path.abspath(os.path.expanduser(str(args["directory"])))
         answers = gathered(task_vars, args.get("answers", "fleet_answer"))

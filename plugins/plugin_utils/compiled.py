@@ -46,6 +46,7 @@ def kept(name: str, directory: str) -> Iterator[None]:
             known[key] = compile_anew(self, source)
         return known[key]
 
+    # Jinja keeps what it compiled of templates with a loader (jinja2.BytecodeCache), which Ansible's have not: so the method is exchanged.
     Environment.compile = compile_once  # type: ignore[method-assign]
     try:
         yield

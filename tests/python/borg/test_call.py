@@ -132,6 +132,14 @@ def test_says_that_borg_had_too_little_memory_wherever_it_ran_out(called):
     assert (run.damaged, repository.voice.of("advice")[0].split(".")[0]) == (False, "Borg had too little memory")
 
 
+def test_reads_a_warning_whole_however_deep_the_file_is(called, tmp_path):
+    path = "/".join(["\\u0001" * 255] * 1500)
+    event = '{"type": "log_message", "levelname": "WARNING", "message": "%s: file changed while we backed it up"}\n' % path
+    (tmp_path / "log").write_text(event, encoding="utf-8")
+    run, _repository = called('cat "%s/log" >&2\nexit 1\n' % tmp_path, "create")
+    assert (len(event) > 2 << 20, run.ok, run.made) == (True, True, True)
+
+
 @VERSIONS
 def test_says_nothing_of_what_is_expected(replayed, version):
     run, repository = replayed(version, "exists", {"1.2": 2, "1.4": 30}[version], quiet=EXISTS)

@@ -57,6 +57,9 @@ if TYPE_CHECKING:
 CHANGES = {"added": "added", "removed": "removed", "contents": "changed", "belongings": "same contents"}
 FILES, DUMPS = SERIES = ("files", "dumps")
 INCOMPLETE = ".incomplete"
+# Of a line in JSON that tells of a file, in bytes. A path has no end on a disk: it is what an engine comes to, with 4096 directories open
+# one in another. Each of their names has 255 bytes, JSON writes each as six, and of another name of a file both are told: 12.5 million.
+LONGEST_LINE = 1 << 24
 ELSEWHERE = (
     "%s was begun after this machine was rebuilt, and what was saved before is in %s: add --repository %d. When all is back, run "
     "`backupctl restored`; to have something out of %s until then, name its archive"

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
 import subprocess
+import time
 
 from rootless_backup import untrusted
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 # In seconds, for an answer.
 TIMEOUT = 30
 JOURNAL = "/run/systemd/journal/socket"
+# Of the units that a process starts, which may be several within a second.
+NUMBERS = itertools.count()
 
 
 # -- units -------------------------------------------------------------------------------------------------------------
@@ -110,6 +115,11 @@ def timespan(text: str) -> int:
 
 
 # -- transient units ---------------------------------------------------------------------------------------------------
+
+
+def transient_name(action: str) -> str:
+    """The name of a unit that is started for something, without its suffix: no other has it, nor had it."""
+    return "backup-%s-%d-%d-%d" % (action, os.getpid(), time.time(), next(NUMBERS))
 
 
 def transient(properties: Iterable[str], program: Iterable[str], terminal: bool = False) -> list[str]:

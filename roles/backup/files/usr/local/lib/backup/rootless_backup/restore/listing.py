@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 
 from rootless_backup import engine, systemd, untrusted
 
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from typing import IO
 
 PROGRAM = "/usr/local/lib/backup/backup-restore"
-# Of a line, in bytes. A path has no end on a disk: it is what an engine comes to, with 4096 directories open one in another. Each of their
-# names has 255 bytes, JSON writes each as six, and of another name of a file both are told: 12.5 million.
-LONGEST = 1 << 24
 TEXTS = "path", "mode", "user", "group", "mtime", "linktarget"
 
 
@@ -52,10 +48,10 @@ def begin(
     location = host.repository(number).location
     request = {"action": action, "command": command, "repository": number, "archive": archive}
     call = systemd.transient(host.properties(location), [PROGRAM, "--in-unit", json.dumps(request)])
-    name = "backup-%s-%d-%d" % (action, os.getpid(), time.time())
+    name = systemd.transient_name(action)
     process = subprocess.Popen([call[0], "--unit=" + name, *call[1:]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     assert process.stdout
-    answer = untrusted.parse_json(process.stdout.readline(LONGEST) or b"null")
+    answer = untrusted.parse_json(process.stdout.readline(engine.LONGEST_LINE) or b"null")
     if not isinstance(answer, str):
         process.wait()
         raise engine.Refused("it cannot be told what is in archive %s" % untrusted.printable(archive))
@@ -64,7 +60,7 @@ def begin(
 
 def items_of(process: subprocess.Popen[bytes], lines: IO[bytes]) -> Iterator[engine.Item]:
     try:
-        for line in iter(lambda: lines.readline(LONGEST), b""):
+        for line in iter(lambda: lines.readline(engine.LONGEST_LINE), b""):
             yield checked(untrusted.parse_json(line))
         if process.wait() != 0:
             raise engine.Refused("it cannot be told all that is in the archive")

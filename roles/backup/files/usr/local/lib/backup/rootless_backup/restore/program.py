@@ -7,12 +7,10 @@ It runs as a user of its own; a restore with the capabilities that owners and th
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import signal
 import sys
-import time
 
 from rootless_backup import engine, systemd, untrusted
 from rootless_backup.control import codes, known
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 PROGRAM = "/usr/local/lib/backup/backup-restore"
-# A process starts several units within a second: one for each repository.
-UNITS = itertools.count()
 
 
 def main(options: argparse.Namespace) -> int:
@@ -98,7 +94,7 @@ def in_unit(options: argparse.Namespace, host: engine.Engine) -> int:
     options.repository = host.repositories.index(location) + 1
     options.terminal = sys.stderr.isatty()
     options.places, options.fresh = [], False
-    name = name_of(options)
+    name = systemd.transient_name(options.action)
     with contextlib.ExitStack() as stack:
         if options.action == "restore":
             stack.enter_context(host.kept_from_change(location))
@@ -114,11 +110,6 @@ def in_unit(options: argparse.Namespace, host: engine.Engine) -> int:
         with contextlib.suppress(OSError):
             os.rmdir(os.path.basename(options.into), dir_fd=target.reached(os.path.dirname(options.into)))
     return code
-
-
-def name_of(options: argparse.Namespace) -> str:
-    """The name of the unit, without its suffix."""
-    return "backup-%s-%d-%d-%d" % (options.action, os.getpid(), time.time(), next(UNITS))
 
 
 def inside(options: argparse.Namespace) -> list[str]:

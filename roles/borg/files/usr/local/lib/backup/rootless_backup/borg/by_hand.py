@@ -19,16 +19,10 @@ import argparse
 import contextlib
 import os
 import shutil
-import signal
 import sys
-import time
 
 from rootless_backup import engine, systemd, untrusted
-from rootless_backup.restore import target
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import NoReturn
+from rootless_backup.restore import program, target
 
 PROGRAM = "/usr/local/lib/backup/backup-borg"
 # What only shows what is in a repository, and asks nothing.
@@ -66,28 +60,23 @@ def main() -> None:
 def run(used: engine.Engine, location: str, command: list[str]) -> None:
     """Become a command of Borg that writes nothing but the repository."""
     talks = sys.stdin.isatty() and sys.stdout.isatty()
-    properties, program = used.properties(location), [PROGRAM, "run", "/", *command]
+    properties, call = used.properties(location), [PROGRAM, "run", "/", *command]
     if sys.stdout.isatty() and command[0] in LISTING:
         # Names of files, which could move the terminal. Programs that read it get it as it is.
-        sys.exit(int(untrusted.relay(systemd.transient(properties, program))))
-    os.execv(shutil.which("systemd-run") or "/usr/bin/systemd-run", systemd.transient(properties, program, terminal=talks))
+        sys.exit(int(untrusted.relay(systemd.transient(properties, call))))
+    os.execv(shutil.which("systemd-run") or "/usr/bin/systemd-run", systemd.transient(properties, call, terminal=talks))
 
 
 def extract(used: engine.Engine, location: str, into: str, command: list[str]) -> int:
     """Run a command of Borg that writes below a directory. Return its exit code."""
-    name = "backup-by-hand-%d-%d" % (os.getpid(), time.time())
-    for signum in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, interrupt)
+    name = systemd.transient_name("by-hand")
+    program.interruptible()
     with contextlib.ExitStack() as stack:
         stack.enter_context(used.kept_from_change(location))
         places = stack.enter_context(target.attached(name, [stack.enter_context(target.lent(into, mode=0o755))]))
         properties = [*used.properties(location, restoring=True), *target.properties(places)]
-        program = [PROGRAM, "restore", places[0], *command]
+        call = [PROGRAM, "restore", places[0], *command]
         try:
-            return systemd.run_transient(name, systemd.transient(properties, program, terminal=sys.stdin.isatty() and sys.stdout.isatty()))
+            return systemd.run_transient(name, systemd.transient(properties, call, terminal=sys.stdin.isatty() and sys.stdout.isatty()))
         except KeyboardInterrupt:
             return 130
-
-
-def interrupt(_signal: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt

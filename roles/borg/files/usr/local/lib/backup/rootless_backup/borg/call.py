@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 # Of one level, from one call of Borg, so many lines are told. Who has files to be saved can make as many warnings as he likes, and
 # journald drops what comes too fast, whoever said it.
 MOST_TOLD = 500
-LONGEST_LINE = 1 << 20
 # By these signals a program ends that reads what it should not.
 CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE}
 # How often it is told how far it got, in seconds.
@@ -131,7 +130,7 @@ def attempt(call: list[str], env: dict[str, str], log: Log, line: Callable[[byte
         # Beside the log: a list of an archive fills the pipe long before the log ends, and Borg would wait for ever.
         output = threading.Thread(target=read_lines, args=[process.stdout, line or lines.append, troubles])
         output.start()
-        for raw in iter(functools.partial(process.stderr.readline, LONGEST_LINE), b""):
+        for raw in iter(functools.partial(process.stderr.readline, engine.LONGEST_LINE), b""):
             log.take(parse(raw))
         output.join()
         log.end()
