@@ -30,9 +30,11 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         args = dict(self._task.args)
-        if set(args) - OPTIONS or not args.get("module"):
-            raise AnsibleActionFail("rootless.backup.ask: the options %s are not allowed. Use module, and if needed args and returns."
-                                    % ", ".join(sorted(args)))
+        unknown = sorted(set(args) - OPTIONS)
+        if unknown:
+            raise AnsibleActionFail("rootless.backup.ask: %s: not allowed. Use %s." % (", ".join(unknown), ", ".join(sorted(OPTIONS))))
+        if not args.get("module"):
+            raise AnsibleActionFail("rootless.backup.ask: module: it is missing. Name the module to run.")
         returns = args.get("returns") or {}
         if set(returns.values()) - set(KINDS):
             raise AnsibleActionFail("rootless.backup.ask: returns: a kind is not allowed. Use one of %s." % ", ".join(sorted(KINDS)))

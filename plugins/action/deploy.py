@@ -144,7 +144,7 @@ class ActionModule(ActionBase):
         # An engine makes its own of what the frame has.
         for name in (name for role in reversed(rules) for name in variables.get(settings.named(role, "once"), [])):
             variables[name] = answer.unsafe(template(variables[name]))
-        problems = settings.between([held for role in rules for held in template(variables.get(settings.named(role, "together"), []))])
+        problems = settings.together(rules, variables, template)
         if not problems:
             options = dict(variables.get(settings.named(rules[0], "deploy"), {}))
             state = template(options.pop("state", args.get("state", "present")))

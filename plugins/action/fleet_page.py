@@ -31,9 +31,12 @@ class ActionModule(ActionBase):
         # Which program is run here, and where is written, no machine may say.
         facts.refuse(task_vars)
         args = dict(self._task.args)
-        if set(args) - OPTIONS or not args.get("directory"):
-            raise AnsibleActionFail("rootless.backup.fleet_page: the options %s are not allowed. Use directory, and if needed of %s."
-                                    % (", ".join(sorted(args)), ", ".join(sorted(OPTIONS - {"directory"}))))
+        unknown = sorted(set(args) - OPTIONS)
+        if unknown:
+            raise AnsibleActionFail("rootless.backup.fleet_page: %s: not allowed. Use %s."
+                                    % (", ".join(unknown), ", ".join(sorted(OPTIONS))))
+        if not args.get("directory"):
+            raise AnsibleActionFail("rootless.backup.fleet_page: directory: it is missing. Name the directory for the page.")
         letter = mail.read(args)
         directory = os.path.abspath(os.path.expanduser(str(args["directory"])))
         answers = gathered(task_vars, args.get("answers", "fleet_answer"))

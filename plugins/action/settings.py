@@ -26,9 +26,7 @@ class ActionModule(ActionBase):
         problems = settings.problems(rules, settings.values(rules, task_vars, template), list(task_vars), self._display.warning)
         if not problems:
             # Not by an option, which Ansible renders before this is called: of settings of which none is wrong.
-            problems = settings.between(
-                [condition for role in rules for condition in template(task_vars.get(settings.named(role, "together"), []))]
-            )
+            problems = settings.together(rules, task_vars, template)
         result.update(changed=False)
         if problems:
             result.update(settings.refusal(problems))

@@ -79,6 +79,11 @@ def between(together: Iterable[Mapping[str, Any]]) -> list[str]:
     return [condition["message"] for condition in together if condition["that"] not in (True, "True")]
 
 
+def together(rules: Iterable[Rules], variables: Mapping[str, Any], template: Callable[[Any], Any]) -> list[str]:
+    """What does not hold between the settings of these rules, all of which are right by themselves, as the variables of the roles say."""
+    return between([condition for role in rules for condition in template(variables.get(named(role, "together"), []))])
+
+
 def refusal(messages: list[str]) -> dict[str, Any]:
     """The result of a task whose settings are wrong."""
     return {"failed": True, "problems": messages, "msg": "The settings are not usable:\n- " + "\n- ".join(messages)}

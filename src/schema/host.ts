@@ -65,6 +65,8 @@ export const repositoryKeys = `${settingsDirectory}/repository-keys`;
 export const repositoryState = '/var/lib/backup-repository';
 /** Whose group the accounts of a server are members of. */
 export const repositoryGroup = 'backup-repository';
+/** The program of a server's administrator. */
+export const repositoryctl = '/usr/local/sbin/repositoryctl';
 /** What makes and keeps generations there, verifies them, and notices what is wrong. */
 export const repositoryKeep = 'repository-keep';
 export const repositoryCheck = 'repository-check';

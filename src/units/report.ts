@@ -5,7 +5,10 @@ import { cache, dumps, programs, reportState, reportUser, state, tasks, unitDire
 import { sandbox, smallMemory } from './sandbox.ts';
 import type { SettingsOf } from './settings.ts';
 import { backupService, restService } from './task.ts';
+import { every } from './timer.ts';
 import { only, set } from './unit.ts';
+
+const silence = 'Notice that there is no good backup for too long';
 
 /** What tells of a failure of a unit. */
 export const failureReport = (unit: string): string => `backup-report@${unit}:failure.service`;
@@ -34,23 +37,10 @@ export function reportUnits(settings: SettingsOf<typeof backup>): Unit[] {
     }),
     reportService(settings, {
       file: `${watch}.service`,
-      description: 'Notice that there is no good backup for too long',
+      description: silence,
       command: `${programs}/backup-report watch`,
     }),
-    {
-      path: `${unitDirectory}/${watch}.timer`,
-      sections: [
-        { name: 'Unit', directives: [set('Description', 'Notice that there is no good backup for too long')] },
-        {
-          name: 'Timer',
-          directives: [
-            set('OnBootSec', '15min', 'Not by the calendar: a clock that was set wrong must not silence it.'),
-            set('OnUnitActiveSec', '1h'),
-          ],
-        },
-        { name: 'Install', directives: [set('WantedBy', 'timers.target')] },
-      ],
-    },
+    every(watch, silence, '15min', '1h'),
     {
       path: `${unitDirectory}/${backupService}.d/report.conf`,
       sections: [

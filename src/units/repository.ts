@@ -1,7 +1,8 @@
 import type { Directive, Unit } from '../render/unit.ts';
-import { line, word } from '../render/value.ts';
+import { word } from '../render/value.ts';
 import { repository } from '../schema/repository.ts';
 import {
+  repositoryctl as program,
   repositoryCheck,
   repositoryKeep,
   repositoryKeys,
@@ -12,12 +13,11 @@ import {
 import { reportsEnd } from './report.ts';
 import { background, loosened, nothing, sandbox, savingMemory, smallMemory, type Sandbox } from './sandbox.ts';
 import { templateSettings, type SettingsOf } from './settings.ts';
+import { every, timer } from './timer.ts';
 import { set } from './unit.ts';
 
 /** The settings as the role's templates take them. */
 export const repositoryTemplateSettings = templateSettings(repository);
-
-const program = '/usr/local/sbin/repositoryctl';
 
 /** What reads what is the accounts', and ends what they run. */
 const ofAccounts = (more: readonly string[], writable: readonly string[]): Sandbox => ({
@@ -102,14 +102,17 @@ function checkUnits({
   repository_check_schedule: schedule,
 }: SettingsOf<typeof repository>): Unit[] {
   const places = [word(path), repositoryState];
-  const description = set('Description', 'Verify what this server keeps, by its checksums');
+  const checks = 'Verify what this server keeps, by its checksums';
   return [
     {
       path: `${unitDirectory}/${repositoryCheck}.service`,
       sections: [
         {
           name: 'Unit',
-          directives: [description, set('OnFailure', `${repositoryWatch}.service`, 'It tells what is damaged.')],
+          directives: [
+            set('Description', checks),
+            set('OnFailure', `${repositoryWatch}.service`, 'It tells what is damaged.'),
+          ],
         },
         {
           name: 'Service',
@@ -130,21 +133,7 @@ function checkUnits({
         },
       ],
     },
-    {
-      path: `${unitDirectory}/${repositoryCheck}.timer`,
-      sections: [
-        { name: 'Unit', directives: [description] },
-        {
-          name: 'Timer',
-          directives: [
-            set('OnCalendar', line(schedule)),
-            set('Persistent', 'true', 'A check that was missed while the machine was off is made up.'),
-            set('RandomizedDelaySec', '1h'),
-          ],
-        },
-        { name: 'Install', directives: [set('WantedBy', 'timers.target')] },
-      ],
-    },
+    timer({ name: repositoryCheck, description: checks, calendar: schedule, randomizedDelay: '1h' }),
   ];
 }
 
@@ -168,22 +157,6 @@ const watchService = (): Unit => ({
         ...sandbox({ ...nothing, memory: smallMemory }),
       ],
     },
-  ],
-});
-
-/** Not by the calendar: a clock that was set wrong must not silence it. */
-const every = (name: string, description: string, boot: string, after: string): Unit => ({
-  path: `${unitDirectory}/${name}.timer`,
-  sections: [
-    { name: 'Unit', directives: [set('Description', description)] },
-    {
-      name: 'Timer',
-      directives: [
-        set('OnBootSec', boot, 'Not by the calendar: a clock that was set wrong must not silence it.'),
-        set('OnUnitInactiveSec', after),
-      ],
-    },
-    { name: 'Install', directives: [set('WantedBy', 'timers.target')] },
   ],
 });
 

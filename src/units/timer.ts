@@ -10,6 +10,22 @@ export interface Timer {
   readonly randomizedDelay: Value;
 }
 
+/** A timer that starts a unit so long after the boot, and again and again so long after it has ended. @see systemd.timer(5) */
+export const every = (name: string, description: string, boot: string, after: string): Unit => ({
+  path: `${unitDirectory}/${name}.timer`,
+  sections: [
+    { name: 'Unit', directives: [set('Description', description)] },
+    {
+      name: 'Timer',
+      directives: [
+        set('OnBootSec', boot, 'Not by the calendar: a clock that was set wrong must not silence it.'),
+        set('OnUnitInactiveSec', after),
+      ],
+    },
+    { name: 'Install', directives: [set('WantedBy', 'timers.target')] },
+  ],
+});
+
 /** A timer that makes up for a missed run and spreads the hosts. @see systemd.timer(5) */
 export function timer({ name, description, calendar, randomizedDelay }: Timer): Unit {
   return {

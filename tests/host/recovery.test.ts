@@ -297,7 +297,9 @@ onEachRelease(
         'echo other > /home/alice/letter; backupctl restore --in-place /home/alice/letter 2>&1',
       );
       expect(taken.stdout).toContain(`from archive ${saved.find((name) => name.includes('-files-')) ?? ''} in place`);
+      expect((await host.run('backupctl restored --list')).stdout).toBe('ssh://store@server/./web\n');
       const { stdout } = await host.run('backupctl restored');
+      expect((await host.run('backupctl restored --list')).stdout).toBe('');
       for (const name of saved) expect(stdout).toContain(name);
       expect(await status('root')).not.toContain(waits);
       const { ok, log } = await backUp(host);

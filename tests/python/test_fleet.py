@@ -65,7 +65,7 @@ def run(number, unit="backup", result="success"):
 
 
 def test_knows_the_paths_and_the_tasks_that_the_programs_know():
-    assert (asked.STATUS, asked.HISTORY) == (host.STATUS, host.HISTORY)
+    assert (asked.STATUS, asked.HISTORY, asked.REPOSITORYCTL) == (host.STATUS, host.HISTORY, host.REPOSITORYCTL)
     assert {**{each: each for each in host.TASKS.values()}, **host.FORMER_TASKS} == asked.TASKS
     assert tuple(host.TASKS.values()) == taken.TASKS
     assert set(asked.UNITS) == set(taken.UNITS)

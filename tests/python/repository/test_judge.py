@@ -134,3 +134,15 @@ def test_of_each_day_the_last_size_is_kept():
     assert [live for _when, live, _held in state["samples"]] == sorted({live for _when, live, _held in state["samples"]})
     assert len(state["samples"]) in (2, 3)
     assert seen.sampled(state, NOW + 48 * 3600 + 1) == state
+
+
+def test_whatever_is_wrong_with_a_machine_it_is_said_what_to_do():
+    state = {
+        **seen.nothing(NOW - 10 * DAY),
+        "changed": NOW - 3600,
+        "troubles": ["no generation was made: x"],
+        "refused": "it takes too much",
+    }
+    problems = list(judge.of_machine(EACH, state, TOLD, NOW))
+    assert len(problems) == 2
+    assert all("`repositoryctl list web`" in problem.remedies[0] for problem in problems)

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import subprocess
 
 import pytest
 from rootless_backup import host
@@ -90,13 +91,14 @@ def test_a_session_that_does_not_end_is_told_with_all_else_and_keeps_nothing_fro
 
 
 @pytest.mark.usefixtures("told")
-def test_a_session_that_does_not_end_keeps_no_other_machine_out(monkeypatch, capsys):
+@pytest.mark.parametrize("trouble", [sessions.Unending({70001}), subprocess.CalledProcessError(1, "systemd-analyze")])
+def test_a_session_that_does_not_end_keeps_no_other_machine_out(monkeypatch, capsys, trouble):
     def unending():
-        raise sessions.Unending({70001})
+        raise trouble
 
     monkeypatch.setattr(sessions, "end_unwanted", unending)
     assert program.admit()
-    assert "processes of repo70001 do not end" in capsys.readouterr().out
+    assert "sessions that are to end could not be ended" in capsys.readouterr().out
     assert sorted(os.listdir(host.REPOSITORY_KEYS)) == ["repo70000", "repo70001", "repo70002"]
 
 

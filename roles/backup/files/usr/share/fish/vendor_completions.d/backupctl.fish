@@ -148,3 +148,4 @@ complete -c backupctl -n '_shtab_backupctl_using make-room' -s h -l help -d 'sho
 complete -c backupctl -n '_shtab_backupctl_using make-room' -l repository -x -d 'a repository, by its number in borg_repositories or by its place; the first if not given'
 complete -c backupctl -n '_shtab_backupctl_using; and test $_shtab_backupctl_npos -eq 0' -a restored -d 'Say that all is back on a rebuilt machine: old archives may go again.'
 complete -c backupctl -n '_shtab_backupctl_using restored' -s h -l help -d 'show this help message and exit'
+complete -c backupctl -n '_shtab_backupctl_using restored' -l list -d 'only name the repositories that wait for that, a line each'

@@ -142,9 +142,14 @@ def quoted(text: str) -> str:
     return '"%s"' % text.replace("\\", "\\\\").replace('"', '\\"')
 
 
+def named(name: str, command: list[str]) -> list[str]:
+    """The command of `transient`, for a unit of that name."""
+    return [command[0], "--unit=" + name, *command[1:]]
+
+
 def run_transient(name: str, command: list[str]) -> int:
     """Run a transient unit under a name. Return its exit code. KeyboardInterrupt: somebody ended this, and the unit was stopped with it."""
-    with subprocess.Popen([command[0], "--unit=" + name, *command[1:]]) as process:
+    with subprocess.Popen(named(name, command)) as process:
         try:
             return process.wait()
         except KeyboardInterrupt:

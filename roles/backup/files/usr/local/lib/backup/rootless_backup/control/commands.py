@@ -152,6 +152,10 @@ def of_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", metavar="PATH", nargs="*", type=absolute, help="an absolute path; all that is in the archive if not given")
 
 
+def of_restored(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--list", action="store_true", help="only name the repositories that wait for that, a line each")
+
+
 def of_remove_kept(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
@@ -241,5 +245,5 @@ COMMANDS = {
     "compare": Command("restore.comparison:main", "compare what is here with what is in an archive", COMPARISON, of_compare),
     "remove-kept": Command("control.kept:main", "remove what restores put aside, or laid down in /var/tmp", options=of_remove_kept),
     "make-room": Command(LOOKING, "remove what backup_keep_* does not keep, also on a full disk", options=of_repository),
-    "restored": Command(LOOKING, "say that all is back on a rebuilt machine: old archives may go again"),
+    "restored": Command(LOOKING, "say that all is back on a rebuilt machine: old archives may go again", options=of_restored),
 }

@@ -71,8 +71,8 @@ def ended(settings: dict[str, Any], what: str) -> bool:
         subject, body = text.bare(settings, name, result, trouble)
     ok = result == "success"
     delivered = not wanted or tell(settings, subject, body, name, ok)
-    # A switch that waits for life signs gets every one of them; they are of backups only.
-    if name == "backup" or (name == host.REPOSITORY_WATCH and wanted and not ok):
+    # A switch that waits for life signs gets each one of the backup; of a server what is told, so also that all is well again.
+    if name == "backup" or (name == host.REPOSITORY_WATCH and wanted):
         delivered = attempt("the URL", call_url, settings, "" if ok else "/fail", body) and delivered
     if state is not None and wanted and delivered:
         if not bad:

@@ -49,7 +49,7 @@ def begin(
     request = {"action": action, "command": command, "repository": number, "archive": archive}
     call = systemd.transient(host.properties(location), [PROGRAM, "--in-unit", json.dumps(request)])
     name = systemd.transient_name(action)
-    process = subprocess.Popen([call[0], "--unit=" + name, *call[1:]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    process = subprocess.Popen(systemd.named(name, call), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     assert process.stdout
     answer = untrusted.parse_json(process.stdout.readline(engine.LONGEST_LINE) or b"null")
     if not isinstance(answer, str):

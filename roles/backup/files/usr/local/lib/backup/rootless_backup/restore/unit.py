@@ -93,11 +93,18 @@ def make_room(request: types.SimpleNamespace) -> bool:
     return ok
 
 
-def restored(_request: types.SimpleNamespace) -> bool:
-    """Note that all is back: as the account, whose notes they are."""
+def restored(request: types.SimpleNamespace) -> bool:
+    """Note that all is back, or only name what waits for that: as the account, whose notes they are."""
     from rootless_backup.records import before
 
-    settled = before.settle(engine.in_use().repositories)
+    locations = engine.in_use().repositories
+    if request.list:
+        for location in locations:
+            known = before.read(location)
+            if known and known["waits"]:
+                untrusted.say(untrusted.printable(location))
+        return True
+    settled = before.settle(locations)
     for known in settled:
         stays = "; what was saved last before stays: " + ", ".join(known["newest"]) if known["newest"] else ""
         untrusted.say(untrusted.printable("%s: from the next run on what is too old is forgotten again%s" % (known["repository"], stays)))

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 # What a machine is answered that takes more room than it may.
-REFUSED = 'command="/usr/local/sbin/repositoryctl refused",restrict %s\n'
+REFUSED = 'command="' + host.REPOSITORYCTL + ' refused",restrict %s\n'
 
 
 def read() -> Told:

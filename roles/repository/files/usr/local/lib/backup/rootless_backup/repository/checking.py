@@ -136,8 +136,9 @@ def check_one(account: Account, name: str, seconds: float) -> Checked:
         ended = run(tree, user.pw_uid, account["uid"], seconds)
         segment = reached(tree)
     finally:
-        for directory, _below, _files in os.walk(tree):
-            os.chown(directory, 0, -1)
+        # Not by name: what Borg was made to start may be there still, and put links in their place.
+        for *_names, descriptor in os.fwalk(tree):
+            os.fchown(descriptor, 0, -1)
         shutil.rmtree(tree)
     if ended is None:
         return before

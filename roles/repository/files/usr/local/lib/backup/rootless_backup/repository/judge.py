@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 
+from rootless_backup import host
 from rootless_backup.figures import DAY, ago, size, stamp
 from rootless_backup.records import room
 from rootless_backup.report.verdict import Problem
@@ -44,7 +45,8 @@ def of_server(config: Told, now: float) -> Iterator[Problem]:
     if not samples or now - samples[-1][0] > UNSEEN:
         since = "since %s" % stamp(samples[-1][0]) if samples else "yet"
         yield Problem(
-            "nothing of what is deleted was kept %s." % since, ["Run `systemctl start repository-keep`; `journalctl -u repository-keep`."]
+            "nothing of what is deleted was kept %s." % since,
+            ["Run `systemctl start {0}`; `journalctl -u {0}`.".format(host.REPOSITORY_KEEP)],
         )
     if samples:
         path = os.path.dirname(config["accounts"][0]["home"])
@@ -56,8 +58,17 @@ def of_machine(account: Account, state: Seen | None, config: Told, now: float) -
     """What is wrong with the repository of a machine."""
     if state is None:
         return
-    for line in (*state["troubles"], *([state["refused"]] if state["refused"] else [])):
-        yield Problem("%s: %s" % (account["name"], line))
+    kept = "`repositoryctl list %s` shows what is kept of it." % account["name"]
+    for line in state["troubles"]:
+        yield Problem("%s: %s" % (account["name"], line), ["`journalctl -u %s` says more; %s" % (host.REPOSITORY_KEEP, kept)])
+    if state["refused"]:
+        yield Problem(
+            "%s: %s" % (account["name"], state["refused"]),
+            [
+                "Allow more (repository_most), or wait until enough of what it deleted has expired. Find out on it what deletes so much. "
+                + kept
+            ],
+        )
     if account["line"]:
         yield from silence(account, state, now)
     yield from sizes(account, state, config, now)

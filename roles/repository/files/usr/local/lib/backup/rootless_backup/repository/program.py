@@ -77,7 +77,7 @@ def admit() -> bool:
     try:
         for line in sessions.end_unwanted():
             untrusted.say(line)
-    except (sessions.Unending, OSError) as trouble:
+    except Exception as trouble:  # whatever it is
         # It keeps none of the others out. It is tried again, and told, whenever it is looked what to keep.
         untrusted.tell(3, "sessions that are to end could not be ended: %s" % untrusted.reason(trouble))
     for line in troubles:

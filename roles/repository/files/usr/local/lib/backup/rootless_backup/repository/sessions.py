@@ -32,9 +32,9 @@ def end_unwanted() -> list[str]:
     config = accounts.read()
     # Of a number that is somebody else's nothing is ended.
     by_uid = {account["uid"]: account for account in config["accounts"] if accounts.is_ours(account)}
+    shut = end({uid for uid, account in by_uid.items() if not accounts.is_welcome(account)})
     limit = config["session_time_limit"]
     old = end_old(by_uid.keys(), systemd.timespan(limit) / 1e6)
-    shut = end({uid for uid, account in by_uid.items() if not accounts.is_welcome(account)})
     return [
         *(
             "%s: a session lasted longer than %s (repository_session_time_limit), and was ended" % (by_uid[uid]["name"], limit)
