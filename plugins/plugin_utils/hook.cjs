@@ -4449,6 +4449,7 @@ function set(name, value, why) {
 function only(when, directives3) {
   return directives3.map((directive) => ({ ...directive, when }));
 }
+var triedAtOnce = set("StartLimitIntervalSec", "0", "Who tries again after a failure is not told to wait.");
 
 // src/units/sandbox.ts
 var savingMemory = { all: "75%", each: "16G" };
@@ -4576,7 +4577,7 @@ function hookService(hook) {
         directives: [
           set("Description", line(hook.description)),
           set("After", before.join(" ")),
-          set("StartLimitIntervalSec", "0"),
+          triedAtOnce,
           set("PartOf", backupService, "Stopping the backup stops the hook."),
           set("StopWhenUnneeded", "true", "Done once for each backup, and again for the next.")
         ]
@@ -4637,7 +4638,7 @@ function hookRestore(hook) {
         directives: [
           set("Description", line(`Restore of what hook ${hook.name} of the backup saved`)),
           set("After", ["network-online.target", ...hook.after ?? []].join(" ")),
-          set("StartLimitIntervalSec", "0")
+          triedAtOnce
         ]
       },
       {
@@ -4703,10 +4704,7 @@ function hookCleanup(hook) {
     sections: [
       {
         name: "Unit",
-        directives: [
-          set("Description", line(`Cleanup after hook ${hook.name} of the backup`)),
-          set("StartLimitIntervalSec", "0")
-        ]
+        directives: [set("Description", line(`Cleanup after hook ${hook.name} of the backup`)), triedAtOnce]
       },
       {
         name: "Service",

@@ -6,7 +6,7 @@ import { engineDropIns, opensRepositories, type Engine } from './engine.ts';
 import { nothing, sandbox, smallMemory } from './sandbox.ts';
 import { templateSettings, type SettingsOf } from './settings.ts';
 import { backupService, taskService } from './task.ts';
-import { set, withDirectives } from './unit.ts';
+import { set, triedAtOnce, withDirectives } from './unit.ts';
 
 /** The settings as the role's templates take them. */
 export const borgTemplateSettings = templateSettings(borg);
@@ -85,7 +85,10 @@ function secretsService(): Unit {
     sections: [
       {
         name: 'Unit',
-        directives: [set('Description', 'Make the passphrase and SSH key of the backup where there are none')],
+        directives: [
+          set('Description', 'Make the passphrase and SSH key of the backup where there are none'),
+          triedAtOnce,
+        ],
       },
       {
         name: 'Service',

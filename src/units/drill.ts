@@ -18,7 +18,7 @@ import { background, loosened, nothing, sandbox } from './sandbox.ts';
 import type { SettingsOf } from './settings.ts';
 import { backupService, taskService } from './task.ts';
 import { timer } from './timer.ts';
-import { set, withDirectives } from './unit.ts';
+import { set, triedAtOnce, withDirectives } from './unit.ts';
 
 const program = `${programs}/backup-drill`;
 
@@ -139,7 +139,7 @@ function nobodys(
   return {
     path: `${unitDirectory}/${name}.service`,
     sections: [
-      { name: 'Unit', directives: [set('Description', description), set('StartLimitIntervalSec', '0')] },
+      { name: 'Unit', directives: [set('Description', description), triedAtOnce] },
       {
         name: 'Service',
         directives: [

@@ -5,7 +5,7 @@ import { dumps, programs, proofs, restoreState, tasks, unitDirectory } from '../
 import { background, loosened, nothing, sandbox, smallMemory, type Sandbox } from './sandbox.ts';
 import { failureReport } from './report.ts';
 import { backupService, restService } from './task.ts';
-import { set } from './unit.ts';
+import { set, triedAtOnce } from './unit.ts';
 
 /** What one piece of software wants done before every backup. */
 export interface Hook {
@@ -73,7 +73,7 @@ export function hookService(hook: Hook): Unit {
         directives: [
           set('Description', line(hook.description)),
           set('After', before.join(' ')),
-          set('StartLimitIntervalSec', '0'),
+          triedAtOnce,
           set('PartOf', backupService, 'Stopping the backup stops the hook.'),
           set('StopWhenUnneeded', 'true', 'Done once for each backup, and again for the next.'),
         ],
@@ -148,7 +148,7 @@ export function hookRestore(hook: Hook): Unit | undefined {
         directives: [
           set('Description', line(`Restore of what hook ${hook.name} of the backup saved`)),
           set('After', ['network-online.target', ...(hook.after ?? [])].join(' ')),
-          set('StartLimitIntervalSec', '0'),
+          triedAtOnce,
         ],
       },
       {
@@ -232,10 +232,7 @@ export function hookCleanup(hook: Hook): Unit {
     sections: [
       {
         name: 'Unit',
-        directives: [
-          set('Description', line(`Cleanup after hook ${hook.name} of the backup`)),
-          set('StartLimitIntervalSec', '0'),
-        ],
+        directives: [set('Description', line(`Cleanup after hook ${hook.name} of the backup`)), triedAtOnce],
       },
       {
         name: 'Service',

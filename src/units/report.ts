@@ -6,7 +6,7 @@ import { sandbox, smallMemory } from './sandbox.ts';
 import type { SettingsOf } from './settings.ts';
 import { backupService, restService } from './task.ts';
 import { every } from './timer.ts';
-import { only, set } from './unit.ts';
+import { only, set, triedAtOnce } from './unit.ts';
 
 const silence = 'Notice that there is no good backup for too long';
 
@@ -79,11 +79,7 @@ function reportService(
     sections: [
       {
         name: 'Unit',
-        directives: [
-          set('Description', line(description).replaceAll('%%i', '%i')),
-          set('StartLimitIntervalSec', '0'),
-          ...more,
-        ],
+        directives: [set('Description', line(description).replaceAll('%%i', '%i')), triedAtOnce, ...more],
       },
       {
         name: 'Service',

@@ -14,7 +14,7 @@ import { reportsEnd } from './report.ts';
 import { background, loosened, nothing, sandbox, savingMemory, smallMemory, type Sandbox } from './sandbox.ts';
 import { templateSettings, type SettingsOf } from './settings.ts';
 import { every, timer } from './timer.ts';
-import { set } from './unit.ts';
+import { set, triedAtOnce } from './unit.ts';
 
 /** The settings as the role's templates take them. */
 export const repositoryTemplateSettings = templateSettings(repository);
@@ -45,7 +45,7 @@ const chowns = (more: string): Directive[] => [
 const accountsService = (): Unit => ({
   path: `${unitDirectory}/repository-accounts.service`,
   sections: [
-    { name: 'Unit', directives: [set('Description', 'Let in the machines that save to this server')] },
+    { name: 'Unit', directives: [set('Description', 'Let in the machines that save to this server'), triedAtOnce] },
     {
       name: 'Service',
       directives: [
@@ -74,6 +74,7 @@ function keepService({ repository_path: path }: SettingsOf<typeof repository>): 
         name: 'Unit',
         directives: [
           set('Description', 'Keep what machines delete from their repositories'),
+          triedAtOnce,
           set('OnFailure', `${repositoryWatch}.service`, 'It knows what is wrong, and tells it once a day.'),
         ],
       },
@@ -111,6 +112,7 @@ function checkUnits({
           name: 'Unit',
           directives: [
             set('Description', checks),
+            triedAtOnce,
             set('OnFailure', `${repositoryWatch}.service`, 'It tells what is damaged.'),
           ],
         },
@@ -145,6 +147,7 @@ const watchService = (): Unit => ({
       name: 'Unit',
       directives: [
         set('Description', 'Notice what is wrong with the repositories of machines'),
+        triedAtOnce,
         ...reportsEnd(repositoryWatch),
       ],
     },

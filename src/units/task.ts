@@ -2,7 +2,7 @@ import type { Directive, Unit } from '../render/unit.ts';
 import { line, type Value } from '../render/value.ts';
 import { account, rest, state, tasks, unitDirectory } from '../schema/host.ts';
 import { background, sandbox } from './sandbox.ts';
-import { set } from './unit.ts';
+import { set, triedAtOnce } from './unit.ts';
 
 /** The one unit that every hook injects itself into. */
 export const backupService = `${tasks.run}.service`;
@@ -57,7 +57,7 @@ export function taskService({
         name: 'Unit',
         directives: [
           set('Description', line(description).replaceAll('%%i', '%i')),
-          set('StartLimitIntervalSec', '0', 'Who tries again after a failure is not told to wait.'),
+          triedAtOnce,
           set('Wants', 'network-online.target'),
           set('After', ['network-online.target', ...after].join(' ')),
         ],

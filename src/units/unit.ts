@@ -24,3 +24,6 @@ export function withDirectives(
 export function only(when: Expression, directives: readonly Directive[]): Directive[] {
   return directives.map((directive) => ({ ...directive, when }));
 }
+
+/** Who tries a service again after a failure is not told to wait. @see systemd.unit(5) */
+export const triedAtOnce = set('StartLimitIntervalSec', '0', 'Who tries again after a failure is not told to wait.');

@@ -5,6 +5,7 @@ import { renderUnit, type Unit } from '../../../src/render/unit.ts';
 import { account, cache, state, rest, tasks, unitDirectory } from '../../../src/schema/host.ts';
 import { hookService, hookDropIn } from '../../../src/units/hook.ts';
 import { postgresTemplateSettings, postgresUnits } from '../../../src/units/postgres.ts';
+import { repositoryTemplateSettings, repositoryUnits } from '../../../src/units/repository.ts';
 
 const directives = (unit: Unit): Map<string, string[]> => {
   const found = new Map<string, string[]>();
@@ -13,7 +14,8 @@ const directives = (unit: Unit): Map<string, string[]> => {
   return found;
 };
 const frame = backupUnits(backupTemplateSettings);
-const all = [...frame, ...borgUnits(borgTemplateSettings), ...postgresUnits(postgresTemplateSettings)];
+const server = repositoryUnits(repositoryTemplateSettings);
+const all = [...frame, ...borgUnits(borgTemplateSettings), ...postgresUnits(postgresTemplateSettings), ...server];
 const named = (name: string): Unit => {
   const unit = all.find(({ path }) => path.endsWith(`/${name}`));
   if (unit === undefined) throw new Error(`there is no ${name}`);
@@ -23,12 +25,14 @@ const named = (name: string): Unit => {
 describe('every service', () => {
   const services = all.filter(({ path }) => /[^/]+\.service$/.test(path));
   it.each(services.map((unit) => [unit.path, unit] as const))(
-    '%s is sandboxed and, unless somebody waits for it, limited in time',
+    '%s is sandboxed, may be tried again at once and, unless somebody waits for it or it ends itself, is limited in time',
     (_, unit) => {
       const has = directives(unit);
       const limit = has.get('TimeoutStartSec') ?? [];
       expect(limit.length).toBe(1);
-      expect(limit[0] === 'infinity').toBe(unit.path.endsWith('-restore.service'));
+      expect(limit[0] === 'infinity').toBe(/-restore\.service$|\/repository-check\.service$/.test(unit.path));
+      // Who tries again after a failure is not told to wait.
+      expect(has.get('StartLimitIntervalSec')).toEqual(['0']);
       expect(has.get('NoNewPrivileges')).toEqual(['true']);
       expect(has.get('ProtectSystem')).toEqual(['strict']);
       expect(has.get('NoExecPaths')?.[0]).not.toMatch(/^\/ | \/ /);
