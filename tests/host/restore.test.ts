@@ -638,7 +638,7 @@ time.sleep(60)'; until [ -S /srv/root-only.sock ]; do sleep 0.1; done`);
       const { host } = fixture;
       await host.write(
         '/usr/local/bin/exposed',
-        `${probed}program.inside = lambda asked: ["/usr/bin/sleep", "30"]\nprogram.name_of = lambda asked: "exposed"\n${asAsked}`,
+        `${probed}program.inside = lambda asked: ["/usr/bin/sleep", "30"]\nprogram.systemd.transient_name = lambda action: "exposed"\n${asAsked}`,
         '0755',
       );
       const running = host.run('/usr/local/bin/exposed restore --into /srv/target /etc', { mayFail: true });
