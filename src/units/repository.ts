@@ -32,7 +32,7 @@ const ofAccounts = (more: readonly string[], writable: readonly string[]): Sandb
 const seesProcesses = set(
   'ProtectProc',
   'default',
-  'It ends sessions of machines that may not come in any more, or last too long.',
+  'It ends what runs as others: sessions that may not be any more, and what Borg was made to start.',
 );
 
 const chowns = (more: string): Directive[] => [
@@ -128,7 +128,7 @@ function checkUnits({
                 ...ofAccounts(['CAP_DAC_READ_SEARCH', 'CAP_FOWNER', 'CAP_CHOWN', 'CAP_SETUID', 'CAP_SETGID'], places),
                 memory: savingMemory,
               }),
-              chowns('@chown @setuid'),
+              [seesProcesses, ...chowns('@chown @setuid')],
             ),
             set('ReadWritePaths', places.join(' ')),
           ],

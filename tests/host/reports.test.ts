@@ -520,6 +520,16 @@ sys.exit("\\x1b[31mred\\rover")
       const older = await ask({ fleet_hosts: 'web' });
       expect(older.code, older.said).toBe(0);
       expect(older.fleet.machines[0]).toMatchObject({ state: 'ok', older: true, history: [] });
+
+      // Who broke into a machine keeps no other from the page by never answering.
+      await quiet.run('mv /usr/bin/python3 /usr/bin/python3.whole');
+      await quiet.write('/usr/bin/python3', '#!/bin/sh\nexec sleep infinity\n', '0755');
+      const hanging = await ask({ fleet_hosts: 'web:quiet', fleet_timeout: 20 });
+      expect(hanging.code, hanging.said).toBe(2);
+      expect(hanging.fleet.machines.map(({ name, state }) => [name, state])).toEqual([
+        ['quiet', 'unreachable'],
+        ['web', 'ok'],
+      ]);
       await lab.forget(quiet);
     });
   },

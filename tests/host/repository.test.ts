@@ -117,6 +117,43 @@ for path in glob.glob("/var/lib/backup-repository/seen/repo?????.json"):
 const running = async (account: string): Promise<string> =>
   (await server.run(`pgrep --uid ${account}`, { mayFail: true })).stdout;
 
+/**
+ * Stands in for a Borg that the data of a client took over: what it starts goes on, which /proc says to be root's; it makes directories
+ * deeper than Python goes, which nobody may enter; and in the trees of other clients it puts links to what is root's in the place of files.
+ */
+const takenOver = `#!/usr/bin/python3 -I
+import contextlib, ctypes, os, sys
+tree, witness = sys.argv[-1], "/srv/repositories/.witness/"
+ready, begun = os.pipe()
+if os.fork():
+    os.read(ready, 1)
+    os.execv("/usr/bin/borg.whole", ["borg", *sys.argv[1:]])
+os.setsid()
+for descriptor in 0, 1, 2:
+    os.dup2(os.open("/dev/null", os.O_RDWR), descriptor)
+ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
+os.chdir(tree)
+for _ in range(1500):
+    os.mkdir("d")
+    os.chdir("d")
+os.chmod(tree + "/d", 0)
+links = witness + "links"
+with contextlib.suppress(FileExistsError):
+    os.mkdir(links)
+    for number in range(100):
+        os.symlink("/srv/kept", "%s/%d" % (links, number))
+with open(witness + "log", "a") as file:
+    file.write("stays\\n")
+os.write(begun, b"x")
+while True:
+    for name in os.listdir("/srv/repositories/.checking"):
+        data = "/srv/repositories/.checking/%s/data" % name
+        if not data.startswith(tree):
+            with contextlib.suppress(OSError):
+                os.rename(data + "/0", data + "/away")
+                os.symlink(links, data + "/0")
+`;
+
 onEachRelease(
   'a server of repositories',
   async (fixture) => {
@@ -543,6 +580,23 @@ onEachRelease(
       });
       expect((await status()).problems).toEqual([]);
       expect((await server.run('ls -A /srv/repositories/.checking')).stdout).toBe('');
+    });
+
+    it('ends what Borg was made to start while it checks, and removes what that made', async () => {
+      await server.run(
+        'mv /usr/bin/borg /usr/bin/borg.whole; touch /srv/kept; install -d -m 1777 /srv/repositories/.witness',
+      );
+      await server.write('/usr/bin/borg', takenOver, '0755');
+      try {
+        await server.run('repositoryctl check; systemctl start repository-check', { timeoutSeconds: 240 });
+      } finally {
+        await server.run('mv /usr/bin/borg.whole /usr/bin/borg');
+      }
+      expect((await server.run('cat /srv/repositories/.witness/log')).stdout).toBe('stays\n'.repeat(4));
+      expect((await server.run('pgrep --uid backup-repository', { mayFail: true })).stdout).toBe('');
+      expect((await server.run('stat --format=%U /srv/kept; ls -A /srv/repositories/.checking')).stdout).toBe('root\n');
+      await server.run('rm -r /srv/repositories/.witness');
+      expect((await status()).problems).toEqual([]);
     });
 
     it('has a slice and a limit for each account', async () => {

@@ -46,6 +46,18 @@ def test_what_works_is_read_though_sqlite_complains_of_it_and_what_cannot_be_rea
         sqlite.check(path, "it")
 
 
+def test_what_only_its_own_program_can_check_is_read(tmp_path, capfd):
+    path = str(tmp_path / "x.db")
+    database = sqlite3.connect(path, isolation_level=None)
+    database.create_function("own", 1, lambda value: value, deterministic=True)
+    database.execute("CREATE TABLE t (n)")
+    database.execute("CREATE INDEX i ON t (own(n))")
+    database.execute("INSERT INTO t VALUES (1), (2)")
+    database.close()
+    assert sqlite.check(path, "it")["t"]["rows"] == 2
+    assert "it needs what only its own program has: unknown function: own()" in capfd.readouterr().out
+
+
 @pytest.fixture
 def restore(tmp_path, monkeypatch):
     """Restore what is asked for. Return whether all came, and what is noted to be back."""

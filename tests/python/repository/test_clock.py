@@ -17,7 +17,9 @@ def state(tmp_path, monkeypatch):
 
 
 def stood(now, begun=NOW):
-    return clock.stood(now, lambda: begun)
+    count = clock.stood(now, lambda: begun)
+    clock.note(now, count)
+    return count
 
 
 def test_time_that_goes_on_is_time():

@@ -233,3 +233,15 @@ def test_an_account_with_another_number_is_not_let_in_and_is_told(monkeypatch):
     assert accounts.let_in() == ["app: the number is another's"]
     assert sorted(os.listdir(host.REPOSITORY_KEYS)) == ["repo70001", "repo70002"]
     assert os.listdir(os.path.join(host.REPOSITORY_STATE, "accounts")) == []
+
+
+def test_on_a_disk_that_is_full_what_is_old_expires_all_the_same(told, monkeypatch, capsys):
+    def full(*_given):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    expired = []
+    monkeypatch.setattr(generations, "expire", lambda directory, *_given: expired.append(os.path.basename(directory)) or [])
+    monkeypatch.setattr(keeping.clock, "note", full)
+    assert not keeping.keep()
+    assert expired == [each["account"] for each in told["accounts"]]
+    assert "how long generations have stood could not be noted: " in capsys.readouterr().out

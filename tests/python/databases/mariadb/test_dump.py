@@ -1,8 +1,11 @@
 import contextlib
+import os
+import signal
 import subprocess
 
 import pytest
-from rootless_backup.databases.mariadb import contents, dump
+from rootless_backup.databases.mariadb import client, contents, dump
+from rootless_backup.records import manifest
 
 
 @pytest.mark.parametrize(
@@ -138,3 +141,23 @@ def test_saves_all_the_same_where_there_can_be_no_such_account(capsys):
     with dump.showing(server) as shower:
         assert shower is server
     assert "take EXECUTE from that. ERROR 1290: no" in capsys.readouterr().out
+
+
+def test_when_it_is_ended_the_manifest_tells_of_every_dump_that_is_in_its_place(tmp_path, monkeypatch):
+    def ended(_server, _settings):
+        with manifest.Manifest(str(tmp_path), every=3600) as kept:
+            kept.put("first.sql", {"sha256": "0" * 64, "size": 1, "database": "first"})
+            kept.put("second.sql", {"sha256": "0" * 64, "size": 2, "database": "second"})
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+
+    monkeypatch.setattr(client, "connected", lambda _options: contextlib.nullcontext())
+    monkeypatch.setattr(client, "settings", dict)
+    monkeypatch.setattr(dump, "dump_server", ended)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit):
+            dump.dump_all()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert set(manifest.read(str(tmp_path / "manifest.json"))["files"]) == {"first.sql", "second.sql"}

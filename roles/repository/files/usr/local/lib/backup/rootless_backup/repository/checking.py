@@ -12,12 +12,12 @@ import fcntl
 import json
 import os
 import pwd
-import shutil
 import subprocess
 import time
 
 from rootless_backup import host, statefile, untrusted
-from rootless_backup.repository import accounts, generations, keeping, undelete
+from rootless_backup import tree as trees
+from rootless_backup.repository import accounts, generations, keeping, sessions, undelete
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,21 +125,20 @@ def check_one(account: Account, name: str, seconds: float) -> Checked:
     before = read(account)
     top = os.path.join(os.path.dirname(account["home"]), ".checking")
     tree = os.path.join(top, account["account"])
+    user = pwd.getpwnam(host.REPOSITORY_GROUP)
+    # Whatever Borg was made to start by what another machine wrote has nothing more to do with this one.
+    sessions.end({user.pw_uid})
     if os.path.lexists(tree):
-        shutil.rmtree(tree)
+        take_back(tree)
     os.mkdir(tree, 0o700)
     try:
         with accounts.alone():
             undelete.lay(os.path.join(keeping.path_of(account), name), tree)
-        user = pwd.getpwnam(host.REPOSITORY_GROUP)
         give(tree, user.pw_uid, before["segment"])
         ended = run(tree, user.pw_uid, account["uid"], seconds)
         segment = reached(tree)
     finally:
-        # Not by name: what Borg was made to start may be there still, and put links in their place.
-        for *_names, descriptor in os.fwalk(tree):
-            os.fchown(descriptor, 0, -1)
-        shutil.rmtree(tree)
+        take_back(tree)
     if ended is None:
         return before
     if ended:
@@ -159,11 +158,20 @@ def give(tree: str, uid: int, segment: int) -> None:
         parser["repository"][LAST] = str(segment)
     with open(os.path.join(tree, "config"), "w", encoding="utf-8") as config:
         parser.write(config)
-    for top, _below, files in os.walk(tree):
+    # The top last: until then nobody else comes in. Not by path, all the same.
+    for _top, _below, files, directory in os.fwalk(tree, topdown=False):
         for file in files:
-            if os.lstat(os.path.join(top, file)).st_nlink == 1:
-                os.chown(os.path.join(top, file), uid, -1)
-        os.chown(top, uid, -1)
+            if os.lstat(file, dir_fd=directory).st_nlink == 1:
+                os.chown(file, uid, -1, dir_fd=directory, follow_symlinks=False)
+        os.fchown(directory, uid, -1)
+
+
+def take_back(tree: str) -> None:
+    """Remove a tree that was given away, and in which nobody is any more: directories of any depth and with any modes."""
+    # Root cannot override modes here. Only of directories: files have names elsewhere too.
+    own = ["-execdir", "chown", "--no-dereference", "0", "{}", "+", "-execdir", "chmod", "700", "{}", "+"]
+    subprocess.run(["find", tree, "-type", "d", *own], stdin=subprocess.DEVNULL, check=True)
+    trees.remove(tree)
 
 
 def reached(tree: str) -> int:
@@ -195,8 +203,13 @@ def run(tree: str, uid: int, group: int, seconds: float) -> str | None:
             stderr=subprocess.PIPE,
             timeout=seconds + GRACE,
             check=False,
+            # Where somebody checks by hand, it has nothing to do with his terminal.
+            start_new_session=True,
         )
     except subprocess.TimeoutExpired:
         return None
+    finally:
+        # Borg reads what others wrote: it may have been made to start something that goes on.
+        sessions.end({uid})
     line = untrusted.printable(ended.stderr.decode(errors="backslashreplace").strip().split("\n")[0][:300])
     return "" if ended.returncode == 0 else line or "borg check ended with %d" % ended.returncode

@@ -17,15 +17,21 @@ LONGEST = 6 * 3600
 
 
 def stood(now: float, begun: Callable[[], float]) -> float:
-    """A count of seconds in which somebody looked, which never goes back. `begun`: where it begins if nothing is known of it."""
-    path = os.path.join(host.REPOSITORY_STATE, "clock.json")
+    """A count of seconds in which somebody looked and noted it; it never goes back. `begun`: where it begins if none is known."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path(), encoding="utf-8") as file:
             known = json.load(file)
         last, count = float(known["last"]), float(known["stood"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         last, count = now, begun()
     went = now - last
-    count += went if 0 <= went <= LONGEST else 0
-    statefile.write(path, json.dumps({"last": now, "stood": count}))
-    return count
+    return count + (went if 0 <= went <= LONGEST else 0)
+
+
+def note(now: float, count: float) -> None:
+    """Note what `stood` returned. OSError: there is no room, or something is wrong with the disk."""
+    statefile.write(path(), json.dumps({"last": now, "stood": count}))
+
+
+def path() -> str:
+    return os.path.join(host.REPOSITORY_STATE, "clock.json")

@@ -50,6 +50,11 @@ def keep() -> bool:
         accounts.reopen(config)
         for account in config["accounts"]:
             troubles += ["%s: %s" % (account["name"], line) for line in keep_one(account, config, now, count)]
+        try:
+            # Not before: on a disk that is full, what expired made the room for it.
+            clock.note(now, count)
+        except OSError as trouble:
+            troubles.append("how long generations have stood could not be noted: %s" % untrusted.reason(trouble))
     finally:
         # Whatever it was that went wrong: who is refused does not come in, and who is not does.
         troubles += accounts.let_in()

@@ -71,12 +71,13 @@ def end_old(uids: Collection[int], limit: float) -> set[int]:
 
 
 def running() -> list[tuple[int, int]]:
-    """Each process, and as whom it runs."""
+    """Each process, and as whom it runs. The owner of its directory is root where it says that it is not to be dumped; see proc(5)."""
     processes = []
     for name in os.listdir("/proc"):
         if name.isdigit():
-            with contextlib.suppress(OSError):
-                processes.append((int(name), os.stat("/proc/" + name).st_uid))
+            with contextlib.suppress(OSError), open("/proc/%s/status" % name, "rb") as file:
+                uid = next(line for line in file if line.startswith(b"Uid:"))
+                processes.append((int(name), int(uid.split()[1])))
     return processes
 
 

@@ -9,7 +9,7 @@ import shutil
 import stat
 import time
 
-from rootless_backup import statefile
+from rootless_backup import statefile, tree, untrusted
 from rootless_backup.repository import accounts, clock, generations, keeping, listing, sessions
 
 TYPE_CHECKING = False
@@ -98,9 +98,13 @@ def replace(account: Account, home: int, new: str, now: float) -> None:
     repository = keeping.opened(account)
     if repository is not None:
         try:
-            # Whatever is odd about what was there, it does not keep what is good from coming back.
-            with contextlib.suppress(listing.Odd):
-                generations.make(repository, directory, now, clock.stood(now, lambda: keeping.newest(accounts.read(), now)))
+            count = clock.stood(now, lambda: keeping.newest(accounts.read(), now))
+            # Whatever is wrong with what was there, it does not keep what is good from coming back.
+            try:
+                clock.note(now, count)
+                generations.make(repository, directory, now, count)
+            except (listing.Odd, generations.Restless, OSError) as trouble:
+                untrusted.say("What was there is not kept: %s" % untrusted.reason(trouble))
             keep_nonce(repository, new)
         finally:
             os.close(repository)
@@ -112,7 +116,7 @@ def replace(account: Account, home: int, new: str, now: float) -> None:
                 os.chown(path, account["uid"], account["uid"])
     replaced = os.path.join(directory, ".replaced")
     if os.path.lexists(replaced):
-        shutil.rmtree(replaced)
+        tree.remove(replaced)
     with contextlib.suppress(FileNotFoundError):
         os.rename("repository", replaced, src_dir_fd=home)
     os.rename(new, "repository", dst_dir_fd=home)
@@ -122,7 +126,7 @@ def replace(account: Account, home: int, new: str, now: float) -> None:
         return
     # Whoever is still in it makes nothing anew there.
     os.chown(replaced, 0, 0)
-    shutil.rmtree(replaced)
+    tree.remove(replaced)
 
 
 def keep_nonce(repository: int, new: str) -> None:

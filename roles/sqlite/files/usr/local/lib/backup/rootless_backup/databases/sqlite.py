@@ -55,7 +55,7 @@ COMPANIONS = ("-wal", "-shm", "-journal")
 PARTIAL = "partial"
 RESTORING = ".restoring"
 # What only the program of the database knows: a collation, a function, a module or a tokenizer.
-FOREIGN = "no such (collation|function|module|tokenizer)|unknown tokenizer"
+FOREIGN = "no such (collation|function|module|tokenizer)|unknown (function|tokenizer)"
 
 
 def main() -> None:
@@ -220,10 +220,8 @@ def complaints(database: sqlite3.Connection) -> list[str]:
     database.text_factory = lambda text: text.decode(errors="backslashreplace")
     try:
         lines = [str(row[0]) for row in database.execute("PRAGMA integrity_check(5)")]
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            if not re.match(FOREIGN, str(error)):
-                raise
+    except sqlite3.Error as error:
+        if isinstance(error, sqlite3.OperationalError) and re.match(FOREIGN, str(error)):
             # Nothing is wrong with it.
             untrusted.tell(4, "A database could not be checked, since it needs what only its own program has: %s" % base.reason(error))
             return []

@@ -7,7 +7,9 @@ import contextlib
 import functools
 import os
 import re
+import signal
 import subprocess
+import sys
 
 from rootless_backup import untrusted
 from rootless_backup.databases import base
@@ -48,6 +50,8 @@ SECONDS = 10
 
 def dump_all() -> bool:
     """Dump the server. Return whether everything was dumped."""
+    # systemd ends what dumps too. What is in its place by then is in the manifest.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + int(signal.SIGTERM)))
     try:
         with client.connected(client.LOOKING) as server:
             return dump_server(server, client.settings())
