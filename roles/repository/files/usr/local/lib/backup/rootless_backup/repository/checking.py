@@ -170,7 +170,8 @@ def take_back(tree: str) -> None:
     """Remove a tree that was given away, and in which nobody is any more: directories of any depth and with any modes."""
     # Root cannot override modes here. Only of directories: files have names elsewhere too.
     own = ["-execdir", "chown", "--no-dereference", "0", "{}", "+", "-execdir", "chmod", "700", "{}", "+"]
-    subprocess.run(["find", tree, "-type", "d", *own], stdin=subprocess.DEVNULL, check=True)
+    command, none = ["find", tree, "-type", "d", *own], subprocess.DEVNULL
+    subprocess.run(command, stdin=none, stdout=none, stderr=none, check=True)
     trees.remove(tree)
 
 
